@@ -1,0 +1,128 @@
+"""The classes roadmask speaks of: COCO's category ids, with the field's street names.
+
+Labels are COCO category ids whatever the model, so that stores made with different weights compare and COCO exports
+need no map. COCO's person is a pedestrian here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from roadmask.engines.errors import ConfigError
+
+CLASS_NAMES: dict[int, str] = {
+    1: "pedestrian",
+    2: "bicycle",
+    3: "car",
+    4: "motorcycle",
+    5: "airplane",
+    6: "bus",
+    7: "train",
+    8: "truck",
+    9: "boat",
+    10: "traffic light",
+    11: "fire hydrant",
+    13: "stop sign",
+    14: "parking meter",
+    15: "bench",
+    16: "bird",
+    17: "cat",
+    18: "dog",
+    19: "horse",
+    20: "sheep",
+    21: "cow",
+    22: "elephant",
+    23: "bear",
+    24: "zebra",
+    25: "giraffe",
+    27: "backpack",
+    28: "umbrella",
+    31: "handbag",
+    32: "tie",
+    33: "suitcase",
+    34: "frisbee",
+    35: "skis",
+    36: "snowboard",
+    37: "sports ball",
+    38: "kite",
+    39: "baseball bat",
+    40: "baseball glove",
+    41: "skateboard",
+    42: "surfboard",
+    43: "tennis racket",
+    44: "bottle",
+    46: "wine glass",
+    47: "cup",
+    48: "fork",
+    49: "knife",
+    50: "spoon",
+    51: "bowl",
+    52: "banana",
+    53: "apple",
+    54: "sandwich",
+    55: "orange",
+    56: "broccoli",
+    57: "carrot",
+    58: "hot dog",
+    59: "pizza",
+    60: "donut",
+    61: "cake",
+    62: "chair",
+    63: "couch",
+    64: "potted plant",
+    65: "bed",
+    67: "dining table",
+    70: "toilet",
+    72: "tv",
+    73: "laptop",
+    74: "mouse",
+    75: "remote",
+    76: "keyboard",
+    77: "cell phone",
+    78: "microwave",
+    79: "oven",
+    80: "toaster",
+    81: "sink",
+    82: "refrigerator",
+    84: "book",
+    85: "clock",
+    86: "vase",
+    87: "scissors",
+    88: "teddy bear",
+    89: "hair drier",
+    90: "toothbrush",
+}
+"""COCO category id -> name."""
+
+PEDESTRIAN = 1
+CAR = 3
+DEFAULT_CLASSES = ("pedestrian", "car")
+LITE_CATEGORY_IDS = (1, 2, 3, 4, 6, 8)
+"""COCO category ids of the lite model's outputs 1..6."""
+
+_IDS = {name: category for category, name in CLASS_NAMES.items()} | {"person": PEDESTRIAN}
+
+
+def category_ids(names: Iterable[str], available: Iterable[int] = CLASS_NAMES) -> tuple[int, ...]:
+    """Returns the COCO category ids of class names, in ascending order.
+
+    Args:
+        names: class names as in `CLASS_NAMES`; `person` is accepted for pedestrian.
+        available: category ids the model can tell apart.
+
+    Raises:
+        ConfigError: a name is unknown or the model does not know it; the message names the nearest known class.
+    """
+    known = {CLASS_NAMES[category]: category for category in available}
+    ids = set()
+    for name in names:
+        category = _IDS.get(name.strip().lower())
+        if category is None or CLASS_NAMES[category] not in known:
+            near = get_close_matches(name.strip().lower(), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}."
+            raise ConfigError(f"the model does not know the class {name!r}: {hint}")
+        ids.add(category)
+    if not ids:
+        raise ConfigError(f"expected at least one class, got none: choose from {', '.join(known)}.")
+    return tuple(sorted(ids))

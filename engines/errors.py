@@ -1,0 +1,85 @@
+"""Every error roadmask raises on purpose.
+
+RoadmaskError
+├── InputError           the caller's arguments or files cannot be used        (exit code 2)
+│   ├── ConfigError      a configuration key or value
+│   ├── SourceError      a camera, video file or folder of images
+│   ├── WeightsError     model weights
+│   └── InstancesError   arrays that do not describe instances
+├── EngineError          a segmenter cannot be built or run on this machine    (exit code 2)
+└── StoreError           the store cannot be written or read                   (exit code 4)
+    ├── StoreExistsError
+    ├── StoreLockedError another writer holds the store
+    ├── StoreSchemaError written by another version of the layout
+    ├── StoreCorruptError what is stored contradicts itself
+    └── LedgerError      frames went missing between the camera and the store
+
+They live in the lowest room because imports run one way. Each message says what was expected, what came, and what
+to do about it.
+"""
+
+from __future__ import annotations
+
+
+class RoadmaskError(Exception):
+    """Base of all errors that roadmask raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(RoadmaskError, ValueError):
+    """The caller's arguments or files cannot be used."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A configuration key or value is not understood."""
+
+
+class SourceError(InputError):
+    """A camera, video file or folder of images cannot be read."""
+
+
+class WeightsError(InputError):
+    """Model weights are missing, unsafe to load, or of another architecture."""
+
+
+class InstancesError(InputError):
+    """Arrays do not describe instances of one image."""
+
+
+class EngineError(RoadmaskError):
+    """A segmenter cannot be built or run on this machine."""
+
+    exit_code = 2
+
+
+class StoreError(RoadmaskError):
+    """The store cannot be written or read; what was committed before is safe."""
+
+    exit_code = 4
+
+
+class StoreExistsError(StoreError):
+    """A store already lies where a new one was to be written."""
+
+    exit_code = 2
+
+
+class StoreLockedError(StoreError):
+    """Another process writes to the store."""
+
+
+class StoreSchemaError(StoreError):
+    """The store was written by another version of the layout."""
+
+    exit_code = 2
+
+
+class StoreCorruptError(StoreError):
+    """What is stored contradicts itself."""
+
+
+class LedgerError(StoreError):
+    """Frames that were captured are neither stored, dropped nor failed."""

@@ -1,0 +1,92 @@
+"""What a segmenter finds in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import InstancesError
+from roadmask.engines.masks import BoxMasks, RleMasks
+
+Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
+"""What selects instances: a slice, a boolean mask or integer positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """The instances of one picture, best score first as segmenters return them.
+
+    One index applies to every field: `instances[instances.scores > 0.8]`.
+
+    Raises:
+        InstancesError: lengths, shapes or types differ from what is stated below, a box or score is not finite,
+            or a box has x2 < x1 or y2 < y1.
+    """
+
+    image_size: tuple[int, int]
+    """Height and width of the picture, in pixels."""
+    boxes: NDArray[np.float32]
+    """(N, 4) x1, y1, x2, y2 in pixels of the picture; x2 and y2 are exclusive edges."""
+    scores: NDArray[np.float32]
+    """(N,) confidence, 0 to 1."""
+    labels: NDArray[np.int64]
+    """(N,) COCO category ids, see `roadmask.engines.CLASS_NAMES`."""
+    masks: BoxMasks | RleMasks | None = None
+    """One mask an instance, or None where only boxes are known."""
+
+    def __post_init__(self) -> None:
+        height, width = self.image_size
+        if height < 1 or width < 1:
+            raise InstancesError(f"expected a picture of at least 1 x 1 pixels, got image_size {self.image_size}.")
+        count = len(self.boxes)
+        _expect("boxes", self.boxes, (count, 4), np.float32)
+        _expect("scores", self.scores, (count,), np.float32)
+        _expect("labels", self.labels, (count,), np.int64)
+        if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
+            raise InstancesError("boxes and scores must be finite, got NaN or infinity: drop those instances first.")
+        if (self.boxes[:, 2:] < self.boxes[:, :2]).any():
+            raise InstancesError("expected boxes as x1, y1, x2, y2 with x1 <= x2 and y1 <= y2; convert xywh first.")
+        if self.masks is not None:
+            if len(self.masks) != count:
+                raise InstancesError(f"expected one mask for each of {count} boxes, got {len(self.masks)} masks.")
+            if self.masks.image_size != self.image_size:
+                raise InstancesError(
+                    f"masks belong to a picture of {self.masks.image_size}, boxes to one of {self.image_size}."
+                )
+
+    @classmethod
+    def empty(cls, image_size: tuple[int, int]) -> Instances:
+        """Returns no instances, with masks of length 0."""
+        return cls(
+            image_size,
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            RleMasks((), image_size),
+        )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Index) -> Instances:
+        if not isinstance(index, slice):
+            index = np.asarray(index)
+            if index.dtype != np.bool_:
+                index = index.astype(np.intp)
+        masks = None if self.masks is None else self.masks[index]
+        return Instances(self.image_size, self.boxes[index], self.scores[index], self.labels[index], masks)
+
+    def __repr__(self) -> str:
+        kind = type(self.masks).__name__
+        height, width = self.image_size
+        return f"Instances({len(self)} in {width} x {height}, masks={kind})"
+
+
+def _expect(name: str, array: Any, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+        came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise InstancesError(f"expected {name} as {np.dtype(dtype)} {shape}, got {came}.")

@@ -1,0 +1,65 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.instances import Instances
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+
+@dataclass(frozen=True)
+class SegmenterInfo:
+    """What made the masks; written into every store, and compared before a run is resumed."""
+
+    engine: str
+    """openvino, torch, scripted, ..."""
+    weights: str
+    """lite, resnet50, resnet50_v2 or the file's name."""
+    weights_sha256: str
+    """Hash of the weights file; empty for a scripted segmenter."""
+    precision: str
+    """Arithmetic of the network: fp32, bf16, ..."""
+    class_names: dict[int, str]
+    """Category id -> name, of the classes it reports."""
+    score_min: float
+    """Instances below this score are not reported."""
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Finds instances in pictures.
+
+    The result for a picture never depends on what else is in the batch. Not thread-safe: one caller at a time.
+    """
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """What it is made of."""
+        ...
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Compiles and runs everything that pictures of this (H, W) need, so that the first real one is not late."""
+        ...
+
+    def __call__(self, images: Sequence[Image]) -> list[Instances]:
+        """Segments a batch.
+
+        Args:
+            images: uint8 (H, W, 3) RGB each; sizes may differ.
+
+        Returns:
+            The instances of each picture in its own pixels, best score first.
+
+        Raises:
+            InstancesError: a picture has another type or shape.
+            EngineError: the engine failed.
+        """
+        ...

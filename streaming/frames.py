@@ -1,0 +1,40 @@
+"""One picture of one camera, and when it was taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Clock = Literal["media", "unix", "monotonic"]
+"""What a timestamp counts from: the start of the recording, 1970, or an arbitrary point of this machine."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of one camera."""
+
+    camera: str
+    """Name of the camera; letters, digits, '_' and '-'."""
+    epoch: int
+    """From 0; a stretch of the camera with one resolution, rotation and clock."""
+    index: int
+    """Capture count of the camera from 0, over all epochs; frames that were lost on the way count too."""
+    timestamp_ns: int
+    """Capture time."""
+    clock: Clock
+    """What the timestamp counts from."""
+    image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        seconds = self.timestamp_ns / 1e9
+        return f"Frame({self.camera}/{self.epoch} #{self.index} at {seconds:.3f} s ({self.clock}), {width} x {height})"

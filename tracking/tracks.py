@@ -1,0 +1,121 @@
+"""What a tracker says about one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.instances import Index, Instances
+from roadmask.engines.errors import InstancesError
+
+
+class TrackState(IntEnum):
+    """How sure the tracker is of a track."""
+
+    TENTATIVE = 0
+    """Seen too briefly to be believed."""
+    CONFIRMED = 1
+    """Seen often enough."""
+    LOST = 2
+    """Confirmed, but not seen in this frame; may come back."""
+
+
+@dataclass(frozen=True, eq=False)
+class LostTracks:
+    """Confirmed tracks that were not seen in a frame: where they should be, for those who plan around them."""
+
+    track_ids: NDArray[np.int64]
+    """(M,)"""
+    labels: NDArray[np.int64]
+    """(M,) COCO category ids."""
+    boxes: NDArray[np.float32]
+    """(M, 4) predicted x1, y1, x2, y2 in pixels; may lie outside the picture."""
+    lost_ns: NDArray[np.int64]
+    """(M,) time since it was last seen."""
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """The instances seen in one frame, each with its track.
+
+    One index applies to every field of a seen instance. A lost track has no mask, so it is not among the instances:
+    see `lost`.
+
+    Raises:
+        InstancesError: a field does not have one value for each instance.
+    """
+
+    instances: Instances
+    """What was seen, N instances."""
+    track_ids: NDArray[np.int64]
+    """(N,) from 1 up, unique for the life of the tracker; 0 where an instance belongs to no track."""
+    states: NDArray[np.uint8]
+    """(N,) `TrackState.TENTATIVE` or `TrackState.CONFIRMED`."""
+    ages_ns: NDArray[np.int64]
+    """(N,) time since the track was first seen."""
+    velocities: NDArray[np.float32]
+    """(N, 2) of the box centre, pixels per second, x and y."""
+    lost: LostTracks
+    """Confirmed tracks that were not seen in this frame."""
+
+    def __post_init__(self) -> None:
+        count = len(self.instances)
+        for name, shape, dtype in (
+            ("track_ids", (count,), np.int64),
+            ("states", (count,), np.uint8),
+            ("ages_ns", (count,), np.int64),
+            ("velocities", (count, 2), np.float32),
+        ):
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != dtype:
+                raise InstancesError(
+                    f"expected {name} as {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}."
+                )
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def __getitem__(self, index: Index) -> Tracks:
+        if not isinstance(index, slice):
+            index = np.asarray(index)
+            if index.dtype != np.bool_:
+                index = index.astype(np.intp)
+        return Tracks(
+            self.instances[index],
+            self.track_ids[index],
+            self.states[index],
+            self.ages_ns[index],
+            self.velocities[index],
+            self.lost,
+        )
+
+    def __repr__(self) -> str:
+        confirmed = int((self.states == TrackState.CONFIRMED).sum())
+        return f"Tracks({confirmed} confirmed, {len(self) - confirmed} tentative, {len(self.lost)} lost)"
+
+
+class Tracker(Protocol):
+    """Gives each instance the id of its track."""
+
+    def update(self, instances: Instances, timestamp_ns: int) -> Tracks:
+        """Takes the instances of the next frame.
+
+        Args:
+            instances: what a segmenter found.
+            timestamp_ns: capture time; must be later than that of the frame before.
+
+        Raises:
+            InputError: time stands still or goes back.
+        """
+        ...
+
+    def start_epoch(self) -> None:
+        """Ends all tracks: the next frame has another picture size, rotation or clock. Ids go on."""
+        ...
