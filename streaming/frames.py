@@ -1,4 +1,4 @@
-"""One picture of one camera, and when it was taken."""
+"""One picture of one camera, and when it was taken; or what is left of one that was lost."""
 
 from __future__ import annotations
 
@@ -38,3 +38,20 @@ class Frame:
         height, width = self.image_size
         seconds = self.timestamp_ns / 1e9
         return f"Frame({self.camera}/{self.epoch} #{self.index} at {seconds:.3f} s ({self.clock}), {width} x {height})"
+
+
+@dataclass(frozen=True)
+class LostFrame:
+    """A packet or file that was captured but gave no picture."""
+
+    camera: str
+    """Name of the camera."""
+    epoch: int
+    """Epoch it would have belonged to."""
+    index: int
+    """Capture count; no frame has the same."""
+    timestamp_ns: int | None
+    """Capture time as the packet states it, on the camera's clock; None where nothing states it. It may lie before
+    that of the frame before, because a packet is known to be lost only when a later one gives its picture."""
+    reason: Literal["decode"] = "decode"
+    """Why there is no picture."""

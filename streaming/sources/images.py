@@ -1,0 +1,100 @@
+"""A folder or list of pictures as a camera of constant frame rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from roadmask.engines.errors import SourceError
+from roadmask.engines.segmenter import Image
+from roadmask.streaming.frames import Clock, Frame, LostFrame
+from roadmask.streaming.sources.files import identify_all
+from roadmask.streaming.sources.source import BaseSource
+
+DEFAULT_FPS = 10.0
+"""Frame rate of pictures without times; a folder says otherwise by `folder/?fps=25`. KITTI's drives have 10."""
+
+
+class ImageSource(BaseSource):
+    """Pictures in files, one frame each: JPEG, PNG, BMP, TIFF or WebP of one size.
+
+    EXIF rotation is applied, transparency is ignored, 16 bits become 8 and grey becomes RGB. A file that cannot be
+    decoded gives a `LostFrame`.
+
+    Args:
+        camera: name of the camera.
+        paths: the files in order.
+        fps: frames per second; the first is at time 0.
+
+    Raises:
+        SourceError: no file can be decoded, or (while reading) a picture has another size than the first.
+    """
+
+    clock: Clock = "media"
+
+    def __init__(self, camera: str, paths: Sequence[Path], fps: float = DEFAULT_FPS) -> None:
+        self.camera = camera
+        self.fps: float | None = fps
+        self.frames_expected: int | None = len(paths)
+        self.captured = 0
+        self._period = 1_000_000_000 / Fraction(fps).limit_denominator(1_000_000)
+        self._paths = tuple(paths)
+        for first in self._paths:
+            image = read_image(first)
+            if image is not None:
+                self._first, self._size = first, image.shape[:2]
+                break
+        else:
+            raise SourceError(
+                f"none of the {len(paths)} pictures of camera {camera!r} could be decoded ({paths[0]} is the first): "
+                "expected JPEG, PNG, BMP, TIFF or WebP files."
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Returns names, sizes and one hash over all files."""
+        return {
+            "kind": "images",
+            "first": self._paths[0].name,
+            "last": self._paths[-1].name,
+            "fps": self.fps,
+            "image_size": list(self._size),
+            **identify_all(self._paths),
+        }
+
+    def __iter__(self) -> Iterator[Frame | LostFrame]:
+        """Reads file after file."""
+        self._require_open()
+        self.captured = 0
+        for index, path in enumerate(self._paths):
+            self.captured += 1
+            timestamp_ns = round(index * self._period)
+            image = read_image(path)
+            if image is None:
+                yield LostFrame(self.camera, 0, index, timestamp_ns)
+                continue
+            if image.shape[:2] != self._size:
+                raise SourceError(
+                    f"expected pictures of one size: {self._first.name} is {_size(self._size)}, "
+                    f"{path.name} is {_size(image.shape)}. Give each size its own camera."
+                )
+            yield Frame(self.camera, 0, index, timestamp_ns, self.clock, image)
+
+
+def read_image(path: Path) -> Image | None:
+    """Returns a picture as RGB, upright; None where the file holds none."""
+    data = np.fromfile(path, np.uint8)
+    if not len(data):
+        return None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # larger than OpenCV is willing to decode, or a header that lies
+        return None
+    return None if image is None else np.ascontiguousarray(image, np.uint8)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[1]} x {shape[0]}"

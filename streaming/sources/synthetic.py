@@ -1,0 +1,54 @@
+"""The sample drive as a camera: it needs no file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from roadmask.streaming.frames import Clock, Frame, LostFrame
+from roadmask.streaming.sources.source import BaseSource
+
+if TYPE_CHECKING:
+    from roadmask.demos.sample_drive import SampleDriveConfig
+
+
+class SyntheticSource(BaseSource):
+    """Frames of the sample drive, rendered as they are read; equal configurations give equal pixels."""
+
+    clock: Clock = "media"
+
+    def __init__(self, camera: str, config: SampleDriveConfig) -> None:
+        from roadmask.demos.sample_drive import SampleDrive  # noqa: PLC0415  only this source needs the renderer
+
+        self.camera = camera
+        self._config = config
+        self._drive = SampleDrive(config)
+        self.fps: float | None = float(self._drive.fps)
+        self.frames_expected: int | None = len(self._drive)
+        self.captured = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the configuration, and a hash of the first picture that changes when the renderer does."""
+        first = hashlib.sha256(self._drive.render(0).tobytes()).hexdigest()
+        config = asdict(self._config)
+        return {
+            "kind": "synthetic",
+            "fps": self.fps,
+            "image_size": [config["height"], config["width"]],
+            "config": config,
+            "first_frame_sha256": first,
+        }
+
+    def __iter__(self) -> Iterator[Frame | LostFrame]:
+        """Renders frame after frame."""
+        self._require_open()
+        self.captured = 0
+        period = 1_000_000_000 / Fraction(self._drive.fps).limit_denominator(1_000_000)
+        for index in range(len(self._drive)):
+            image = np.ascontiguousarray(self._drive.render(index), np.uint8)
+            self.captured += 1
+            yield Frame(self.camera, 0, index, round(index * period), self.clock, image)

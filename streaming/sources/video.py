@@ -1,0 +1,176 @@
+"""One video file, through FFmpeg."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+from roadmask.engines.errors import SourceError
+from roadmask.streaming.sources.colour import Orientation
+from roadmask.streaming.sources.decoder import LostPacket, PacketDecoder, Picture
+from roadmask.streaming.sources.files import require_file
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_FORMATS = (
+    "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,webm,yuv4mpegpipe"
+)
+"""Containers that hold pictures themselves. Playlists stay out: they could name other files or hosts."""
+_DEFAULT_FPS = 25
+"""Spacing of frames where a recording states neither times nor a rate."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrameAt:
+    """What a packet gave, at the file's own time."""
+
+    media_ns: int | None
+    """Since the start of the stream; None where the packet has no timestamp."""
+    picture: Picture | None
+    """None where it gave no picture."""
+
+
+class VideoFile:
+    """A recorded video.
+
+    Time 0 is the start of the video stream as its container states it, or else its first packet. Frames of variable
+    rate keep their times.
+
+    Raises:
+        SourceError: the file is missing, empty, no video, has no decoder here, or not one of its frames decodes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = require_file(path)
+        with self._open() as container:
+            stream = _video_stream(container, path)
+            rate = stream.average_rate or stream.guessed_rate
+            self.codec: str = stream.codec_context.name
+            self.fps: Fraction | None = Fraction(rate) if rate else None
+            self.period_ns = round(1_000_000_000 / (self.fps or _DEFAULT_FPS))
+            self.frames_expected = _frames_expected(container, stream, self.fps)
+            self.created = _creation_time(container, stream)
+            """When the recording says it began; None where it does not."""
+        self.packets = 0
+        """Packets read since `read` was last called."""
+        self.image_size, self.orientation = self._probe()
+
+    def read(self) -> Generator[VideoFrameAt]:
+        """Yields what each packet gave, in the order frames are shown."""
+        self.packets = 0
+        with self._open() as container:
+            stream = _video_stream(container, self.path)
+            decoder = PacketDecoder(stream)
+            start, unit = stream.start_time, _time_base(stream) * 1_000_000_000
+            for item in decoder.decode(self._packets(container, stream)):
+                self.packets = decoder.packets
+                if start is None:
+                    start = item.pts
+                media_ns = None if item.pts is None else round((item.pts - (start or 0)) * unit)
+                yield VideoFrameAt(media_ns, None if isinstance(item, LostPacket) else item)
+            self.packets = decoder.packets
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+        try:
+            yield from container.demux(stream)
+        except av.FFmpegError as error:
+            _log.warning("%s is damaged: reading ends early (%s); what was read is kept", self.path, error)
+
+    def _probe(self) -> tuple[tuple[int, int], Orientation]:
+        with closing(self.read()) as items:
+            for item in items:
+                if item.picture is not None:
+                    height, width = item.picture.image.shape[:2]
+                    return (height, width), item.picture.orientation
+        if not self.packets:
+            raise SourceError(f"{self.path} has a video stream ({self.codec}) of zero frames: nothing was recorded.")
+        raise SourceError(
+            f"not one of the {self.packets} frames in {self.path} ({self.codec}) can be decoded: "
+            "the file is damaged, copy it again from where it was recorded."
+        )
+
+    def _open(self) -> InputContainer:
+        try:
+            return av.open(
+                f"file:{self.path}",
+                metadata_errors="replace",
+                options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            )
+        except av.PermissionError as error:
+            raise SourceError(f"{self.path} may not be read by this user: change its permissions.") from error
+        except (av.FFmpegError, ValueError) as error:
+            raise SourceError(f"{self.path} cannot be read as a video: {_diagnosis(self.path)}") from error
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    streams = [stream for stream in container.streams if stream.type == "video" and not _is_cover(stream)]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise SourceError(f"{path} holds no pictures, only {kinds}: expected a video stream.")
+    for stream in container.streams.video:
+        if not _is_cover(stream) and stream.codec_context is not None:
+            return stream
+    raise SourceError(
+        f"{path} is coded in a way that this build of FFmpeg cannot decode: convert it, "
+        "for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`."
+    )
+
+
+def _is_cover(stream: object) -> bool:
+    return bool(getattr(stream, "disposition", 0) & av.stream.Disposition.attached_pic)
+
+
+def _frames_expected(container: InputContainer, stream: VideoStream, fps: Fraction | None) -> int | None:
+    if stream.frames:
+        return int(stream.frames)
+    if fps is None:
+        return None
+    if stream.duration:
+        return round(stream.duration * _time_base(stream) * fps)
+    return round(container.duration * fps / av.time_base) if container.duration else None
+
+
+def _creation_time(container: InputContainer, stream: VideoStream) -> datetime | None:
+    text = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
+    if text is None:
+        return None
+    try:
+        created = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if created.tzinfo is None else created
+
+
+def _time_base(stream: VideoStream) -> Fraction:
+    return stream.time_base or Fraction(1, av.time_base)
+
+
+def _diagnosis(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head[4:8] == b"ftyp":
+        return (
+            "its index (the MP4 'moov' box) is missing or damaged, as when the camera lost power while recording: "
+            "repair it with `untrunc`, or copy it again."
+        )
+    if not head.strip(b"\0"):
+        return "it begins with zeros only: the copy or the recording never finished."
+    if b"\0" not in head:
+        try:
+            head.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            return "it is a text file, whatever its name says."
+    return "its content is no video container that roadmask knows (MP4, MOV, MKV, WebM, AVI, TS, ...)."
