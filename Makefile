@@ -3,15 +3,44 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+ROOMS := demos engines streaming tracking
+
+# Ray and OpenVINO would otherwise count their users.
+export RAY_USAGE_STATS_ENABLED := 0
+export OPENVINO_TELEMETRY_OPT_OUT := 1
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 $(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("roadmask needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing roadmask and what it needs into .venv (once, a few minutes)"
+	@echo "Installing roadmask and what it needs into .venv (once, a few minutes) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
 	@touch $@
 
-ROOMS := demos engines streaming tracking
+.PHONY: setup
+setup: $(STAMP) ## Make the virtual environment and install roadmask into it
+
+.PHONY: demo
+demo: $(STAMP) ## Run the sample drive, or your own video: make demo SOURCE=my.mp4
+	@$(BIN)/python demos/01_record_a_drive.py $(if $(SOURCE),"$(SOURCE)")
+
+.PHONY: test
+test: $(STAMP) ## Run the tests; offline
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) typecheck ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: format
+format: $(STAMP) ## Put the code into its one form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 .PHONY: typecheck-tree
 typecheck-tree: # mypy does not follow package-dir, so it is shown the tree as it installs
@@ -22,3 +51,7 @@ typecheck-tree: # mypy does not follow package-dir, so it is shown the tree as i
 .PHONY: typecheck
 typecheck: $(STAMP) typecheck-tree
 	$(BIN)/mypy
+
+.PHONY: clean
+clean: ## Remove what was built; keeps .venv
+	rm -rf build out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

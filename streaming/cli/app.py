@@ -1,0 +1,65 @@
+"""The `roadmask` program: its commands, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+import roadmask
+from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.cli.check import check
+from roadmask.streaming.cli.doctor import doctor
+from roadmask.streaming.cli.info import info
+from roadmask.streaming.cli.run import run
+
+app = typer.Typer(
+    name="roadmask",
+    help="Masks every pedestrian and car of a drive, follows each one, and stores the masks in Zarr.",
+    epilog="Start with: roadmask run synthetic: --out drive.zarr --overlay drive.mp4",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(info)
+app.command()(check)
+app.command()(doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(roadmask.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - the callback acts on it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens inside.")] = False,
+) -> None:
+    console = Console(stderr=True)
+    logger = logging.getLogger("roadmask")
+    logger.handlers[:] = [RichHandler(console=console, show_path=verbose, show_time=verbose, markup=False)]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False
+
+
+def main() -> None:
+    """Runs the program; errors that roadmask raises on purpose become a message and an exit code."""
+    try:
+        app()
+    except RoadmaskError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,87 @@
+"""Runs with a bar for each camera: frames, speed, time left, and what was found so far."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from roadmask.engines.classes import CLASS_NAMES
+from roadmask.streaming.config import RunConfig
+from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
+from roadmask.streaming.recorder import CameraProgress
+from roadmask.streaming.run import probe_cameras, record_drive
+
+
+def record_with_progress(
+    console: Console,
+    jobs: Sequence[CameraJob],
+    config: RunConfig,
+    out: Path,
+    *,
+    on_ray: bool = False,
+    command: str = "",
+) -> RunResult:
+    """Records a drive as `record_drive` does, with a bar for each camera and Ctrl-C to end early."""
+    probes = probe_cameras(jobs, config)
+    lengths = {camera: _shorter(seen.frames_expected, config.max_frames) for camera, seen in probes.items()}
+    with _interruptible(console) as stop, _bars(console, lengths) as on_progress:
+        return record_drive(
+            jobs, probes, config, out, on_ray=on_ray, on_progress=on_progress, stop=stop, command=command
+        )
+
+
+def _shorter(expected: int | None, most: int | None) -> int | None:
+    return min((length for length in (expected, most) if length is not None), default=None)
+
+
+class _SpeedColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:5.1f} frames/s" if speed else "    - frames/s", style="cyan")
+
+
+@contextmanager
+def _bars(console: Console, lengths: dict[str, int | None]) -> Iterator[ProgressCallback]:
+    """Draws a bar for each camera on a terminal, nothing where there is none."""
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        _SpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[found]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {camera: bars.add_task(camera, total=length, found="") for camera, length in lengths.items()}
+
+        def update(progress: dict[str, CameraProgress]) -> None:
+            for camera, seen in progress.items():
+                found = ", ".join(f"{count} {CLASS_NAMES[label]}" for label, count in sorted(seen.tracks.items()))
+                bars.update(tasks[camera], completed=seen.frames, found=found)
+
+        yield update
+
+
+@contextmanager
+def _interruptible(console: Console) -> Iterator[threading.Event]:
+    """The first Ctrl-C asks the run to store what it has and end; the second one ends it at once."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: Any) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+        console.print("[yellow]Stopping: storing what was read so far. Ctrl-C again stops at once.[/]")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

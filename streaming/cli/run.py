@@ -1,0 +1,141 @@
+"""`roadmask run`: recorded cameras in, a store of tracked masks out."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from roadmask.engines.classes import DEFAULT_CLASSES
+from roadmask.streaming.cli.progress import record_with_progress
+from roadmask.streaming.cli.tables import found_table, ledger_table
+from roadmask.streaming.config import EngineConfig, RunConfig, load_config, overridden
+from roadmask.streaming.jobs import CameraJob
+from roadmask.streaming.json_log import json_log
+from roadmask.streaming.sources import parse_sources
+from roadmask.streaming.store import open_drive
+
+_log = logging.getLogger(__name__)
+_DEFAULTS = EngineConfig()
+
+
+def run(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]SOURCE...",
+            help="A video file, a folder or quoted glob of images, or [bold]synthetic:[/] (the sample drive). "
+            "Several names are several cameras; several files under one name are its chapters, joined by time.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Store to write; must not exist.", show_default=False)],
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the tracks into this video; with several cameras, one each: out.NAME.mp4."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, openvino or torch. [dim]Default: auto[/]")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")
+    ] = None,
+    score_min: Annotated[
+        float | None, typer.Option(help=f"Drop instances below this score. [dim]Default: {_DEFAULTS.score_min}[/]")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from the frames' aspect[/]")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of the engine. [dim]Default: one for each physical core[/]")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]REGION",
+            help="Drop instances that lie in a region: a mask picture, white inside, or a polygon 'x,y x,y x,y'.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML with any of these and more; options given here win.")
+    ] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
+    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object a line.")] = None,
+    ray: Annotated[
+        bool | None,
+        typer.Option("--ray/--no-ray", help="Spread over processes. [dim]Default: from two cameras on[/]"),
+    ] = None,
+) -> None:
+    """Segments, follows and stores recorded cameras.
+
+    Exit codes: 0 all frames stored, 2 unusable input or arguments, 3 some frames failed (the rest is stored),
+    4 the store failed (what is committed is safe), 130 interrupted.
+
+    [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
+
+    [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
+    """
+    console = Console(stderr=True)
+    with json_log(log_json):
+        settings = _settings(config, weights, engine, classes, score_min, size, threads, ignore, max_frames)
+        jobs = _jobs(sources, overlay)
+        started = time.monotonic()
+        result = record_with_progress(
+            console, jobs, settings, out, on_ray=len(jobs) > 1 if ray is None else ray, command=shlex.join(sys.argv)
+        )
+        seconds = time.monotonic() - started
+        console.print(found_table(open_drive(out)), ledger_table(result, seconds), sep="\n")
+        for path in (out, *(job.overlay for job in jobs if job.overlay)):
+            typer.echo(path)
+        _log.info("run ended with exit code %d", result.exit_code)
+    sys.exit(result.exit_code)
+
+
+def _settings(
+    config: Path | None,
+    weights: str | None,
+    engine: str | None,
+    classes: str | None,
+    score_min: float | None,
+    size: str | None,
+    threads: int | None,
+    ignore: list[str] | None,
+    max_frames: int | None,
+) -> RunConfig:
+    settings = load_config(config) if config is not None else RunConfig()
+    settings = overridden(
+        settings,
+        weights=weights,
+        engine=engine,
+        classes=tuple(name.strip() for name in classes.split(",")) if classes is not None else None,
+        score_min=score_min,
+        size=size,
+        threads=threads,
+    )
+    if ignore:
+        settings = replace(settings, ignore={**settings.ignore, **dict(map(_named_region, ignore))})
+    return settings if max_frames is None else replace(settings, max_frames=max_frames)
+
+
+def _named_region(text: str) -> tuple[str, str]:
+    name, equals, region = text.partition("=")
+    return (name, region) if equals else ("*", text)
+
+
+def _jobs(sources: list[str], overlay: Path | None) -> list[CameraJob]:
+    cameras = parse_sources(sources)
+
+    def video(camera: str) -> Path | None:
+        if overlay is None or len(cameras) == 1:
+            return overlay
+        return overlay.with_name(f"{overlay.stem}.{camera}{overlay.suffix}")
+
+    return [CameraJob(camera, tuple(specs), video(camera)) for camera, specs in cameras.items()]

@@ -1,0 +1,167 @@
+"""How a run is configured: frozen dataclasses, read from TOML, overridden by the command line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import cattrs
+
+from roadmask.engines.classes import DEFAULT_CLASSES
+from roadmask.engines.errors import ConfigError, RoadmaskError
+from roadmask.streaming.ignore import IgnoreRegion
+from roadmask.streaming.store import StoreConfig
+from roadmask.tracking import IouTrackerConfig
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What finds the instances."""
+
+    weights: str = "lite"
+    """lite, resnet50, resnet50_v2, or the path of a state dict."""
+    engine: str = "auto"
+    """auto, openvino or torch."""
+    classes: tuple[str, ...] = DEFAULT_CLASSES
+    """Names of the classes to report."""
+    score_min: float = 0.5
+    """Instances below this score are not reported."""
+    size: str | None = None
+    """HxW of the network's input; from the aspect of the frames if absent."""
+    threads: int | None = None
+    """Threads of the engine; one for each physical core if absent."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score_min <= 1:
+            raise ConfigError(f"expected score_min between 0 and 1, got {self.score_min}.")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"expected at least 1 thread, got {self.threads}.")
+        _ = self.image_size
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width of the network's input, if fixed."""
+        if self.size is None:
+            return None
+        height, _, width = self.size.lower().partition("x")
+        if not (height.isdigit() and width.isdigit()):
+            raise ConfigError(f"expected size as HEIGHTxWIDTH such as 384x640, got {self.size!r}.")
+        return int(height), int(width)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run stores."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """[engine]"""
+    tracker: IouTrackerConfig = field(default_factory=IouTrackerConfig)
+    """[tracker]"""
+    store: StoreConfig = field(default_factory=StoreConfig)
+    """[store]"""
+    ignore: dict[str, str] = field(default_factory=dict)
+    """[ignore] camera name, or "*" for all -> path of a mask picture or a polygon."""
+    max_frames: int | None = None
+    """Frames to read of each camera; all if absent."""
+
+    def __post_init__(self) -> None:
+        if self.max_frames is not None and self.max_frames < 1:
+            raise ConfigError(f"expected max_frames of at least 1, got {self.max_frames}.")
+        for text in self.ignore.values():
+            IgnoreRegion(text)
+
+    def ignore_region(self, camera: str) -> IgnoreRegion | None:
+        """Returns the region to ignore in the pictures of a camera."""
+        text = self.ignore.get(camera, self.ignore.get("*"))
+        return None if text is None else IgnoreRegion(text)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the configuration as plain JSON values, as stores keep it."""
+        described: dict[str, Any] = cattrs.unstructure(self)
+        described["engine"]["classes"] = list(self.engine.classes)
+        return described
+
+
+def load_config(path: Path) -> RunConfig:
+    """Reads a TOML file; keys that are absent keep their defaults.
+
+    Raises:
+        ConfigError: the file is missing or no TOML, a key is unknown (the nearest known one is named), or a value
+            has another type.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no configuration file {path}; configs/recorded.toml is an example.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}.") from None
+    return structure(RunConfig, values, str(path))
+
+
+def structure(target: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Builds a configuration dataclass from plain values.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    _refuse_unknown(target, values, where)
+    try:
+        return _CONVERTER.structure(values, target)
+    except cattrs.BaseValidationError as error:
+        for cause in _leaves(error):
+            if isinstance(cause, RoadmaskError):
+                raise ConfigError(f"{where}: {cause}") from None
+        problems = "; ".join(cattrs.transform_error(error, path=""))
+        raise ConfigError(f"{where}: {problems.replace('$.', '')}.") from None
+
+
+def overridden(config: RunConfig, **engine: Any) -> RunConfig:
+    """Returns the configuration with the engine values that are not None replaced."""
+    given = {name: value for name, value in engine.items() if value is not None}
+    return replace(config, engine=replace(config.engine, **given))
+
+
+def _strict(kind: type[Any]) -> Any:
+    """Refuses what Python's constructors would quietly convert, such as "0.5" or true for a number."""
+
+    def check(value: Any, _: type[Any]) -> Any:
+        allowed = (int, float) if kind is float else (kind,)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+            raise TypeError(f"expected {kind.__name__}, got {value!r}")
+        return kind(value)
+
+    return check
+
+
+_CONVERTER = cattrs.Converter()
+for _kind in (bool, int, float, str):
+    _CONVERTER.register_structure_hook(_kind, _strict(_kind))
+
+
+def _refuse_unknown(target: type[Any], values: Mapping[str, Any], where: str) -> None:
+    hints = get_type_hints(target)
+    known = [item.name for item in fields(target)]
+    for key, value in values.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}."
+            raise ConfigError(f"{where}: unknown key {key!r}: {hint}")
+        if is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{where}: expected a table [{key}], got {value!r}.")
+            _refuse_unknown(hints[key], value, f"{where} [{key}]")  # type: ignore[arg-type]
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

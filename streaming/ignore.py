@@ -1,0 +1,73 @@
+"""Parts of the picture that never hold traffic: the vehicle's own bonnet, a burnt-in clock, a mirror."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines import Instances, RleMasks
+from roadmask.engines.errors import ConfigError
+
+COVERED = 0.5
+"""An instance is ignored when more than this share of it lies in the region: half of it, so that a car that merely
+touches the bonnet stays."""
+
+
+@dataclass(frozen=True)
+class IgnoreRegion:
+    """A region of the picture whose instances are ignored.
+
+    Args:
+        text: what `--ignore` takes: the path of a mask picture, white where instances are ignored, stretched over
+            the frames whatever their size; or a polygon `x,y x,y x,y ...` in pixels of the frames.
+
+    Raises:
+        ConfigError: neither a readable picture nor a polygon of three points or more.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        self._drawn((1, 1))  # so that a wrong region is refused before the run starts
+
+    def covers(self, instances: Instances) -> NDArray[np.bool_]:
+        """Returns (N,) whether more than half of each instance lies in the region; of its box where it has no mask."""
+        drawn = self._drawn(instances.image_size)
+        if instances.masks is not None:
+            region = RleMasks.from_dense(drawn[None], instances.image_size)
+            return instances.masks.to_rle().share_inside(region)[:, 0] > COVERED
+        covered = np.zeros(len(instances), np.bool_)
+        for row, (x1, y1, x2, y2) in enumerate(np.rint(instances.boxes).astype(int)):
+            inside = drawn[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)]
+            covered[row] = inside.size > 0 and inside.mean() > COVERED
+        return covered
+
+    def _drawn(self, image_size: tuple[int, int]) -> NDArray[np.bool_]:
+        return _draw(self.text, image_size)
+
+
+@lru_cache(maxsize=16)
+def _draw(text: str, image_size: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = image_size
+    if Path(text).is_file():
+        picture = cv2.imread(text, cv2.IMREAD_GRAYSCALE)
+        if picture is None:
+            raise ConfigError(f"{text} is no picture: expected a PNG that is white where instances are ignored.")
+        return cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST) > 127
+    try:
+        points = [tuple(float(value) for value in point.split(",")) for point in text.split()]
+    except ValueError:
+        points = []
+    if len(points) < 3 or any(len(point) != 2 for point in points):
+        raise ConfigError(
+            "expected --ignore to be the path of a mask picture or a polygon like '0,300 640,300 640,384', "
+            f"got {text!r}, which is no file and no list of three or more points."
+        )
+    drawn = np.zeros(image_size, np.uint8)
+    cv2.fillPoly(drawn, [np.rint(points).astype(np.int32)], 1)
+    return drawn.astype(bool)

@@ -1,0 +1,127 @@
+"""Reads one camera ahead of the engine, and counts what it captured."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+
+from roadmask.streaming.frames import Frame, LostFrame
+from roadmask.streaming.sources import FrameSource
+
+AHEAD_FRAMES = 8
+"""Frames decoded ahead of the engine, at most."""
+AHEAD_BYTES = 128 * 2**20
+"""Bytes decoded ahead of the engine, at most (but always one frame)."""
+
+
+class Reader:
+    """Decodes in a thread of its own; iterate it to get the frames in order.
+
+    Args:
+        source: read to its end, or to `frames_max` items.
+        frames_max: frames to read; all if None.
+    """
+
+    def __init__(self, source: FrameSource, frames_max: int | None = None) -> None:
+        self._source = source
+        self._frames_max = frames_max
+        self._ahead: queue.Queue[Frame | LostFrame | BaseException | None] = queue.Queue(AHEAD_FRAMES)
+        self._bytes = _ByteBudget(AHEAD_BYTES)
+        self._stopping = threading.Event()
+        self._captured = 0
+        self._thread = threading.Thread(target=self._read, name=f"reader-{source.camera}", daemon=True)
+
+    @property
+    def captured(self) -> int:
+        """Frames captured so far; final once the iteration has ended."""
+        return self._captured
+
+    def __iter__(self) -> Iterator[Frame | LostFrame]:
+        """Yields frames until the source ends or `stop` is called.
+
+        Raises:
+            SourceError: the source broke; what came before it was yielded.
+        """
+        self._thread.start()
+        while True:
+            item = self._ahead.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            self._bytes.release(_size(item))
+            yield item
+
+    def stop(self) -> None:
+        """Ends the iteration after the frames that were read ahead; callable from any thread."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Ends the thread and closes the source."""
+        self.stop()
+        self._bytes.close()
+        while self._thread.is_alive():
+            try:
+                self._ahead.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        self._source.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self) -> None:
+        ended_early = False
+        handed_on = 0
+        try:
+            for item in self._source:
+                self._bytes.acquire(_size(item))
+                handed_on += 1
+                self._captured = handed_on
+                self._ahead.put(item)
+                if self._stopping.is_set() or handed_on == self._frames_max:
+                    ended_early = True
+                    break
+        except BaseException as error:  # noqa: BLE001 - raised again where the frames are awaited
+            self._ahead.put(error)
+            return
+        if not ended_early:
+            # The source counts packets where they are captured, so a frame that it lost on the way shows here.
+            self._captured = self._source.captured
+        self._ahead.put(None)
+
+
+class _ByteBudget:
+    """Blocks who acquires while more than the budget is held, unless nothing is."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._held = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def acquire(self, size: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._held or self._held + size <= self._budget)
+            self._held += size
+
+    def release(self, size: int) -> None:
+        with self._changed:
+            self._held -= size
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _size(item: Frame | LostFrame) -> int:
+    return item.image.nbytes if isinstance(item, Frame) else 0

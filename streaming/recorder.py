@@ -1,0 +1,134 @@
+"""The end of the line for one camera: follows its instances, stores them, draws them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from roadmask.streaming.frames import Frame, LostFrame
+from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.pipeline import TrackStage
+from roadmask.streaming.segmentation import FailedSegmentation, Segmentation
+from roadmask.tracking import Backfill, Tracks, TrackState
+
+if TYPE_CHECKING:
+    from roadmask.streaming.overlay import OverlayWriter
+    from roadmask.streaming.store import CameraWriter
+
+
+@dataclass
+class CameraProgress:
+    """How far a camera has come."""
+
+    frames: int = 0
+    """Frames that reached the recorder, lost and failed ones included."""
+    tracks: dict[int, int] = field(default_factory=dict)
+    """Confirmed tracks so far, by category id."""
+
+
+@dataclass(frozen=True)
+class CameraResult:
+    """What became of one camera."""
+
+    camera: str
+    """Its name."""
+    ledger: Ledger
+    """Every captured frame, accounted for."""
+    progress: CameraProgress
+    """Its last state."""
+    failures: dict[str, int]
+    """Messages of the engine's failures -> frames."""
+    problem: str | None = None
+    """Why the camera ended before its source did, if so."""
+
+
+class Recorder:
+    """One camera's tracker, back-fill, store and overlay.
+
+    A recorded drive gives a track its id from its first frame on: frames wait here until each of their tentative
+    tracks is confirmed or gone, which the tracker's configuration bounds to a fraction of a second.
+
+    Args:
+        writer: of this camera.
+        track: the tracker of this camera.
+        overlay: draws the stored tracks into a video, if given; closed with the recorder.
+    """
+
+    def __init__(self, writer: CameraWriter, track: TrackStage, overlay: OverlayWriter | None = None) -> None:
+        self._writer = writer
+        self._track = track
+        self._overlay = overlay
+        self._waiting: Backfill[Frame] = Backfill()
+        self._epoch: int | None = None
+        self._seen: set[int] = set()
+        self._failures: Counter[str] = Counter()
+        self.progress = CameraProgress()
+
+    def push(self, frame: Frame, segmentation: Segmentation) -> None:
+        """Takes the next frame and what was found in it.
+
+        Raises:
+            StoreError: the frame cannot be stored; what was committed before is safe.
+        """
+        self.progress.frames += 1
+        if isinstance(segmentation, FailedSegmentation):
+            self._failures[segmentation.reason] += 1
+            self._writer.count_lost("failed", "engine")
+            return
+        if frame.epoch != self._epoch:
+            self._record(self._waiting.flush())
+            self._writer.start_epoch(frame.epoch, frame.image_size, frame.clock)
+            self._epoch = frame.epoch
+        tracks = self._track(frame, segmentation)
+        self._record(self._waiting.push(frame, tracks))
+
+    def push_lost(self, lost: LostFrame) -> None:
+        """Counts a frame that was captured but gave no picture."""
+        self.progress.frames += 1
+        self._writer.count_lost("failed", lost.reason)
+
+    def close(self, captured: int, problem: str | None = None) -> CameraResult:
+        """Stores what waits and checks that no frame is missing.
+
+        Args:
+            captured: frames that the reader counted.
+            problem: why the source ended early, if it did.
+
+        Raises:
+            LedgerError: captured frames are neither stored, dropped nor failed; everything that came is committed.
+        """
+        self._record(self._waiting.flush())
+        if self._overlay is not None:
+            self._overlay.close()
+        ledger = self._writer.close(captured)
+        return CameraResult(self._writer.camera, ledger, self.progress, dict(self._failures), problem)
+
+    def abort(self) -> None:
+        """Lets go of the overlay's unfinished file; the store keeps what was committed."""
+        if self._overlay is not None:
+            self._overlay.discard()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.abort()
+
+    def _record(self, resolved: list[tuple[Frame, Tracks]]) -> None:
+        for frame, tracks in resolved:
+            self._writer.append(frame.index, frame.timestamp_ns, tracks)
+            if self._overlay is not None:
+                self._overlay.append(frame, tracks)
+            self._count(tracks)
+
+    def _count(self, tracks: Tracks) -> None:
+        confirmed = tracks.states == TrackState.CONFIRMED
+        for track_id, label in zip(tracks.track_ids[confirmed], tracks.instances.labels[confirmed], strict=True):
+            if int(track_id) not in self._seen:
+                self._seen.add(int(track_id))
+                self.progress.tracks[int(label)] = self.progress.tracks.get(int(label), 0) + 1
