@@ -1,0 +1,60 @@
+"""The store of masks: one Zarr group for each drive.
+
+zarr is loaded when something here is first used, so that programs without a store never need it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roadmask.streaming.store.camera import CameraWriter as CameraWriter
+    from roadmask.streaming.store.config import StoreConfig as StoreConfig
+    from roadmask.streaming.store.layout import EpochInfo as EpochInfo
+    from roadmask.streaming.store.reader import CameraReader as CameraReader
+    from roadmask.streaming.store.reader import Drive as Drive
+    from roadmask.streaming.store.reader import open_drive as open_drive
+    from roadmask.streaming.store.records import Sighting as Sighting
+    from roadmask.streaming.store.records import StoredFrame as StoredFrame
+    from roadmask.streaming.store.records import TrackSummary as TrackSummary
+    from roadmask.streaming.store.records import TrackView as TrackView
+    from roadmask.streaming.store.writer import MaskStore as MaskStore
+
+_HOMES = {
+    "CameraReader": "reader",
+    "CameraWriter": "camera",
+    "Drive": "reader",
+    "EpochInfo": "layout",
+    "MaskStore": "writer",
+    "Sighting": "records",
+    "StoreConfig": "config",
+    "StoredFrame": "records",
+    "TrackSummary": "records",
+    "TrackView": "records",
+    "open_drive": "reader",
+}
+
+__all__ = [
+    "CameraReader",
+    "CameraWriter",
+    "Drive",
+    "EpochInfo",
+    "MaskStore",
+    "Sighting",
+    "StoreConfig",
+    "StoredFrame",
+    "TrackSummary",
+    "TrackView",
+    "open_drive",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"roadmask.streaming.store.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'roadmask.streaming.store' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,172 @@
+"""The reader of one epoch: slices every array to what is committed, and loads only what is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import InstancesError, StoreCorruptError
+from roadmask.engines.instances import Instances
+from roadmask.engines.masks import RleMasks
+from roadmask.streaming.store.layout import ARRAYS, METADATA, RLE_CHUNK, RLE_SHARD, EpochInfo, Extent, row_shape
+
+_T = TypeVar("_T")
+_RETRIES, _RETRY_S = 3, 0.05
+
+
+class EpochReader:
+    """The committed frames of one epoch. Positions here count from the epoch's first frame."""
+
+    def __init__(self, folder: Path, info: EpochInfo, extent: Extent) -> None:
+        """Not meant to be called: see `CameraReader.epochs`."""
+        self.folder = folder
+        self.info = info
+        self.extent = extent
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+
+    def __len__(self) -> int:
+        return self.extent.frames
+
+    def __repr__(self) -> str:
+        height, width = self.info.image_size
+        return f"EpochReader({self.folder.parent.name}/{self.info.epoch}: {len(self)} frames of {width} x {height})"
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """Returns one of `ARRAYS` as zarr sees it, not sliced to what is committed.
+
+        Raises:
+            StoreCorruptError: it is missing, too short, or of another type or shape than the layout says.
+        """
+        if name not in self._arrays:
+            spec = ARRAYS[name]
+            folder = self.folder / name
+            try:
+                array = zarr.open_array(folder, mode="r", zarr_format=3)
+            except Exception as error:
+                raise StoreCorruptError(f"cannot open {folder / METADATA}: {error}.") from error
+            shape, tail = array.shape, row_shape(name, self.info.image_size)
+            if array.dtype != spec.dtype or shape[1:] != tail or shape[0] < self.extent.rows(spec):
+                raise StoreCorruptError(
+                    f"{folder / METADATA}: expected {spec.dtype} ({self.extent.rows(spec)} or more, "
+                    f"{', '.join(map(str, tail))}), got {array.dtype} {shape}."
+                )
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Reads committed rows of one of `ARRAYS`.
+
+        Raises:
+            StoreCorruptError: its files cannot be read back.
+        """
+        end = self.extent.rows(ARRAYS[name])
+        stop = end if stop is None else min(stop, end)
+        if start >= stop:
+            return np.zeros((0, *row_shape(name, self.info.image_size)), ARRAYS[name].dtype)
+        array = self.array(name)
+        return _retried(lambda: np.asarray(array[start:stop]), f"{self.folder / name}, rows {start} to {stop}")
+
+    @cached_property
+    def index(self) -> NDArray[np.int64]:
+        """(T,) capture count of every frame."""
+        return self.read("frames/index")
+
+    @cached_property
+    def timestamp_ns(self) -> NDArray[np.int64]:
+        """(T,) capture time of every frame."""
+        return self.read("frames/timestamp_ns")
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """(T + 1,) the instances of frame t are offsets[t]:offsets[t + 1]."""
+        return self.read("instances/offsets")
+
+    @cached_property
+    def track_id(self) -> NDArray[np.int64]:
+        """(N,) track of every instance."""
+        return self.read("instances/track_id")
+
+    @cached_property
+    def label(self) -> NDArray[np.int64]:
+        """(N,) COCO category id of every instance."""
+        return self.read("instances/label").astype(np.int64)
+
+    @cached_property
+    def rle_offsets(self) -> NDArray[np.int64]:
+        """(N + 1,) the run lengths of instance n are rle[rle_offsets[n]:rle_offsets[n + 1]]."""
+        return self.read("instances/rle_offsets")
+
+    @cached_property
+    def frame_of_instance(self) -> NDArray[np.int64]:
+        """(N,) position of the frame that every instance was seen in."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def labels(self, position: int) -> NDArray[np.uint32]:
+        """Returns the (H, W) picture of track ids of a frame."""
+        picture: NDArray[np.uint32] = self.read("labels", position, position + 1)[0]
+        return picture
+
+    def frame(self, position: int) -> tuple[Instances, NDArray[np.int64], NDArray[np.uint8]]:
+        """Returns the instances of a frame with their track ids and states."""
+        start, stop = map(int, self.offsets[position : position + 2])
+        edges = self.rle_offsets[start : stop + 1]
+        data = self.read("instances/rle", int(edges[0]), int(edges[-1])).tobytes()
+        counts = tuple(data[a - edges[0] : b - edges[0]] for a, b in pairwise(edges))
+        try:
+            instances = Instances(
+                self.info.image_size,
+                self.read("instances/box", start, stop),
+                self.read("instances/score", start, stop),
+                self.label[start:stop],
+                RleMasks(counts, self.info.image_size),
+            )
+        except InstancesError as error:
+            raise StoreCorruptError(f"{self.folder}, frame {position}: {error}") from error
+        return instances, self.track_id[start:stop], self.read("instances/state", start, stop)
+
+    def masks(self, instances: NDArray[np.int64]) -> list[RleMasks]:
+        """Returns the mask of each of the instances, reading no other file chunks than theirs.
+
+        Args:
+            instances: (M,) places among the epoch's instances, ascending.
+        """
+        starts, stops = self.rle_offsets[instances], self.rle_offsets[instances + 1]
+        masks = []
+        at, held, data = -1, 0, b""
+        for group in _neighbours(starts, stops):
+            at, held = int(starts[group[0]]), int(stops[group[-1]])
+            data = self.read("instances/rle", at, held).tobytes()
+            masks += [RleMasks((data[starts[n] - at : stops[n] - at],), self.info.image_size) for n in group]
+        return masks
+
+
+def _neighbours(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> list[range]:
+    """Splits byte ranges into groups to read in one go: those that share chunks or lie in adjacent ones."""
+    if not len(starts):
+        return []
+    apart = starts[1:] // RLE_CHUNK > (stops[:-1] - 1) // RLE_CHUNK + 1
+    far = starts[1:] // RLE_SHARD > starts[:-1] // RLE_SHARD  # bounds what is held at once
+    cuts = [0, *(np.flatnonzero(apart | far) + 1).tolist(), len(starts)]
+    return [range(a, b) for a, b in pairwise(cuts)]
+
+
+def _retried(read: Callable[[], _T], what: str) -> _T:
+    """Reads again when a writer replaced a shard between the reading of its index and of its chunks."""
+    for attempt in range(_RETRIES):
+        try:
+            return read()
+        except Exception as error:  # codecs raise whatever their libraries do
+            if attempt == _RETRIES - 1:
+                raise StoreCorruptError(
+                    f"cannot read {what}: {error}. Run `roadmask check` to see which files are broken."
+                ) from error
+            time.sleep(_RETRY_S)
+    raise AssertionError("unreachable")

@@ -1,0 +1,171 @@
+"""Files that survive a crash, and the lock that keeps a second writer out.
+
+zarr's own local store renames files into place but never flushes them to the disk, so a crash can leave a committed
+file empty. Here nothing is renamed before its bytes are on the disk, and a commit renames all its files together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
+
+from roadmask.engines.errors import StoreError, StoreLockedError
+
+PARTIAL = ".partial"
+"""Ends the name of a file that is still being written; what a killed writer leaves behind is never read."""
+_FSYNC_THREADS = 8
+"""File systems merge flushes that are asked for together."""
+
+
+class DurableStore(LocalStore):
+    """A zarr store on the local file system that flushes what it writes.
+
+    Inside `commit` files are only prepared; leaving it flushes all of them, then renames them into place, then flushes
+    their folders. Outside of it each file goes through the same steps on its own. One writer at a time.
+    """
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        self._prepared: set[Path] = set()
+        self._in_commit = False
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Writes one file."""
+        self._write(key, value)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Writes one file unless it is there."""
+        path = self.root / key
+        if path not in self._prepared and not path.exists():
+            self._write(key, value)
+
+    @contextmanager
+    def commit(self) -> Iterator[None]:
+        """Makes all files that are written inside appear together, after their bytes reached the disk.
+
+        Raises:
+            StoreError: the file system refused; nothing was renamed unless it failed while renaming.
+        """
+        self._in_commit = True
+        try:
+            yield
+            self._publish()
+        except OSError as error:
+            raise self._refused(error) from error
+        finally:
+            self._in_commit = False
+            for path in self._prepared:
+                with suppress(OSError):
+                    _partial(path).unlink(missing_ok=True)
+            self._prepared.clear()
+
+    def _write(self, key: str, value: Buffer) -> None:
+        path = self.root / key
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._prepared.add(path)
+            _partial(path).write_bytes(value.as_buffer_like())
+            if not self._in_commit:
+                self._publish()
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _publish(self) -> None:
+        paths = sorted(self._prepared)
+        with ThreadPoolExecutor(_FSYNC_THREADS) as pool:
+            list(pool.map(flush, map(_partial, paths)))
+            for path in paths:
+                _partial(path).replace(path)
+            list(pool.map(flush, self._folders(paths)))
+        self._prepared.clear()
+
+    def _folders(self, paths: Iterable[Path]) -> Iterable[Path]:
+        """Returns the folders up to the root: a new folder lasts only once its parent is flushed too."""
+        return {folder for path in paths for folder in path.parents if folder.is_relative_to(self.root)}
+
+    def _refused(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot write to {error.filename or self.root}: {error.strerror or error}. What was committed is safe and "
+            f"opens; make room or repair the disk, then run again with another --out."
+        )
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + PARTIAL)
+
+
+def flush(path: Path) -> None:
+    """Waits until a file's or folder's bytes are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class WriterLock:
+    """Keeps a second writer out; the file names who holds it, and goes away with the lock.
+
+    A killed process gives its lock back by itself: the operating system holds it, the file only describes it.
+    """
+
+    def __init__(self, path: Path, guarded: Path) -> None:
+        """Takes the lock.
+
+        Args:
+            path: the lock's file.
+            guarded: what it guards, for messages.
+
+        Raises:
+            StoreLockedError: another writer holds it; the message says who.
+            StoreError: the file cannot be written.
+        """
+        self._path = path
+        self._lock = filelock.FileLock(path, blocking=False)
+        try:
+            self._lock.acquire()
+            path.write_text(json.dumps(this_process()) + "\n")
+        except filelock.Timeout as error:
+            raise StoreLockedError(
+                f"another process is writing to {guarded}: {_holder(path)}. Wait until it is done, stop it, or write "
+                f"to another --out."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {guarded}: {error.strerror or error} ({error.filename or path}). Choose a folder "
+                f"that you may write to."
+            ) from error
+
+    def release(self) -> None:
+        """Gives the lock back; does nothing the second time."""
+        if self._lock.is_locked:
+            self._path.unlink(missing_ok=True)  # while it is held: a waiter notices that its file lost its name
+            self._lock.release()
+
+
+def this_process() -> dict[str, str | int]:
+    """Returns who and when this is, for people who wonder later."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it did not leave its name"
+
+
+def now() -> str:
+    """Returns the wall clock as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

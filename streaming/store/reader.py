@@ -1,0 +1,284 @@
+"""The reader of a drive: opens lazily, also while the drive is being written."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import InputError, StoreCorruptError, StoreError, StoreSchemaError
+from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.store.epoch import EpochReader
+from roadmask.streaming.store.layout import LEDGER, METADATA, SCHEMA_VERSION, EpochInfo, Extent
+from roadmask.streaming.store.records import Sighting, StoredFrame, TrackSummary, TrackView
+
+
+class CameraReader:
+    """One camera of a drive, as of its last commit when it was opened.
+
+    Stored frames are counted by position: 0 to `len(camera) - 1`, over all epochs. Where frames were lost, positions
+    run behind capture counts; `position_of` translates.
+    """
+
+    def __init__(self, folder: Path, class_names: Mapping[int, str]) -> None:
+        """Not meant to be called: use `open_drive`."""
+        self.name = folder.name
+        self.folder = folder
+        self.class_names = class_names
+        attributes = read_attributes(folder)
+        try:
+            committed = {int(epoch): Extent.from_dict(extent) for epoch, extent in attributes["committed"].items()}
+            lost = {"dropped": attributes["dropped"], "failed": attributes["failed"]}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreCorruptError(f"{folder / METADATA}: expected `committed` by epoch, got {attributes}.") from error
+        self.epochs = [
+            EpochReader(folder / str(epoch), EpochInfo.from_dict(epoch, read_attributes(folder / str(epoch))), extent)
+            for epoch, extent in sorted(committed.items())
+        ]
+        """Its epochs in the order of time."""
+        self._edges = [0, *accumulate(len(epoch) for epoch in self.epochs)]
+        self.complete = (folder / LEDGER / METADATA).is_file()
+        """Whether the camera was closed; if not, it is still being written or its run was killed."""
+        stored = self._edges[-1]
+        self.ledger = (
+            Ledger.from_dict(read_attributes(folder / LEDGER))
+            if self.complete
+            else Ledger.from_dict({"captured": 0, "stored": stored, **lost})
+        )
+        """Where its frames went; `captured` counts only what is accounted for unless the camera is complete."""
+        if not self.complete:
+            self.ledger.captured = self.ledger.accounted
+
+    def __len__(self) -> int:
+        return self._edges[-1]
+
+    def __repr__(self) -> str:
+        return f"CameraReader({self.name}: {len(self)} frames in {len(self.epochs)} epochs)"
+
+    def frame(self, position: int) -> StoredFrame:
+        """Returns a stored frame by its position.
+
+        Raises:
+            InputError: there is no such frame.
+            StoreCorruptError: its files cannot be read back.
+        """
+        epoch, at = self._find(position)
+        instances, track_ids, states = epoch.frame(at)
+        return StoredFrame(
+            self._edges[self.epochs.index(epoch)] + at,
+            int(epoch.index[at]),
+            int(epoch.timestamp_ns[at]),
+            epoch.info.epoch,
+            instances,
+            track_ids,
+            states,
+        )
+
+    def labels(self, position: int) -> NDArray[np.uint32]:
+        """Returns the (H, W) picture of track ids of a stored frame; 0 where no track is.
+
+        Raises:
+            InputError: there is no such frame.
+            StoreCorruptError: its files cannot be read back.
+        """
+        epoch, at = self._find(position)
+        return epoch.labels(at)
+
+    def position_of(self, index: int) -> int:
+        """Returns the position of the frame with a capture count.
+
+        Raises:
+            InputError: that frame was lost or never captured.
+        """
+        for start, epoch in zip(self._edges, self.epochs, strict=False):
+            at = int(np.searchsorted(epoch.index, index))
+            if at < len(epoch) and epoch.index[at] == index:
+                return start + at
+        raise InputError(f"camera {self.name!r} stored no frame with capture count {index}: it was lost or never came.")
+
+    def track(self, track_id: int) -> TrackView:
+        """Returns all sightings of a track; of the masks it reads only theirs.
+
+        Raises:
+            InputError: there is no such track.
+            StoreCorruptError: its files cannot be read back.
+        """
+        sightings: list[Sighting] = []
+        for start, epoch in zip(self._edges, self.epochs, strict=False):
+            rows = np.flatnonzero(epoch.track_id == track_id) if track_id > 0 else np.zeros(0, np.int64)
+            if not len(rows):
+                continue
+            first, last = int(rows[0]), int(rows[-1]) + 1
+            boxes = epoch.read("instances/box", first, last)[rows - first]
+            scores = epoch.read("instances/score", first, last)[rows - first]
+            states = epoch.read("instances/state", first, last)[rows - first]
+            frames = epoch.frame_of_instance[rows]
+            masks = epoch.masks(rows)
+            sightings += [
+                Sighting(
+                    start + int(frames[n]),
+                    int(epoch.index[frames[n]]),
+                    int(epoch.timestamp_ns[frames[n]]),
+                    epoch.info.epoch,
+                    boxes[n],
+                    float(scores[n]),
+                    int(epoch.label[rows[n]]),
+                    int(states[n]),
+                    masks[n],
+                )
+                for n in range(len(rows))
+            ]
+        if not sightings:
+            raise InputError(f"camera {self.name!r} has no track {track_id}: `tracks()` lists those it has.")
+        label = Counter(sighting.label for sighting in sightings).most_common(1)[0][0]
+        return TrackView(track_id, label, self.class_name(label), tuple(sightings))
+
+    def tracks(self) -> list[TrackSummary]:
+        """Returns a line for each track, by id, without reading any mask."""
+        ids, labels, positions, times = self._instances
+        order = np.argsort(ids, kind="stable")
+        found, starts = np.unique(ids[order], return_index=True)
+        summaries = []
+        for track_id, rows in zip(found, np.split(order, starts[1:]), strict=True) if len(found) else ():
+            if track_id == 0:
+                continue
+            label = Counter(labels[rows].tolist()).most_common(1)[0][0]
+            first, last = rows[0], rows[-1]
+            summaries.append(
+                TrackSummary(
+                    int(track_id),
+                    label,
+                    self.class_name(label),
+                    len(rows),
+                    int(positions[first]),
+                    int(positions[last]),
+                    int(times[first]),
+                    int(times[last]),
+                )
+            )
+        return summaries
+
+    def class_name(self, label: int) -> str:
+        """Returns the name of a COCO category id."""
+        return self.class_names.get(label, f"class {label}")
+
+    @cached_property
+    def _instances(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(N,) track ids, labels, frame positions and timestamps over all epochs."""
+        parts = [
+            (e.track_id, e.label, start + e.frame_of_instance, e.timestamp_ns[e.frame_of_instance])
+            for start, e in zip(self._edges, self.epochs, strict=False)
+        ]
+        empty = np.zeros(0, np.int64)
+        ids, labels, positions, times = (
+            (np.concatenate([empty, *column]) for column in zip(*parts, strict=True))
+            if (parts)
+            else (empty, empty, empty, empty)
+        )
+        return ids, labels, positions, times
+
+    def _find(self, position: int) -> tuple[EpochReader, int]:
+        if not 0 <= position < len(self):
+            raise InputError(f"camera {self.name!r}: expected a position from 0 to {len(self) - 1}, got {position}.")
+        number = bisect_right(self._edges, position) - 1
+        return self.epochs[number], position - self._edges[number]
+
+
+class Drive(Mapping[str, CameraReader]):
+    """A stored drive: camera name -> `CameraReader`."""
+
+    def __init__(self, path: Path, attributes: dict[str, Any]) -> None:
+        """Not meant to be called: use `open_drive`."""
+        self.path = path
+        self.attributes = attributes
+        """What the writer said of itself: engine, sources, config, versions."""
+        self.class_names: dict[int, str] = {int(label): name for label, name in attributes["class_names"].items()}
+        """COCO category id -> name, of the classes that may occur."""
+        self._names = camera_names(path)
+        self._open: dict[str, CameraReader] = {}
+
+    def __getitem__(self, name: str) -> CameraReader:
+        if name not in self._names:
+            raise KeyError(f"{self.path} has no camera {name!r}: it has {', '.join(self._names) or 'none'}.")
+        if name not in self._open:
+            self._open[name] = CameraReader(self.path / name, self.class_names)
+        return self._open[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"Drive({self.path}: {', '.join(self._names) or 'no cameras'})"
+
+
+def open_drive(path: Path | str) -> Drive:
+    """Opens a stored drive for reading, also while it is being written.
+
+    Example::
+
+        front = open_drive("drive.zarr")["front"]
+        front.frame(120).instances, front.labels(120), front.track(17)
+
+    Raises:
+        StoreError: there is nothing at the path, or no store.
+        StoreSchemaError: a newer roadmask wrote it.
+        StoreCorruptError: its attributes cannot be understood.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise StoreError(f"expected a store at {path}, found nothing: check the path.")
+    if not (path / METADATA).is_file():
+        raise StoreError(f"expected a store at {path}, but it has no {METADATA}: roadmask stores are folders that do.")
+    attributes = read_attributes(path)
+    version = attributes.get("schema_version")
+    if version is None:
+        raise StoreError(f"{path} is a Zarr group, but roadmask did not write it: it has no schema_version.")
+    if not isinstance(version, int) or version < 1:
+        raise StoreCorruptError(f"{path / METADATA}: expected schema_version as a number from 1 up, got {version!r}.")
+    if version > SCHEMA_VERSION:
+        needed = attributes.get("roadmask_version", "newer")
+        raise StoreSchemaError(
+            f"{path} has layout {version}, this roadmask reads up to {SCHEMA_VERSION}: it was written by roadmask "
+            f"{needed}; pip install --upgrade 'roadmask>={needed}'."
+        )
+    try:
+        return Drive(path, attributes)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StoreCorruptError(f"{path / METADATA}: expected class_names by category id: {error!r}.") from error
+
+
+def camera_names(path: Path) -> list[str]:
+    """Returns the cameras of a store, in alphabetical order; a folder that was never committed is none."""
+    return sorted(folder.name for folder in path.iterdir() if (folder / METADATA).is_file())
+
+
+def read_attributes(folder: Path) -> dict[str, Any]:
+    """Reads the attributes of a Zarr group: plain JSON, and one file, so it is always of one piece.
+
+    Raises:
+        StoreCorruptError: the file is missing or is no group's.
+    """
+    path = folder / METADATA
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        if metadata["node_type"] != "group" or metadata["zarr_format"] != 3:
+            raise StoreCorruptError(f"{path}: expected a Zarr v3 group, got {metadata['node_type']!r}.")
+        attributes = metadata["attributes"]
+        if not isinstance(attributes, dict):
+            raise TypeError(type(attributes).__name__)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreCorruptError(
+            f"cannot read {path}: {error!r}. The store is damaged; restore it from a copy."
+        ) from error
+    return attributes

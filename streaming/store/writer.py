@@ -1,0 +1,164 @@
+"""The writer of a whole drive: makes the store, keeps others out, hands each camera its own writer."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import zarr
+
+import roadmask
+from roadmask.engines.errors import StoreError, StoreExistsError
+from roadmask.streaming.store.camera import CameraWriter
+from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
+from roadmask.streaming.store.files import DurableStore, WriterLock, flush, this_process
+from roadmask.streaming.store.layout import PROVENANCE, SCHEMA_VERSION, plain, redacted
+
+
+class MaskStore:
+    """A drive that is being written. A context manager: leaving it closes what is open.
+
+    Example::
+
+        with MaskStore.create(Path("drive.zarr"), class_names={3: "car"}, engine={}, sources={}, config={}) as store:
+            front = store.camera("front")
+            front.start_epoch(0, (540, 960), "media")
+            front.append(0, 0, tracks)
+            front.close(captured=1)
+    """
+
+    def __init__(self, path: Path, lock: WriterLock, store_config: StoreConfig) -> None:
+        """Not meant to be called: use `create`."""
+        self.path = path
+        self._lock = lock
+        self._config = store_config
+        self._cameras: dict[str, CameraWriter] = {}
+        self._closed = False
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        class_names: dict[int, str],
+        engine: dict[str, Any],
+        sources: dict[str, Any],
+        config: dict[str, Any],
+        store_config: StoreConfig = DEFAULT_STORE_CONFIG,
+        command: str = "",
+    ) -> MaskStore:
+        """Makes a new store and locks it.
+
+        Args:
+            path: folder that does not exist yet, such as `drive.zarr`.
+            class_names: COCO category id -> name, of the classes that may occur.
+            engine: what made the masks, as plain data.
+            sources: where the pictures came from, as plain data; passwords in URLs are left out.
+            config: how the run was configured, as plain data.
+            store_config: how the store is cut into files.
+            command: the command line, for provenance.
+
+        Raises:
+            StoreExistsError: something is there.
+            StoreLockedError: another process writes to it.
+            StoreError: the folder cannot be written.
+            InputError: there is something in it that JSON does not know.
+        """
+        path = Path(path)
+        attributes = {
+            "schema_version": SCHEMA_VERSION,
+            "roadmask_version": roadmask.__version__,
+            "class_names": {str(label): name for label, name in sorted(class_names.items())},
+            "engine": plain(engine, "engine"),
+            "sources": plain(sources, "sources"),
+            "config": plain(config, "config"),
+        }
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {path}: {error.strerror or error} ({error.filename}). Choose a folder that you may "
+                f"write to."
+            ) from error
+        lock = WriterLock(path.with_name(path.name + ".lock"), path)
+        try:
+            if path.exists() or path.is_symlink():
+                raise StoreExistsError(f"{path} is already there: choose another --out, or remove it first.")
+            zarr.create_group(DurableStore(path), attributes=attributes)
+            flush(path.parent)
+            store = cls(path, lock, store_config)
+            store.note("created", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+        except OSError as error:
+            lock.release()
+            raise StoreError(f"cannot write to {path}: {error.strerror or error}.") from error
+        except BaseException:
+            lock.release()
+            raise
+        return store
+
+    def __enter__(self) -> MaskStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(None if error is None else f"{type(error).__name__}: {error}")
+
+    def camera(self, name: str) -> CameraWriter:
+        """Returns the writer of a camera, the same one every time.
+
+        Raises:
+            InputError: the name cannot name a camera.
+            StoreError: the store is closed or cannot be written.
+        """
+        if self._closed:
+            raise StoreError(f"{self.path} is closed: write to it before close.")
+        if name not in self._cameras:
+            self._cameras[name] = CameraWriter(self.path, name, self._config)
+        return self._cameras[name]
+
+    def note(self, event: str, **details: Any) -> None:
+        """Adds a line to the provenance: what happened, when, in which process.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        line = json.dumps({"event": event, **this_process(), **details}, sort_keys=True, default=str)
+        try:
+            with (self.path / PROVENANCE).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+            flush(self.path / PROVENANCE)
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.path / PROVENANCE}: {error.strerror or error}.") from error
+
+    def close(self) -> None:
+        """Closes cameras that are still open, notes the end and gives the lock back.
+
+        Raises:
+            StoreError: the store cannot be written; what was committed before still opens.
+        """
+        self._close(None)
+
+    def _close(self, interruption: str | None) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for writer in self._cameras.values():
+                if interruption is None:
+                    writer.close()
+                else:
+                    writer.abandon()
+            if interruption is None:
+                self.note("closed")
+            else:
+                self.note("interrupted", why=redacted(interruption))
+        finally:
+            self._lock.release()
+
+
+def _machine() -> dict[str, str]:
+    return {"python": platform.python_version(), "system": platform.platform()}
