@@ -13,13 +13,15 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+
 from roadmask.demos.sample_drive.report import truth_table
 from roadmask.streaming.cli.progress import record_with_progress
 from roadmask.streaming.cli.tables import found_table, ledger_table
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob
 from roadmask.streaming.plot import plot_summary
-from roadmask.streaming.store import differing_files, open_drive
+from roadmask.streaming.store import open_drive
+from roadmask.streaming.store.compare import differing_files
 
 SAMPLE_DRIVE = "synthetic:"
 SAMPLE_DRIVE_REAR = "synthetic:rear?fps=10"

@@ -17,7 +17,6 @@ from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig
 
-
 T = TypeVar("T")
 
 

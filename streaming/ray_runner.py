@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
+from roadmask.engines import Segmenter
 from roadmask.engines.errors import EngineError, SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
@@ -27,7 +28,7 @@ from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
 from roadmask.streaming.reader import Reader
 from roadmask.streaming.recorder import CameraProgress, CameraResult
 from roadmask.streaming.runner import build_recorder
-from roadmask.streaming.segmentation import Batcher, Segmentation, build_segmenter, segment_each
+from roadmask.streaming.segmentation import Batcher, Segmentation, segment_each
 from roadmask.streaming.store import CameraWriter
 
 IN_FLIGHT = 4
@@ -38,8 +39,8 @@ POLL_SECONDS = 0.25
 class _SegmenterActor:
     """Batches the pictures of all cameras."""
 
-    def __init__(self, config: RunConfig, image_sizes: Sequence[tuple[int, int]]) -> None:
-        self._segmenter = build_segmenter(config.engine)
+    def __init__(self, build: Callable[[], Segmenter], image_sizes: Sequence[tuple[int, int]]) -> None:
+        self._segmenter = build()
         for image_size in dict.fromkeys(image_sizes):
             self._segmenter.warm_up(image_size)
         self._batch = Batcher(lambda images: segment_each(self._segmenter, images), batch_max=len(image_sizes))
@@ -113,6 +114,7 @@ def run_on_ray(
     jobs: Sequence[CameraJob],
     config: RunConfig,
     store: Path,
+    build: Callable[[], Segmenter],
     class_names: dict[int, str],
     image_sizes: Sequence[tuple[int, int]],
     *,
@@ -127,7 +129,8 @@ def run_on_ray(
         jobs: the cameras.
         config: what decides the result.
         store: an open store, made by `MaskStore.create`.
-        class_names: category id -> name of the classes reported.
+        build: builds the segmenter, in a process of its own.
+        class_names: category id -> name of the classes it reports.
         image_sizes: (height, width) of each camera's first picture, to warm the engine up.
         on_progress: called a few times a second.
         stop: set it to end the run early; everything read so far is stored.
@@ -139,7 +142,7 @@ def run_on_ray(
     stop = stop or threading.Event()
     with _ray():
         try:
-            return _run(jobs, config, store, class_names, image_sizes, on_progress, stop)
+            return _run(jobs, config, store, build, class_names, image_sizes, on_progress, stop)
         except ray.exceptions.RayActorError as error:
             raise EngineError(f"a process of the run died, what is committed is safe: {error}") from error
 
@@ -148,6 +151,7 @@ def _run(
     jobs: Sequence[CameraJob],
     config: RunConfig,
     store: Path,
+    build: Callable[[], Segmenter],
     class_names: dict[int, str],
     image_sizes: Sequence[tuple[int, int]],
     on_progress: ProgressCallback,
@@ -156,10 +160,8 @@ def _run(
     # Readers and recorders mostly wait: they take no CPU from Ray's budget. The engine's threads are set explicitly,
     # because Ray would set OMP_NUM_THREADS to what an actor asks for.
     shell = {"num_cpus": 0, "max_concurrency": 1}
-    segmenter = ray.remote(_SegmenterActor).options(num_cpus=0).remote(config, list(image_sizes))
-    recorders = [
-        ray.remote(_RecorderActor).options(**shell).remote(store, job, config, class_names) for job in jobs
-    ]
+    segmenter = ray.remote(_SegmenterActor).options(num_cpus=0).remote(build, list(image_sizes))
+    recorders = [ray.remote(_RecorderActor).options(**shell).remote(store, job, config, class_names) for job in jobs]
     # Two threads, so that `stop` is heard while `run` runs.
     readers = [
         ray.remote(_ReaderActor).options(num_cpus=0, max_concurrency=2).remote(job, config.max_frames) for job in jobs

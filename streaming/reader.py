@@ -89,7 +89,7 @@ class Reader:
                 if self._stopping.is_set() or handed_on == self._frames_max:
                     ended_early = True
                     break
-        except BaseException as error:  # noqa: BLE001 - raised again where the frames are awaited
+        except BaseException as error:
             self._ahead.put(error)
             return
         if not ended_early:

@@ -106,7 +106,8 @@ class Recorder:
         return CameraResult(self._writer.camera, ledger, self.progress, dict(self._failures), problem)
 
     def abort(self) -> None:
-        """Lets go of the overlay's unfinished file; the store keeps what was committed."""
+        """Ends a run that failed: the store keeps what it can commit, the overlay's unfinished file goes."""
+        self._writer.abandon()
         if self._overlay is not None:
             self._overlay.discard()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def record_drive(
         from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
 
         del segmenter  # the actor has its own
-        return run_on_ray(jobs, config, out, info.class_names, image_sizes, on_progress=on_progress, stop=stop)
+        build = partial(build_segmenter, config.engine)
+        return run_on_ray(jobs, config, out, build, info.class_names, image_sizes, on_progress=on_progress, stop=stop)
 
 
 def _attributes(info: SegmenterInfo) -> dict[str, Any]:

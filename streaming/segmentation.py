@@ -90,7 +90,7 @@ class Batcher:
             images = [image for image, _ in batch]
             try:
                 results = await asyncio.get_running_loop().run_in_executor(self._engine, self._segment, images)
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            except Exception as error:
                 for _, answer in batch:
                     answer.set_exception(error)
                 continue

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 import roadmask
 from roadmask.engines.errors import RoadmaskError
@@ -57,9 +58,5 @@ def main() -> None:
     try:
         app()
     except RoadmaskError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")

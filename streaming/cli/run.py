@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.streaming.cli.progress import record_with_progress
 from roadmask.streaming.cli.tables import found_table, ledger_table
 from roadmask.streaming.config import EngineConfig, RunConfig, load_config, overridden
-from roadmask.streaming.jobs import CameraJob
+from roadmask.streaming.jobs import CameraJob, RunResult
 from roadmask.streaming.json_log import json_log
 from roadmask.streaming.sources import parse_sources
 from roadmask.streaming.store import open_drive
@@ -92,7 +93,9 @@ def run(
             console, jobs, settings, out, on_ray=len(jobs) > 1 if ray is None else ray, command=shlex.join(sys.argv)
         )
         seconds = time.monotonic() - started
-        console.print(found_table(open_drive(out)), ledger_table(result, seconds), sep="\n")
+        ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
+        console.print(found_table(open_drive(out)), ledger_table(ledgers, seconds), sep="\n")
+        _print_problems(console, result)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):
             typer.echo(path)
         _log.info("run ended with exit code %d", result.exit_code)
@@ -139,3 +142,13 @@ def _jobs(sources: list[str], overlay: Path | None) -> list[CameraJob]:
         return overlay.with_name(f"{overlay.stem}.{camera}{overlay.suffix}")
 
     return [CameraJob(camera, tuple(specs), video(camera)) for camera, specs in cameras.items()]
+
+
+def _print_problems(console: Console, result: RunResult) -> None:
+    for camera in result.cameras:
+        if camera.problem:
+            console.print(f"[yellow]camera {camera.camera} ended early:[/] {escape(camera.problem)}")
+        for reason, count in camera.failures.items():
+            console.print(f"[yellow]camera {camera.camera}, {count} frames failed:[/] {escape(reason)}")
+    if result.interrupted:
+        console.print("[yellow]Interrupted: the store holds what was read until then.[/]")

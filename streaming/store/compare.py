@@ -1,0 +1,25 @@
+"""Whether two stores hold the same bytes."""
+
+from __future__ import annotations
+
+import filecmp
+from pathlib import Path
+
+from roadmask.streaming.store.layout import PROVENANCE
+
+
+def differing_files(one: Path, other: Path) -> list[str]:
+    """Compares two stores, or two cameras, file by file.
+
+    Returns:
+        The files, relative to the folders, that differ or that only one of them has, in alphabetical order. The
+        provenance (when, where, by which command) is left out: it is meant to differ.
+    """
+    files = {
+        path.relative_to(folder)
+        for folder in (one, other)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != PROVENANCE
+    }
+    _, different, missing = filecmp.cmpfiles(one, other, [str(path) for path in files], shallow=False)
+    return sorted(different + missing)

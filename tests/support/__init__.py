@@ -1,0 +1,1 @@
+"""What several tests need: cameras and a segmenter that follow a script."""
