@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roadmask.streaming.store.camera import CameraWriter as CameraWriter
+    from roadmask.streaming.store.check import CheckReport as CheckReport
+    from roadmask.streaming.store.check import Problem as Problem
+    from roadmask.streaming.store.check import check_drive as check_drive
     from roadmask.streaming.store.config import StoreConfig as StoreConfig
     from roadmask.streaming.store.layout import EpochInfo as EpochInfo
     from roadmask.streaming.store.reader import CameraReader as CameraReader
@@ -24,28 +27,34 @@ if TYPE_CHECKING:
 _HOMES = {
     "CameraReader": "reader",
     "CameraWriter": "camera",
+    "CheckReport": "check",
     "Drive": "reader",
     "EpochInfo": "layout",
     "MaskStore": "writer",
+    "Problem": "check",
     "Sighting": "records",
     "StoreConfig": "config",
     "StoredFrame": "records",
     "TrackSummary": "records",
     "TrackView": "records",
+    "check_drive": "check",
     "open_drive": "reader",
 }
 
 __all__ = [
     "CameraReader",
     "CameraWriter",
+    "CheckReport",
     "Drive",
     "EpochInfo",
     "MaskStore",
+    "Problem",
     "Sighting",
     "StoreConfig",
     "StoredFrame",
     "TrackSummary",
     "TrackView",
+    "check_drive",
     "open_drive",
 ]
 

@@ -28,6 +28,7 @@ from roadmask.streaming.store.layout import (
     FrameState,
     check_camera_name,
     plain,
+    read_attributes,
     row_shape,
     rows_per_file,
 )
@@ -80,6 +81,7 @@ class CameraWriter:
         self._closed = False
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: make one with MaskStore.create first.")
+        self._labels = np.array([int(label) for label in read_attributes(path)["class_names"]], np.int64)
         if (self.folder / METADATA).exists():
             raise StoreExistsError(
                 f"camera {camera!r} was already written to {path}: use another name or another --out."
@@ -268,6 +270,12 @@ class CameraWriter:
         if len(named) and (named.min() < 0 or named.max() > MAX_TRACK_ID or len(np.unique(named)) < len(named)):
             raise InstancesError(
                 f"frame {index}: expected different track ids from 1 to 2^32 - 1, got {named.tolist()}."
+            )
+        unknown = np.setdiff1d(seen.labels, self._labels)
+        if len(unknown):
+            raise InstancesError(
+                f"frame {index}: the store was made for classes {self._labels.tolist()}, got {unknown.tolist()}: name "
+                f"every class that may occur in class_names."
             )
         counts = seen.masks.to_rle().counts
         runs = [decode_runs(count, info.image_size) for count in counts]

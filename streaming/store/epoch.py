@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InstancesError, StoreCorruptError
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
-from roadmask.streaming.store.layout import ARRAYS, METADATA, RLE_CHUNK, RLE_SHARD, EpochInfo, Extent, row_shape
+from roadmask.streaming.store.layout import (
+    ARRAYS,
+    METADATA,
+    RLE_CHUNK,
+    RLE_SHARD,
+    ROWS_PER_CHUNK,
+    EpochInfo,
+    Extent,
+    chunk_file,
+    row_shape,
+)
 
 _T = TypeVar("_T")
 _RETRIES, _RETRY_S = 3, 0.05
@@ -31,6 +41,7 @@ class EpochReader:
         self.info = info
         self.extent = extent
         self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._block = lru_cache(maxsize=16)(self._read_block)
 
     def __len__(self) -> int:
         return self.extent.frames
@@ -72,7 +83,37 @@ class EpochReader:
         if start >= stop:
             return np.zeros((0, *row_shape(name, self.info.image_size)), ARRAYS[name].dtype)
         array = self.array(name)
+        self._require_files(name, start, stop)
         return _retried(lambda: np.asarray(array[start:stop]), f"{self.folder / name}, rows {start} to {stop}")
+
+    def files(self, name: str, start: int, stop: int) -> dict[Path, tuple[int, int]]:
+        """Returns the files that hold rows start to stop of an array, each with the first and last row it holds.
+
+        Raises:
+            StoreCorruptError: the array cannot be opened.
+        """
+        array = self.array(name)
+        rows = (array.shards or array.chunks)[0]
+        end = self.extent.rows(ARRAYS[name])
+        return {
+            self.folder / chunk_file(name, number): (number * rows, min((number + 1) * rows, end))
+            for number in range(start // rows, -(-stop // rows))
+        }
+
+    def _require_files(self, name: str, start: int, stop: int) -> None:
+        """Refuses what zarr would fill with zeros: the writer leaves no file out."""
+        for path in self.files(name, start, stop):
+            if not path.is_file():
+                raise StoreCorruptError(f"{path} is missing: restore it from a copy.")
+
+    def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Reads a few rows of a small array through a cache: neighbours are likely to be asked for next."""
+        first, last = start // ROWS_PER_CHUNK, max(start, stop - 1) // ROWS_PER_CHUNK
+        blocks = np.concatenate([self._block(name, number) for number in range(first, last + 1)])
+        return blocks[start - first * ROWS_PER_CHUNK : stop - first * ROWS_PER_CHUNK]
+
+    def _read_block(self, name: str, number: int) -> NDArray[Any]:
+        return self.read(name, number * ROWS_PER_CHUNK, (number + 1) * ROWS_PER_CHUNK)
 
     @cached_property
     def index(self) -> NDArray[np.int64]:
@@ -123,14 +164,14 @@ class EpochReader:
         try:
             instances = Instances(
                 self.info.image_size,
-                self.read("instances/box", start, stop),
-                self.read("instances/score", start, stop),
+                self._rows("instances/box", start, stop),
+                self._rows("instances/score", start, stop),
                 self.label[start:stop],
                 RleMasks(counts, self.info.image_size),
             )
         except InstancesError as error:
             raise StoreCorruptError(f"{self.folder}, frame {position}: {error}") from error
-        return instances, self.track_id[start:stop], self.read("instances/state", start, stop)
+        return instances, self.track_id[start:stop], self._rows("instances/state", start, stop)
 
     def masks(self, instances: NDArray[np.int64]) -> list[RleMasks]:
         """Returns the mask of each of the instances, reading no other file chunks than theirs.

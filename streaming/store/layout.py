@@ -52,6 +52,9 @@ RLE_CHUNK = 4096
 RLE_SHARD = 256 * RLE_CHUNK
 """Bytes of run lengths in one file."""
 
+MAX_SIDE = 2**16
+"""No picture is as wide or high; a damaged size must not allocate the memory of one."""
+
 _CAMERA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -152,13 +155,11 @@ class EpochInfo:
         Raises:
             StoreCorruptError: something is missing or of another type.
         """
-        try:
-            height, width = data["image_size"]
-            if not (isinstance(height, int) and isinstance(width, int) and 0 < height < 2**16 and 0 < width < 2**16):
-                raise ValueError(data["image_size"])
-            return cls(epoch, (height, width), data["clock"], dict(data["info"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreCorruptError(f"expected image_size, clock and info of epoch {epoch}, got {data}.") from error
+        match data:
+            case {"image_size": [int(height), int(width)], "clock": "media" | "unix" | "monotonic", "info": dict(info)}:
+                if 0 < height < MAX_SIDE and 0 < width < MAX_SIDE:
+                    return cls(epoch, (height, width), data["clock"], info)
+        raise StoreCorruptError(f"expected image_size, clock and info of epoch {epoch}, got {dict(data)}.")
 
 
 def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
@@ -212,3 +213,20 @@ def check_camera_name(name: str) -> str:
     if not _CAMERA_NAME.fullmatch(name):
         raise InputError(f"expected a camera name of letters, digits, '_' and '-', got {name!r}: rename the camera.")
     return name
+
+
+def read_attributes(folder: Path) -> dict[str, Any]:
+    """Reads the attributes of a Zarr group: plain JSON, and one file, so it is always of one piece.
+
+    Raises:
+        StoreCorruptError: the file is missing or is no group's.
+    """
+    path = folder / METADATA
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreCorruptError(f"cannot read {path}: {error}. Restore it from a copy.") from error
+    attributes = metadata.get("attributes") if isinstance(metadata, dict) else None
+    if not isinstance(attributes, dict) or metadata.get("zarr_format") != 3 or metadata.get("node_type") != "group":
+        raise StoreCorruptError(f"{path}: expected the attributes of a Zarr v3 group, got something else.")
+    return attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InputError, StoreCorruptError, StoreError, StoreSchemaError
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.layout import LEDGER, METADATA, SCHEMA_VERSION, EpochInfo, Extent
+from roadmask.streaming.store.layout import LEDGER, METADATA, SCHEMA_VERSION, EpochInfo, Extent, read_attributes
 from roadmask.streaming.store.records import Sighting, StoredFrame, TrackSummary, TrackView
 
 
@@ -261,24 +260,3 @@ def open_drive(path: Path | str) -> Drive:
 def camera_names(path: Path) -> list[str]:
     """Returns the cameras of a store, in alphabetical order; a folder that was never committed is none."""
     return sorted(folder.name for folder in path.iterdir() if (folder / METADATA).is_file())
-
-
-def read_attributes(folder: Path) -> dict[str, Any]:
-    """Reads the attributes of a Zarr group: plain JSON, and one file, so it is always of one piece.
-
-    Raises:
-        StoreCorruptError: the file is missing or is no group's.
-    """
-    path = folder / METADATA
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-        if metadata["node_type"] != "group" or metadata["zarr_format"] != 3:
-            raise StoreCorruptError(f"{path}: expected a Zarr v3 group, got {metadata['node_type']!r}.")
-        attributes = metadata["attributes"]
-        if not isinstance(attributes, dict):
-            raise TypeError(type(attributes).__name__)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreCorruptError(
-            f"cannot read {path}: {error!r}. The store is damaged; restore it from a copy."
-        ) from error
-    return attributes

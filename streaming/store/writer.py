@@ -85,8 +85,7 @@ class MaskStore:
             ) from error
         lock = WriterLock(path.with_name(path.name + ".lock"), path)
         try:
-            if path.exists() or path.is_symlink():
-                raise StoreExistsError(f"{path} is already there: choose another --out, or remove it first.")
+            _require_nothing(path)
             zarr.create_group(DurableStore(path), attributes=attributes)
             flush(path.parent)
             store = cls(path, lock, store_config)
@@ -158,6 +157,11 @@ class MaskStore:
                 self.note("interrupted", why=redacted(interruption))
         finally:
             self._lock.release()
+
+
+def _require_nothing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise StoreExistsError(f"{path} is already there: choose another --out, or remove it first.")
 
 
 def _machine() -> dict[str, str]:
