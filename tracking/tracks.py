@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.instances import Index, Instances
 from roadmask.engines.errors import InstancesError
+from roadmask.engines.instances import Index, Instances
 
 
 class TrackState(IntEnum):
@@ -64,6 +64,8 @@ class Tracks:
     """(N, 2) of the box centre, pixels per second, x and y."""
     lost: LostTracks
     """Confirmed tracks that were not seen in this frame."""
+    tentative_unseen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(U,) ids of tentative tracks that were not seen in this frame and may still be confirmed."""
 
     def __post_init__(self) -> None:
         count = len(self.instances)
@@ -75,9 +77,7 @@ class Tracks:
         ):
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
-                raise InstancesError(
-                    f"expected {name} as {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}."
-                )
+                raise InstancesError(f"expected {name} as {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}.")
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -94,6 +94,7 @@ class Tracks:
             self.ages_ns[index],
             self.velocities[index],
             self.lost,
+            self.tentative_unseen,
         )
 
     def __repr__(self) -> str:

@@ -1,0 +1,43 @@
+"""Which instance belongs to which track."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from roadmask.tracking.motion import Floats
+
+Rows = NDArray[np.intp]
+
+
+def box_iou(boxes: Floats, others: Floats) -> Floats:
+    """Returns the (N, M) intersection over union of xyxy boxes; 0 where both are empty."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    sides = np.maximum(high - low, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    other_area = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
+    union = area[:, None] + other_area[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def associate(overlap: Floats, tracks: Rows, instances: Rows, overlap_min: float) -> tuple[Rows, Rows]:
+    """Pairs tracks with instances so that the summed overlap is the largest possible.
+
+    Args:
+        overlap: (T, N) overlap of every track with every instance, 0 to 1.
+        tracks: rows of `overlap` that take part.
+        instances: columns of `overlap` that take part.
+        overlap_min: pairs below it are never made.
+
+    Returns:
+        The paired rows and columns of `overlap`, in the order of the rows.
+    """
+    part = overlap[np.ix_(tracks, instances)]
+    allowed = part >= overlap_min
+    # Pairs below the gate weigh nothing, so leaving a track alone never costs more than a bad pair would.
+    rows, columns = linear_sum_assignment(np.where(allowed, part, 0.0), maximize=True)
+    made = allowed[rows, columns]
+    return tracks[rows[made]], instances[columns[made]]

@@ -1,0 +1,71 @@
+"""Gives a track's id to its first, tentative frames too, which a live camera cannot wait for."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from roadmask.tracking.tracks import Tracks, TrackState
+
+T = TypeVar("T")
+
+
+def unconfirmed_to_none(tracks: Tracks) -> Tracks:
+    """Returns the tracks with id 0 for tentative instances: what a live camera reports, which cannot wait."""
+    return replace(tracks, track_ids=np.where(tracks.states == TrackState.CONFIRMED, tracks.track_ids, 0))
+
+
+class Backfill(Generic[T]):
+    """Holds frames of a recorded drive back until every track in them was confirmed or dropped.
+
+    Instances of a track that was confirmed later leave as confirmed, with its id; those of a track that was dropped
+    leave with id 0, tentative. Frames leave in the order they came. A frame waits no longer than its tentative tracks
+    can stay undecided: with `IouTracker` about `confirm_after_s` + `keep_tentative_s`, or a few frames at low rates.
+    That many frames, with the items pushed along, are what it holds in memory.
+
+    Push to it the tracks of one epoch at a time: call `flush` where an epoch ends.
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[T, Tracks, set[int]]] = deque()  # with the ids still undecided in that frame
+        self._confirmed: set[int] = set()  # of the tracks in the held frames
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def push(self, item: T, tracks: Tracks) -> list[tuple[T, Tracks]]:
+        """Takes the next frame.
+
+        Args:
+            item: anything that belongs to the frame and leaves with it.
+            tracks: what the tracker said about it.
+
+        Returns:
+            The frames that are decided by now, oldest first; often none, sometimes several.
+        """
+        tentative = set(tracks.track_ids[tracks.states == TrackState.TENTATIVE].tolist()) - {0}
+        undecided = tentative | set(tracks.tentative_unseen.tolist())
+        self._confirmed.update(tracks.track_ids[tracks.states == TrackState.CONFIRMED].tolist())
+        self._held.append((item, tracks, tentative))
+        ready = []
+        while self._held and not self._held[0][2] & undecided:
+            ready.append(self._release())
+        return ready
+
+    def flush(self) -> list[tuple[T, Tracks]]:
+        """Returns all frames still held, oldest first: tracks that are tentative by now will never be confirmed."""
+        ready = []
+        while self._held:
+            ready.append(self._release())
+        return ready
+
+    def _release(self) -> tuple[T, Tracks]:
+        item, tracks, tentative = self._held.popleft()
+        known = list(self._confirmed & tentative)
+        if not self._held:
+            self._confirmed.clear()
+        states = np.where(np.isin(tracks.track_ids, known), TrackState.CONFIRMED, tracks.states).astype(np.uint8)
+        return item, unconfirmed_to_none(replace(tracks, states=states))

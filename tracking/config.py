@@ -1,0 +1,58 @@
+"""What can be set on the IoU tracker."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from roadmask.engines.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class IouTrackerConfig:
+    """Settings of `IouTracker`; times are seconds, so they hold at any frame rate.
+
+    Raises:
+        ConfigError: a value lies outside the range stated below.
+    """
+
+    overlap_min: float = 0.2
+    """Lowest overlap (see `mask_weight`) of a predicted track and an instance that may belong together, above 0 to 1."""
+    mask_weight: float = 0.5
+    """Share of the mask IoU in the overlap, 0 to 1; the rest is box IoU. Without masks the box IoU counts alone."""
+    score_confident: float = 0.5
+    """Instances of at least this score are matched first and may start tracks, 0 to 1; weaker ones only go on with
+    tracks that exist."""
+    confirm_hits: int = 2
+    """A track is believed once it was seen in at least this many frames ..."""
+    confirm_after_s: float = 0.1
+    """... and at least this long after it was first seen. 0: the hits alone decide."""
+    keep_tentative_s: float = 0.1
+    """A tentative track that is missed in a frame is dropped if it was last seen longer ago than this."""
+    keep_lost_s: float = 1.0
+    """A track is dropped if it was last seen longer ago than this. Above the time between two frames, or nothing is
+    ever tracked."""
+    velocity_smoothing_s: float = 0.2
+    """Time constant of the exponential smoothing of velocities; 0: the last two sightings alone."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ConfigError(f"expected {field.name} as a finite number, got {value!r}.")
+        for name in ("overlap_min", "mask_weight", "score_confident"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"expected {name} from 0 to 1, got {getattr(self, name)}.")
+        if self.overlap_min == 0:
+            raise ConfigError("expected overlap_min above 0, got 0: tracks would jump to instances they never touch.")
+        if self.confirm_hits < 1 or int(self.confirm_hits) != self.confirm_hits:
+            raise ConfigError(f"expected confirm_hits as a whole number from 1 up, got {self.confirm_hits}.")
+        for name in ("confirm_after_s", "keep_tentative_s", "velocity_smoothing_s"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"expected {name} in seconds, 0 or more, got {getattr(self, name)}.")
+        if self.keep_lost_s <= 0:
+            raise ConfigError(f"expected keep_lost_s in seconds, above 0, got {self.keep_lost_s}.")
+        if self.keep_tentative_s > self.keep_lost_s:
+            raise ConfigError(
+                f"expected keep_tentative_s at most keep_lost_s ({self.keep_lost_s}), got {self.keep_tentative_s}."
+            )
