@@ -8,6 +8,7 @@ flipped bit shows even where both sides would still agree.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +263,7 @@ class _EpochCheck:
         first, last = self.epoch.offsets[frame : frame + 2].tolist()
         edges = self.epoch.rle_offsets[first : last + 1].tolist()
         runs = []
-        for n, (start, stop) in enumerate(zip(edges, edges[1:], strict=False), first):
+        for n, (start, stop) in enumerate(pairwise(edges), first):
             try:
                 runs.append(decode_runs(rle[start:stop].tobytes(), self.epoch.info.image_size))
             except InstancesError as error:
@@ -273,13 +274,14 @@ class _EpochCheck:
             wrong = area[first:last] != np.array([mask_area(run) for run in runs], np.int64)
             if wrong.any():
                 n = int(np.flatnonzero(wrong)[0])
-                message = f"instance {n}: expected an area of {mask_area(runs[n])} pixels as its mask has, got {area[first + n]}."
+                expected, came = mask_area(runs[n]), area[first + n]
+                message = f"instance {n}: expected an area of {expected} pixels as its mask has, got {came}."
                 self._problem(message, frame, self._file("instances/area", first + n))
         if labels is None or track_id is None or score is None:
             return
-        expected = np.empty(self.epoch.info.image_size, np.uint32)
-        paint_labels(runs, track_id[first:last], score[first:last], expected)
-        if different := int((expected != labels).sum()):
+        painted = np.empty(self.epoch.info.image_size, np.uint32)
+        paint_labels(runs, track_id[first:last], score[first:last], painted)
+        if different := int((painted != labels).sum()):
             self._problem(f"labels differ from the masks in {different} pixels.", frame, path)
 
     def _first(self, name: str, wrong: NDArray[np.bool_], expected: str, values: NDArray[Any]) -> None:
