@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines.classes import CLASS_NAMES
 from roadmask.engines.instances import Instances
+
+if TYPE_CHECKING:
+    from roadmask.engines.weights import Weights
 
 Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -31,6 +35,14 @@ class SegmenterInfo:
     """Category id -> name, of the classes it reports."""
     score_min: float
     """Instances below this score are not reported."""
+
+    @classmethod
+    def of(
+        cls, engine: str, weights: Weights, precision: str, category_ids: Iterable[int], score_min: float
+    ) -> SegmenterInfo:
+        """Describes an engine that runs a weights file."""
+        names = {category: CLASS_NAMES[category] for category in category_ids}
+        return cls(engine, weights.name, weights.sha256, precision, names, score_min)
 
 
 @runtime_checkable

@@ -1,0 +1,92 @@
+"""Fits pictures of any size into the few shapes a static graph is compiled for, and takes boxes back exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import ConfigError
+from roadmask.engines.segmenter import Image
+
+STRIDE = 32
+"""Network shapes are multiples of this: the stride of the coarsest level of the backbone."""
+_LANDSCAPE = ((384, 384), (384, 512), (384, 640), (256, 640), (192, 640))
+NETWORK_SHAPES = (*_LANDSCAPE, *((width, height) for height, width in _LANDSCAPE if height != width))
+"""Height and width: short side at most 384, long side at most 640, as the lite model was trained."""
+_SCALE_SLACK = 0.97
+"""A smaller network shape is preferred if it costs no more than this factor of resolution."""
+_PADDING = (124, 116, 104)
+"""ImageNet's mean colour, which normalisation turns into (almost) the zero that torchvision pads with."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How a picture lies in the network's input: resized, in the top left corner, padded right and below."""
+
+    image_size: tuple[int, int]
+    """Height and width of the picture."""
+    network_shape: tuple[int, int]
+    """Height and width of the network's input."""
+    content_size: tuple[int, int]
+    """Height and width of the resized picture, each at least 1."""
+
+    @classmethod
+    def fit(cls, image_size: tuple[int, int], network_shape: tuple[int, int] | None = None) -> Letterbox:
+        """Chooses the network shape by the picture's aspect, unless one is given, and the size of the content."""
+        shape = network_shape or choose_shape(image_size)
+        scale = _scale(image_size, shape)
+        height, width = (max(1, min(limit, round(side * scale))) for side, limit in zip(image_size, shape, strict=True))
+        return cls(image_size, shape, (height, width))
+
+    def apply(self, image: Image) -> Image:
+        """Returns the (H, W, 3) input of the network for an (h, w, 3) picture."""
+        height, width = self.content_size
+        canvas = np.empty((*self.network_shape, 3), np.uint8)
+        content = canvas[:height, :width]
+        if self.content_size == self.image_size:
+            content[...] = image
+        else:
+            content[...] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        canvas[height:] = _PADDING
+        canvas[:height, width:] = _PADDING
+        return canvas
+
+    def undo(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns (N, 4) boxes of the network's input in pixels of the picture, clipped to it."""
+        height, width = self.image_size
+        scale = np.array([width / self.content_size[1], height / self.content_size[0]])
+        original: NDArray[np.float64] = np.clip(boxes.reshape(-1, 2, 2) * scale, 0, (width, height))
+        return original.reshape(-1, 4).astype(np.float32)
+
+
+def choose_shape(image_size: tuple[int, int]) -> tuple[int, int]:
+    """Returns the smallest network shape that shows a picture of this height and width nearly as large as any does."""
+    best = max(_scale(image_size, shape) for shape in NETWORK_SHAPES)
+    roomy = [shape for shape in NETWORK_SHAPES if _scale(image_size, shape) >= _SCALE_SLACK * best]
+    return min(roomy, key=lambda shape: shape[0] * shape[1])
+
+
+def parse_size(size: str | tuple[int, int]) -> tuple[int, int]:
+    """Reads a network shape.
+
+    Args:
+        size: `HxW`, as in `384x640`, or the two numbers.
+
+    Raises:
+        ConfigError: not two multiples of 32 from 64 to 2048.
+    """
+    try:
+        height, width = (int(part) for part in (size.lower().split("x") if isinstance(size, str) else size))
+    except ValueError as error:
+        raise ConfigError(f"expected a size as HEIGHTxWIDTH, for example 384x640, got {size!r}.") from error
+    if any(side % STRIDE or not 64 <= side <= 2048 for side in (height, width)):
+        near = "x".join(str(min(max(round(side / STRIDE) * STRIDE, 64), 2048)) for side in (height, width))
+        raise ConfigError(f"expected height and width as multiples of 32 from 64 to 2048, got {size!r}; use {near}.")
+    return height, width
+
+
+def _scale(image_size: tuple[int, int], shape: tuple[int, int]) -> float:
+    return min(shape[0] / image_size[0], shape[1] / image_size[1])

@@ -1,0 +1,218 @@
+"""The static graph in OpenVINO: the default engine on a CPU.
+
+Once a graph is exported and compiled, both come from the cache and torch is never imported.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from roadmask.engines import cache, telemetry
+from roadmask.engines.errors import EngineError
+from roadmask.engines.export import exported_graph
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.instances import Instances
+from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.picture import checked_picture, network_instances
+from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.weights import Weights
+
+telemetry.opt_out()
+import openvino as ov  # noqa: E402 - only once it cannot report
+
+Precision = Literal["auto", "bf16", "fp32"]
+_LOG = logging.getLogger("roadmask")
+_NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
+"""Flags of processors that multiply bf16 in hardware; OpenVINO also offers to emulate it, which is slower than fp32."""
+_EXACT_LAYERS = ("node_exp", "node_gt", "node_topk", "node_GridSample")
+"""What the exporter calls box decoding, NMS, ranking and sampling: reduced precision there moves boxes by pixels."""
+
+
+class OpenVinoSegmenter:
+    """Runs the static graph in OpenVINO, picture by picture, so that no result depends on what else is in a batch.
+
+    Args:
+        weights: see `find_weights`.
+        category_ids: COCO category ids to report.
+        score_min: instances below it are not reported.
+        network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
+        threads: threads that compute; OpenVINO takes all cores by default.
+        precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
+            multiplies it in hardware.
+        settings: size of the graph.
+
+    Raises:
+        EngineError: OpenVINO cannot run here.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        category_ids: Sequence[int],
+        *,
+        score_min: float,
+        network_shape: tuple[int, int] | None = None,
+        threads: int | None = None,
+        precision: Precision = "auto",
+        settings: GraphSettings | None = None,
+    ) -> None:
+        if precision == "auto":
+            precision = "bf16" if has_native_bf16() else "fp32"
+        self._weights = weights
+        self._precision = precision
+        self._settings = settings or GraphSettings.of(weights.architecture)
+        self._network_shape = network_shape
+        self._categories = np.array(weights.architecture.category_ids, np.int64)
+        self._classes = np.isin(self._categories, category_ids).astype(np.float32)
+        self._score_min = score_min
+        self._config: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        }
+        if threads is not None:
+            self._config["INFERENCE_NUM_THREADS"] = threads
+        self._core = ov.Core()
+        self._graphs: dict[tuple[int, int], _CompiledGraph] = {}
+        self._info = SegmenterInfo.of("openvino", weights, precision, category_ids, score_min)
+        self._unconverged = 0
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """What it is made of."""
+        return self._info
+
+    @property
+    def unconverged_pictures(self) -> int:
+        """Pictures so far whose NMS needed more steps than the graph has and was finished by running it again."""
+        return self._unconverged
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Exports and compiles the graph for pictures of this (H, W) if need be, and runs it once."""
+        counted = self._unconverged
+        self([np.zeros((*image_size, 3), np.uint8)])
+        self._unconverged = counted  # a black picture's anchors all tie, which says nothing of real ones
+
+    def __call__(self, images: Sequence[Image]) -> list[Instances]:
+        """Segments a batch; see `Segmenter`."""
+        return [self._segment(picture) for picture in [checked_picture(image) for image in images]]
+
+    def _segment(self, picture: Image) -> Instances:
+        letterbox = Letterbox.fit((picture.shape[0], picture.shape[1]), self._network_shape)
+        graph = self._graph(letterbox.network_shape)
+        found, runs = graph.run(letterbox.apply(picture), letterbox.content_size, self._classes, self._score_min)
+        self._unconverged += runs > 1
+        return network_instances(letterbox, found.boxes, found.scores, self._categories[found.labels], found.masks)
+
+    def _graph(self, shape: tuple[int, int]) -> _CompiledGraph:
+        if shape not in self._graphs:
+            path = exported_graph(self._weights, shape, self._settings)
+            self._graphs[shape] = _CompiledGraph(self._compile(path))
+        return self._graphs[shape]
+
+    def _compile(self, path: Path) -> ov.CompiledModel:
+        blobs = cache.folder() / "openvino"
+        blobs.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(blobs / f"{path.stem}.lock"):
+                compiled = self._core.compile_model(str(path), "CPU", {**self._config, "CACHE_DIR": str(blobs)})
+        except RuntimeError as error:
+            raise EngineError(
+                f"OpenVINO {ov.get_version()} cannot compile {path} ({error}); delete {cache.folder()} and try again, "
+                "or choose another engine."
+            ) from error
+        inexact = sorted(inexact_layers(compiled))
+        if inexact:
+            raise EngineError(
+                f"OpenVINO {ov.get_version()} would decode boxes in {self._precision} ({', '.join(inexact[:3])}), "
+                "which moves them by pixels: use precision fp32, and report this version."
+            )
+        return compiled
+
+
+@dataclass(frozen=True)
+class _Found:
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.float32]
+
+
+class _CompiledGraph:
+    """One compiled graph and its only request; see `GraphInputs` and `GraphOutputs` in static_graph.py."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+        self._start = {
+            name: np.ones(tuple(compiled.input(name).shape), np.float32) for name in ("proposal_keep", "detection_keep")
+        }
+        # Every repeat settles at least one more box.
+        self._runs_max = 1 + sum(start.shape[-1] for start in self._start.values())
+
+    def run(
+        self, image: Image, content_size: tuple[int, int], classes: NDArray[np.float32], score_min: float
+    ) -> tuple[_Found, int]:
+        """Returns the detections, copied out of OpenVINO's buffers, and how many runs their NMS took."""
+        inputs: dict[str, NDArray[Any]] = {
+            "image": image[None],
+            "content": np.array(content_size, np.float32),
+            "classes": classes,
+            "score_min": np.array([score_min], np.float32),
+            **self._start,
+        }
+        for runs in range(1, self._runs_max + 1):
+            try:
+                self._request.infer(inputs, share_inputs=True)
+            except RuntimeError as error:
+                raise EngineError(f"OpenVINO failed on a picture: {error}") from error
+            if self._output("converged")[0]:
+                return self._read(), runs
+            inputs |= {name: self._output(f"{name}_out").copy() for name in self._start}
+        raise EngineError(f"non-maximum suppression did not settle in {self._runs_max} runs: the graph is damaged.")
+
+    def _output(self, name: str) -> NDArray[Any]:
+        data: NDArray[Any] = self._request.get_tensor(name).data
+        return data
+
+    def _read(self) -> _Found:
+        count = int(self._output("found")[0])
+        return _Found(*(self._output(name)[:count].copy() for name in ("boxes", "scores", "labels", "masks")))
+
+
+def has_native_bf16() -> bool:
+    """Returns whether this processor multiplies bf16 in hardware, as far as Linux tells."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return any(flag in flags for flag in _NATIVE_BF16)
+
+
+def inexact_layers(compiled: ov.CompiledModel) -> Iterator[str]:
+    """Yields the layers that decode, rank, sample or compare boxes in another type than fp32."""
+    seen = set()
+    for layer in compiled.get_runtime_model().get_ordered_ops():
+        info = layer.get_rt_info()
+        origins = str(info["originalLayersNames"].value).split(",")
+        for kind in _EXACT_LAYERS:
+            if any(origin.startswith(kind) for origin in origins):
+                seen.add(kind)
+                types = f"{info['runtimePrecision'].value},{info['outputPrecisions'].value}"
+                if "bf16" in types or "f16" in types:
+                    yield f"{layer.get_friendly_name()} {types}"
+    # A check that finds nothing to check must not pass.
+    yield from (f"{kind} not found" for kind in _EXACT_LAYERS if kind not in seen)
+
+
+def describe_device() -> str:
+    """Returns OpenVINO's version, the processor and the arithmetic that `auto` chooses on it."""
+    name = ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    return f"OpenVINO {ov.get_version().partition('-')[0]}, {name}, {'bf16' if has_native_bf16() else 'fp32'}"

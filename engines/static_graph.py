@@ -1,0 +1,256 @@
+"""torchvision's Mask R-CNN inference as one graph in which every shape is fixed.
+
+    uint8 picture -> normalise -> backbone and FPN -> RPN -> best anchors of each level -> NMS -> K proposals
+        -> RoIAlign -> box head -> best M candidates -> NMS by class -> D detections -> RoIAlign -> mask head
+
+Same weights, same numbers as torchvision (He et al., Mask R-CNN, 2017); what torchvision does with tensors whose
+length depends on the picture is done here with padding, and the number of real detections is an output. The graph
+exports to plain ONNX: no NonMaxSuppression, no NonZero, no loop, no custom operator.
+
+NMS runs a fixed number of steps (see nms.py). If a picture needs more, `converged` is 0 and the caller runs the graph
+again with `proposal_keep` and `detection_keep` as it left them, until it is 1. The detections are then exactly those
+of greedy NMS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.image_list import ImageList
+
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.nms import settle, suppression_matrix
+from roadmask.engines.roi_align import AtlasRoIAlign
+
+_MAX_LOG_SCALE = math.log(1000 / 16)
+_NOTHING = -1e6
+"""Rank of a slot that holds no proposal; objectness logits never come near."""
+_PROPOSAL_MIN_SIDE = 1e-3
+_DETECTION_MIN_SIDE = 1e-2
+_BOX_SIDE, _MASK_SIDE = 7, 14
+
+
+class GraphInputs(NamedTuple):
+    """What the graph takes, by name and in this order."""
+
+    image: Tensor
+    """uint8 (1, H, W, 3) RGB, letterboxed."""
+    content: Tensor
+    """float (2,): height and width of the part of the image that is not padding."""
+    classes: Tensor
+    """float (C,): 1 for the model's labels that are wanted, 0 for the others and the background."""
+    score_min: Tensor
+    """float (1,): only detections above this score."""
+    proposal_keep: Tensor
+    """float (L, N): where the proposals' NMS starts; ones for a new picture."""
+    detection_keep: Tensor
+    """float (M,): where the detections' NMS starts; ones for a new picture."""
+
+
+class GraphOutputs(NamedTuple):
+    """What the graph gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
+
+    boxes: Tensor
+    """float (D, 4) x1, y1, x2, y2 in pixels of the network's input, clipped to the content."""
+    scores: Tensor
+    """float (D,), best first."""
+    labels: Tensor
+    """int64 (D,), the model's own."""
+    masks: Tensor
+    """float (D, 28, 28): probability of each cell for the detection's label."""
+    found: Tensor
+    """int64 (1,): how many slots are detections."""
+    converged: Tensor
+    """float (1,): 1 if NMS settled, so that all else is exact."""
+    proposal_keep: Tensor
+    """float (L, N): where the proposals' NMS stopped."""
+    detection_keep: Tensor
+    """float (M,): where the detections' NMS stopped."""
+    coordinates: Tensor
+    """float (4,): samples of what lies between the networks. As outputs they keep its arithmetic in fp32 on engines
+    that compute everything ahead of a network in reduced precision, and only the tail in full."""
+
+
+class StaticMaskRCNN(nn.Module):
+    """A torchvision Mask R-CNN for one network shape.
+
+    Args:
+        model: with its weights, in eval mode; shared, not copied.
+        shape: height and width of the input, multiples of 32.
+        settings: how many slots and steps.
+    """
+
+    def __init__(self, model: MaskRCNN, shape: tuple[int, int], settings: GraphSettings) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = shape
+        self.settings = settings
+        self.roi_align = AtlasRoIAlign(shape)
+        mean, std = (torch.tensor(values) for values in (model.transform.image_mean, model.transform.image_std))
+        self.register_buffer("_mean", mean[None, :, None, None], persistent=False)
+        self.register_buffer("_std", std[None, :, None, None], persistent=False)
+        with torch.no_grad():
+            blank = torch.zeros(1, 3, *shape)
+            features = list(model.backbone(blank).values())
+            anchors = model.rpn.anchor_generator(ImageList(blank, [shape]), features)[0]
+        per_cell = model.rpn.anchor_generator.num_anchors_per_location()
+        self._level_counts = [f.shape[2] * f.shape[3] * a for f, a in zip(features, per_cell, strict=True)]
+        self._kept_counts = [min(settings.anchors_per_level, count) for count in self._level_counts]
+        self.register_buffer("_anchors", anchors, persistent=False)
+        rows = max(self._kept_counts)
+        real = torch.arange(rows)[None, :] < torch.tensor(self._kept_counts)[:, None]
+        self.register_buffer("_real_anchor", real, persistent=False)
+        self.proposals = min(settings.proposals, sum(self._kept_counts))
+        self.classes = model.roi_heads.box_predictor.cls_score.out_features
+        self.candidates = min(settings.candidates, self.proposals * (self.classes - 1))
+        self.detections = min(settings.detections, self.candidates)
+
+    _mean: Tensor
+    _std: Tensor
+    _anchors: Tensor
+    _real_anchor: Tensor
+
+    def example_inputs(self) -> GraphInputs:
+        """Returns inputs of the right shapes: a black picture, all classes, NMS from the start."""
+        classes = torch.ones(self.classes)
+        classes[0] = 0
+        return GraphInputs(
+            torch.zeros(1, *self.shape, 3, dtype=torch.uint8),
+            torch.tensor(self.shape, dtype=torch.float32),
+            classes,
+            torch.tensor([0.05]),
+            torch.ones(self._real_anchor.shape),
+            torch.ones(self.candidates),
+        )
+
+    def forward(
+        self,
+        image: Tensor,
+        content: Tensor,
+        classes: Tensor,
+        score_min: Tensor,
+        proposal_keep: Tensor,
+        detection_keep: Tensor,
+    ) -> GraphOutputs:
+        """Runs the graph; see `GraphInputs` and `GraphOutputs`."""
+        pixels = (image.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
+        features = list(self.model.backbone(pixels).values())
+        limits = content.flip(0).repeat(2)  # x, y, x, y
+
+        proposals, is_proposal, proposal_keep, proposals_settled, proposal_probe = self._propose(
+            features, limits, proposal_keep
+        )
+        atlas = self.roi_align.atlas(features[:4])
+        box_grid = self.roi_align.grid(proposals, _BOX_SIDE)
+        pooled = self.roi_align.sample(atlas, box_grid)
+        boxes, scores, labels, detection_keep, detections_settled, detection_probe = self._detect(
+            pooled, proposals, is_proposal, limits, classes, score_min, detection_keep
+        )
+        mask_grid = self.roi_align.grid(boxes, _MASK_SIDE)
+        masks = self._mask(self.roi_align.sample(atlas, mask_grid), labels)
+        coordinates = torch.stack((proposal_probe, box_grid[0, 0, 0, 0], detection_probe, mask_grid[0, 0, 0, 0]))
+        return GraphOutputs(
+            boxes,
+            scores,
+            labels,
+            masks,
+            (scores > 0).sum().reshape(1),
+            torch.minimum(proposals_settled, detections_settled).reshape(1),
+            proposal_keep,
+            detection_keep,
+            coordinates,
+        )
+
+    def _propose(
+        self, features: Sequence[Tensor], limits: Tensor, keep: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        rpn = self.model.rpn
+        objectness, deltas = rpn.head(features)
+        logits = [level.permute(0, 2, 3, 1).reshape(-1) for level in objectness]
+        flat_deltas = torch.cat([_anchor_major(level) for level in deltas])
+
+        rows = self._real_anchor.shape[1]
+        best_logits, best_anchors, offset = [], [], 0
+        for level, total, kept in zip(logits, self._level_counts, self._kept_counts, strict=True):
+            values, indices = level.topk(kept)
+            best_logits.append(F.pad(values, (0, rows - kept), value=_NOTHING))
+            best_anchors.append(F.pad(indices + offset, (0, rows - kept)))
+            offset += total
+        level_logits = torch.stack(best_logits)
+        chosen = torch.stack(best_anchors)
+
+        boxes = _decode(flat_deltas[chosen], self._anchors[chosen], (1.0, 1.0, 1.0, 1.0), limits)
+        active = self._real_anchor & _is_larger(boxes, _PROPOSAL_MIN_SIDE)
+        suppresses = suppression_matrix(boxes, active, rpn.nms_thresh)
+        keep, settled = settle(suppresses, keep, self.settings.nms_steps)
+        ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, _NOTHING))
+        best, order = ranks.reshape(-1).topk(self.proposals)
+        is_proposal = best > _NOTHING / 2
+        proposals = boxes.reshape(-1, 4)[order] * is_proposal[:, None]
+        return proposals, is_proposal, keep, settled, suppresses[0, 0, 0]
+
+    def _detect(
+        self,
+        pooled: Tensor,
+        proposals: Tensor,
+        is_proposal: Tensor,
+        limits: Tensor,
+        classes: Tensor,
+        score_min: Tensor,
+        keep: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        heads = self.model.roi_heads
+        class_logits, deltas = heads.box_predictor(heads.box_head(pooled))
+        probabilities = class_logits.softmax(-1) * classes * is_proposal[:, None]
+        foreground = self.classes - 1
+        scores, order = probabilities[:, 1:].reshape(-1).topk(self.candidates)
+        sources = order // foreground
+        labels = order - sources * foreground + 1
+        chosen = deltas.reshape(-1, 4)[sources * self.classes + labels]
+        boxes = _decode(chosen, proposals[sources], heads.box_coder.weights, limits)
+        active = (scores > score_min) & _is_larger(boxes, _DETECTION_MIN_SIDE)
+        suppresses = suppression_matrix(boxes, active, heads.nms_thresh, groups=labels)
+        keep, settled = settle(suppresses, keep, self.settings.nms_steps)
+        ranks = torch.where((keep > 0.5) & active, scores, torch.zeros_like(scores))
+        best, slots = ranks.topk(self.detections)
+        return boxes[slots] * (best > 0)[:, None], best, labels[slots], keep, settled, suppresses[0, 0]
+
+    def _mask(self, pooled: Tensor, labels: Tensor) -> Tensor:
+        heads = self.model.roi_heads
+        predictor = heads.mask_predictor
+        hidden = predictor.relu(predictor.conv5_mask(heads.mask_head(pooled)))
+        # Only the predicted label's channel of the last 1 x 1 convolution.
+        weight = predictor.mask_fcn_logits.weight[:, :, 0, 0][labels]  # (D, C)
+        bias = predictor.mask_fcn_logits.bias[labels]
+        side = hidden.shape[-1]
+        logits = torch.matmul(weight[:, None, :], hidden.flatten(2)).reshape(-1, side, side)
+        probabilities: Tensor = (logits + bias[:, None, None]).sigmoid()
+        return probabilities
+
+
+def _anchor_major(deltas: Tensor) -> Tensor:
+    """(1, A * 4, H, W) -> (H * W * A, 4), the order of the anchors."""
+    _, channels, height, width = deltas.shape
+    return deltas.reshape(channels // 4, 4, height, width).permute(2, 3, 0, 1).reshape(-1, 4)
+
+
+def _decode(deltas: Tensor, boxes: Tensor, weights: tuple[float, float, float, float], limits: Tensor) -> Tensor:
+    """BoxCoder of torchvision: (..., 4) offsets and the boxes they start from -> (..., 4), clipped to the limits."""
+    size = boxes[..., 2:] - boxes[..., :2]
+    centre = boxes[..., :2] + 0.5 * size
+    shift = deltas[..., :2] / torch.tensor(weights[:2])
+    scale = (deltas[..., 2:] / torch.tensor(weights[2:])).clamp(max=_MAX_LOG_SCALE)
+    new_centre = shift * size + centre
+    new_half = 0.5 * (scale.exp() * size)
+    decoded = torch.cat((new_centre - new_half, new_centre + new_half), dim=-1)
+    return torch.minimum(decoded.clamp(min=0), limits)
+
+
+def _is_larger(boxes: Tensor, side: float) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2] >= side).all(-1)

@@ -1,0 +1,107 @@
+"""The reference: torchvision's own eager Mask R-CNN behind the interface of every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops.poolers import LevelMapper, MultiScaleRoIAlign
+
+from roadmask.engines.instances import Instances
+from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.models import load_model
+from roadmask.engines.picture import checked_picture, network_instances
+from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.weights import Weights
+
+
+class TorchSegmenter:
+    """Runs torchvision's modules one picture at a time, fp32 on the CPU.
+
+    torchvision's own resizing is left out: pictures are letterboxed as for every engine.
+
+    Args:
+        weights: see `find_weights`.
+        category_ids: COCO category ids to report.
+        score_min: instances below it are not reported.
+        network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
+        threads: sets torch's own number of threads, which is one for the whole process.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        category_ids: Sequence[int],
+        *,
+        score_min: float,
+        network_shape: tuple[int, int] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._model = load_model(weights)
+        self._model.roi_heads.score_thresh = score_min
+        for pool in (self._model.roi_heads.box_roi_pool, self._model.roi_heads.mask_roi_pool):
+            _fix_scales(pool)
+        self._categories = np.array(weights.architecture.category_ids, np.int64)
+        self._wanted = np.array(category_ids, np.int64)
+        self._network_shape = network_shape
+        self._info = SegmenterInfo.of("torch", weights, "fp32", category_ids, score_min)
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """What it is made of."""
+        return self._info
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Runs the network once on a black picture."""
+        self([np.zeros((*image_size, 3), np.uint8)])
+
+    def __call__(self, images: Sequence[Image]) -> list[Instances]:
+        """Segments a batch; see `Segmenter`."""
+        return [self._segment(checked_picture(image)) for image in images]
+
+    def _segment(self, image: Image) -> Instances:
+        letterbox = Letterbox.fit(image.shape[:2], self._network_shape)
+        found = self.run(torch.from_numpy(letterbox.apply(image))[None], letterbox.content_size)
+        labels = self._categories[found["labels"].numpy()]
+        wanted = np.flatnonzero(np.isin(labels, self._wanted))
+        return network_instances(
+            letterbox,
+            found["boxes"].numpy()[wanted],
+            found["scores"].numpy()[wanted],
+            labels[wanted],
+            found["masks"].numpy()[wanted, 0],
+        )
+
+    def run(self, image: Tensor, content_size: tuple[int, int]) -> dict[str, Tensor]:
+        """Runs torchvision's detector on what a letterbox made.
+
+        Args:
+            image: uint8 (1, H, W, 3).
+            content_size: height and width of the part that is not padding.
+
+        Returns:
+            torchvision's boxes (N, 4) in pixels of the network's input, scores, labels of the model and masks
+            (N, 1, 28, 28).
+        """
+        model = self._model
+        with torch.inference_mode():
+            pixels = image.permute(0, 3, 1, 2).float() / 255
+            transform = model.transform
+            mean, std = (torch.tensor(values)[:, None, None] for values in (transform.image_mean, transform.image_std))
+            pixels = (pixels - mean) / std
+            features = model.backbone(pixels)
+            proposals, _ = model.rpn(ImageList(pixels, [content_size]), features)
+            detections, _ = model.roi_heads(features, proposals, [content_size])
+        found: dict[str, Tensor] = detections[0]
+        return found
+
+
+def _fix_scales(pool: MultiScaleRoIAlign) -> None:
+    # torchvision guesses the strides from the first picture's size, which fails for very flat content.
+    pool.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+    pool.map_levels = LevelMapper(2, 5)
