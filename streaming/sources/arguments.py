@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from roadmask.engines.errors import InputError, SourceError
-from roadmask.streaming.sources.files import is_glob, is_image
+from roadmask.streaming.sources.files import is_glob, is_image, split_query
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -37,9 +37,9 @@ def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
         raise InputError("expected at least one source: a video file, a folder or glob of images, or 'synthetic:'.")
     cameras: dict[str, list[str]] = {}
     owners: dict[str, str] = {}
-    for arg in args:
+    for position, arg in enumerate(args):
         name, spec = _split(arg)
-        owner = "named" if name is not None else _owner(spec)
+        owner = "named" if name is not None else _owner(spec, position)
         if name is None:
             name = _derived_name(spec)
         if owners.setdefault(name, owner) != owner:
@@ -94,12 +94,11 @@ def _split(arg: str) -> tuple[str | None, str]:
     return require_name(name), spec
 
 
-def _owner(spec: str) -> str:
-    """Unnamed sources with equal owners belong to one camera."""
-    path = Path(spec)
-    if is_image(path) and not is_glob(spec) and scheme_of(spec) is None:
-        return f"pictures in {path.resolve().parent}"
-    return spec if scheme_of(spec) else f"only {path.resolve()} {object()!r}"
+def _owner(spec: str, position: int) -> str:
+    """Unnamed sources with equal owners belong to one camera: pictures of one folder."""
+    if scheme_of(spec) is None and not is_glob(spec) and is_image(Path(spec)):
+        return f"pictures in {Path(spec).resolve().parent}"
+    return f"source {position}"
 
 
 def _derived_name(spec: str) -> str:
@@ -108,17 +107,16 @@ def _derived_name(spec: str) -> str:
         return require_name(spec.partition(":")[2].partition("?")[0] or "front")
     if scheme is not None:
         raise SourceError(unreadable_scheme(scheme, spec))
-    path = Path(spec.partition("?")[0] if not Path(spec).exists() else spec)
-    if is_glob(spec):
-        parents = [part for part in path.parts[:-1] if not any(mark in part for mark in "*?[")]
-        path = Path(*parents).resolve() if parents else Path.cwd()
-        stem = path.name
+    plain, _ = split_query(spec)
+    path = Path(plain).resolve()
+    if is_glob(plain):
+        plain_parts = [part for part in path.parts[:-1] if not any(mark in part for mark in "*?[")]
+        stem = Path(*plain_parts).name
     elif is_image(path):
-        stem = path.resolve().parent.name
+        stem = path.parent.name
     else:
-        path = path.resolve()
         stem = path.name if path.is_dir() else path.stem
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")
     if not name:
         raise InputError(f"no camera name can be made of {spec!r}: name it, for example 'front={spec}'.")
     return name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import av
 from av.codec.context import CodecContext, Flags, ThreadType
+
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.sources.colour import Orientation, RgbConverter
 
@@ -58,9 +59,14 @@ class PacketDecoder:
 
     Pictures come in the order they are shown. A lost packet is reported once a later packet has given a picture that
     is shown after it, at the latest at the end.
+
+    Args:
+        stream: what to decode.
+        decode_order: the container states when packets are decoded, not when they are shown, as AVI does: the times
+            of reordered pictures are then those of the packets in their order.
     """
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: VideoStream, *, decode_order: bool = False) -> None:
         self.packets = 0
         """Packets taken so far; a packet that gave two pictures counts twice."""
         self._stream = stream
@@ -68,6 +74,7 @@ class PacketDecoder:
         self._context.thread_type = ThreadType.AUTO
         self._context.flags |= Flags.copy_opaque
         self._to_rgb = RgbConverter(self._context.name)
+        self._decode_times: deque[int | None] | None = deque() if decode_order else None
         self._waiting: dict[int, int | None] = {}
         self._tail: deque[tuple[int, Packet[VideoStream]]] = deque(maxlen=_TAIL_MAX)
         self._keys: deque[int] = deque()
@@ -78,7 +85,11 @@ class PacketDecoder:
             if not packet.size:
                 continue
             if not packet.is_discard:  # an edit list cuts those: they prime the decoder and are never shown
-                self._waiting[self.packets] = packet.pts
+                if self._decode_times is None:
+                    self._waiting[self.packets] = packet.pts
+                else:
+                    self._waiting[self.packets] = None
+                    self._decode_times.append(packet.dts)
                 packet.opaque = _Number(self.packets)
                 self._remember(packet)
                 self.packets += 1
@@ -109,7 +120,7 @@ class PacketDecoder:
             yield from self._give_up([n for n in self._waiting if self._is_overdue(n, number, frame.pts)])
         else:
             self.packets += 1
-        yield Picture(frame.pts, *self._to_rgb(frame))
+        yield Picture(self._time(frame.pts), *self._to_rgb(frame))
 
     def _is_overdue(self, number: int, shown: int, shown_pts: int | None) -> bool:
         """Whether a waiting packet was sent before the one now shown, and should have been shown before it too."""
@@ -120,7 +131,12 @@ class PacketDecoder:
 
     def _give_up(self, numbers: list[int]) -> Iterator[LostPacket]:
         for number in numbers:
-            yield LostPacket(self._waiting.pop(number))
+            yield LostPacket(self._time(self._waiting.pop(number)))
+
+    def _time(self, pts: int | None) -> int | None:
+        if self._decode_times is None:
+            return pts
+        return self._decode_times.popleft() if self._decode_times else None
 
     def _second_reading(self) -> list[VideoFrame]:
         """Decodes the end again, frame by frame: an error while several threads drain takes its neighbours with it."""

@@ -24,6 +24,12 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
+def split_query(spec: str) -> tuple[str, str]:
+    """Splits `drive/?fps=25` at its '?'; a '?' that is part of a name or a pattern stays where it is."""
+    match = re.fullmatch(r"(.+?)\?(\w+=.*)", spec)
+    return (match[1], match[2]) if match and not Path(spec).exists() else (spec, "")
+
+
 def is_glob(spec: str) -> bool:
     """Returns whether a source is a pattern; what exists under that very name is not."""
     return has_magic(spec) and not Path(spec).exists()

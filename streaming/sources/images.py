@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+
 from roadmask.engines.errors import SourceError
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.frames import Clock, Frame, LostFrame
@@ -70,6 +71,7 @@ class ImageSource(BaseSource):
         self._require_open()
         self.captured = 0
         for index, path in enumerate(self._paths):
+            self._require_open()
             self.captured += 1
             timestamp_ns = round(index * self._period)
             image = read_image(path)

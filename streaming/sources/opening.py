@@ -11,7 +11,15 @@ from urllib.parse import parse_qsl
 
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.sources.arguments import SYNTHETIC, require_name, scheme_of, unreadable_scheme
-from roadmask.streaming.sources.files import VIDEO_SUFFIXES, is_glob, is_image, list_folder, list_glob, require_file
+from roadmask.streaming.sources.files import (
+    VIDEO_SUFFIXES,
+    is_glob,
+    is_image,
+    list_folder,
+    list_glob,
+    require_file,
+    split_query,
+)
 from roadmask.streaming.sources.images import DEFAULT_FPS, ImageSource
 from roadmask.streaming.sources.source import FrameSource
 
@@ -71,15 +79,11 @@ def open_camera(camera: str, specs: Sequence[str]) -> FrameSource:
 
 def _files(spec: str) -> tuple[list[Path], float | None]:
     """Returns the files of one source, and the frame rate it states."""
-    fps = None
-    if not Path(spec).exists() and "?" in spec:
-        head, _, query = spec.rpartition("?")
-        if "=" in query:
-            stated = _parameters(spec, query, {"fps": float})
-            spec, fps = head, stated["fps"]
-    if is_glob(spec):
-        return list_glob(spec), fps
-    path = Path(spec)
+    name, query = split_query(spec)
+    fps = _parameters(spec, query, {"fps": float}).get("fps")
+    if is_glob(name):
+        return list_glob(name), fps
+    path = Path(name)
     if not path.is_dir():
         return [require_file(path)], fps
     files = list_folder(path)

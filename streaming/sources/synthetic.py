@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.source import BaseSource
 
@@ -49,6 +50,7 @@ class SyntheticSource(BaseSource):
         self.captured = 0
         period = 1_000_000_000 / Fraction(self._drive.fps).limit_denominator(1_000_000)
         for index in range(len(self._drive)):
+            self._require_open()
             image = np.ascontiguousarray(self._drive.render(index), np.uint8)
             self.captured += 1
             yield Frame(self.camera, 0, index, round(index * period), self.clock, image)

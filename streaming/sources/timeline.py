@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-JUMP_NS = 1_000_000_000
-"""A step back by more than this is another recording glued on, not jitter."""
+JUMP_PERIODS = 3
+"""A step back by more frame periods than this is another recording glued on, not jitter."""
 
 
 class Timeline:
@@ -35,7 +35,7 @@ class Timeline:
         if self.last_ns is not None and time_ns <= self.last_ns:
             back_ns = self.last_ns - time_ns
             time_ns = self.last_ns + max(self.period_ns // 2, 1)
-            if back_ns > JUMP_NS:
+            if back_ns > JUMP_PERIODS * self.period_ns:
                 time_ns = self.end_ns
                 self._offset_ns += back_ns + self.period_ns
         self.last_ns = time_ns

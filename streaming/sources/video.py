@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.sources.colour import Orientation
 from roadmask.streaming.sources.decoder import LostPacket, PacketDecoder, Picture
@@ -71,7 +72,8 @@ class VideoFile:
         self.packets = 0
         with self._open() as container:
             stream = _video_stream(container, self.path)
-            decoder = PacketDecoder(stream)
+            reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
+            decoder = PacketDecoder(stream, decode_order=bool(reordered_avi))
             start, unit = stream.start_time, _time_base(stream) * 1_000_000_000
             for item in decoder.decode(self._packets(container, stream)):
                 self.packets = decoder.packets
@@ -116,8 +118,8 @@ class VideoFile:
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     streams = [stream for stream in container.streams if stream.type == "video" and not _is_cover(stream)]
     if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise SourceError(f"{path} holds no pictures, only {kinds}: expected a video stream.")
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream of any kind"
+        raise SourceError(f"expected a video stream in {path}, got {kinds}: it holds no pictures.")
     for stream in container.streams.video:
         if not _is_cover(stream) and stream.codec_context is not None:
             return stream

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from av.video.reformatter import Colorspace
+
+from roadmask.engines.errors import SourceError
+from roadmask.streaming.frames import Frame, LostFrame
+from roadmask.streaming.sources import FrameSource, open_camera
+from tests.streaming.source_contract import SourceContract
+from tests.streaming.video_factory import BLUE, RED, SIZE, number_of, picture, spoil_packets, write_clip, write_sound
+
+MS = 1_000_000
+
+
+def read(path: Path) -> tuple[FrameSource, list[Frame | LostFrame]]:
+    source = open_camera("front", [str(path)])
+    return source, list(source)
+
+
+def numbers(items: list[Frame | LostFrame]) -> list[int | None]:
+    return [number_of(item.image) if isinstance(item, Frame) else None for item in items]
+
+
+def times_ms(items: list[Frame | LostFrame]) -> list[float | None]:
+    return [None if item.timestamp_ns is None else item.timestamp_ns / MS for item in items]
+
+
+class TestVideo(SourceContract):
+    frames = 12
+    image_size = SIZE
+
+    def open(self, folder: Path) -> FrameSource:
+        path = folder / "drive.mp4"
+        if not path.exists():
+            write_clip(path)
+        return open_camera(self.camera, [str(path)])
+
+
+class TestVideoWithLostPackets(SourceContract):
+    frames = 12
+    image_size = SIZE
+
+    def open(self, folder: Path) -> FrameSource:
+        path = folder / "drive.mp4"
+        if not path.exists():
+            spoil_packets(write_clip(path), [5])
+        return open_camera(self.camera, [str(path)])
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("b_frames.mp4", {}),  # decoded in another order than shown
+        ("stream.ts", {}),  # starts at 1.4 s
+        ("raw.h264", {"format": "h264"}),  # no container
+        ("reordered.avi", {}),  # states decode times only
+        ("motion.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p", "full_range": True}),
+        ("old.avi", {"codec": "mpeg4"}),
+        ("free.webm", {"codec": "libvpx-vp9"}),
+    ],
+)
+def test_frames_come_in_order_at_their_times(tmp_path: Path, name: str, how: dict) -> None:
+    _, items = read(write_clip(tmp_path / name, **how))
+    assert numbers(items) == list(range(12))
+    assert times_ms(items) == [40 * i for i in range(12)]
+
+
+@pytest.mark.parametrize("name", ["variable.mp4", "variable.mkv"])
+def test_variable_frame_rate_keeps_its_times(tmp_path: Path, name: str) -> None:
+    times = [0, 40, 45, 120, 500, 520, 521, 600]
+    _, items = read(write_clip(tmp_path / name, range(8), times=times))
+    assert times_ms(items) == times
+    assert numbers(items) == list(range(8))
+
+
+def test_a_recording_glued_to_itself_goes_on_in_time(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.ts").read_bytes()
+    glued = tmp_path / "glued.ts"
+    glued.write_bytes(clip + clip)
+    _, items = read(glued)
+    assert numbers(items) == [*range(12), *range(12)]
+    assert times_ms(items) == [40 * i for i in range(24)]
+
+
+def test_another_picture_size_starts_the_next_epoch(tmp_path: Path) -> None:
+    glued = tmp_path / "glued.ts"
+    first = write_clip(tmp_path / "a.ts", range(5)).read_bytes()
+    second = write_clip(tmp_path / "b.ts", range(5, 9), size=(128, 64)).read_bytes()
+    glued.write_bytes(first + second)
+    _, items = read(glued)
+    assert [(item.epoch, item.image_size) for item in items] == [(0, SIZE)] * 5 + [(1, (128, 64))] * 4
+    assert [item.index for item in items] == list(range(9))
+    assert numbers(items) == list(range(9))
+
+
+class TestLostPackets:
+    def test_each_bad_packet_is_one_lost_frame_in_its_place(self, tmp_path: Path) -> None:
+        path = spoil_packets(write_clip(tmp_path / "drive.mp4", gop=1, b_frames=0), [0, 3, 11])
+        source, items = read(path)
+        assert numbers(items) == [None, 1, 2, None, 4, 5, 6, 7, 8, 9, 10, None]
+        lost = [item for item in items if isinstance(item, LostFrame)]
+        assert [(item.index, item.timestamp_ns, item.reason) for item in lost] == [
+            (0, 0, "decode"),
+            (3, 120 * MS, "decode"),
+            (11, 440 * MS, "decode"),
+        ]
+        assert source.captured == 12
+
+    def test_among_reordered_frames(self, tmp_path: Path) -> None:
+        path = spoil_packets(write_clip(tmp_path / "drive.mp4", range(40)), [14])
+        source, items = read(path)
+        assert sum(isinstance(item, LostFrame) for item in items) == 1
+        assert source.captured == len(items) == 40
+
+    def test_two_readers_at_once_do_not_disturb_each_other(self, tmp_path: Path) -> None:
+        path = spoil_packets(write_clip(tmp_path / "drive.mp4", range(40)), [14])
+        _, alone = read(path)
+        sources = [open_camera(name, [str(path)]) for name in ("front", "rear")]
+        for one, two, expected in zip(*sources, alone, strict=True):
+            assert type(one) is type(two) is type(expected)
+            assert one.timestamp_ns == two.timestamp_ns == expected.timestamp_ns
+
+    def test_truncated_file_keeps_what_decodes(self, tmp_path: Path) -> None:
+        path = write_clip(tmp_path / "drive.mp4", range(40), options={"movflags": "faststart"})
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * 0.6)])
+        source, items = read(path)
+        whole = numbers(items[:-1])
+        assert whole == list(range(len(whole)))
+        assert 10 < len(whole) < 40
+        assert isinstance(items[-1], LostFrame)  # the packet that was cut
+        assert source.captured == len(items)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_rotation_and_mirroring_are_applied(tmp_path: Path, degrees: int, mirrored: bool) -> None:
+    path = write_clip(tmp_path / "phone.mp4", [5], turn={"degrees": degrees, "hflip": mirrored})
+    _, (frame,) = read(path)
+    expected = np.rot90(picture(5), degrees // 90)
+    if mirrored:
+        expected = expected[:, ::-1]
+    assert frame.image.shape == expected.shape
+    assert np.abs(frame.image.astype(int) - expected).mean() < 8  # blurred chroma at the edges
+
+
+def test_rotation_agrees_with_opencv(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "phone.mp4", [5], turn={"degrees": 90})
+    capture = cv2.VideoCapture(str(path))
+    _, bgr = capture.read()
+    capture.release()
+    _, (frame,) = read(path)
+    assert np.abs(frame.image.astype(int) - bgr[..., ::-1]).mean() < 8
+
+
+class TestColour:
+    @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
+    @pytest.mark.parametrize("full_range", [False, True])
+    @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
+    def test_matrix_and_range_are_honoured(
+        self, tmp_path: Path, pix_fmt: str, full_range: bool, matrix: Colorspace
+    ) -> None:
+        path = write_clip(tmp_path / "c.mp4", [255], pix_fmt=pix_fmt, full_range=full_range, matrix=matrix)
+        _, (frame,) = read(path)
+        assert_colours(frame.image, tolerance=6)  # the encoder's loss; a wrong matrix or range is off by 12 and more
+
+    @pytest.mark.parametrize("full_range", [False, True])
+    def test_grey_spans_black_to_white(self, tmp_path: Path, full_range: bool) -> None:
+        path = tmp_path / "grey.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.height, stream.width, stream.pix_fmt = 32, 64, "gray"
+            stream.codec_context.color_range = 2 if full_range else 1
+            stream.options = {"crf": "1"}
+            frame = av.VideoFrame(64, 32, "gray")
+            plane = np.frombuffer(frame.planes[0], np.uint8).reshape(32, -1)
+            plane[:, :32], plane[:, 32:64] = (0, 255) if full_range else (16, 235)
+            frame.color_range = stream.codec_context.color_range
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        _, (item,) = read(path)
+        np.testing.assert_allclose(item.image[16, 16], 0, atol=3)
+        np.testing.assert_allclose(item.image[16, 48], 255, atol=3)
+
+    def test_odd_sizes(self, tmp_path: Path) -> None:
+        _, (frame,) = read(write_clip(tmp_path / "odd.mp4", [255], size=(97, 161), pix_fmt="yuv444p"))
+        assert frame.image_size == (97, 161)
+        assert_colours(frame.image, tolerance=6)
+
+    def test_an_unstated_matrix_is_that_of_its_size(self, tmp_path: Path) -> None:
+        for name, size, matrix in (("sd", SIZE, Colorspace.ITU601), ("hd", (720, 160), Colorspace.ITU709)):
+            path = write_clip(tmp_path / f"{name}.avi", [255], size=size, codec="mpeg4", matrix=matrix)
+            _, (frame,) = read(path)
+            assert_colours(frame.image, tolerance=10)  # MPEG-4 at its default rate
+
+
+def assert_colours(image: np.ndarray, tolerance: float) -> None:
+    height, width = image.shape[:2]
+    np.testing.assert_allclose(image[height // 4, width // 2], (255, 255, 255), atol=tolerance)
+    np.testing.assert_allclose(image[3 * height // 4, width // 4], RED, atol=tolerance)
+    np.testing.assert_allclose(image[3 * height // 4, 3 * width // 4], BLUE, atol=tolerance)
+
+
+class TestRefused:
+    def refused(self, path: Path) -> str:
+        with pytest.raises(SourceError) as caught:
+            open_camera("front", [str(path)])
+        assert str(path) in str(caught.value)
+        return str(caught.value)
+
+    def test_missing_file_names_the_nearest(self, tmp_path: Path) -> None:
+        write_clip(tmp_path / "drive_01.mp4", [0])
+        assert "did you mean 'drive_01.mp4'" in self.refused(tmp_path / "drive_10.mp4")
+
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        assert "does not exist either" in self.refused(tmp_path / "nowhere" / "drive.mp4")
+
+    def test_empty_file(self, tmp_path: Path) -> None:
+        (tmp_path / "drive.mp4").touch()
+        assert "empty file" in self.refused(tmp_path / "drive.mp4")
+
+    @pytest.mark.parametrize(
+        "text", ["hello\n" * 500, "#EXTM3U\n#EXTINF:9,\nother.ts\n", "ffconcat version 1.0\nfile x\n"]
+    )
+    def test_text_renamed(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "drive.mp4").write_text(text)
+        assert "text file" in self.refused(tmp_path / "drive.mp4")
+
+    def test_other_bytes(self, tmp_path: Path) -> None:
+        (tmp_path / "drive.mp4").write_bytes(bytes(range(1, 256)) * 50 + b"\0")
+        assert "no video container" in self.refused(tmp_path / "drive.mp4")
+
+    def test_zeros(self, tmp_path: Path) -> None:
+        (tmp_path / "drive.mp4").write_bytes(bytes(10_000))
+        assert "zeros only" in self.refused(tmp_path / "drive.mp4")
+
+    def test_mp4_without_its_index(self, tmp_path: Path) -> None:
+        path = write_clip(tmp_path / "drive.mp4", range(40))
+        path.write_bytes(path.read_bytes()[:2000])  # the index comes last
+        assert "moov" in self.refused(path)
+
+    def test_zero_frames(self, tmp_path: Path) -> None:
+        path = tmp_path / "drive.avi"
+        with av.open(str(path), "w") as container:
+            container.add_stream("libx264", rate=25)
+            container.streams.video[0].height, container.streams.video[0].width = SIZE
+            container.start_encoding()
+        assert "zero frames" in self.refused(path)
+
+    def test_not_one_frame_decodes(self, tmp_path: Path) -> None:
+        path = spoil_packets(write_clip(tmp_path / "drive.mp4", gop=1, b_frames=0), range(12))
+        assert "not one of the 12 frames" in self.refused(path)
+
+    def test_sound_only(self, tmp_path: Path) -> None:
+        assert "got audio" in self.refused(write_sound(tmp_path / "drive.m4a"))
+
+    def test_unknown_codec(self, tmp_path: Path) -> None:
+        path = write_clip(tmp_path / "drive.mp4")
+        path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+        assert "cannot decode" in self.refused(path)
+
+    def test_same_file_twice(self, tmp_path: Path) -> None:
+        path = str(write_clip(tmp_path / "drive.mp4", [0]))
+        with pytest.raises(SourceError, match="twice"):
+            open_camera("front", [path, path])
+
+
+class TestChapters:
+    def test_join_by_creation_time_whatever_the_order_given(self, tmp_path: Path) -> None:
+        late = write_clip(tmp_path / "a.mp4", range(25, 50), created="2026-01-01T10:00:01Z")
+        early = write_clip(tmp_path / "b.mp4", range(25), created="2026-01-01T10:00:00Z")
+        source = open_camera("front", [str(late), str(early)])
+        items = list(source)
+        assert numbers(items) == list(range(50))
+        assert times_ms(items) == [40 * i for i in range(50)]
+        assert {item.epoch for item in items} == {0}
+        assert [file["name"] for file in source.describe()["files"]] == ["b.mp4", "a.mp4"]
+        assert source.frames_expected == source.captured == 50
+
+    def test_a_gap_starts_the_next_epoch_and_keeps_its_time(self, tmp_path: Path) -> None:
+        first = write_clip(tmp_path / "a.mp4", range(5), created="2026-01-01T10:00:00Z")
+        second = write_clip(tmp_path / "b.mp4", range(5), created="2026-01-01T10:01:00Z")
+        items = list(open_camera("front", [str(first), str(second)]))
+        assert [item.epoch for item in items] == [0] * 5 + [1] * 5
+        assert times_ms(items)[5:] == [60_000 + 40 * i for i in range(5)]
+        assert [item.index for item in items] == list(range(10))
+
+    def test_rounded_creation_times_leave_no_gap(self, tmp_path: Path) -> None:
+        first = write_clip(tmp_path / "a.mp4", range(25), created="2026-01-01T10:00:00Z")
+        second = write_clip(tmp_path / "b.mp4", range(25), created="2026-01-01T10:00:02Z")
+        items = list(open_camera("front", [str(first), str(second)]))
+        assert {item.epoch for item in items} == {0}
+        assert times_ms(items) == [40 * i for i in range(50)]
+
+    @pytest.mark.parametrize("created", [None, "2026-01-01T10:00:00Z"])  # the second: all share the drive's start
+    def test_without_creation_times_of_their_own_they_follow_as_given(
+        self, tmp_path: Path, created: str | None
+    ) -> None:
+        second = write_clip(tmp_path / "a.mp4", range(3, 6), created=created)
+        first = write_clip(tmp_path / "b.mp4", range(3), created=created)
+        items = list(open_camera("front", [str(first), str(second)]))
+        assert numbers(items) == list(range(6))
+        assert {item.epoch for item in items} == {0}
+
+    def test_glob_is_in_natural_order(self, tmp_path: Path) -> None:
+        for chapter in (1, 2, 10):
+            write_clip(tmp_path / f"drive{chapter}.mp4", [chapter])
+        assert numbers(list(open_camera("front", [str(tmp_path / "*.mp4")]))) == [1, 2, 10]
+
+    def test_another_size_starts_the_next_epoch(self, tmp_path: Path) -> None:
+        write_clip(tmp_path / "1.mp4", range(2))
+        write_clip(tmp_path / "2.mp4", range(2), size=(64, 128))
+        items = list(open_camera("front", [str(tmp_path / "*.mp4")]))
+        assert [item.epoch for item in items] == [0, 0, 1, 1]
+        assert times_ms(items) == [0, 40, 80, 120]
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "size", "fps"),
+    [
+        ("highway", 221, (540, 960), 25),
+        ("freeway_near", 38, (720, 1280), 25),
+        ("night_crossing", 8, (1080, 1920), 3),
+    ],
+)
+def test_real_clips(data_dir: Path, name: str, frames: int, size: tuple[int, int], fps: int) -> None:
+    source = open_camera("front", [str(data_dir / "clips" / f"{name}.mp4")])
+    count = 0
+    for item in source:
+        assert isinstance(item, Frame)
+        assert item.image_size == size
+        assert item.timestamp_ns == pytest.approx(count * 1e9 / fps, abs=1)
+        count += 1
+    assert count == source.captured == source.frames_expected == frames
+    assert source.fps == fps
