@@ -119,8 +119,8 @@ def structure(target: type[T], values: Mapping[str, Any], where: str) -> T:
         for cause in _leaves(error):
             if isinstance(cause, RoadmaskError):
                 raise ConfigError(f"{where}: {cause}") from None
-        problems = "; ".join(cattrs.transform_error(error, path=""))
-        raise ConfigError(f"{where}: {problems.replace('$.', '')}.") from None
+        problems = cattrs.transform_error(error, path="", format_exception=lambda cause, _: str(cause))
+        raise ConfigError(f"{where}: {'; '.join(problems).replace('@ .', 'for ')}.") from None
 
 
 def overridden(config: RunConfig, **engine: Any) -> RunConfig:
@@ -141,7 +141,14 @@ def _strict(kind: type[Any]) -> Any:
     return check
 
 
+def _strict_names(value: Any, _: type[Any]) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"expected a list of names, got {value!r}")
+    return tuple(value)
+
+
 _CONVERTER = cattrs.Converter()
+_CONVERTER.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _strict_names)
 for _kind in (bool, int, float, str):
     _CONVERTER.register_structure_hook(_kind, _strict(_kind))
 

@@ -105,9 +105,9 @@ def test_a_source_that_breaks_keeps_what_came_before(tmp_path: Path, cluster: No
 
 
 def test_a_new_resolution_starts_an_epoch_and_ids_go_on(tmp_path: Path) -> None:
-    record(tmp_path / "drive.zarr", [scripted_job(frames=20, epoch_at=12)])
+    record(tmp_path / "drive.zarr", [scripted_job(frames=20, epoch_at=12, image_size=(48, 192))])
     front = open_drive(tmp_path / "drive.zarr")["front"]
-    assert [(len(epoch), epoch.info.image_size) for epoch in front.epochs] == [(12, (48, 96)), (8, (24, 48))]
+    assert [(len(epoch), epoch.info.image_size) for epoch in front.epochs] == [(12, (48, 192)), (8, (24, 96))]
     assert [track.track_id for track in front.tracks()] == [1, 2]
 
 

@@ -1,0 +1,91 @@
+"""`roadmask doctor`: what works on this machine, and what to install."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+import roadmask
+from roadmask.engines import cache, engine_report
+
+_LIBRARIES = (
+    # distribution, module, needed, what it is for, what to install when it is missing
+    ("numpy", "numpy", True, "arrays", "pip install roadmask"),
+    ("opencv-python", "cv2", True, "pictures", "pip install roadmask; on Debian: apt install libgl1 libglib2.0-0"),
+    ("av", "av", True, "reading and writing video", "pip install roadmask"),
+    ("zarr", "zarr", True, "the store", "pip install roadmask"),
+    ("pycocotools", "pycocotools.mask", True, "run lengths", "pip install roadmask"),
+    ("matplotlib", "matplotlib", True, "plots", "pip install roadmask"),
+    ("ray", "ray", False, "several cameras in several processes", "pip install 'roadmask[ray]'"),
+)
+
+
+@dataclass(frozen=True)
+class _Library:
+    name: str
+    works: bool
+    needed: bool
+    detail: str
+    install: str
+
+
+def doctor() -> None:
+    """Shows what is installed, which engines work here, why others do not, and what to install.
+
+    Exit codes: 0 `roadmask run` works here, 2 it does not.
+    """
+    console = Console()
+    libraries = [_library(*library) for library in _LIBRARIES]
+    engines = engine_report()
+
+    console.print(f"[bold]roadmask {roadmask.__version__}[/] on {_machine()}")
+    console.print(f"graphs are cached in {cache.folder()}\n", highlight=False)
+    table = Table("engine", "", "what was found", "to install", title="Engines", title_justify="left")
+    for row in engines:
+        table.add_row(row.engine, _mark(row.works, needed=False), row.detail, row.install)
+    console.print(table)
+    table = Table("library", "", "what was found", "to install", title="Libraries", title_justify="left")
+    for library in libraries:
+        table.add_row(library.name, _mark(library.works, library.needed), library.detail, library.install)
+    console.print(table)
+
+    broken = [library.name for library in libraries if library.needed and not library.works]
+    if broken or not any(row.works for row in engines):
+        console.print(f"[bold red]roadmask run does not work here:[/] {', '.join(broken) or 'no engine'}")
+        sys.exit(2)
+    console.print("[green]roadmask run works here.[/]")
+
+
+def _library(distribution: str, module: str, needed: bool, purpose: str, install: str) -> _Library:
+    try:
+        found = version(distribution)
+        import_module(module)
+    except PackageNotFoundError:
+        return _Library(distribution, False, needed, f"not installed; {purpose}", install)
+    except (ImportError, OSError) as error:  # a shared library that the system lacks
+        return _Library(distribution, False, needed, f"cannot be loaded: {error}", install)
+    return _Library(distribution, True, needed, f"{found}; {purpose}", "")
+
+
+def _mark(works: bool, needed: bool) -> str:
+    if works:
+        return "[green]works[/]"
+    return "[bold red]missing[/]" if needed else "[yellow]no[/]"
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    free = shutil.disk_usage(cache.folder().anchor).free / 1e9
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
+    )

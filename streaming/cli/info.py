@@ -1,0 +1,62 @@
+"""`roadmask info`: what a store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from roadmask.streaming.cli.tables import found_table, ledger_table
+
+
+def info(
+    drive: Annotated[Path, typer.Argument(help="A store, such as drive.zarr.", show_default=False)],
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Also draw a summary to show a colleague.", show_default=False)
+    ] = None,
+) -> None:
+    """Shows cameras, epochs, ledger, tracks by class with their life spans, and storage by part.
+
+    Opens stores that are still being written, too. Exit codes: 0, or 2 for no store or one of a newer roadmask.
+    """
+    # zarr and matplotlib are slow to import, and most commands need neither
+    from roadmask.streaming.store import open_drive, summarize_drive  # noqa: PLC0415
+
+    opened = open_drive(drive)
+    summary = summarize_drive(drive)
+    console = Console(highlight=False)
+    engine = opened.attributes["engine"]
+    console.print(
+        f"[bold]{drive}[/]: {engine.get('weights', '?')} in {engine.get('engine', '?')} "
+        f"({engine.get('precision', '?')}), roadmask {opened.attributes.get('roadmask_version', '?')}\n"
+    )
+    table = Table("camera", "epoch", "size", title="Epochs", title_justify="left")
+    for heading in ("frames", "seconds", "masks"):
+        table.add_column(heading, justify="right")
+    for camera in summary.cameras:
+        for epoch in camera.epochs:
+            height, width = epoch.image_size
+            table.add_row(
+                camera.name,
+                str(epoch.epoch),
+                f"{width} x {height}",
+                str(epoch.frames),
+                f"{epoch.seconds:.1f}",
+                str(epoch.instances),
+            )
+    storage = Table("part", title="Storage", title_justify="left")
+    storage.add_column("size", justify="right")
+    for part, size in summary.storage.items():
+        storage.add_row(part, decimal(size))
+    ledgers = [(camera.name, camera.ledger) for camera in summary.cameras]
+    for shown in (table, found_table(opened), ledger_table(ledgers), storage):
+        console.print(shown)
+    if plot is not None:
+        from roadmask.streaming.plot import plot_summary  # noqa: PLC0415
+
+        plot_summary(drive, plot)
+        console.print(f"drawn: {plot}")

@@ -1,0 +1,77 @@
+"""The rooms: who may import whom, what stays light, and that a wheel holds all of it."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {
+    "engines": {"engines"},
+    "tracking": {"engines", "tracking"},
+    "demos": {"engines", "demos"},
+    "streaming": {"engines", "tracking", "streaming", "demos"},
+}
+"""The demos' numbered programs are users of roadmask, not part of a room."""
+
+
+def modules(room: str) -> list[Path]:
+    found = sorted(path for path in (ROOT / room).rglob("*.py") if not path.name[0].isdigit())
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_run_one_way(room: str) -> None:
+    wrong = []
+    for path in modules(room):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: import from roadmask, not relatively"
+                names = [node.module or ""]
+            for name in names:
+                parts = name.split(".")
+                if parts[0] == "roadmask" and len(parts) > 1 and parts[1] not in MAY_IMPORT[room]:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("statement", "banned"),
+    [
+        # the part a vehicle's stack uses
+        ("import roadmask.engines, roadmask.tracking, roadmask.streaming.pipeline", "ray zarr av typer torch"),
+        ("from roadmask import IouTracker, Pipeline, load_segmenter", "ray zarr av typer torch matplotlib"),
+        # reading a store
+        ("from roadmask import open_drive", "ray av typer torch openvino"),
+        # the command line without a command
+        ("import roadmask.streaming.cli", "ray torch openvino matplotlib"),
+    ],
+)
+def test_light_imports_stay_light(statement: str, banned: str) -> None:
+    check = f"import sys; {statement}; print(*sorted(set({banned.split()!r}) & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd="/")
+    assert found.stdout.strip() == ""
+
+
+def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    copy = tmp_path / "tree"  # setuptools writes beside what it packs
+    for room in ("roadmask", *MAY_IMPORT):
+        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(copy)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    expected = {f"roadmask/{path.relative_to(ROOT)}" for room in MAY_IMPORT for path in modules(room)}
+    expected |= {"roadmask/__init__.py", "roadmask/py.typed", "roadmask/engines/weights/roadmask-lite.safetensors"}
+    assert expected <= inside
+    assert not {name for name in inside if name.startswith(("tests", "engines", "streaming"))}
