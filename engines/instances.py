@@ -74,9 +74,7 @@ class Instances:
 
     def __getitem__(self, index: Index) -> Instances:
         if not isinstance(index, slice):
-            index = np.asarray(index)
-            if index.dtype != np.bool_:
-                index = index.astype(np.intp)
+            index = as_rows(index)
         masks = None if self.masks is None else self.masks[index]
         return Instances(self.image_size, self.boxes[index], self.scores[index], self.labels[index], masks)
 
@@ -84,6 +82,21 @@ class Instances:
         kind = type(self.masks).__name__
         height, width = self.image_size
         return f"Instances({len(self)} in {width} x {height}, masks={kind})"
+
+
+def as_rows(index: Index) -> NDArray[Any]:
+    """Returns an index of instances, other than a slice, as a boolean mask or integer positions.
+
+    Raises:
+        InstancesError: it is neither; a single number too, which would drop the first axis of every field.
+    """
+    rows = np.asarray(index)
+    if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "bui"):
+        raise InstancesError(
+            f"expected a slice, a boolean mask or a list of positions, got {rows.dtype} of shape {rows.shape}: "
+            "select one instance with a list of one position."
+        )
+    return rows if rows.dtype == np.bool_ else rows.astype(np.intp)
 
 
 def _expect(name: str, array: Any, shape: tuple[int, ...], dtype: type[np.generic]) -> None:

@@ -2,32 +2,37 @@
 
 `BoxMasks` is what the network says: a 28 x 28 grid of probabilities inside each box. `RleMasks` is exact: COCO's
 compressed run lengths over the whole picture, kept byte for byte as they were read. Both know `area`, `iou`,
-`to_rle`, `translated` and indexing. Nothing here ever holds N dense pictures at once.
+`to_rle`, `translated` and indexing. Nothing here ever holds a dense picture but `RleMasks.dense`, one at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from roadmask.engines.errors import InstancesError
+from roadmask.engines.paste import paste
+from roadmask.engines.run_lengths import Spans, decode, encode, join, spans_of_columns
 
 MASK_SIDE = 28
 """Side of the grid that Mask R-CNN predicts inside each box."""
 MASK_THRESHOLD = 0.5
-"""A pixel belongs to the instance where its probability is above or equal to this, as in torchvision's demo code."""
+"""A pixel is inside where its probability is at or above this, as torchvision's documentation has it (mask >= 0.5)."""
 
 
 @dataclass(frozen=True, eq=False)
 class RleMasks:
     """Exact masks as COCO compressed run lengths.
+
+    The run lengths are checked when they are first looked into, so that keeping and writing masks costs nothing; use
+    `validate` on those of unknown origin.
 
     Raises:
         InstancesError: the counts are not bytes.
@@ -43,10 +48,40 @@ class RleMasks:
             raise InstancesError("expected run lengths as bytes in COCO's compressed form; encode str as ascii first.")
 
     @classmethod
+    def from_coco(cls, counts: Iterable[bytes | str], image_size: tuple[int, int]) -> RleMasks:
+        """Takes compressed run lengths of unknown origin, as from a file; they are kept byte for byte.
+
+        Raises:
+            InstancesError: they are malformed, or those of another picture size; the message names the mask.
+        """
+        try:
+            given = tuple(each.encode("ascii") if isinstance(each, str) else each for each in counts)
+        except UnicodeEncodeError as error:
+            raise InstancesError("expected run lengths in COCO's compressed form, got text beyond ASCII.") from error
+        masks = cls(given, image_size)
+        masks.validate()
+        return masks
+
+    @classmethod
     def from_dense(cls, dense: NDArray[Any], image_size: tuple[int, int]) -> RleMasks:
-        """Encodes (N, H, W) masks, non-zero inside."""
-        columns = np.asfortranarray(np.moveaxis(dense != 0, 0, -1).astype(np.uint8))
-        return cls(tuple(rle["counts"] for rle in coco_mask.encode(columns)), image_size)
+        """Encodes (N, H, W) masks, non-zero inside.
+
+        Raises:
+            InstancesError: the masks have another size than the picture.
+        """
+        if dense.ndim != 3 or dense.shape[1:] != image_size:
+            raise InstancesError(f"expected masks as (N, {image_size[0]}, {image_size[1]}), got {dense.shape}.")
+        parts = []
+        for picture in dense:
+            column, top, bottom = spans_of_columns(picture.T != 0)
+            parts.append((column * image_size[0] + top, column * image_size[0] + bottom))
+        return cls._from_spans(join(parts), image_size)
+
+    @classmethod
+    def _from_spans(cls, spans: Spans, image_size: tuple[int, int]) -> RleMasks:
+        masks = cls(encode(spans, image_size), image_size)
+        masks.__dict__["_spans"] = spans  # known already: fills the cached property
+        return masks
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -59,39 +94,88 @@ class RleMasks:
 
     @property
     def coco(self) -> list[dict[str, Any]]:
-        """The masks as pycocotools takes them."""
+        """The masks as pycocotools takes them, which reads past the end of malformed ones: `validate` first."""
         return [{"size": list(self.image_size), "counts": counts} for counts in self.counts]
 
+    @cached_property
+    def _spans(self) -> Spans:
+        return decode(self.counts, self.image_size)
+
+    def validate(self) -> None:
+        """Checks that every mask is well-formed and fills the picture.
+
+        Raises:
+            InstancesError: one is not; the message names it.
+        """
+        _ = self._spans
+
     def dense(self) -> Iterator[NDArray[np.bool_]]:
-        """Yields one (H, W) bool picture after the other."""
-        for rle in self.coco:
-            yield coco_mask.decode(rle).astype(bool)
+        """Yields one (H, W) bool picture after the other.
+
+        Raises:
+            InstancesError: as `validate`.
+        """
+        height, width = self.image_size
+        spans = self._spans
+        edges = np.searchsorted(spans.owner, np.arange(len(self) + 1))
+        for first, last in pairwise(edges):
+            steps = np.zeros(height * width + 1, np.int8)
+            steps[spans.start[first:last]] += 1
+            steps[spans.stop[first:last]] -= 1
+            yield np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(width, height).T
 
     def to_rle(self) -> RleMasks:
         """Returns itself."""
         return self
 
-    @cached_property
+    @property
     def area(self) -> NDArray[np.int64]:
-        """(N,) pixels inside each mask."""
-        return np.asarray(coco_mask.area(self.coco), np.int64).reshape(-1)
+        """(N,) pixels inside each mask.
+
+        Raises:
+            InstancesError: as `validate`.
+        """
+        return self._spans.area
 
     def iou(self, other: RleMasks | BoxMasks) -> NDArray[np.float64]:
-        """Returns the (N, M) intersection over union with other masks of the same picture size; 0 for empty ones."""
+        """Returns the (N, M) intersection over union with other masks of the same picture; 0 where both are empty.
+
+        Raises:
+            InstancesError: the picture sizes differ, or as `validate`.
+        """
+        return self._compare(other, over_own_area=False)
+
+    def share_inside(self, regions: RleMasks | BoxMasks) -> NDArray[np.float64]:
+        """Returns the (N, M) share of each mask that lies inside each region; 0 for empty masks.
+
+        Raises:
+            InstancesError: the picture sizes differ, or as `validate`.
+        """
+        return self._compare(regions, over_own_area=True)
+
+    def _compare(self, other: RleMasks | BoxMasks, *, over_own_area: bool) -> NDArray[np.float64]:
         theirs = other.to_rle()
+        if theirs.image_size != self.image_size:
+            raise InstancesError(f"expected masks of a picture of {self.image_size}, got {theirs.image_size}.")
         if not len(self) or not len(theirs):
             return np.zeros((len(self), len(theirs)))
-        return np.asarray(coco_mask.iou(self.coco, theirs.coco, [0] * len(theirs)))
+        self.validate()
+        theirs.validate()
+        # What COCO calls a crowd is divided by the area of the first mask alone.
+        shares = np.asarray(coco_mask.iou(self.coco, theirs.coco, [over_own_area] * len(theirs)), np.float64)
+        return np.nan_to_num(shares, nan=0.0)
 
     def translated(self, offsets: NDArray[Any]) -> RleMasks:
-        """Returns the masks moved by (N, 2) pixels x, y, rounded; what leaves the picture is cut off."""
+        """Returns the masks moved by (N, 2) pixels x, y, rounded to whole ones; what leaves the picture is cut off.
+
+        Raises:
+            InstancesError: an offset is not finite, or as `validate`.
+        """
+        if not np.isfinite(offsets).all():
+            raise InstancesError("expected finite offsets, got NaN or infinity.")
         height, width = self.image_size
-        moved = []
-        for dense, (dx, dy) in zip(self.dense(), np.rint(offsets), strict=True):
-            step = np.float32([[1, 0, dx], [0, 1, dy]])
-            moved.append(cv2.warpAffine(dense.astype(np.uint8), step, (width, height), flags=cv2.INTER_NEAREST))
-        stack = np.stack(moved) if moved else np.zeros((0, height, width), np.uint8)
-        return RleMasks.from_dense(stack, self.image_size)
+        whole = np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
+        return RleMasks._from_spans(self._spans.moved(whole, self.image_size), self.image_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +183,7 @@ class BoxMasks:
     """Masks as the network gives them: probabilities on a grid inside each box.
 
     Raises:
-        InstancesError: shapes or types differ from what is stated below.
+        InstancesError: shapes or types differ from what is stated below, or a value is not finite.
     """
 
     probabilities: NDArray[np.float32]
@@ -111,11 +195,14 @@ class BoxMasks:
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
-        if self.probabilities.shape != (count, MASK_SIDE, MASK_SIDE) or self.probabilities.dtype != np.float32:
-            raise InstancesError(
-                f"expected probabilities as float32 ({count}, {MASK_SIDE}, {MASK_SIDE}), "
-                f"got {self.probabilities.dtype} {self.probabilities.shape}."
-            )
+        for name, shape in (("boxes", (count, 4)), ("probabilities", (count, MASK_SIDE, MASK_SIDE))):
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != np.float32:
+                raise InstancesError(f"expected {name} as float32 {shape}, got {array.dtype} {array.shape}.")
+            if not np.isfinite(array).all():
+                raise InstancesError(
+                    f"{name} of masks must be finite, got NaN or infinity: drop those instances first."
+                )
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -125,13 +212,9 @@ class BoxMasks:
 
     @cached_property
     def _rle(self) -> RleMasks:
-        counts: list[bytes] = []
-        height, width = self.image_size
-        for probabilities, box in zip(self.probabilities, self.boxes, strict=True):
-            dense = np.zeros((height, width, 1), np.uint8, order="F")
-            _paste(probabilities, box, dense[:, :, 0])
-            counts.append(coco_mask.encode(dense)[0]["counts"])
-        return RleMasks(tuple(counts), self.image_size)
+        return RleMasks._from_spans(
+            paste(self.probabilities, self.boxes, self.image_size, MASK_THRESHOLD), self.image_size
+        )
 
     def to_rle(self) -> RleMasks:
         """Pastes each mask into the picture as torchvision does and encodes it; computed once."""
@@ -143,23 +226,18 @@ class BoxMasks:
         return self._rle.area
 
     def iou(self, other: RleMasks | BoxMasks) -> NDArray[np.float64]:
-        """Returns the (N, M) intersection over union with other masks of the same picture size; 0 for empty ones."""
+        """Returns the (N, M) intersection over union with other masks of the same picture; 0 where both are empty.
+
+        Raises:
+            InstancesError: the picture sizes differ.
+        """
         return self._rle.iou(other)
 
     def translated(self, offsets: NDArray[Any]) -> BoxMasks:
-        """Returns the masks moved by (N, 2) pixels x, y; what leaves the picture is cut off."""
+        """Returns the masks moved by (N, 2) pixels x, y; what leaves the picture is cut off.
+
+        Raises:
+            InstancesError: an offset is not finite.
+        """
         boxes = (self.boxes + np.tile(offsets, 2)).astype(np.float32)
         return BoxMasks(self.probabilities, boxes, self.image_size)
-
-
-def _paste(probabilities: NDArray[np.float32], box: NDArray[np.float32], picture: NDArray[np.uint8]) -> None:
-    """Draws one mask into an (H, W) picture, with the padding and rounding of torchvision's paste_masks_in_image."""
-    height, width = picture.shape
-    padded = np.pad(probabilities, 1)
-    centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * (MASK_SIDE + 2) / MASK_SIDE
-    x1, y1 = (centre - half).astype(np.int64)
-    x2, y2 = (centre + half).astype(np.int64)
-    grid = cv2.resize(padded, (max(int(x2 - x1 + 1), 1), max(int(y2 - y1 + 1), 1)), interpolation=cv2.INTER_LINEAR)
-    top, left, bottom, right = max(y1, 0), max(x1, 0), min(y2 + 1, height), min(x2 + 1, width)
-    if top < bottom and left < right:
-        picture[top:bottom, left:right] = grid[top - y1 : bottom - y1, left - x1 : right - x1] >= MASK_THRESHOLD

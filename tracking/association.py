@@ -20,7 +20,8 @@ def box_iou(boxes: Floats, others: Floats) -> Floats:
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     other_area = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
     union = area[:, None] + other_area[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    iou: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
 
 
 def associate(overlap: Floats, tracks: Rows, instances: Rows, overlap_min: float) -> tuple[Rows, Rows]:

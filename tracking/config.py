@@ -17,7 +17,7 @@ class IouTrackerConfig:
     """
 
     overlap_min: float = 0.2
-    """Lowest overlap (see `mask_weight`) of a predicted track and an instance that may belong together, above 0 to 1."""
+    """Lowest overlap (see `mask_weight`) at which a predicted track and an instance may belong together, 0 to 1."""
     mask_weight: float = 0.5
     """Share of the mask IoU in the overlap, 0 to 1; the rest is box IoU. Without masks the box IoU counts alone."""
     score_confident: float = 0.5

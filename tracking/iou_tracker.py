@@ -147,8 +147,7 @@ class IouTracker:
         near = np.flatnonzero(with_mask & (overlap > 0).any(axis=1))
         if masks is None or weight == 0 or not len(near):
             return overlap
-        assert self._image_size is not None, "tracks come from an earlier frame"
-        moved = RleMasks(tuple(tracks.masks[near]), self._image_size).translated(
+        moved = RleMasks(tuple(tracks.masks[near]), masks.image_size).translated(
             centre_displacement(tracks.boxes[near], predicted[near])
         )
         mixed = (1 - weight) * overlap[near] + weight * moved.iou(masks)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError
-from roadmask.engines.instances import Index, Instances
+from roadmask.engines.instances import Index, Instances, as_rows
 
 
 class TrackState(IntEnum):
@@ -84,9 +84,7 @@ class Tracks:
 
     def __getitem__(self, index: Index) -> Tracks:
         if not isinstance(index, slice):
-            index = np.asarray(index)
-            if index.dtype != np.bool_:
-                index = index.astype(np.intp)
+            index = as_rows(index)
         return Tracks(
             self.instances[index],
             self.track_ids[index],

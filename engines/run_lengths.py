@@ -1,0 +1,194 @@
+"""Run lengths: COCO's compressed form of a mask, and the spans of pixels it stands for.
+
+COCO walks a picture column by column and writes the lengths of the runs outside, inside, outside, ... the mask; from
+the fourth on each is stored as the difference from the one before the last, in base 32 with the low digits first
+(rleToString in pycocotools' maskApi.c). pycocotools reads past the end of malformed bytes, so bytes of unknown origin
+are decoded here, all masks in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import InstancesError
+
+Integers = NDArray[np.int64]
+
+_MAX_DIGITS = 7
+"""Base-32 digits of one length; 6 hold a picture of 2^29 pixels, and 7 still cannot overflow in what follows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """The pixels inside N masks, as spans of the picture walked column by column, in the order of masks and pixels."""
+
+    count: int
+    """N, masks without any pixel included."""
+    owner: Integers
+    """(S,) the mask of each span, ascending."""
+    start: Integers
+    """(S,) first pixel: x * height + y; ascending within a mask."""
+    stop: Integers
+    """(S,) pixel behind the last one, above `start`."""
+
+    @property
+    def area(self) -> Integers:
+        """(N,) pixels inside each mask."""
+        below = np.concatenate([[0], np.cumsum(self.stop - self.start)])
+        return np.diff(below[np.searchsorted(self.owner, np.arange(self.count + 1))])
+
+    def moved(self, offsets: Integers, image_size: tuple[int, int]) -> Spans:
+        """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the picture is cut off."""
+        height, width = image_size
+        # Cut spans where a column ends, so that each piece moves within its column.
+        first, last = self.start // height, (self.stop - 1) // height
+        pieces = last - first + 1
+        span = np.repeat(np.arange(len(self.start)), pieces)
+        column = first[span] + np.arange(len(span)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        top = np.maximum(self.start[span] - column * height, 0)
+        bottom = np.minimum(self.stop[span] - column * height, height)
+        # A picture's width is enough to leave it, and keeps far offsets from overflowing.
+        x, y = np.clip(offsets, (-width, -height), (width, height))[self.owner[span]].T
+        column, top, bottom = column + x, np.maximum(top + y, 0), np.minimum(bottom + y, height)
+        left = (column >= 0) & (column < width) & (top < bottom)
+        at = column[left] * height
+        return Spans(self.count, self.owner[span[left]], at + top[left], at + bottom[left])
+
+
+def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
+    """Decodes COCO's compressed run lengths and checks them.
+
+    Args:
+        counts: N masks.
+        image_size: height and width of the picture that the runs of each must fill.
+
+    Raises:
+        InstancesError: bytes are not run lengths, or those of another picture; the message names the mask.
+    """
+    sizes = np.array([len(each) for each in counts], np.int64)
+    if not len(sizes):
+        return _no_spans(0)
+    for wrong in np.flatnonzero(sizes == 0)[:1]:
+        raise InstancesError(f"mask {wrong}: expected COCO's compressed run lengths, got no bytes.")
+    digits = np.frombuffer(b"".join(counts), np.uint8).astype(np.int64) - 48
+    edges = np.cumsum(sizes)
+    goes_on = (digits & 0x20) != 0
+    bad = (digits < 0) | (digits > 63)
+    bad[edges[goes_on[edges - 1]] - 1] = True  # the last byte of a mask promises another one
+    for at in np.flatnonzero(bad)[:1]:
+        wrong = int(np.searchsorted(edges, at, side="right"))
+        raise InstancesError(f"mask {wrong}: expected COCO's compressed run lengths, got {counts[wrong][:40]!r}.")
+
+    ends = np.flatnonzero(~goes_on)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends + 1 - starts
+    owner = np.searchsorted(edges, ends, side="right")
+    for at in np.flatnonzero(lengths > _MAX_DIGITS)[:1]:
+        raise InstancesError(f"mask {owner[at]}: expected run lengths below 2^34, got one of {lengths[at]} digits.")
+    place = np.arange(len(digits)) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((digits & 0x1F) << (5 * place), starts)
+    runs -= ((digits[ends] & 0x10) != 0).astype(np.int64) << (5 * lengths)
+
+    # Undo the differences: a running sum over the odd and one over the even runs of each mask, but its first.
+    head = np.searchsorted(owner, np.arange(len(sizes) + 1))
+    index = np.arange(len(runs)) - head[owner]
+    inside = (index & 1) == 1
+    for parity in (inside, ~inside & (index > 0)):
+        chosen = np.flatnonzero(parity)
+        summed = np.cumsum(runs[chosen])
+        before = np.concatenate([[0], summed])[np.searchsorted(chosen, head[:-1])]
+        runs[chosen] = summed - before[owner[chosen]]
+
+    pixels = image_size[0] * image_size[1]
+    stop = np.cumsum(np.clip(runs, 0, pixels))
+    total = np.diff(np.concatenate([[0], stop])[head])
+    odd = (runs < 0) | (runs > pixels)
+    wrong_masks = np.union1d(owner[odd], np.flatnonzero(total != pixels))
+    for wrong in wrong_masks[:1]:
+        raise InstancesError(
+            f"mask {wrong}: expected run lengths that fill a picture of {image_size[0]} x {image_size[1]} = {pixels} "
+            f"pixels, got {runs[owner == wrong].sum()} in {(owner == wrong).sum()} runs."
+        )
+    chosen = np.flatnonzero(inside & (runs > 0))
+    stop = stop[chosen] - owner[chosen] * pixels
+    return Spans(len(sizes), owner[chosen], stop - runs[chosen], stop)
+
+
+def encode(spans: Spans, image_size: tuple[int, int]) -> tuple[bytes, ...]:
+    """Encodes masks, byte for byte as pycocotools does."""
+    pixels = image_size[0] * image_size[1]
+    # Spans that touch, where one column ends and the next begins, are one run.
+    apart = np.ones(len(spans.start) + 1, np.bool_)
+    apart[1:-1] = (spans.owner[1:] != spans.owner[:-1]) | (spans.start[1:] != spans.stop[:-1])
+    owner, start, stop = spans.owner[apart[:-1]], spans.start[apart[:-1]], spans.stop[apart[1:]]
+
+    # Where runs end: the start and stop of each span, then the end of the picture unless a span ends there.
+    per_mask = np.bincount(owner, minlength=spans.count)
+    last = np.cumsum(per_mask)
+    full = np.zeros(spans.count, np.bool_)
+    some = per_mask > 0
+    full[some] = stop[last[some] - 1] == pixels
+    runs_per_mask = 2 * per_mask + ~full
+    head = np.cumsum(runs_per_mask) - runs_per_mask
+    shift = head - 2 * (last - per_mask)
+    ends = np.full(int(runs_per_mask.sum()), pixels, np.int64)
+    at = 2 * np.arange(len(owner)) + shift[owner]
+    ends[at], ends[at + 1] = start, stop
+    begins = np.concatenate([[0], ends[:-1]])
+    begins[head] = 0
+    runs = ends - begins
+
+    values = runs.copy()
+    values[2:] -= runs[:-2]
+    for first in range(3):  # the first three of each mask are stored as they are
+        rows = head[runs_per_mask > first] + first
+        values[rows] = runs[rows]
+    return _compress(values, head)
+
+
+def _compress(values: Integers, head: Integers) -> tuple[bytes, ...]:
+    """Writes signed values in base 32, low digits first; `head` is where each mask begins."""
+    # A value needs one more digit while its sign does not show in the digits so far.
+    digits = np.ones(len(values), np.int64)
+    for count in range(1, _MAX_DIGITS):
+        digits += (values >> (5 * count - 1)) != (values >> 63)
+    ends = np.cumsum(digits)
+    starts = ends - digits
+    place = np.arange(int(digits.sum())) - np.repeat(starts, digits)
+    code = (np.repeat(values, digits) >> (5 * place)) & 0x1F | 0x20
+    code[ends - 1] &= 0x1F
+    text = (code + 48).astype(np.uint8).tobytes()
+    edges = [*starts[head].tolist(), len(text)]
+    return tuple(text[a:b] for a, b in pairwise(edges))
+
+
+def spans_of_columns(columns: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers]:
+    """Returns the column, first row and the row behind the last one of every vertical run in a (W, H) crop."""
+    width, height = columns.shape
+    # One empty row between the columns keeps their runs apart.
+    apart = np.zeros((width, height + 1), np.bool_)
+    apart[:, :height] = columns
+    flat = apart.reshape(-1)
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat.size and flat[0]:
+        changes = np.concatenate([[0], changes])
+    column, top = np.divmod(changes[0::2], height + 1)
+    return column, top, changes[1::2] - column * (height + 1)
+
+
+def join(parts: Sequence[tuple[Integers, Integers]]) -> Spans:
+    """Puts the spans (start, stop) of N masks together."""
+    if not parts:
+        return _no_spans(0)
+    owner = np.repeat(np.arange(len(parts)), [len(start) for start, _ in parts])
+    return Spans(len(parts), owner, np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts]))
+
+
+def _no_spans(count: int) -> Spans:
+    none = np.zeros(0, np.int64)
+    return Spans(count, none, none, none)
