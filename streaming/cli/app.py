@@ -46,10 +46,11 @@ def _options(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens inside.")] = False,
 ) -> None:
-    console = Console(stderr=True)
+    on_screen = RichHandler(console=Console(stderr=True), show_path=verbose, show_time=verbose)
+    on_screen.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger = logging.getLogger("roadmask")
-    logger.handlers[:] = [RichHandler(console=console, show_path=verbose, show_time=verbose, markup=False)]
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.handlers[:] = [on_screen]
+    logger.setLevel(logging.DEBUG)  # for --log-json, which takes everything
     logger.propagate = False
 
 

@@ -76,8 +76,9 @@ def _interruptible(console: Console) -> Iterator[threading.Event]:
     stop = threading.Event()
 
     def ask(_number: int, _frame: Any) -> None:
+        if stop.is_set():
+            raise SystemExit(130)
         stop.set()
-        signal.signal(signal.SIGINT, before)
         console.print("[yellow]Stopping: storing what was read so far. Ctrl-C again stops at once.[/]")
 
     before = signal.signal(signal.SIGINT, ask)

@@ -88,6 +88,7 @@ def run(
     with json_log(log_json):
         settings = _settings(config, weights, engine, classes, score_min, size, threads, ignore, max_frames)
         jobs = _jobs(sources, overlay)
+        _log.debug("run started", extra={"command": sys.argv, "config": settings.describe()})
         started = time.monotonic()
         result = record_with_progress(
             console, jobs, settings, out, on_ray=len(jobs) > 1 if ray is None else ray, command=shlex.join(sys.argv)
@@ -98,7 +99,14 @@ def run(
         _print_problems(console, result)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):
             typer.echo(path)
-        _log.info("run ended with exit code %d", result.exit_code)
+        _log.debug(
+            "run ended",
+            extra={
+                "exit_code": result.exit_code,
+                "seconds": round(seconds, 3),
+                "ledgers": {camera.camera: camera.ledger.to_dict() for camera in result.cameras},
+            },
+        )
     sys.exit(result.exit_code)
 
 

@@ -1,0 +1,262 @@
+"""The command line, from arguments to exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+import roadmask
+from roadmask.streaming.cli import main
+from roadmask.streaming.store import open_drive
+
+
+@pytest.fixture
+def roadmask_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs a command; returns its exit code and what it printed, on one line."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["roadmask", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), " ".join((printed.out + printed.err).split())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two seconds of the sample drive, recorded by the real program with an overlay and a log."""
+    folder = tmp_path_factory.mktemp("drive")
+    command = [sys.executable, "-m", "roadmask", "run", "front=synthetic:?seconds=2", "--out", "drive.zarr"]
+    command += ["--overlay", "overlay.mp4", "--log-json", "log.jsonl"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "drive.zarr"
+
+
+def test_help_teaches(roadmask_cli) -> None:
+    code, printed = roadmask_cli("run", "--help")
+    assert code == 0
+    for option in ("--out", "--overlay", "--weights", "--engine", "--classes", "--score-min", "--size", "--threads"):
+        assert option in printed
+    for option in ("--ignore", "--config", "--max-frames", "--log-json", "--ray", "--no-ray"):
+        assert option in printed
+    assert "130 interrupted" in printed
+
+
+def test_version(roadmask_cli) -> None:
+    assert roadmask_cli("--version") == (0, roadmask.__version__)
+
+
+def test_run_stores_draws_and_logs(drive: Path) -> None:
+    front = open_drive(drive)["front"]
+    assert len(front) == front.ledger.captured == 50
+    assert any(track.class_name == "car" and track.frames > 10 for track in front.tracks())
+    with av.open(str(drive.parent / "overlay.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 50
+    lines = [json.loads(line) for line in (drive.parent / "log.jsonl").read_text().splitlines()]
+    assert {"time", "level", "logger", "message"} <= lines[-1].keys()
+    assert lines[-1]["exit_code"] == 0
+
+
+def test_check_passes_on_a_good_store(roadmask_cli, drive: Path) -> None:
+    code, printed = roadmask_cli("check", drive)
+    assert code == 0
+    assert "agrees with itself" in printed
+    assert "50 frames" in printed
+
+
+def test_check_names_the_broken_shard(roadmask_cli, drive: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.zarr"
+    subprocess.run(["cp", "-r", str(drive), str(broken)], check=True)
+    shard = next((broken / "front/0/labels").glob("c.*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    code, printed = roadmask_cli("check", broken)
+    assert code == 4
+    assert f"labels/{shard.name}" in printed
+
+
+def test_info_shows_and_plots(roadmask_cli, drive: Path, tmp_path: Path) -> None:
+    code, printed = roadmask_cli("info", drive, "--plot", tmp_path / "summary.png")
+    assert code == 0
+    for word in ("front", "640 x 384", "car", "labels", "captured"):
+        assert word in printed
+    assert cv2.imread(str(tmp_path / "summary.png")).std() > 10
+
+
+def test_doctor_says_that_run_works(roadmask_cli) -> None:
+    code, printed = roadmask_cli("doctor")
+    assert code == 0
+    assert "openvino" in printed
+    assert "roadmask run works here" in printed
+
+
+def a_picture(path: Path, size: tuple[int, int] = (48, 64)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((*size, 3), 90, np.uint8))
+
+
+def text_video(folder: Path) -> list[object]:
+    (folder / "text.mp4").write_text("this is no video")
+    return [folder / "text.mp4"]
+
+
+def empty_video(folder: Path) -> list[object]:
+    (folder / "empty.mp4").touch()
+    return [folder / "empty.mp4"]
+
+
+def no_images(folder: Path) -> list[object]:
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a.txt").write_text("a")
+    return [folder / "notes"]
+
+
+def zero_frames(folder: Path) -> list[object]:
+    (folder / "broken").mkdir()
+    (folder / "broken" / "0.png").write_bytes(b"no picture")
+    return [folder / "broken"]
+
+
+def newer_store(folder: Path) -> list[object]:
+    (folder / "new.zarr").mkdir()
+    attributes = {"schema_version": 99, "roadmask_version": "9.0"}
+    metadata = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    (folder / "new.zarr" / "zarr.json").write_text(json.dumps(metadata))
+    return ["info", folder / "new.zarr"]
+
+
+def other_weights(folder: Path) -> list[object]:
+    save_file({"fc.weight": np.zeros((3, 3), np.float32)}, folder / "other.safetensors")
+    return ["synthetic:", "--weights", folder / "other.safetensors"]
+
+
+class _Payload:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {_Payload.trace}",)
+
+    trace = ""
+
+
+def pickled_code(folder: Path) -> list[object]:
+    _Payload.trace = str(folder / "executed")
+    torch.save({"backbone": _Payload()}, folder / "evil.pth")
+    return ["synthetic:", "--weights", folder / "evil.pth"]
+
+
+def existing_store(folder: Path) -> list[object]:
+    (folder / "drive.zarr").mkdir()
+    return ["synthetic:", "--max-frames", "1"]
+
+
+def unknown_key(folder: Path) -> list[object]:
+    (folder / "mine.toml").write_text("[engine]\nweigths = 'lite'\n")
+    return ["synthetic:", "--config", folder / "mine.toml"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "words"),
+    [
+        (lambda folder: [folder / "missing.mp4"], 2, "missing.mp4"),
+        (empty_video, 2, "empty"),
+        (text_video, 2, "text.mp4"),
+        (no_images, 2, "notes"),
+        (zero_frames, 2, "no picture could be decoded"),
+        (lambda _: ["rtsp://10.0.0.1/stream"], 2, "rtsp"),
+        (existing_store, 2, "already there"),
+        (newer_store, 2, "pip install --upgrade 'roadmask>=9.0'"),
+        (other_weights, 2, "fc.weight"),
+        (pickled_code, 2, "evil.pth"),
+        (unknown_key, 2, "did you mean 'weights'"),
+        (lambda _: ["synthetic:", "--weights", "lit"], 2, "lit"),
+        (lambda _: ["synthetic:", "--engine", "quantum"], 2, "quantum"),
+        (lambda _: ["synthetic:", "--classes", "pedestrain"], 2, "did you mean 'pedestrian'"),
+        (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
+        (lambda _: ["synthetic:", "--size", "300x400"], 2, "multiples of 32"),
+        (lambda _: ["synthetic:", "--score-min", "7"], 2, "between 0 and 1"),
+        (lambda _: ["synthetic:", "--ignore", "nowhere.png"], 2, "mask picture or a polygon"),
+        (lambda _: ["synthetic:", "--ignore", "rear=0,0 9,0 9,9"], 2, "camera 'rear'"),
+        (lambda folder: ["synthetic:", "--overlay", folder / "no" / "o.mp4"], 2, "no folder"),
+        (lambda folder: ["synthetic:", "--log-json", folder / "no" / "o.jsonl"], 2, "cannot write the log"),
+        (lambda folder: ["check", folder / "nothing.zarr"], 2, "found nothing"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(roadmask_cli, tmp_path: Path, prepare, code, words) -> None:
+    arguments = prepare(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    if arguments[0] not in {"info", "check"}:
+        arguments = ["run", *arguments, "--out", tmp_path / "drive.zarr"]
+    ended, printed = roadmask_cli(*arguments)
+    assert (ended, "Traceback" in printed) == (code, False)
+    assert "error:" in printed
+    assert words in printed
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unwritable_target_is_a_store_error(roadmask_cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, printed = roadmask_cli("run", "synthetic:", "--out", tmp_path / "file" / "drive.zarr")
+    assert code == 4
+    assert "cannot write to" in printed
+
+
+def test_mixed_image_sizes_keep_what_came_before(roadmask_cli, tmp_path: Path) -> None:
+    for name, size in (("0.png", (96, 160)), ("1.png", (96, 160)), ("2.png", (48, 64))):
+        a_picture(tmp_path / "mixed" / name, size)
+    code, printed = roadmask_cli("run", tmp_path / "mixed", "--out", tmp_path / "drive.zarr")
+    assert code in {2, 3}
+    assert "2.png" in printed
+
+
+def test_a_truncated_video_keeps_what_decodes(roadmask_cli, data_dir: Path, tmp_path: Path) -> None:
+    content = (data_dir / "clips" / "highway.mp4").read_bytes()
+    with av.open(str(data_dir / "clips" / "highway.mp4")) as whole, av.open(str(tmp_path / "cut.mkv"), "w") as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(video=0)):
+            if packet.dts is None or number == 40:
+                break
+            packet.stream = stream
+            cut.mux(packet)
+    assert content
+    kept = (tmp_path / "cut.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(kept[: len(kept) * 3 // 4])
+    code, printed = roadmask_cli("run", tmp_path / "cut.mkv", "--out", tmp_path / "drive.zarr")
+    assert code in {0, 3}, printed
+    front = open_drive(tmp_path / "drive.zarr")["cut"]
+    assert 20 <= len(front) < 40
+    assert roadmask_cli("check", tmp_path / "drive.zarr")[0] == 0
+
+
+@pytest.mark.parametrize("on_ray", ["--no-ray", "--ray"])
+def test_ctrl_c_stores_what_was_read(tmp_path: Path, on_ray: str) -> None:
+    command = [sys.executable, "-m", "roadmask", "run", "front=synthetic:?seconds=60", on_ray, "--out", "drive.zarr"]
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        committed = tmp_path / "drive.zarr/front/0/frames/index/c.0"
+        deadline = time.monotonic() + 120
+        while not committed.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        printed, _ = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 130, printed
+    front = open_drive(tmp_path / "drive.zarr")["front"]
+    assert 0 < len(front) == front.ledger.captured < 1500
