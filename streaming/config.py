@@ -13,6 +13,7 @@ import cattrs
 
 from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.engines.errors import ConfigError, RoadmaskError
+from roadmask.engines.load import Engine
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig
@@ -26,7 +27,7 @@ class EngineConfig:
 
     weights: str = "lite"
     """lite, resnet50, resnet50_v2, or the path of a state dict."""
-    engine: str = "auto"
+    engine: Engine = "auto"
     """auto, openvino or torch."""
     classes: tuple[str, ...] = DEFAULT_CLASSES
     """Names of the classes to report."""
@@ -164,7 +165,7 @@ def _refuse_unknown(target: type[Any], values: Mapping[str, Any], where: str) ->
         if is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{where}: expected a table [{key}], got {value!r}.")
-            _refuse_unknown(hints[key], value, f"{where} [{key}]")  # type: ignore[arg-type]
+            _refuse_unknown(hints[key], value, f"{where} [{key}]")
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -7,6 +7,7 @@ its recorder, so a camera is stored exactly as it is in one process.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
@@ -157,15 +157,10 @@ def _run(
     on_progress: ProgressCallback,
     stop: threading.Event,
 ) -> RunResult:
-    # Readers and recorders mostly wait: they take no CPU from Ray's budget. The engine's threads are set explicitly,
-    # because Ray would set OMP_NUM_THREADS to what an actor asks for.
-    shell = {"num_cpus": 0, "max_concurrency": 1}
-    segmenter = ray.remote(_SegmenterActor).options(num_cpus=0).remote(build, list(image_sizes))
-    recorders = [ray.remote(_RecorderActor).options(**shell).remote(store, job, config, class_names) for job in jobs]
-    # Two threads, so that `stop` is heard while `run` runs.
-    readers = [
-        ray.remote(_ReaderActor).options(num_cpus=0, max_concurrency=2).remote(job, config.max_frames) for job in jobs
-    ]
+    # Two threads for a reader, so that `stop` is heard while `run` runs.
+    segmenter = _actor(_SegmenterActor).remote(build, list(image_sizes))
+    recorders = [_actor(_RecorderActor).remote(store, job, config, class_names) for job in jobs]
+    readers = [_actor(_ReaderActor, max_concurrency=2).remote(job, config.max_frames) for job in jobs]
     try:
         ray.get(segmenter.ready.remote())
         runs = [reader.run.remote(segmenter, recorder) for reader, recorder in zip(readers, recorders, strict=True)]
@@ -189,12 +184,20 @@ def _run(
             ray.kill(actor)
 
 
+def _actor(stage: type[Any], **options: Any) -> Any:
+    """Returns what starts a stage in a process of its own.
+
+    It takes no CPU from Ray's budget: readers and recorders mostly wait, and the engine's threads are set explicitly.
+    """
+    return ray.remote(stage).options(num_cpus=0, **options)
+
+
 @contextmanager
 def _ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", object_store_memory=512 * 2**20)
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, object_store_memory=512 * 2**20)
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 import support.drives
-from roadmask.engines.errors import LedgerError
+from roadmask.engines.errors import InputError, LedgerError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, RunResult
 from roadmask.streaming.ray_runner import run_on_ray
@@ -102,6 +102,14 @@ def test_a_source_that_breaks_keeps_what_came_before(tmp_path: Path, cluster: No
     assert [camera.ledger.stored for camera in result.cameras] == [6, 10]
     assert "broke at frame 6" in str(result.cameras[0].problem)
     assert result.exit_code == 3
+
+
+@pytest.mark.parametrize("on_ray", [False, True])
+def test_an_error_while_recording_ends_the_run_with_its_own_type(tmp_path: Path, cluster: None, on_ray: bool) -> None:
+    with pytest.raises(InputError, match=r"time|later"):
+        record(tmp_path / "drive.zarr", [scripted_job(frames=20, stuck_at=10)], on_ray=on_ray)
+    # what came before is stored
+    assert len(open_drive(tmp_path / "drive.zarr")["front"]) >= 8
 
 
 def test_a_new_resolution_starts_an_epoch_and_ids_go_on(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class ScriptedSource(BaseSource):
     """Frames on which the segmenter fails."""
     breaks_at: int | None = None
     """Frame at which the source breaks."""
+    stuck_at: int | None = None
+    """Frame from which on time stands still, which no source may do."""
     delay_seed: int | None = None
     """Waits up to 20 ms before each frame, by this seed."""
     swallowed: frozenset[int] = frozenset()
@@ -58,7 +60,7 @@ class ScriptedSource(BaseSource):
             if self.delay_seed is not None:
                 time.sleep(delays.uniform(0, 0.02))
             self.captured += 1
-            timestamp_ns = round(index / self.fps * 1e9)
+            timestamp_ns = round(min(index, self.stuck_at or index) / self.fps * 1e9)
             late = self.epoch_at is not None and index >= self.epoch_at
             height, width = (side // 2 if late else side for side in self.image_size)
             if index in self.swallowed:
