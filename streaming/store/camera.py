@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BytesCodec, ZstdCodec
+from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from roadmask.engines.errors import InputError, InstancesError, StoreError, StoreExistsError
 from roadmask.streaming.frames import Clock
@@ -203,8 +203,8 @@ class CameraWriter:
                 array.resize((stop, *array.shape[1:]))
                 if stop > begin:
                     array[begin:stop] = values
-        buffer.clear()
         self._commit_extent(info.epoch, end)
+        buffer.clear()
 
     def close(self, captured: int | None = None) -> Ledger:
         """Commits the rest, writes the ledger and gives the camera back.
@@ -316,7 +316,7 @@ class CameraWriter:
                 chunks=(chunk_rows, *row),
                 shards=(file_rows, *row) if chunk_rows < file_rows else None,
                 serializer=BytesCodec(),
-                compressors=ZstdCodec(level=self._config.compression_level, checksum=True),
+                compressors=[ZstdCodec(level=self._config.compression_level), Crc32cCodec()],
                 fill_value=0,
                 chunk_key_encoding={"name": "default", "separator": "."},  # no folder for each file
                 config={"write_empty_chunks": True},  # so that a missing file is always a loss

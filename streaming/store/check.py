@@ -32,7 +32,7 @@ MAX_PROBLEMS = 100
 class Problem:
     """One thing that is wrong."""
 
-    message: str
+    what: str
     """What was expected and what came."""
     camera: str | None = None
     epoch: int | None = None
@@ -48,7 +48,7 @@ class Problem:
             f"frame {self.frame}" if self.frame is not None else "",
             f"[{self.path}]" if self.path is not None else "",
         ]
-        return f"{' '.join(part for part in place if part) or 'drive'}: {self.message}"
+        return f"{' '.join(part for part in place if part) or 'drive'}: {self.what}"
 
 
 @dataclass

@@ -70,15 +70,14 @@ class DurableStore(LocalStore):
             self._prepared.clear()
 
     def _write(self, key: str, value: Buffer) -> None:
+        if not self._in_commit:
+            with self.commit():
+                return self._write(key, value)
         path = self.root / key
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._prepared.add(path)
-            _partial(path).write_bytes(value.as_buffer_like())
-            if not self._in_commit:
-                self._publish()
-        except OSError as error:
-            raise self._refused(error) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._prepared.add(path)
+        _partial(path).write_bytes(value.as_buffer_like())
+        return None
 
     def _publish(self) -> None:
         paths = sorted(self._prepared)

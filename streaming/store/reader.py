@@ -211,6 +211,9 @@ class Drive(Mapping[str, CameraReader]):
             self._open[name] = CameraReader(self.path / name, self.class_names)
         return self._open[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # Mapping's own would open the camera
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

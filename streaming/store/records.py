@@ -103,7 +103,7 @@ class TrackSummary:
     """Place of its first frame among the stored frames of the camera."""
     last_position: int
     """Place of its last frame."""
-    first_ns: int
+    first_timestamp_ns: int
     """Capture time of its first frame."""
-    last_ns: int
+    last_timestamp_ns: int
     """Capture time of its last frame, in the clock of that frame's epoch."""
