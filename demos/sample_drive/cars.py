@@ -1,0 +1,389 @@
+"""Cars: a body lofted through cross sections, with glass, lamps, plates and wheels laid on it.
+
+A car's own axes: x to its right, y up from the ground, z forward from its middle. `BODIES` states a few sections of
+each kind of body; `CarModel` turns them into a mesh once, `CarModel.paint` draws it from any side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.demos.sample_drive.camera import NEAR_METRES, Camera, Floats, turn
+from roadmask.demos.sample_drive.light import hazed, lit, unit
+from roadmask.demos.sample_drive.paint import Canvas, to_canvas
+
+PAINT, GLASS, TRIM, TYRE, RIM, HEADLAMP, TAILLAMP, PLATE, CHROME, UNDER, SEAM = range(11)
+_COLOURS: dict[int, tuple[float, float, float]] = {
+    GLASS: (34, 40, 46),
+    TRIM: (34, 34, 36),
+    TYRE: (30, 30, 31),
+    RIM: (168, 170, 174),
+    HEADLAMP: (226, 232, 238),
+    TAILLAMP: (176, 22, 24),
+    PLATE: (226, 226, 214),
+    CHROME: (176, 178, 182),
+    UNDER: (16, 16, 17),
+    SEAM: (40, 40, 42),
+}
+_GLOSS: dict[int, float] = {PAINT: 0.75, GLASS: 1.0, HEADLAMP: 0.9, TAILLAMP: 0.6, CHROME: 0.9, RIM: 0.3, PLATE: 0.1}
+
+
+@dataclass(frozen=True)
+class Body:
+    """The shape of a kind of car: rows of (z, low, belt, top, half width, half width of the roof), from the rear.
+
+    low: lower edge of the body. belt: where the flank ends and the windows (or the bonnet) begin. top: height of the
+    middle. `side_glass`: stretches of z with windows; `rear_glass`, `windscreen`: stretches of z whose top is glass.
+    """
+
+    sections: tuple[tuple[float, float, float, float, float, float], ...]
+    side_glass: tuple[tuple[float, float], ...]
+    rear_glass: tuple[float, float]
+    windscreen: tuple[float, float]
+    axles: tuple[float, float]
+    wheel_radius: float = 0.33
+
+
+BODIES: dict[str, Body] = {
+    "saloon": Body(
+        (
+            (-2.26, 0.42, 0.84, 0.86, 0.70, 0.60),
+            (-2.20, 0.30, 0.98, 1.02, 0.82, 0.66),
+            (-1.95, 0.24, 1.02, 1.07, 0.88, 0.68),
+            (-1.62, 0.22, 1.03, 1.09, 0.90, 0.66),
+            (-1.00, 0.21, 1.02, 1.36, 0.91, 0.58),
+            (-0.55, 0.21, 1.00, 1.45, 0.91, 0.58),
+            (0.00, 0.21, 0.99, 1.47, 0.91, 0.60),
+            (0.35, 0.21, 0.98, 1.43, 0.91, 0.61),
+            (1.22, 0.21, 0.96, 1.02, 0.90, 0.72),
+            (1.70, 0.22, 0.88, 0.95, 0.88, 0.66),
+            (2.05, 0.24, 0.78, 0.85, 0.84, 0.60),
+            (2.20, 0.26, 0.68, 0.74, 0.76, 0.54),
+            (2.28, 0.34, 0.58, 0.60, 0.62, 0.44),
+        ),
+        ((-1.18, -0.50), (-0.40, 0.42), (0.48, 0.86)),
+        (-1.58, -1.02),
+        (0.38, 1.20),
+        (-1.32, 1.42),
+    ),
+    "hatchback": Body(
+        (
+            (-2.02, 0.42, 0.90, 0.94, 0.72, 0.58),
+            (-1.97, 0.30, 1.00, 1.06, 0.82, 0.62),
+            (-1.86, 0.24, 1.03, 1.16, 0.86, 0.60),
+            (-1.48, 0.22, 1.03, 1.44, 0.88, 0.58),
+            (-1.00, 0.21, 1.01, 1.50, 0.88, 0.59),
+            (-0.30, 0.21, 0.99, 1.52, 0.88, 0.60),
+            (0.30, 0.21, 0.97, 1.48, 0.88, 0.61),
+            (1.14, 0.21, 0.95, 1.03, 0.87, 0.72),
+            (1.55, 0.22, 0.90, 0.97, 0.86, 0.68),
+            (1.84, 0.24, 0.80, 0.86, 0.82, 0.60),
+            (1.98, 0.26, 0.70, 0.75, 0.74, 0.52),
+            (2.04, 0.34, 0.58, 0.60, 0.60, 0.44),
+        ),
+        ((-1.42, -0.92), (-0.80, -0.02), (0.08, 0.80)),
+        (-1.84, -1.50),
+        (0.34, 1.12),
+        (-1.25, 1.28),
+        0.32,
+    ),
+    "suv": Body(
+        (
+            (-2.28, 0.48, 1.04, 1.08, 0.76, 0.64),
+            (-2.22, 0.36, 1.12, 1.20, 0.88, 0.70),
+            (-2.12, 0.32, 1.15, 1.34, 0.92, 0.68),
+            (-1.84, 0.30, 1.16, 1.72, 0.94, 0.66),
+            (-1.20, 0.29, 1.14, 1.79, 0.95, 0.67),
+            (-0.40, 0.29, 1.12, 1.82, 0.95, 0.68),
+            (0.25, 0.29, 1.11, 1.77, 0.95, 0.68),
+            (1.08, 0.29, 1.09, 1.18, 0.94, 0.78),
+            (1.60, 0.30, 1.04, 1.12, 0.92, 0.74),
+            (2.02, 0.32, 0.94, 1.02, 0.88, 0.68),
+            (2.20, 0.34, 0.80, 0.86, 0.80, 0.60),
+            (2.28, 0.42, 0.66, 0.68, 0.66, 0.50),
+        ),
+        ((-1.86, -1.12), (-0.98, -0.18), (-0.08, 0.72)),
+        (-2.10, -1.86),
+        (0.30, 1.06),
+        (-1.42, 1.42),
+        0.37,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class CarLook:
+    """What tells one car from another of its kind."""
+
+    body: str
+    """A key of `BODIES`."""
+    colour: tuple[int, int, int]
+    """Of the paint: red, green, blue."""
+    braking: bool = False
+    """Whether its brake lamps are lit."""
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """Convex faces of one car with the same number of corners."""
+
+    corners: Floats  # (K, C, 3)
+    normals: Floats  # (K, 3), smoothed, for shading
+    flat: Floats  # (K, 3), true, for deciding which side is seen
+    material: NDArray[np.int64]  # (K,)
+    layer: NDArray[np.int64]  # (K,) a higher one lies on top of a lower one
+
+
+@dataclass
+class _Builder:
+    """Collects faces."""
+
+    corners: list[Floats] = field(default_factory=list)
+    normals: list[Floats] = field(default_factory=list)
+    material: list[int] = field(default_factory=list)
+    layer: list[int] = field(default_factory=list)
+
+    def add(self, corners: Floats, outward: Floats, material: int, layer: int, normal: Floats | None = None) -> None:
+        """Adds a face; `outward` is any vector that points out of the car there."""
+        flat = unit(np.cross(corners[1] - corners[0], corners[2] - corners[0]))
+        if not flat.any():
+            flat = unit(np.cross(corners[2] - corners[0], corners[3] - corners[0]))
+        flat = flat if (flat * outward).sum() >= 0 else -flat
+        self.corners.append(corners)
+        self.normals.append(np.stack([flat if normal is None else normal, flat]))
+        self.material.append(material)
+        self.layer.append(layer)
+
+    def done(self) -> _Faces:
+        normals = np.stack(self.normals)
+        material, layer = np.array(self.material), np.array(self.layer)
+        return _Faces(np.stack(self.corners), normals[:, 0], normals[:, 1], material, layer)
+
+
+class CarModel:
+    """The mesh of one kind of car."""
+
+    def __init__(self, body: Body) -> None:
+        table = np.array(body.sections)
+        self.length = float(table[-1, 0] - table[0, 0])
+        self.half_width = float(table[:, 4].max())
+        self.height = float(table[:, 3].max())
+        quads = _Builder()
+        _loft(quads, body, table)
+        _details(quads, body, table)
+        discs = _Builder()
+        _wheels(quads, discs, body, self.half_width)
+        self._groups = (quads.done(), discs.done())
+
+    def paint(
+        self, canvas: Canvas, camera: Camera, place: tuple[float, float, float], look: CarLook, object_id: int
+    ) -> None:
+        """Paints the car at x, z and heading (radians to the right of the street's direction)."""
+        x, z, heading = place
+        cos, sin = turn(heading)
+        dx, dz = camera.x - x, camera.z - z
+        eye = np.array((dx * cos - dz * sin, camera.y, dx * sin + dz * cos))  # the camera in the car's axes
+        polygons: list[NDArray[np.int32]] = []
+        colours, keys = [], []
+        for faces in self._groups:
+            to_eye = eye - faces.corners.mean(axis=1)
+            towards = (
+                to_eye[:, 0] * faces.flat[:, 0] + to_eye[:, 1] * faces.flat[:, 1] + to_eye[:, 2] * faces.flat[:, 2]
+            )
+            seen = np.flatnonzero((towards > 0) | (faces.layer == 0))
+            pixels, depth = camera.project(_to_world(faces.corners[seen], x, z, cos, sin))
+            front = depth.min(axis=1) > NEAR_METRES
+            seen, pixels, depth = seen[front], pixels[front], depth[front].mean(axis=1)
+            base = np.array([look.colour if m == PAINT else _COLOURS[m] for m in faces.material[seen].tolist()])
+            gloss = np.array([_GLOSS.get(m, 0.0) for m in faces.material[seen].tolist()])
+            normals = _to_world(faces.normals[seen], 0.0, 0.0, cos, sin)
+            view = _to_world(unit(to_eye[seen]), 0.0, 0.0, cos, sin)
+            shaded = lit(base.reshape(-1, 3), gloss, normals, view)
+            low = faces.corners[seen][:, :, 1].mean(axis=1)
+            shaded *= np.clip(0.62 + low * 0.55, 0.0, 1.0)[:, None]  # little light reaches the sills
+            if look.braking:
+                shaded[faces.material[seen] == TAILLAMP] = (255, 84, 60)
+            polygons.extend(to_canvas(pixels))
+            colours.append(hazed(shaded, depth))
+            keys.append(np.stack([faces.layer[seen], np.rint(-depth * 1024).astype(np.int64)], axis=1))
+        order = np.lexsort(np.concatenate(keys)[:, ::-1].T)
+        canvas.polygons([polygons[i] for i in order.tolist()], np.concatenate(colours)[order], object_id)
+
+
+@cache
+def car_model(body: str) -> CarModel:
+    """Returns the mesh of a kind of car, made once."""
+    return CarModel(BODIES[body])
+
+
+def _to_world(points: Floats, x: float, z: float, cos: float, sin: float) -> Floats:
+    """Turns (..., 3) points of the car's axes into the world's."""
+    world = np.empty_like(points)
+    world[..., 0] = points[..., 0] * cos + points[..., 2] * sin + x
+    world[..., 1] = points[..., 1]
+    world[..., 2] = points[..., 2] * cos - points[..., 0] * sin + z
+    return world
+
+
+def _stations(body: Body, table: Floats) -> Floats:
+    """Places along the car where its mesh is cut: the sections, the edges of the glass, and between them."""
+    edges = {float(z) for z in table[:, 0]} | set(body.windscreen) | set(body.rear_glass)
+    edges |= {z for stretch in body.side_glass for z in stretch}
+    cuts: list[float] = []
+    ordered = sorted(edges)
+    for first, last in zip(ordered, ordered[1:], strict=False):
+        pieces = max(int((last - first) / 0.22 + 0.5), 1)
+        cuts.extend(first + (last - first) * i / pieces for i in range(pieces))
+    return np.array([*cuts, ordered[-1]])
+
+
+def _ring(section: Floats) -> Floats:
+    """Half a cross section, from the sill up to the middle of the roof: (9, 2) x and y."""
+    low, belt, top, half, roof = section
+    flank, house = belt - low, top - belt
+    return np.array(
+        (
+            (half * 0.90, low),
+            (half * 0.985, low + 0.22 * flank),
+            (half, low + 0.55 * flank),
+            (half * 0.975, low + 0.86 * flank),
+            (half * 0.945, belt),
+            (half * 0.92 if house > 0.2 else half * 0.90, belt + 0.12 * house),
+            (roof + 0.05 if house > 0.2 else roof + 0.12, belt + 0.84 * house),
+            (roof * 0.86, belt + 0.96 * house),
+            (0.0, top),
+        )
+    )
+
+
+_SIDE_WINDOW, _TOP = 5, 7  # strips between ring points 5 and 6, and from ring point 7 to the middle
+
+
+def _loft(quads: _Builder, body: Body, table: Floats) -> None:
+    """Covers the body with quads, both sides alike, and closes its ends."""
+    stations = _stations(body, table)
+    sections = np.stack([np.interp(stations, table[:, 0], table[:, c]) for c in range(1, 6)], axis=1)
+    rings = np.stack([_ring(section) for section in sections])
+    points = np.concatenate([rings, np.broadcast_to(stations[:, None, None], (*rings.shape[:2], 1))], axis=2)
+    along = np.gradient(points, axis=0)
+    around = np.gradient(points, axis=1)
+    smooth = unit(np.cross(along, around))
+    smooth *= np.where((smooth * points * (1, 0.6, 0.3)).sum(axis=2) >= 0, 1.0, -1.0)[..., None]
+    for side in (1.0, -1.0):
+        mirror = np.array((side, 1.0, 1.0))
+        for s in range(len(stations) - 1):
+            z = float(stations[s] + stations[s + 1]) / 2
+            glazed = any(first < z < last for first, last in body.side_glass)
+            top_glazed = any(first < z < last for first, last in (body.rear_glass, body.windscreen))
+            for r in range(8):
+                corners = points[[s, s, s + 1, s + 1], [r, r + 1, r + 1, r]] * mirror
+                normal = unit(smooth[[s, s, s + 1, s + 1], [r, r + 1, r + 1, r]].mean(axis=0)) * mirror
+                material = PAINT
+                if (r == _SIDE_WINDOW and glazed) or (r == _TOP and top_glazed):
+                    material = GLASS
+                elif r == 0:
+                    material = TRIM
+                middle = corners.mean(axis=0)
+                quads.add(corners, middle - (0, 0.6, 0.85 * middle[2]), material, 1, normal)
+    for end, outward in ((0, -1.0), (-1, 1.0)):
+        for r in range(8):
+            half = points[end, [r, r + 1]]
+            corners = np.concatenate([half, half[::-1] * (-1, 1, 1)])
+            quads.add(corners, np.array((0, 0, outward)), TRIM if r == 0 else PAINT, 1)
+    low, ends = 0.2, (float(stations[0]) + 0.2, float(stations[-1]) - 0.2)
+    width = float(table[:, 4].max()) * 0.86
+    floor = np.array([(x, low, z) for x, z in zip((-width, width, width, -width), np.repeat(ends, 2), strict=True)])
+    quads.add(floor, np.array((0, -1.0, 0)), UNDER, 0)
+    for z in ends:  # what is seen below the bumpers
+        skirt = np.array([(-width, 0.16, z), (width, 0.16, z), (width, 0.5, z), (-width, 0.5, z)])
+        quads.add(skirt, np.array((0, 0, z)), UNDER, 0)
+    for x in (-width, width):
+        skirt = np.array([(x, 0.16, ends[0]), (x, 0.16, ends[1]), (x, 0.5, ends[1]), (x, 0.5, ends[0])])
+        quads.add(skirt, np.array((x, 0, 0)), UNDER, 0)
+
+
+def _details(quads: _Builder, body: Body, table: Floats) -> None:
+    """Lays lamps, plates, grille, bumper strips, door seams and mirrors on the body."""
+
+    def at(z: float) -> Floats:
+        return np.array([np.interp(z, table[:, 0], table[:, c]) for c in range(1, 6)])
+
+    def across(z: float, x: tuple[float, float], y: tuple[float, float], material: int, layer: int = 2) -> None:
+        corners = np.array([(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)])
+        quads.add(corners, np.array((0, 0, z)), material, layer)
+
+    def both(z: float, x: tuple[float, float], y: tuple[float, float], material: int, layer: int = 2) -> None:
+        across(z, x, y, material, layer)
+        across(z, (-x[1], -x[0]), y, material, layer)
+
+    rear, front = float(table[0, 0]) - 0.01, float(table[-1, 0]) + 0.01
+    belt, half, low = float(table[1, 2]), float(table[1, 4]), float(table[0, 1])
+    both(rear, (half - 0.28, half - 0.02), (belt - 0.26, belt - 0.04), TAILLAMP)
+    both(rear, (half - 0.26, half - 0.14), (belt - 0.24, belt - 0.17), PLATE, 3)
+    across(rear, (-0.27, 0.27), (belt - 0.30, belt - 0.17), PLATE, 3)
+    across(rear, (-half + 0.10, half - 0.10), (low - 0.10, low + 0.10), TRIM)
+    across(rear, (-half + 0.32, half - 0.32), (belt - 0.13, belt - 0.105), CHROME)
+    nose_belt, nose_half = float(table[-2, 2]), float(table[-2, 4])
+    both(front - 0.07, (nose_half - 0.34, nose_half + 0.02), (nose_belt - 0.12, nose_belt + 0.03), HEADLAMP)
+    both(front - 0.06, (nose_half - 0.22, nose_half - 0.10), (nose_belt - 0.09, nose_belt), SEAM, 3)
+    across(front, (-0.36, 0.36), (nose_belt - 0.15, nose_belt - 0.02), TRIM)
+    across(front, (-0.36, 0.36), (nose_belt - 0.09, nose_belt - 0.07), CHROME, 3)
+    across(front, (-0.55, 0.55), (0.26, 0.40), TRIM)
+    across(front + 0.01, (-0.26, 0.26), (0.42, 0.53), PLATE, 3)
+    both(front, (nose_half - 0.22, nose_half - 0.08), (0.30, 0.40), TRIM)
+
+    seams = [last + 0.05 for _, last in body.side_glass[:-1]] + [body.side_glass[-1][1] + 0.1]
+    for side in (1.0, -1.0):
+        outward = np.array((side, 0, 0))
+
+        def flank(z: tuple[float, float], y: tuple[float, float], material: int, side: float = side) -> None:
+            x = side * (float(at(sum(z) / 2)[3]) + 0.004)
+            corners = np.array([(x, y[0], z[0]), (x, y[0], z[1]), (x, y[1], z[1]), (x, y[1], z[0])])
+            quads.add(corners, np.array((side, 0, 0)), material, 2)
+
+        for z in seams:
+            flank((z - 0.008, z + 0.008), (0.32, float(at(z)[1]) - 0.03), SEAM)
+            flank((z - 0.30, z - 0.12), (float(at(z)[1]) - 0.17, float(at(z)[1]) - 0.13), SEAM)
+        tail = float(table[0, 0])
+        lamp = [(tail + 0.03, -0.25), (tail + 0.26, -0.22), (tail + 0.24, -0.05), (tail + 0.03, -0.05)]
+        quads.add(np.array([(side * (half + 0.045), belt + y, z) for z, y in lamp]), outward, TAILLAMP, 2)
+        nose = float(table[-1, 0])
+        lamp = [(nose - 0.32, 0.04), (nose - 0.10, -0.10), (nose - 0.06, -0.02), (nose - 0.28, 0.10)]
+        quads.add(np.array([(side * (nose_half + 0.06), nose_belt + y, z) for z, y in lamp]), outward, HEADLAMP, 2)
+        z = body.side_glass[-1][1] - 0.06
+        x, y = side * (float(at(z)[3]) + 0.08), float(at(z)[1]) + 0.10
+        for face in (-0.05, 0.05):
+            corners = [(x - 0.10, y - 0.06), (x + 0.10, y - 0.06), (x + 0.09, y + 0.08), (x - 0.09, y + 0.08)]
+            quads.add(np.array([(cx, cy, z + face) for cx, cy in corners]), np.array((0, 0, face)), TRIM, 1)
+
+
+def _wheels(quads: _Builder, discs: _Builder, body: Body, half_width: float) -> None:
+    """Adds wheel arches, tyres with their treads, and rims."""
+    radius = body.wheel_radius
+    circle = np.array([turn(2 * np.pi * i / 18) for i in range(18)])
+
+    def disc(z: float, x: float, size: float, material: int, layer: int) -> None:
+        corners = np.stack([np.full(18, x), radius + circle[:, 1] * size, z + circle[:, 0] * size], axis=1)
+        discs.add(corners, np.array((x, 0, 0)), material, layer)
+
+    for z in body.axles:
+        for side in (1.0, -1.0):
+            outer, inner = side * (half_width + 0.002), side * (half_width - 0.24)
+            disc(z, outer, radius + 0.065, UNDER, 2)
+            disc(z, outer + side * 0.002, radius, TYRE, 3)
+            disc(z, outer + side * 0.004, radius * 0.66, RIM, 4)
+            for i in range(5):  # gaps between the spokes
+                first, last = turn(2 * np.pi * (i + 0.22) / 5), turn(2 * np.pi * (i + 0.78) / 5)
+                near, far = radius * 0.24, radius * 0.56
+                gap = [(near, first), (far, first), (far, last), (near, last)]
+                corners = np.array([(outer + side * 0.006, radius + r * d[1], z + r * d[0]) for r, d in gap])
+                quads.add(corners, np.array((side, 0, 0)), SEAM, 5)
+            for i in range(18):
+                (c1, s1), (c2, s2) = circle[i] * radius, circle[(i + 1) % 18] * radius
+                edge = [(outer, s1, c1), (outer, s2, c2), (inner, s2, c2), (inner, s1, c1)]
+                corners = np.array([(x, radius + s, z + c) for x, s, c in edge])
+                quads.add(corners, np.array((0, s1 + s2, c1 + c2)), TYRE, 0)

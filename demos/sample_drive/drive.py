@@ -1,0 +1,165 @@
+"""The sample drive: ten seconds through a street that our own code draws, and the truth about every frame of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.demos.sample_drive import scene
+from roadmask.demos.sample_drive.photograph import Photograph
+from roadmask.demos.sample_drive.render import Drawn, Renderer
+from roadmask.engines.classes import CAR, PEDESTRIAN
+from roadmask.engines.errors import ConfigError
+from roadmask.engines.instances import Instances
+from roadmask.engines.masks import RleMasks
+
+VIEWS = ("front", "rear")
+"""The cameras on board."""
+
+
+@dataclass(frozen=True)
+class SampleDriveConfig:
+    """Which recording of the drive.
+
+    Raises:
+        ConfigError: the view is unknown, or a number is out of range.
+    """
+
+    seconds: float = 10.0
+    """Length; after about ten seconds the street empties."""
+    fps: float = 25.0
+    """Frames a second."""
+    height: int = 384
+    """Of the picture, pixels."""
+    width: int = 640
+    """Of the picture, pixels."""
+    view: str = "front"
+    """One of `VIEWS`."""
+    seed: int = 7
+    """Of textures and noise; who drives and walks where is always the same."""
+
+    def __post_init__(self) -> None:
+        if self.view not in VIEWS:
+            raise ConfigError(f"expected a view of the sample drive ({', '.join(VIEWS)}), got {self.view!r}.")
+        if not (0 < self.seconds <= 60 and 0 < self.fps <= 240):
+            raise ConfigError(
+                f"expected up to 60 seconds at up to 240 frames a second, got {self.seconds} s at {self.fps} fps."
+            )
+        if not (32 <= self.height <= 4096 and 32 <= self.width <= 4096):
+            raise ConfigError(f"expected a picture of 32 to 4096 pixels each way, got {self.height} x {self.width}.")
+
+
+@dataclass(frozen=True, eq=False)
+class TruthFrame:
+    """Everything that is to be found in one frame."""
+
+    instances: Instances
+    """What is seen, with exact masks (`RleMasks`) of the pixels that nothing hides; all scores are 1."""
+    object_ids: NDArray[np.int64]
+    """(N,) the same object has the same id in every frame and every view."""
+    visible_fraction: NDArray[np.float32]
+    """(N,) share of the pixels it would have in this picture, were nothing in front of it, that is seen."""
+
+    def __len__(self) -> int:
+        return len(self.object_ids)
+
+
+class SampleDrive:
+    """One camera's recording of the drive; any frame at any time, always the same.
+
+    Example:
+        >>> drive = SampleDrive(SampleDriveConfig(view="front"))
+        >>> image, truth = drive.frame(120)
+    """
+
+    def __init__(self, config: SampleDriveConfig | None = None) -> None:
+        self.config = config or SampleDriveConfig()
+
+    def __len__(self) -> int:
+        return max(round(self.config.seconds * self.config.fps), 1)
+
+    def __repr__(self) -> str:
+        c = self.config
+        return f"SampleDrive({c.view}, {len(self)} frames of {c.width} x {c.height} at {c.fps:g} fps)"
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.config.fps
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.config.height, self.config.width
+
+    def render(self, index: int) -> NDArray[np.uint8]:
+        """Returns frame `index` as (H, W, 3) RGB.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        return self._photograph.take(self._draw(index).image, index)
+
+    def truth(self, index: int) -> TruthFrame:
+        """Returns what is to be found in frame `index`.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        return _truth(self._draw(index))
+
+    def frame(self, index: int) -> tuple[NDArray[np.uint8], TruthFrame]:
+        """Returns frame `index` and its truth, in little more time than either.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        drawn = self._draw(index)
+        return self._photograph.take(drawn.image, index), _truth(drawn)
+
+    def draw_without(self, index: int, object_ids: frozenset[int]) -> NDArray[np.uint8]:
+        """Returns frame `index` without some objects and their shadows, to see what they hide.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        return self._photograph.take(self._draw(index, object_ids).image, index)
+
+    def _draw(self, index: int, leave_out: frozenset[int] = frozenset()) -> Drawn:
+        if not 0 <= index < len(self):
+            raise IndexError(f"expected a frame from 0 to {len(self) - 1}, got {index}.")
+        seconds = index / self.config.fps
+        camera = scene.camera_at(seconds, self.config.view, self.config.height, self.config.width)
+        return _renderer(self.config.seed, camera.focal).draw(seconds, camera, leave_out)
+
+    @cached_property
+    def _photograph(self) -> Photograph:
+        return Photograph(self.config.height, self.config.width, self.config.seed)
+
+
+@cache
+def _renderer(seed: int, focal: float) -> Renderer:
+    """Returns the renderer, whose textures take a second or two to paint, made once."""
+    return Renderer(seed, focal)
+
+
+def _truth(drawn: Drawn) -> TruthFrame:
+    """Reads masks, boxes and classes off the picture of ids."""
+    height, width = drawn.ids.shape
+    object_ids = np.flatnonzero(np.bincount(drawn.ids.ravel(), minlength=256)[1:]) + 1
+    boxes = np.empty((len(object_ids), 4), np.float32)
+    counts: list[bytes] = []
+    for row, object_id in enumerate(object_ids.tolist()):
+        mask = drawn.ids == object_id
+        xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+        boxes[row] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
+        counts.extend(RleMasks.from_dense(mask[None], (height, width)).counts)
+    actors = [scene.ACTORS[i - 1] for i in object_ids.tolist()]
+    labels = np.array([CAR if isinstance(a, scene.Car) else PEDESTRIAN for a in actors], np.int64)
+    fraction = np.array([drawn.visible_fraction[i] for i in object_ids.tolist()], np.float32)
+    scores = np.ones(len(object_ids), np.float32)
+    instances = Instances((height, width), boxes, scores, labels, RleMasks(tuple(counts), (height, width)))
+    return TruthFrame(instances, object_ids.astype(np.int64), fraction)

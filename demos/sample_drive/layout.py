@@ -1,0 +1,25 @@
+"""Where the street's parts lie, in metres; everything else is placed by these."""
+
+from __future__ import annotations
+
+LANE = 1.75
+"""Middle of a lane, from the middle of the street."""
+PARKING_LINE = 3.5
+"""Edge of the parking strip."""
+PARKED = 4.62
+"""Middle of a parked car."""
+KERB = 5.7
+"""Where the road ends and the pavement begins."""
+WALL = 9.5
+"""Where the pavement ends and the houses begin."""
+
+STREET_START, STREET_END = -60.0, 170.0
+"""Ends of the street."""
+CROSSING = 66.0
+"""Middle of the crossroads along the street; the other road is as wide as this one."""
+ZEBRAS = (CROSSING - KERB - 3.2, CROSSING + KERB + 3.2)
+"""Middles of the two pedestrian crossings over our street, each 3 m long."""
+ZEBRA_HALF = 1.5
+"""Half the length of a pedestrian crossing, along the street."""
+CORNERS = (CROSSING - WALL, CROSSING + WALL)
+"""Where the houses before the crossroads end and those behind it begin."""

@@ -1,0 +1,35 @@
+"""What a real camera adds: a lens that is a little soft and darker in its corners, a tone curve, a noisy sensor."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_FIELDS = 8  # different noise pictures that frames take turns with
+
+
+class Photograph:
+    """Finishes frames of one size."""
+
+    def __init__(self, height: int, width: int, seed: int) -> None:
+        y = (2 * np.arange(height) + 1 - height)[:, None]
+        x = (2 * np.arange(width) + 1 - width)[None]
+        corner = height * height + width * width
+        self._lens = (256 - (x * x + y * y) * 52 // corner).astype(np.uint16)[..., None]
+        level = np.arange(256)
+        # A gentle S: darker shadows, softer lights.
+        curve = level + (level * (255 - level) * (level - 118)) // 340000
+        self._curve = np.clip(curve, 0, 255).astype(np.uint8)
+        rng = np.random.default_rng(seed)
+        grain = rng.integers(-4, 5, (_FIELDS, height, width, 3), np.int16)
+        grey = rng.integers(-5, 6, (_FIELDS, height, width, 1), np.int16)
+        self._noise = (grain + grey) // 2
+
+    def take(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+        """Returns the (H, W, 3) picture as frame `index` of the recording."""
+        soft = cv2.GaussianBlur(image, (3, 3), 0.55)
+        dimmed = ((soft * self._lens) >> 8).astype(np.uint8)
+        toned = cv2.LUT(dimmed, self._curve)
+        noise = np.roll(self._noise[index % _FIELDS], (index * 37) % len(image), axis=0)
+        return np.clip(toned + noise, 0, 255).astype(np.uint8)

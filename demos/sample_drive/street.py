@@ -1,0 +1,200 @@
+"""The street without anybody in it, seen from a camera: ground by rows, house fronts by columns, sky behind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.demos.sample_drive import layout, textures
+from roadmask.demos.sample_drive.camera import Camera, Floats, turn
+
+HAZE = (206, 214, 218)
+"""Colour that distance fades to."""
+HAZE_METRES = 420.0
+"""Distance over which things fade to haze, were the street that long."""
+_HOUSES = 12
+_LEVELS = 4
+_FRACTION = 32  # cv2.remap keeps 5 bits of a pixel
+
+# Walls of houses: (axis the wall is square to, its place on that axis, from, to), in metres.
+_WALLS = (
+    ("x", -layout.WALL, layout.STREET_START, layout.CORNERS[0]),
+    ("x", layout.WALL, layout.STREET_START, layout.CORNERS[0]),
+    ("x", -layout.WALL, layout.CORNERS[1], layout.STREET_END),
+    ("x", layout.WALL, layout.CORNERS[1], layout.STREET_END),
+    ("z", layout.CORNERS[0], -90.0, -layout.WALL),
+    ("z", layout.CORNERS[0], layout.WALL, 90.0),
+    ("z", layout.CORNERS[1], -90.0, -layout.WALL),
+    ("z", layout.CORNERS[1], layout.WALL, 90.0),
+)
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """The street from one camera."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
+    wall_depth: Floats
+    """(W,) metres to the nearest house front in each column; infinite where there is none."""
+
+
+class Street:
+    """Paints the street's textures once and shows them to any camera."""
+
+    def __init__(self, seed: int, focal: float) -> None:
+        rng = np.random.default_rng(seed)
+        self._ground = {(0, 0): textures.ground(rng)}
+        fronts, self._heights = textures.houses(rng, _HOUSES)
+        self._houses, self._level_rows = _stacked(fronts)
+        self._around = int(2 * math.pi * focal)  # pixels of a full turn
+        self._sky = textures.sky(rng, 400, self._around // 2 * 2)
+        self._grit = rng.integers(-128, 128, (512, 512), np.int32)
+
+    def seen_from(self, camera: Camera) -> Backdrop:
+        """Returns what the camera sees of the empty street."""
+        image = np.empty((camera.height, camera.width, 3), np.uint8)
+        # How far to the right, and ahead, a column's ray goes while it gains one metre of depth.
+        slope = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
+        cos, sin = turn(camera.yaw)
+        ray_x, ray_z = slope * cos + sin, cos - slope * sin
+        horizon = min(max(round(camera.horizon), 1), camera.height - 1)
+        self._paint_sky(image[: horizon + 1], camera, slope)
+        self._paint_ground(image, camera, horizon, ray_x, ray_z)
+        return Backdrop(image, self._paint_walls(image, camera, ray_x, ray_z))
+
+    def _paint_sky(self, above: NDArray[np.uint8], camera: Camera, slope: Floats) -> None:
+        bearing = np.array([math.atan(s) for s in slope.tolist()]) + camera.yaw
+        columns = np.rint(bearing * camera.focal).astype(np.intp) % self._sky.shape[1]
+        rows = np.clip(np.arange(-len(above), 0) + len(self._sky), 0, None)
+        above[:] = self._sky[rows][:, columns]
+
+    def _paint_ground(
+        self, image: NDArray[np.uint8], camera: Camera, horizon: int, ray_x: Floats, ray_z: Floats
+    ) -> None:
+        rows = np.arange(horizon, camera.height)
+        depth = camera.focal * camera.y / np.maximum(rows + 0.5 - camera.horizon, 0.25)
+        levels = [self._ground_level(d, camera) for d in depth.tolist()]
+        start = 0
+        while start < len(rows):
+            end = start
+            while end < len(rows) and levels[end] == levels[start]:
+                end += 1
+            band, d = image[rows[start] : rows[start] + end - start], depth[start:end, None]
+            x = (camera.x + d * ray_x + textures.GROUND_HALF_WIDTH) * textures.GROUND_RESOLUTION
+            z = (camera.z + d * ray_z - layout.STREET_START) * textures.GROUND_RESOLUTION
+            across, along = levels[start]
+            band[:] = _sampled(self._ground_texture(across, along), x / 2**across, z / 2**along)
+            start = end
+        self._add_grit(image, camera, rows, depth, ray_x, ray_z)
+        _fade(image[horizon:], depth[:, None])
+
+    def _add_grit(
+        self,
+        image: NDArray[np.uint8],
+        camera: Camera,
+        rows: NDArray[np.intp],
+        depth: Floats,
+        ray_x: Floats,
+        ray_z: Floats,
+    ) -> None:
+        """Adds the grain of the asphalt that is finer than the texture, where the ground is near enough to show it."""
+        near = depth < 14.0
+        d = depth[near, None]
+        x = np.floor((camera.x + d * ray_x) * 90).astype(np.intp) & 511
+        z = np.floor((camera.z + d * ray_z) * 90).astype(np.intp) & 511
+        strength = np.rint((14.0 - d) * 1.6).astype(np.int32)
+        grit = (self._grit.take(z * 512 + x) * strength) >> 7
+        part = image[rows[near][0] :] if near.any() else image[:0]
+        part[:] = np.clip(part.astype(np.int32) + grit[..., None], 0, 255)
+
+    def _ground_level(self, depth: float, camera: Camera) -> tuple[int, int]:
+        """How often to halve the ground texture across and along the street, for a row at this depth."""
+        across = depth / camera.focal * textures.GROUND_RESOLUTION
+        along = across * depth / camera.y
+        halvings = (round(math.log2(max(across, 1.0))), round(math.log2(max(along, 1.0))))
+        return min(halvings[0], 5), min(halvings[1], 8)
+
+    def _ground_texture(self, across: int, along: int) -> NDArray[np.uint8]:
+        """Returns the halved texture, made from the next finer one when it is first needed."""
+        if (across, along) not in self._ground:
+            # One chain for each number of halvings across; the first halvings along are shared.
+            finer = self._ground_texture(across, along - 1) if along > 0 else self._ground_texture(across - 1, 0)
+            self._ground[across, along] = textures.halved(finer, rows=along > 0, columns=along == 0)
+        return self._ground[across, along]
+
+    def _paint_walls(self, image: NDArray[np.uint8], camera: Camera, ray_x: Floats, ray_z: Floats) -> Floats:
+        depth = np.full(camera.width, np.inf)
+        place = np.zeros(camera.width)
+        shade = np.full(camera.width, 256, np.int32)
+        for number, (axis, at, first, last) in enumerate(_WALLS):
+            ray, origin = (ray_x, camera.x) if axis == "x" else (ray_z, camera.z)
+            other, start = (ray_z, camera.z) if axis == "x" else (ray_x, camera.x)
+            safe = np.where(np.abs(ray) < 1e-9, 1e-9, ray)
+            away = (at - origin) / safe
+            along = start + away * other
+            hit = (away > 0.5) & (away < depth) & (along >= first) & (along <= last)
+            depth[hit] = away[hit]
+            place[hit] = (along[hit] - first) + number * 5 * textures.HOUSE_WIDTH
+            shade[hit] = 256 if axis == "x" else 214
+        seen = np.flatnonzero(np.isfinite(depth))
+        if not len(seen):
+            return depth
+        d = depth[seen]
+        house = (place[seen] // textures.HOUSE_WIDTH).astype(np.intp) % _HOUSES
+        u = np.mod(place[seen], textures.HOUSE_WIDTH) + house * textures.HOUSE_WIDTH
+        level = np.clip(np.floor(np.sqrt(d * textures.HOUSE_RESOLUTION / camera.focal)), 1, _LEVELS).astype(np.intp) - 1
+        fineness = textures.HOUSE_RESOLUTION / (1 << level)
+        roof = np.array(self._heights, np.float64)[house]
+        bottom = camera.horizon + camera.focal * camera.y / d
+        top = camera.horizon - camera.focal * (roof - camera.y) / d
+        rows = np.arange(0, min(int(bottom.max()) + 1, camera.height))[:, None]
+        height = camera.y + (camera.horizon - rows - 0.5) * (d / camera.focal)
+        v = np.clip(textures.HOUSE_TALLEST - height, 0.0, textures.HOUSE_TALLEST - 0.05) * fineness
+        limit = (textures.HOUSE_WIDTH * _HOUSES) * fineness - 1
+        fronts = _sampled(self._houses, np.minimum(u * fineness, limit)[None], v + self._level_rows[level])
+        shaded = (fronts.astype(np.int32) * shade[seen, None]) >> 8
+        # The wall darkens towards the pavement, and its edges are smooth: how much of each pixel it covers.
+        dusk = np.clip(200 + height * 28, 0, 256).astype(np.int32)
+        shaded = (shaded * dusk[..., None]) >> 8
+        fronts = np.clip(shaded, 0, 255).astype(np.uint8)
+        _fade(fronts, d[None])
+        covered = np.clip(np.minimum(rows + 1 - top, bottom - rows), 0.0, 1.0)
+        weight = np.rint(covered * 256).astype(np.int32)[..., None]
+        behind = image[: len(rows), seen].astype(np.int32)
+        image[: len(rows), seen] = (fronts * weight + behind * (256 - weight)) >> 8
+        return depth
+
+
+def _stacked(texture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Stacks a texture and its halvings in one picture; returns it and the first row of each."""
+    pieces, first_rows, row = [], [], 0
+    width = texture.shape[1]
+    for _ in range(_LEVELS):
+        pieces.append(np.pad(texture, ((0, 1), (0, width - texture.shape[1]), (0, 0)), mode="edge"))
+        first_rows.append(row)
+        row += len(pieces[-1])
+        texture = textures.halved(texture, rows=True, columns=True)
+    return np.concatenate(pieces), np.array(first_rows, np.float64)
+
+
+def _sampled(texture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.uint8]:
+    """Samples a texture bilinearly, in fixed point, at places given in its pixels; beyond its edges they repeat."""
+    x, y = np.broadcast_arrays(x, y)
+    whole = np.empty((*x.shape, 2), np.int16)
+    fraction = np.zeros(x.shape, np.uint16)
+    for channel, (values, side) in enumerate(((x, texture.shape[1]), (y, texture.shape[0]))):
+        fixed = np.rint(np.clip(values - 0.5, 0, side - 1) * _FRACTION).astype(np.int32)
+        whole[..., channel] = fixed >> 5
+        fraction += ((fixed & (_FRACTION - 1)) << (5 * channel)).astype(np.uint16)
+    return np.asarray(cv2.remap(texture, whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _fade(image: NDArray[np.uint8], depth: Floats) -> None:
+    """Mixes haze into (H, W, 3) pixels, the more the greater the depth, which broadcasts to (H, W)."""
+    share = np.rint(np.minimum(depth / HAZE_METRES, 0.85) * 256).astype(np.uint16)[..., None]
+    image[:] = (image * (256 - share) + np.array(HAZE, np.uint16) * share) >> 8
