@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from roadmask.streaming.store.records import StoredFrame as StoredFrame
     from roadmask.streaming.store.records import TrackSummary as TrackSummary
     from roadmask.streaming.store.records import TrackView as TrackView
+    from roadmask.streaming.store.summary import DriveSummary as DriveSummary
+    from roadmask.streaming.store.summary import summarize as summarize
     from roadmask.streaming.store.writer import MaskStore as MaskStore
 
 _HOMES = {
@@ -29,6 +31,7 @@ _HOMES = {
     "CameraWriter": "camera",
     "CheckReport": "check",
     "Drive": "reader",
+    "DriveSummary": "summary",
     "EpochInfo": "layout",
     "MaskStore": "writer",
     "Problem": "check",
@@ -39,6 +42,7 @@ _HOMES = {
     "TrackView": "records",
     "check_drive": "check",
     "open_drive": "reader",
+    "summarize": "summary",
 }
 
 __all__ = [
@@ -46,6 +50,7 @@ __all__ = [
     "CameraWriter",
     "CheckReport",
     "Drive",
+    "DriveSummary",
     "EpochInfo",
     "MaskStore",
     "Problem",
@@ -56,6 +61,7 @@ __all__ = [
     "TrackView",
     "check_drive",
     "open_drive",
+    "summarize",
 ]
 
 

@@ -142,18 +142,14 @@ class CameraReader:
 
     def tracks(self) -> list[TrackSummary]:
         """Returns a line for each track, by id, without reading any mask."""
-        ids, labels, positions, times = self._instances
-        order = np.argsort(ids, kind="stable")
-        found, starts = np.unique(ids[order], return_index=True)
+        _, labels, positions, times = self._instances
         summaries = []
-        for track_id, rows in zip(found, np.split(order, starts[1:]), strict=True) if len(found) else ():
-            if track_id == 0:
-                continue
+        for track_id, rows in self._rows_by_track.items():
             label = Counter(labels[rows].tolist()).most_common(1)[0][0]
             first, last = rows[0], rows[-1]
             summaries.append(
                 TrackSummary(
-                    int(track_id),
+                    track_id,
                     label,
                     self.class_name(label),
                     len(rows),
@@ -165,6 +161,11 @@ class CameraReader:
             )
         return summaries
 
+    def track_positions(self) -> dict[int, NDArray[np.int64]]:
+        """Returns the positions of the frames that each track was seen in, by id, without reading any mask."""
+        positions = self._instances[2]
+        return {track_id: positions[rows] for track_id, rows in self._rows_by_track.items()}
+
     def class_name(self, label: int) -> str:
         """Returns the name of a COCO category id."""
         return self.class_names.get(label, f"class {label}")
@@ -172,17 +173,23 @@ class CameraReader:
     @cached_property
     def _instances(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """(N,) track ids, labels, frame positions and timestamps over all epochs."""
-        parts = [
-            (e.track_id, e.label, start + e.frame_of_instance, e.timestamp_ns[e.frame_of_instance])
-            for start, e in zip(self._edges, self.epochs, strict=False)
-        ]
-        empty = np.zeros(0, np.int64)
-        ids, labels, positions, times = (
-            (np.concatenate([empty, *column]) for column in zip(*parts, strict=True))
-            if (parts)
-            else (empty, empty, empty, empty)
-        )
+        columns: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(4)]
+        for start, epoch in zip(self._edges, self.epochs, strict=False):
+            frames = epoch.frame_of_instance
+            parts = (epoch.track_id, epoch.label, start + frames, epoch.timestamp_ns[frames])
+            for column, part in zip(columns, parts, strict=True):
+                column.append(part)
+        ids, labels, positions, times = map(np.concatenate, columns)
         return ids, labels, positions, times
+
+    @cached_property
+    def _rows_by_track(self) -> dict[int, NDArray[np.int64]]:
+        """Rows of `_instances` of each track, in the order of time."""
+        ids = self._instances[0]
+        order = np.argsort(ids, kind="stable")
+        found, starts = np.unique(ids[order], return_index=True)
+        groups = np.split(order, starts[1:])
+        return {int(track_id): rows for track_id, rows in zip(found, groups, strict=False) if track_id > 0}
 
     def _find(self, position: int) -> tuple[EpochReader, int]:
         if not 0 <= position < len(self):
