@@ -1,0 +1,262 @@
+"""Tracks drawn onto their frame: masks, labels, trails and a line that says what is seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from roadmask.engines.run_lengths import decode
+from roadmask.engines.segmenter import Image
+from roadmask.tracking import Tracks, TrackState
+
+Colour = tuple[int, int, int]
+
+# Okabe and Ito's colours, which people with any common kind of colour blindness tell apart, made a little brighter for
+# grey streets and ordered so that neighbouring ids differ in hue and in lightness.
+_COLOURS: tuple[Colour, ...] = (
+    (255, 166, 0),
+    (64, 180, 255),
+    (0, 200, 140),
+    (255, 92, 56),
+    (250, 236, 72),
+    (92, 120, 255),
+    (255, 130, 200),
+    (150, 230, 70),
+)
+_SHADES = ((0, 0.0), (255, 0.4), (0, 0.3))
+"""Grey level and share mixed into the colours: plain, light and dark, so that 24 ids pass before one comes again."""
+_UNSURE: Colour = (190, 190, 190)
+_FILL = 0.42
+_SMOOTHING = 5
+"""Points of a trail that are averaged into one; odd."""
+_INK, _PAPER = (255, 255, 255), (18, 20, 24)
+
+TrailPoints = Mapping[int, Sequence[tuple[float, float]]]
+"""Track id -> where it stood, x, y in pixels, oldest first."""
+
+
+def track_colour(track_id: int) -> Colour:
+    """Returns the RGB colour of a track; the same id has the same colour everywhere."""
+    colour = _COLOURS[track_id % len(_COLOURS)]
+    grey, share = _SHADES[track_id // len(_COLOURS) % len(_SHADES)]
+    red, green, blue = (round(channel * (1 - share) + grey * share) for channel in colour)
+    return red, green, blue
+
+
+def draw_overlay(
+    image: Image,
+    tracks: Tracks,
+    class_names: Mapping[int, str],
+    *,
+    heading: str = "",
+    trails: TrailPoints | None = None,
+) -> Image:
+    """Draws tracks onto a frame.
+
+    Confirmed tracks are filled and labelled in the colour of their id; what is tentative or belongs to no track gets a
+    thin grey outline. Lines and letters grow with the picture.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, not changed.
+        tracks: what was seen in it.
+        class_names: category id -> name.
+        heading: begins the line at the top left, which goes on with the number of tracks of each class; without a
+            heading there is no line.
+        trails: where tracks came from; drawn for the confirmed tracks seen in this frame.
+
+    Returns:
+        A new picture.
+    """
+    canvas = image.copy()
+    style = _Style.of(canvas)
+    boxes = tracks.instances.boxes
+    confirmed = (tracks.states == TrackState.CONFIRMED) & (tracks.track_ids > 0)
+    nearest_last = np.argsort(boxes[:, 3], kind="stable")
+    masks = _outlines(tracks)
+    for i in nearest_last:
+        if not confirmed[i]:
+            _draw_contours(canvas, masks[i], _UNSURE, style.thin)
+    for i in nearest_last[confirmed[nearest_last]]:
+        _draw_mask(canvas, masks[i], track_colour(int(tracks.track_ids[i])), style)
+    if trails:
+        for i in np.flatnonzero(confirmed):
+            track_id = int(tracks.track_ids[i])
+            _draw_trail(canvas, trails.get(track_id, ()), track_colour(track_id), style)
+    taken: list[NDArray[np.int64]] = []
+    if heading:
+        taken.append(_draw_heading(canvas, heading, tracks[confirmed], class_names, style))
+    for i in nearest_last[confirmed[nearest_last]][::-1]:
+        track_id, label = int(tracks.track_ids[i]), int(tracks.instances.labels[i])
+        name = class_names.get(label, f"class {label}")
+        text = f"{name} {track_id}  {tracks.instances.scores[i]:.2f}"
+        _draw_label(canvas, text, str(track_id), boxes[i], track_colour(track_id), style, taken)
+    return canvas
+
+
+@dataclass(frozen=True)
+class _Style:
+    """Sizes in pixels, for one size of picture."""
+
+    text: int
+    pad: int
+    line: int
+    thin: int
+
+    @classmethod
+    def of(cls, image: Image) -> _Style:
+        scale = min(image.shape[0] / 540, image.shape[1] / 720)
+        line = max(round(1.6 * scale), 1)
+        return cls(text=max(round(13 * scale), 10), pad=max(round(3 * scale), 2), line=line, thin=max(line - 1, 1))
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """One mask, cut out of the picture."""
+
+    left: int
+    top: int
+    inside: NDArray[np.uint8]
+    """(h, w), 1 inside."""
+
+
+def _outlines(tracks: Tracks) -> list[_Outline]:
+    """Cuts every mask out of its picture, or takes the box where there are no masks."""
+    instances = tracks.instances
+    if instances.masks is None:
+        height, width = instances.image_size
+        limits = np.array([width, height, width, height])
+        edges = np.clip(np.rint(instances.boxes), 0, limits).astype(int)
+        return [_Outline(x1, y1, np.ones((max(y2 - y1, 0), max(x2 - x1, 0)), np.uint8)) for x1, y1, x2, y2 in edges]
+    height = instances.image_size[0]
+    rle = instances.masks.to_rle()
+    spans = decode(rle.counts, rle.image_size)
+    edges = np.searchsorted(spans.owner, np.arange(len(rle) + 1))
+    return [_cut_out(spans.start[a:b], spans.stop[a:b], height) for a, b in pairwise(edges.tolist())]
+
+
+def _cut_out(start: NDArray[np.int64], stop: NDArray[np.int64], height: int) -> _Outline:
+    """Decodes only the columns that a mask touches; spans walk the picture column by column."""
+    if not len(start):
+        return _Outline(0, 0, np.zeros((0, 0), np.uint8))
+    left, right = int(start[0]) // height, (int(stop[-1]) - 1) // height + 1
+    steps = np.zeros((right - left) * height + 1, np.int8)
+    steps[start - left * height] = 1
+    np.subtract.at(steps, stop - left * height, 1)  # a span may begin where the one before ended
+    columns = np.cumsum(steps[:-1], dtype=np.int8).view(np.uint8).reshape(right - left, height)
+    rows = np.flatnonzero(columns.any(axis=0))
+    return _Outline(left, int(rows[0]), np.ascontiguousarray(columns[:, rows[0] : rows[-1] + 1].T))
+
+
+def _draw_mask(canvas: Image, mask: _Outline, colour: Colour, style: _Style) -> None:
+    height, width = mask.inside.shape
+    if not mask.inside.size:
+        return
+    region = canvas[mask.top : mask.top + height, mask.left : mask.left + width]
+    tint = np.full_like(region, colour)
+    region[:] = cv2.copyTo(cv2.addWeighted(region, 1 - _FILL, tint, _FILL, 0), mask.inside, region)
+    _draw_contours(canvas, mask, colour, style.line)
+
+
+def _draw_contours(canvas: Image, mask: _Outline, colour: Colour, thickness: int) -> None:
+    if not mask.inside.size:
+        return
+    contours, _ = cv2.findContours(
+        mask.inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1, offset=(mask.left, mask.top)
+    )
+    cv2.drawContours(canvas, contours, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _draw_trail(canvas: Image, points: Sequence[tuple[float, float]], colour: Colour, style: _Style) -> None:
+    path = np.asarray(points, np.float64).reshape(-1, 2)
+    if len(path) < 3 or np.hypot(*(path[-1] - path[0])) < style.text:  # jitter on the spot says nothing
+        return
+    for side in range(2):
+        padded = np.pad(path[:, side], _SMOOTHING // 2, mode="edge")
+        path[:, side] = np.convolve(padded, np.full(_SMOOTHING, 1 / _SMOOTHING), mode="valid")
+    steps = np.rint(path * 16).astype(int).tolist()  # sixteenths of a pixel
+    for i, (start, end) in enumerate(pairwise(steps), 1):
+        thickness = max(round(style.line * 1.5 * i / len(steps)), 1)
+        cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA, shift=4)
+
+
+def _draw_heading(
+    canvas: Image, heading: str, tracks: Tracks, class_names: Mapping[int, str], style: _Style
+) -> NDArray[np.int64]:
+    counts = Counter(tracks.instances.labels.tolist())
+    parts = [heading, *(f"{class_names.get(label, f'class {label}')} {counts[label]}" for label in sorted(counts))]
+    glyphs = _glyphs("    ".join(parts), round(style.text * 1.15))
+    margin = 3 * style.pad
+    return _draw_text(canvas, glyphs, margin, margin, _PAPER, 0.62, 2 * style.pad)
+
+
+def _draw_label(
+    canvas: Image,
+    text: str,
+    short: str,
+    box: NDArray[np.float32],
+    colour: Colour,
+    style: _Style,
+    taken: list[NDArray[np.int64]],
+) -> None:
+    """Writes a label above, below or inside its box, where it hides no other label; drops it where there is no room."""
+    x1, y1, _, y2 = (int(edge) for edge in box)
+    small = y2 - y1 < 3 * style.text
+    for words in (short,) if small else (text, short):
+        glyphs = _glyphs(words, style.text)
+        height, width = glyphs.shape[0] + 2 * style.pad, glyphs.shape[1] + 2 * style.pad
+        left = min(max(x1, 0), max(canvas.shape[1] - width, 0))
+        for top in (y1 - height - 1, y2 + 1, y1 + 1):
+            place = np.array([left, top, left + width, top + height])
+            if top < 0 or place[3] > canvas.shape[0] or any(_overlap(place, other) for other in taken):
+                continue
+            taken.append(_draw_text(canvas, glyphs, left, top, colour, 0.85, style.pad))
+            return
+
+
+def _overlap(one: NDArray[np.int64], two: NDArray[np.int64]) -> bool:
+    return bool((one[:2] < two[2:]).all() and (two[:2] < one[2:]).all())
+
+
+def _draw_text(
+    canvas: Image, glyphs: NDArray[np.float32], left: int, top: int, paper: Colour, opacity: float, pad: int
+) -> NDArray[np.int64]:
+    """Writes on a backdrop, in the ink that reads better on it, and returns the place it takes."""
+    place = np.array([left, top, left + glyphs.shape[1] + 2 * pad, top + glyphs.shape[0] + 2 * pad])
+    bottom, right = min(place[3], canvas.shape[0]), min(place[2], canvas.shape[1])
+    region = canvas[top:bottom, left:right].astype(np.float32)
+    region += (np.array(paper, np.float32) - region) * opacity
+    luminance = float(np.dot(paper, (0.299, 0.587, 0.114)))
+    ink = np.array(_PAPER if luminance > 120 else _INK, np.float32)
+    inner = region[pad : pad + glyphs.shape[0], pad : pad + glyphs.shape[1]]
+    coverage = glyphs[: inner.shape[0], : inner.shape[1], None]
+    inner += (ink - inner) * coverage
+    canvas[top:bottom, left:right] = np.rint(region)
+    return place
+
+
+@lru_cache(maxsize=4096)
+def _glyphs(text: str, size: int) -> NDArray[np.float32]:
+    """Returns how much of each pixel the letters cover, (h, w) from 0 to 1; texts of one size share one height."""
+    font = _font(size)
+    _, top, _, bottom = (round(edge) for edge in font.getbbox("Agjy0"))
+    width = max(round(font.getlength(text)), 1)
+    paper = PillowImage.new("L", (width, bottom - top))
+    ImageDraw.Draw(paper).text((0, -top), text, fill=255, font=font)
+    return np.asarray(paper, np.float32) / np.float32(255)
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow built without FreeType
+        raise TypeError("this build of Pillow cannot draw letters of any size: pip install --force-reinstall pillow")
+    return font
