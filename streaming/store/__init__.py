@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.store.records import TrackSummary as TrackSummary
     from roadmask.streaming.store.records import TrackView as TrackView
     from roadmask.streaming.store.summary import DriveSummary as DriveSummary
-    from roadmask.streaming.store.summary import summarize as summarize
+    from roadmask.streaming.store.summary import summarize_drive as summarize_drive
     from roadmask.streaming.store.writer import MaskStore as MaskStore
 
 _HOMES = {
@@ -42,7 +42,7 @@ _HOMES = {
     "TrackView": "records",
     "check_drive": "check",
     "open_drive": "reader",
-    "summarize": "summary",
+    "summarize_drive": "summary",
 }
 
 __all__ = [
@@ -61,7 +61,7 @@ __all__ = [
     "TrackView",
     "check_drive",
     "open_drive",
-    "summarize",
+    "summarize_drive",
 ]
 
 

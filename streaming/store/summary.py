@@ -10,8 +10,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.layout import METADATA, PROVENANCE, EpochInfo
+from roadmask.streaming.store.layout import METADATA, PROVENANCE
 from roadmask.streaming.store.reader import CameraReader, open_drive
 
 PARTS = ("labels", "masks", "instances", "frames", "metadata")
@@ -57,8 +58,12 @@ class ClassSummary:
 class EpochSummary:
     """One stretch of a camera."""
 
-    info: EpochInfo
+    epoch: int
+    image_size: tuple[int, int]
+    """Height and width in pixels."""
+    clock: Clock
     frames: int
+    instances: int
     seconds: float
     """From its first frame to the end of its last."""
 
@@ -109,7 +114,7 @@ class DriveSummary:
         return sum(self.storage.values())
 
 
-def summarize(path: Path | str) -> DriveSummary:
+def summarize_drive(path: Path | str) -> DriveSummary:
     """Reads everything but labels and masks.
 
     Raises:
@@ -118,9 +123,7 @@ def summarize(path: Path | str) -> DriveSummary:
     drive = open_drive(path)
     cameras = tuple(_camera(camera) for camera in drive.values())
     raw = sum(
-        4 * epoch.info.image_size[0] * epoch.info.image_size[1] * epoch.frames
-        for camera in cameras
-        for epoch in camera.epochs
+        4 * epoch.image_size[0] * epoch.image_size[1] * epoch.frames for camera in cameras for epoch in camera.epochs
     )
     return DriveSummary(drive.path, cameras, _storage(drive.path), raw)
 
@@ -157,8 +160,11 @@ def _camera(camera: CameraReader) -> CameraSummary:
     seen = Counter(label for epoch in camera.epochs for label in epoch.label.tolist())
     epochs = tuple(
         EpochSummary(
-            epoch.info,
+            epoch.info.epoch,
+            epoch.info.image_size,
+            epoch.info.clock,
             len(epoch),
+            epoch.extent.instances,
             float(epoch.timestamp_ns[-1] - epoch.timestamp_ns[0]) / 1e9 + step if len(epoch) else 0.0,
         )
         for epoch in camera.epochs

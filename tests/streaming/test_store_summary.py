@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.streaming.store import open_drive, summarize
+from roadmask.streaming.store import open_drive, summarize_drive
 from roadmask.streaming.store.summary import frame_seconds
 from support.stores import FRAME_NS, create, record, street
 
@@ -13,7 +13,7 @@ SIZE = (24, 40)
 
 def test_counts_and_life_spans(tmp_path: Path) -> None:
     path = record(tmp_path / "drive.zarr", street(20))
-    summary = summarize(path)
+    summary = summarize_drive(path)
     (camera,) = summary.cameras
     assert (summary.frames, camera.frames, camera.instances) == (20, 20, sum(map(len, street(20))))
     assert summary.seconds == pytest.approx(2.0)
@@ -31,7 +31,7 @@ def test_counts_and_life_spans(tmp_path: Path) -> None:
 
 def test_storage_covers_every_byte(tmp_path: Path) -> None:
     path = record(tmp_path / "drive.zarr", street(20))
-    summary = summarize(path)
+    summary = summarize_drive(path)
     assert summary.stored_bytes == sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     assert all(size > 0 for size in summary.storage.values())
     assert summary.raw_label_bytes == 20 * SIZE[0] * SIZE[1] * 4
@@ -49,15 +49,15 @@ def test_time_goes_on_over_epochs(tmp_path: Path) -> None:
     seconds, step = frame_seconds(open_drive(tmp_path / "drive.zarr")["front"])
     assert step == pytest.approx(0.1)
     assert seconds.tolist() == pytest.approx([0.0, 0.1, 0.5, 0.6, 0.7, 0.8])
-    assert summarize(tmp_path / "drive.zarr").cameras[0].seconds == pytest.approx(0.6)
+    assert summarize_drive(tmp_path / "drive.zarr").cameras[0].seconds == pytest.approx(0.6)
 
 
 def test_nothing_seen_and_nothing_stored(tmp_path: Path) -> None:
     empty = [tracks[:0] for tracks in street(3)]
-    summary = summarize(record(tmp_path / "unseen.zarr", empty))
+    summary = summarize_drive(record(tmp_path / "unseen.zarr", empty))
     assert (summary.frames, summary.cameras[0].tracks, summary.cameras[0].classes) == (3, (), ())
-    summary = summarize(record(tmp_path / "unstored.zarr", []))
+    summary = summarize_drive(record(tmp_path / "unstored.zarr", []))
     assert (summary.frames, summary.seconds, summary.raw_label_bytes) == (0, 0.0, 0)
     with create(tmp_path / "cameraless.zarr"):
         pass
-    assert summarize(tmp_path / "cameraless.zarr").cameras == ()
+    assert summarize_drive(tmp_path / "cameraless.zarr").cameras == ()
