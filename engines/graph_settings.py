@@ -1,4 +1,4 @@
-"""How large the static graph is."""
+"""How large the static graphs are."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from roadmask.engines.weights import Architecture
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """Slots and steps of the static graph; part of the key under which it is cached."""
+    """Slots and steps of the static graphs; part of the key under which it is cached."""
 
     proposals: int = 128
     """K: regions that the box head looks at."""
-    detections: int = 32
-    """D: instances of a picture that get a mask, best first; empty slots cost as much as full ones."""
+    detections: int = 100
+    """D: instances that a picture can have, best first; torchvision's own limit."""
+    masks_per_run: int = 8
+    """B: detections that get their masks at a time; few, as empty slots cost as much as full ones."""
     candidates: int = 256
     """M: boxes with a class that take part in the last NMS."""
     anchors_per_level: int = 500
@@ -27,4 +29,4 @@ class GraphSettings:
         """Returns the settings an architecture runs with by default."""
         if architecture is Architecture.LITE:
             return cls()
-        return cls(proposals=256, detections=64, candidates=512)
+        return cls(proposals=256, candidates=512)

@@ -1,6 +1,6 @@
-"""The static graph in OpenVINO: the default engine on a CPU.
+"""The static graphs in OpenVINO: the default engine on a CPU.
 
-Once a graph is exported and compiled, both come from the cache and torch is never imported.
+Once graphs are exported and compiled, they come from the cache and torch is never imported.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from roadmask.engines import cache, telemetry
 from roadmask.engines.errors import EngineError
-from roadmask.engines.export import exported_graph
+from roadmask.engines.export import exported_graphs
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.masks import MASK_SIDE
 from roadmask.engines.picture import checked_picture, network_instances
 from roadmask.engines.segmenter import Image, SegmenterInfo
 from roadmask.engines.weights import Weights
@@ -28,16 +29,18 @@ from roadmask.engines.weights import Weights
 telemetry.opt_out()
 import openvino as ov  # noqa: E402 - only once it cannot report
 
+_DETECTION = ("boxes", "scores", "labels")
 Precision = Literal["auto", "bf16", "fp32"]
 _LOG = logging.getLogger("roadmask")
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
 """Flags of processors that multiply bf16 in hardware; OpenVINO also offers to emulate it, which is slower than fp32."""
-_EXACT_LAYERS = ("node_exp", "node_gt", "node_topk", "node_GridSample")
+_EXACT_IN_MASKS = ("node_GridSample",)
+_EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", "node_GridSample")
 """What the exporter calls box decoding, NMS, ranking and sampling: reduced precision there moves boxes by pixels."""
 
 
 class OpenVinoSegmenter:
-    """Runs the static graph in OpenVINO, picture by picture, so that no result depends on what else is in a batch.
+    """Runs the static graphs in OpenVINO, picture by picture, so that no result depends on what else is in a batch.
 
     Args:
         weights: see `find_weights`.
@@ -47,7 +50,7 @@ class OpenVinoSegmenter:
         threads: threads that compute; OpenVINO takes all cores by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
             multiplies it in hardware.
-        settings: size of the graph.
+        settings: size of the graphs.
 
     Raises:
         EngineError: OpenVINO cannot run here.
@@ -81,7 +84,7 @@ class OpenVinoSegmenter:
         if threads is not None:
             self._config["INFERENCE_NUM_THREADS"] = threads
         self._core = ov.Core()
-        self._graphs: dict[tuple[int, int], _CompiledGraph] = {}
+        self._networks: dict[tuple[int, int], _Network] = {}
         self._info = SegmenterInfo.of("openvino", weights, precision, category_ids, score_min)
         self._unconverged = 0
 
@@ -96,7 +99,7 @@ class OpenVinoSegmenter:
         return self._unconverged
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Exports and compiles the graph for pictures of this (H, W) if need be, and runs it once."""
+        """Exports and compiles the graphs for pictures of this (H, W) if need be, and runs them once."""
         counted = self._unconverged
         self([np.zeros((*image_size, 3), np.uint8)])
         self._unconverged = counted  # a black picture's anchors all tie, which says nothing of real ones
@@ -107,18 +110,19 @@ class OpenVinoSegmenter:
 
     def _segment(self, picture: Image) -> Instances:
         letterbox = Letterbox.fit((picture.shape[0], picture.shape[1]), self._network_shape)
-        graph = self._graph(letterbox.network_shape)
-        found, runs = graph.run(letterbox.apply(picture), letterbox.content_size, self._classes, self._score_min)
+        network = self._network(letterbox.network_shape)
+        found, runs = network.run(letterbox.apply(picture), letterbox.content_size, self._classes, self._score_min)
         self._unconverged += runs > 1
         return network_instances(letterbox, found.boxes, found.scores, self._categories[found.labels], found.masks)
 
-    def _graph(self, shape: tuple[int, int]) -> _CompiledGraph:
-        if shape not in self._graphs:
-            path = exported_graph(self._weights, shape, self._settings)
-            self._graphs[shape] = _CompiledGraph(self._compile(path))
-        return self._graphs[shape]
+    def _network(self, shape: tuple[int, int]) -> _Network:
+        if shape not in self._networks:
+            files = exported_graphs(self._weights, shape, self._settings)
+            detector = self._compile(files.detector, _EXACT_IN_DETECTOR)
+            self._networks[shape] = _Network(detector, self._compile(files.masks, _EXACT_IN_MASKS))
+        return self._networks[shape]
 
-    def _compile(self, path: Path) -> ov.CompiledModel:
+    def _compile(self, path: Path, exact_layers: Sequence[str]) -> ov.CompiledModel:
         blobs = cache.folder() / "openvino"
         blobs.mkdir(parents=True, exist_ok=True)
         try:
@@ -129,7 +133,7 @@ class OpenVinoSegmenter:
                 f"OpenVINO {ov.get_version()} cannot compile {path} ({error}); delete {cache.folder()} and try again, "
                 "or choose another engine."
             ) from error
-        inexact = sorted(inexact_layers(compiled))
+        inexact = sorted(inexact_layers(compiled, exact_layers))
         if inexact:
             raise EngineError(
                 f"OpenVINO {ov.get_version()} would decode boxes in {self._precision} ({', '.join(inexact[:3])}), "
@@ -146,13 +150,16 @@ class _Found:
     masks: NDArray[np.float32]
 
 
-class _CompiledGraph:
-    """One compiled graph and its only request; see `GraphInputs` and `GraphOutputs` in static_graph.py."""
+class _Network:
+    """The compiled graphs of one shape, one request each; see static_graph.py for their inputs and outputs."""
 
-    def __init__(self, compiled: ov.CompiledModel) -> None:
-        self._request = compiled.create_infer_request()
+    def __init__(self, detector: ov.CompiledModel, masks: ov.CompiledModel) -> None:
+        self._detector = detector.create_infer_request()
+        self._masks = masks.create_infer_request()
+        self._masks.set_tensor("atlas", self._detector.get_tensor("atlas"))
+        self._masks_per_run = int(masks.input("boxes").shape[0])
         self._start = {
-            name: np.ones(tuple(compiled.input(name).shape), np.float32) for name in ("proposal_keep", "detection_keep")
+            name: np.ones(tuple(detector.input(name).shape), np.float32) for name in ("proposal_keep", "detection_keep")
         }
         # Every repeat settles at least one more box.
         self._runs_max = 1 + sum(start.shape[-1] for start in self._start.values())
@@ -161,6 +168,17 @@ class _CompiledGraph:
         self, image: Image, content_size: tuple[int, int], classes: NDArray[np.float32], score_min: float
     ) -> tuple[_Found, int]:
         """Returns the detections, copied out of OpenVINO's buffers, and how many runs their NMS took."""
+        try:
+            runs = self._detect(image, content_size, classes, score_min)
+            count = int(_output(self._detector, "found")[0])
+            boxes, scores, labels = (_output(self._detector, name)[:count].copy() for name in _DETECTION)
+            return _Found(boxes, scores, labels, self._predict_masks(boxes, labels)), runs
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed on a picture: {error}") from error
+
+    def _detect(
+        self, image: Image, content_size: tuple[int, int], classes: NDArray[np.float32], score_min: float
+    ) -> int:
         inputs: dict[str, NDArray[Any]] = {
             "image": image[None],
             "content": np.array(content_size, np.float32),
@@ -169,22 +187,29 @@ class _CompiledGraph:
             **self._start,
         }
         for runs in range(1, self._runs_max + 1):
-            try:
-                self._request.infer(inputs, share_inputs=True)
-            except RuntimeError as error:
-                raise EngineError(f"OpenVINO failed on a picture: {error}") from error
-            if self._output("converged")[0]:
-                return self._read(), runs
-            inputs |= {name: self._output(f"{name}_out").copy() for name in self._start}
+            self._detector.infer(inputs, share_inputs=True, share_outputs=True)
+            if _output(self._detector, "converged")[0]:
+                return runs
+            inputs |= {name: _output(self._detector, f"{name}_out").copy() for name in self._start}
         raise EngineError(f"non-maximum suppression did not settle in {self._runs_max} runs: the graph is damaged.")
 
-    def _output(self, name: str) -> NDArray[Any]:
-        data: NDArray[Any] = self._request.get_tensor(name).data
-        return data
+    def _predict_masks(self, boxes: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        masks = np.empty((len(boxes), MASK_SIDE, MASK_SIDE), np.float32)
+        box_slots = np.zeros((self._masks_per_run, 4), np.float32)
+        label_slots = np.ones(self._masks_per_run, np.int64)
+        for start in range(0, len(boxes), self._masks_per_run):
+            chunk = slice(start, min(start + self._masks_per_run, len(boxes)))
+            used = chunk.stop - start
+            box_slots[:used], label_slots[:used] = boxes[chunk], labels[chunk]
+            self._masks.infer({"boxes": box_slots, "labels": label_slots}, share_inputs=True, share_outputs=True)
+            masks[chunk] = _output(self._masks, "masks")[:used]
+        return masks
 
-    def _read(self) -> _Found:
-        count = int(self._output("found")[0])
-        return _Found(*(self._output(name)[:count].copy() for name in ("boxes", "scores", "labels", "masks")))
+
+def _output(request: ov.InferRequest, name: str) -> NDArray[Any]:
+    """Returns what OpenVINO owns and overwrites at the next run."""
+    data: NDArray[Any] = request.get_tensor(name).data
+    return data
 
 
 def has_native_bf16() -> bool:
@@ -196,20 +221,20 @@ def has_native_bf16() -> bool:
     return any(flag in flags for flag in _NATIVE_BF16)
 
 
-def inexact_layers(compiled: ov.CompiledModel) -> Iterator[str]:
-    """Yields the layers that decode, rank, sample or compare boxes in another type than fp32."""
+def inexact_layers(compiled: ov.CompiledModel, kinds: Sequence[str]) -> Iterator[str]:
+    """Yields the layers that compute in another type than fp32, of those whose names begin with one of `kinds`."""
     seen = set()
     for layer in compiled.get_runtime_model().get_ordered_ops():
         info = layer.get_rt_info()
         origins = str(info["originalLayersNames"].value).split(",")
-        for kind in _EXACT_LAYERS:
+        for kind in kinds:
             if any(origin.startswith(kind) for origin in origins):
                 seen.add(kind)
                 types = f"{info['runtimePrecision'].value},{info['outputPrecisions'].value}"
                 if "bf16" in types or "f16" in types:
                     yield f"{layer.get_friendly_name()} {types}"
     # A check that finds nothing to check must not pass.
-    yield from (f"{kind} not found" for kind in _EXACT_LAYERS if kind not in seen)
+    yield from (f"{kind} not found" for kind in kinds if kind not in seen)
 
 
 def describe_device() -> str:

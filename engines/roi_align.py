@@ -41,6 +41,11 @@ class AtlasRoIAlign(nn.Module):
         self.register_buffer("_corners", torch.tensor(list(zip(lefts, tops, strict=True))).float(), persistent=False)
         self.register_buffer("_extent", torch.tensor([self._width - 1, self._height - 1]).float(), persistent=False)
 
+    @property
+    def atlas_shape(self) -> tuple[int, int]:
+        """Height and width of the atlas."""
+        return self._height, self._width
+
     _scales: Tensor
     _level_sizes: Tensor
     _corners: Tensor

@@ -1,15 +1,17 @@
-"""torchvision's Mask R-CNN inference as one graph in which every shape is fixed.
+"""torchvision's Mask R-CNN inference as graphs in which every shape is fixed.
 
-    uint8 picture -> normalise -> backbone and FPN -> RPN -> best anchors of each level -> NMS -> K proposals
-        -> RoIAlign -> box head -> best M candidates -> NMS by class -> D detections -> RoIAlign -> mask head
+    detector: uint8 picture -> normalise -> backbone and FPN -> RPN -> best anchors of each level -> NMS
+        -> K proposals -> RoIAlign -> box head -> best M candidates -> NMS by class -> D detections
+    masks: a few detections -> RoIAlign -> mask head, as often as the picture has detections
 
 Same weights, same numbers as torchvision (He et al., Mask R-CNN, 2017); what torchvision does with tensors whose
-length depends on the picture is done here with padding, and the number of real detections is an output. The graph
-exports to plain ONNX: no NonMaxSuppression, no NonZero, no loop, no custom operator.
+length depends on the picture is done here with padding, and the number of real detections is an output. Padded slots
+cost as much as real ones, and masks are the dearest, so they are a graph of their own. Both export to plain ONNX: no
+NonMaxSuppression, no NonZero, no loop, no custom operator.
 
-NMS runs a fixed number of steps (see nms.py). If a picture needs more, `converged` is 0 and the caller runs the graph
-again with `proposal_keep` and `detection_keep` as it left them, until it is 1. The detections are then exactly those
-of greedy NMS.
+NMS runs a fixed number of steps (see nms.py). If a picture needs more, `converged` is 0 and the caller runs the
+detector again with `proposal_keep` and `detection_keep` as it left them, until it is 1. The detections are then
+exactly those of greedy NMS.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ _DETECTION_MIN_SIDE = 1e-2
 _BOX_SIDE, _MASK_SIDE = 7, 14
 
 
-class GraphInputs(NamedTuple):
-    """What the graph takes, by name and in this order."""
+class DetectorInputs(NamedTuple):
+    """What the detector takes, by name and in this order."""
 
     image: Tensor
     """uint8 (1, H, W, 3) RGB, letterboxed."""
@@ -53,8 +55,8 @@ class GraphInputs(NamedTuple):
     """float (M,): where the detections' NMS starts; ones for a new picture."""
 
 
-class GraphOutputs(NamedTuple):
-    """What the graph gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
+class DetectorOutputs(NamedTuple):
+    """What the detector gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
 
     boxes: Tensor
     """float (D, 4) x1, y1, x2, y2 in pixels of the network's input, clipped to the content."""
@@ -62,8 +64,6 @@ class GraphOutputs(NamedTuple):
     """float (D,), best first."""
     labels: Tensor
     """int64 (D,), the model's own."""
-    masks: Tensor
-    """float (D, 28, 28): probability of each cell for the detection's label."""
     found: Tensor
     """int64 (1,): how many slots are detections."""
     converged: Tensor
@@ -72,13 +72,15 @@ class GraphOutputs(NamedTuple):
     """float (L, N): where the proposals' NMS stopped."""
     detection_keep: Tensor
     """float (M,): where the detections' NMS stopped."""
+    atlas: Tensor
+    """float (1, C, h, w): the FPN levels, for the masks."""
     coordinates: Tensor
-    """float (4,): samples of what lies between the networks. As outputs they keep its arithmetic in fp32 on engines
+    """float (3,): samples of what lies between the networks. As outputs they keep its arithmetic in fp32 on engines
     that compute everything ahead of a network in reduced precision, and only the tail in full."""
 
 
-class StaticMaskRCNN(nn.Module):
-    """A torchvision Mask R-CNN for one network shape.
+class StaticDetector(nn.Module):
+    """A torchvision Mask R-CNN for one network shape, up to its detections.
 
     Args:
         model: with its weights, in eval mode; shared, not copied.
@@ -116,11 +118,11 @@ class StaticMaskRCNN(nn.Module):
     _anchors: Tensor
     _real_anchor: Tensor
 
-    def example_inputs(self) -> GraphInputs:
+    def example_inputs(self) -> DetectorInputs:
         """Returns inputs of the right shapes: a black picture, all classes, NMS from the start."""
         classes = torch.ones(self.classes)
         classes[0] = 0
-        return GraphInputs(
+        return DetectorInputs(
             torch.zeros(1, *self.shape, 3, dtype=torch.uint8),
             torch.tensor(self.shape, dtype=torch.float32),
             classes,
@@ -137,8 +139,8 @@ class StaticMaskRCNN(nn.Module):
         score_min: Tensor,
         proposal_keep: Tensor,
         detection_keep: Tensor,
-    ) -> GraphOutputs:
-        """Runs the graph; see `GraphInputs` and `GraphOutputs`."""
+    ) -> DetectorOutputs:
+        """Runs the graph; see `DetectorInputs` and `DetectorOutputs`."""
         pixels = (image.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
         features = list(self.model.backbone(pixels).values())
         limits = content.flip(0).repeat(2)  # x, y, x, y
@@ -152,18 +154,16 @@ class StaticMaskRCNN(nn.Module):
         boxes, scores, labels, detection_keep, detections_settled, detection_probe = self._detect(
             pooled, proposals, is_proposal, limits, classes, score_min, detection_keep
         )
-        mask_grid = self.roi_align.grid(boxes, _MASK_SIDE)
-        masks = self._mask(self.roi_align.sample(atlas, mask_grid), labels)
-        coordinates = torch.stack((proposal_probe, box_grid[0, 0, 0, 0], detection_probe, mask_grid[0, 0, 0, 0]))
-        return GraphOutputs(
+        coordinates = torch.stack((proposal_probe, box_grid[0, 0, 0, 0], detection_probe))
+        return DetectorOutputs(
             boxes,
             scores,
             labels,
-            masks,
             (scores > 0).sum().reshape(1),
             torch.minimum(proposals_settled, detections_settled).reshape(1),
             proposal_keep,
             detection_keep,
+            atlas,
             coordinates,
         )
 
@@ -221,7 +221,52 @@ class StaticMaskRCNN(nn.Module):
         best, slots = ranks.topk(self.detections)
         return boxes[slots] * (best > 0)[:, None], best, labels[slots], keep, settled, suppresses[0, 0]
 
-    def _mask(self, pooled: Tensor, labels: Tensor) -> Tensor:
+
+class MaskInputs(NamedTuple):
+    """What the mask graph takes, by name and in this order."""
+
+    atlas: Tensor
+    """float (1, C, h, w), the detector's."""
+    boxes: Tensor
+    """float (B, 4) x1, y1, x2, y2 in pixels of the network's input."""
+    labels: Tensor
+    """int64 (B,), the model's own."""
+
+
+class MaskOutputs(NamedTuple):
+    """What the mask graph gives, by name and in this order."""
+
+    masks: Tensor
+    """float (B, 28, 28): probability of each cell for the detection's label."""
+    coordinates: Tensor
+    """float (1,): see `DetectorOutputs`."""
+
+
+class StaticMasks(nn.Module):
+    """The mask head of a torchvision Mask R-CNN for one network shape and a fixed number of detections.
+
+    Args:
+        model: with its weights, in eval mode; shared, not copied.
+        shape: height and width of the detector's input.
+        settings: how many slots.
+    """
+
+    def __init__(self, model: MaskRCNN, shape: tuple[int, int], settings: GraphSettings) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.roi_align = AtlasRoIAlign(shape)
+
+    def example_inputs(self) -> MaskInputs:
+        """Returns inputs of the right shapes."""
+        slots = self.settings.masks_per_run
+        atlas = torch.zeros(1, self.model.backbone.out_channels, *self.roi_align.atlas_shape)
+        return MaskInputs(atlas, torch.zeros(slots, 4), torch.ones(slots, dtype=torch.int64))
+
+    def forward(self, atlas: Tensor, boxes: Tensor, labels: Tensor) -> MaskOutputs:
+        """Runs the graph; see `MaskInputs` and `MaskOutputs`."""
+        grid = self.roi_align.grid(boxes, _MASK_SIDE)
+        pooled = self.roi_align.sample(atlas, grid)
         heads = self.model.roi_heads
         predictor = heads.mask_predictor
         hidden = predictor.relu(predictor.conv5_mask(heads.mask_head(pooled)))
@@ -231,7 +276,7 @@ class StaticMaskRCNN(nn.Module):
         side = hidden.shape[-1]
         logits = torch.matmul(weight[:, None, :], hidden.flatten(2)).reshape(-1, side, side)
         probabilities: Tensor = (logits + bias[:, None, None]).sigmoid()
-        return probabilities
+        return MaskOutputs(probabilities, grid[0, 0, 0, :1])
 
 
 def _anchor_major(deltas: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops.poolers import LevelMapper, MultiScaleRoIAlign
 
+from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import load_model
@@ -29,6 +30,7 @@ class TorchSegmenter:
         score_min: instances below it are not reported.
         network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
         threads: sets torch's own number of threads, which is one for the whole process.
+        settings: takes its numbers of anchors, proposals and detections instead of torchvision's own.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class TorchSegmenter:
         score_min: float,
         network_shape: tuple[int, int] | None = None,
         threads: int | None = None,
+        settings: GraphSettings | None = None,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -46,6 +49,11 @@ class TorchSegmenter:
         self._model.roi_heads.score_thresh = score_min
         for pool in (self._model.roi_heads.box_roi_pool, self._model.roi_heads.mask_roi_pool):
             _fix_scales(pool)
+        if settings is not None:
+            # torchvision offers these only to its constructors.
+            self._model.rpn._pre_nms_top_n["testing"] = settings.anchors_per_level
+            self._model.rpn._post_nms_top_n["testing"] = settings.proposals
+            self._model.roi_heads.detections_per_img = settings.detections
         self._categories = np.array(weights.architecture.category_ids, np.int64)
         self._wanted = np.array(category_ids, np.int64)
         self._network_shape = network_shape

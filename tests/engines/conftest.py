@@ -1,0 +1,81 @@
+"""Pictures and segmenters that the engines' tests share: graphs are exported once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import matplotlib.cbook
+import numpy as np
+import pytest
+
+from roadmask.engines import Image
+from roadmask.engines.classes import LITE_CATEGORY_IDS
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.openvino_engine import OpenVinoSegmenter, Precision
+from roadmask.engines.weights import Weights, find_weights
+
+SHAPE = (192, 160)
+"""A small network shape of about the portrait's aspect."""
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("roadmask-cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADMASK_CACHE", str(cache_folder))
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Image:
+    """600 x 512: a photograph of one person from the waist up, which matplotlib ships."""
+    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
+        encoded = np.frombuffer(file.read(), np.uint8)
+    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+@pytest.fixture(scope="session")
+def street_pictures(data_dir: Path) -> list[Image]:
+    """Real pictures with people and cars, some crowded."""
+    names = ("000000000139", "000000005001", "000000017627", "000000025603", "000000047112")
+    files = [data_dir / "coco_dev" / "images" / f"{name}.jpg" for name in names]
+    return [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files]
+
+
+@pytest.fixture(scope="session")
+def lite() -> Weights:
+    return find_weights("lite")
+
+
+Build = Callable[..., OpenVinoSegmenter]
+
+
+@pytest.fixture(scope="session")
+def build_openvino(lite: Weights, cache_folder: Path) -> Iterator[Build]:
+    """Builds OpenVINO segmenters of the small shape, each kind once, warmed up."""
+    built: dict[tuple[object, ...], OpenVinoSegmenter] = {}
+
+    def build(
+        precision: Precision = "fp32", score_min: float = 0.05, settings: GraphSettings | None = None
+    ) -> OpenVinoSegmenter:
+        key = (precision, score_min, settings)
+        if key not in built:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("ROADMASK_CACHE", str(cache_folder))
+                built[key] = OpenVinoSegmenter(
+                    lite,
+                    LITE_CATEGORY_IDS,
+                    score_min=score_min,
+                    network_shape=SHAPE,
+                    threads=2,
+                    precision=precision,
+                    settings=settings,
+                )
+                built[key].warm_up(SHAPE)
+        return built[key]
+
+    return build
