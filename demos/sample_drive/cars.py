@@ -23,8 +23,8 @@ _COLOURS: dict[int, tuple[float, float, float]] = {
     TYRE: (30, 30, 31),
     RIM: (168, 170, 174),
     HEADLAMP: (226, 232, 238),
-    TAILLAMP: (176, 22, 24),
-    PLATE: (226, 226, 214),
+    TAILLAMP: (196, 24, 26),
+    PLATE: (236, 236, 228),
     CHROME: (176, 178, 182),
     UNDER: (16, 16, 17),
     SEAM: (40, 40, 42),
@@ -51,8 +51,8 @@ class Body:
 BODIES: dict[str, Body] = {
     "saloon": Body(
         (
-            (-2.26, 0.42, 0.84, 0.86, 0.70, 0.60),
-            (-2.20, 0.30, 0.98, 1.02, 0.82, 0.66),
+            (-2.26, 0.32, 0.88, 0.92, 0.76, 0.62),
+            (-2.20, 0.25, 0.98, 1.03, 0.84, 0.66),
             (-1.95, 0.24, 1.02, 1.07, 0.88, 0.68),
             (-1.62, 0.22, 1.03, 1.09, 0.90, 0.66),
             (-1.00, 0.21, 1.02, 1.36, 0.91, 0.58),
@@ -62,8 +62,8 @@ BODIES: dict[str, Body] = {
             (1.22, 0.21, 0.96, 1.02, 0.90, 0.72),
             (1.70, 0.22, 0.88, 0.95, 0.88, 0.66),
             (2.05, 0.24, 0.78, 0.85, 0.84, 0.60),
-            (2.20, 0.26, 0.68, 0.74, 0.76, 0.54),
-            (2.28, 0.34, 0.58, 0.60, 0.62, 0.44),
+            (2.20, 0.24, 0.68, 0.74, 0.78, 0.54),
+            (2.28, 0.28, 0.60, 0.63, 0.66, 0.46),
         ),
         ((-1.18, -0.50), (-0.40, 0.42), (0.48, 0.86)),
         (-1.58, -1.02),
@@ -72,45 +72,47 @@ BODIES: dict[str, Body] = {
     ),
     "hatchback": Body(
         (
-            (-2.02, 0.42, 0.90, 0.94, 0.72, 0.58),
-            (-1.97, 0.30, 1.00, 1.06, 0.82, 0.62),
-            (-1.86, 0.24, 1.03, 1.16, 0.86, 0.60),
-            (-1.48, 0.22, 1.03, 1.44, 0.88, 0.58),
-            (-1.00, 0.21, 1.01, 1.50, 0.88, 0.59),
-            (-0.30, 0.21, 0.99, 1.52, 0.88, 0.60),
-            (0.30, 0.21, 0.97, 1.48, 0.88, 0.61),
-            (1.14, 0.21, 0.95, 1.03, 0.87, 0.72),
-            (1.55, 0.22, 0.90, 0.97, 0.86, 0.68),
-            (1.84, 0.24, 0.80, 0.86, 0.82, 0.60),
-            (1.98, 0.26, 0.70, 0.75, 0.74, 0.52),
-            (2.04, 0.34, 0.58, 0.60, 0.60, 0.44),
+            (-2.02, 0.32, 0.94, 0.98, 0.76, 0.60),
+            (-1.97, 0.25, 1.00, 1.06, 0.83, 0.62),
+            (-1.84, 0.22, 1.02, 1.16, 0.86, 0.60),
+            (-1.40, 0.21, 1.02, 1.39, 0.88, 0.57),
+            (-1.00, 0.20, 1.00, 1.45, 0.88, 0.58),
+            (-0.35, 0.20, 0.98, 1.48, 0.88, 0.59),
+            (0.15, 0.20, 0.97, 1.45, 0.88, 0.60),
+            (1.14, 0.20, 0.96, 1.05, 0.87, 0.72),
+            (1.40, 0.21, 0.93, 1.01, 0.86, 0.70),
+            (1.70, 0.22, 0.85, 0.92, 0.84, 0.63),
+            (1.90, 0.23, 0.75, 0.81, 0.80, 0.56),
+            (1.99, 0.24, 0.68, 0.72, 0.74, 0.50),
+            (2.04, 0.28, 0.60, 0.63, 0.62, 0.44),
         ),
-        ((-1.42, -0.92), (-0.80, -0.02), (0.08, 0.80)),
-        (-1.84, -1.50),
-        (0.34, 1.12),
+        ((-1.46, -0.92), (-0.80, -0.02), (0.08, 0.82)),
+        (-1.82, -1.42),
+        (0.20, 1.12),
         (-1.25, 1.28),
         0.32,
     ),
     "suv": Body(
         (
-            (-2.28, 0.48, 1.04, 1.08, 0.76, 0.64),
-            (-2.22, 0.36, 1.12, 1.20, 0.88, 0.70),
-            (-2.12, 0.32, 1.15, 1.34, 0.92, 0.68),
-            (-1.84, 0.30, 1.16, 1.72, 0.94, 0.66),
-            (-1.20, 0.29, 1.14, 1.79, 0.95, 0.67),
-            (-0.40, 0.29, 1.12, 1.82, 0.95, 0.68),
-            (0.25, 0.29, 1.11, 1.77, 0.95, 0.68),
-            (1.08, 0.29, 1.09, 1.18, 0.94, 0.78),
-            (1.60, 0.30, 1.04, 1.12, 0.92, 0.74),
-            (2.02, 0.32, 0.94, 1.02, 0.88, 0.68),
-            (2.20, 0.34, 0.80, 0.86, 0.80, 0.60),
-            (2.28, 0.42, 0.66, 0.68, 0.66, 0.50),
+            (-2.24, 0.36, 1.00, 1.05, 0.80, 0.66),
+            (-2.18, 0.29, 1.06, 1.14, 0.88, 0.68),
+            (-2.05, 0.27, 1.08, 1.28, 0.91, 0.66),
+            (-1.62, 0.26, 1.08, 1.60, 0.92, 0.63),
+            (-1.10, 0.25, 1.07, 1.68, 0.93, 0.64),
+            (-0.40, 0.25, 1.05, 1.71, 0.93, 0.65),
+            (0.20, 0.25, 1.04, 1.67, 0.93, 0.65),
+            (1.12, 0.25, 1.03, 1.12, 0.92, 0.76),
+            (1.45, 0.26, 1.00, 1.08, 0.91, 0.73),
+            (1.82, 0.27, 0.91, 0.98, 0.88, 0.67),
+            (2.06, 0.28, 0.80, 0.86, 0.83, 0.60),
+            (2.17, 0.29, 0.72, 0.77, 0.77, 0.54),
+            (2.22, 0.34, 0.64, 0.67, 0.66, 0.48),
         ),
-        ((-1.86, -1.12), (-0.98, -0.18), (-0.08, 0.72)),
-        (-2.10, -1.86),
-        (0.30, 1.06),
-        (-1.42, 1.42),
-        0.37,
+        ((-1.72, -1.02), (-0.90, -0.14), (-0.04, 0.76)),
+        (-2.02, -1.65),
+        (0.26, 1.09),
+        (-1.38, 1.38),
+        0.36,
     ),
 }
 
@@ -242,14 +244,16 @@ def _stations(body: Body, table: Floats) -> Floats:
 
 
 def _ring(section: Floats) -> Floats:
-    """Half a cross section, from the sill up to the middle of the roof: (9, 2) x and y."""
+    """Half a cross section, from the sill up to the middle of the roof: (11, 2) x and y."""
     low, belt, top, half, roof = section
     flank, house = belt - low, top - belt
     return np.array(
         (
-            (half * 0.90, low),
-            (half * 0.985, low + 0.22 * flank),
-            (half, low + 0.55 * flank),
+            (half * 0.91, low),
+            (half * 0.965, low + 0.10 * flank),
+            (half * 0.99, low + 0.30 * flank),
+            (half, low + 0.52 * flank),
+            (half * 0.995, low + 0.70 * flank),
             (half * 0.975, low + 0.86 * flank),
             (half * 0.945, belt),
             (half * 0.92 if house > 0.2 else half * 0.90, belt + 0.12 * house),
@@ -260,7 +264,7 @@ def _ring(section: Floats) -> Floats:
     )
 
 
-_SIDE_WINDOW, _TOP = 5, 7  # strips between ring points 5 and 6, and from ring point 7 to the middle
+_SIDE_WINDOW, _TOP = 7, 9  # strips between ring points 7 and 8, and from ring point 9 to the middle
 
 
 def _loft(quads: _Builder, body: Body, table: Floats) -> None:
@@ -271,7 +275,9 @@ def _loft(quads: _Builder, body: Body, table: Floats) -> None:
     points = np.concatenate([rings, np.broadcast_to(stations[:, None, None], (*rings.shape[:2], 1))], axis=2)
     along = np.gradient(points, axis=0)
     around = np.gradient(points, axis=1)
-    smooth = unit(np.cross(along, around))
+    smooth = np.cross(along, around)
+    smooth[:, -1, 0] = 0.0  # the middle of the roof belongs to both sides
+    smooth = unit(smooth)
     smooth *= np.where((smooth * points * (1, 0.6, 0.3)).sum(axis=2) >= 0, 1.0, -1.0)[..., None]
     for side in (1.0, -1.0):
         mirror = np.array((side, 1.0, 1.0))
@@ -279,18 +285,18 @@ def _loft(quads: _Builder, body: Body, table: Floats) -> None:
             z = float(stations[s] + stations[s + 1]) / 2
             glazed = any(first < z < last for first, last in body.side_glass)
             top_glazed = any(first < z < last for first, last in (body.rear_glass, body.windscreen))
-            for r in range(8):
+            for r in range(10):
                 corners = points[[s, s, s + 1, s + 1], [r, r + 1, r + 1, r]] * mirror
                 normal = unit(smooth[[s, s, s + 1, s + 1], [r, r + 1, r + 1, r]].mean(axis=0)) * mirror
                 material = PAINT
                 if (r == _SIDE_WINDOW and glazed) or (r == _TOP and top_glazed):
                     material = GLASS
-                elif r == 0:
+                elif r == 0 or (r == _SIDE_WINDOW - 1 and glazed):
                     material = TRIM
                 middle = corners.mean(axis=0)
                 quads.add(corners, middle - (0, 0.6, 0.85 * middle[2]), material, 1, normal)
     for end, outward in ((0, -1.0), (-1, 1.0)):
-        for r in range(8):
+        for r in range(10):
             half = points[end, [r, r + 1]]
             corners = np.concatenate([half, half[::-1] * (-1, 1, 1)])
             quads.add(corners, np.array((0, 0, outward)), TRIM if r == 0 else PAINT, 1)
@@ -322,19 +328,21 @@ def _details(quads: _Builder, body: Body, table: Floats) -> None:
 
     rear, front = float(table[0, 0]) - 0.01, float(table[-1, 0]) + 0.01
     belt, half, low = float(table[1, 2]), float(table[1, 4]), float(table[0, 1])
-    both(rear, (half - 0.28, half - 0.02), (belt - 0.26, belt - 0.04), TAILLAMP)
-    both(rear, (half - 0.26, half - 0.14), (belt - 0.24, belt - 0.17), PLATE, 3)
+    both(rear, (half - 0.34, half - 0.06), (belt - 0.24, belt - 0.06), TAILLAMP)
+    both(rear, (half - 0.32, half - 0.22), (belt - 0.22, belt - 0.16), HEADLAMP, 3)
     across(rear, (-0.27, 0.27), (belt - 0.30, belt - 0.17), PLATE, 3)
-    across(rear, (-half + 0.10, half - 0.10), (low - 0.10, low + 0.10), TRIM)
+    across(rear, (-half + 0.10, half - 0.10), (low - 0.02, low + 0.10), TRIM)
     across(rear, (-half + 0.32, half - 0.32), (belt - 0.13, belt - 0.105), CHROME)
     nose_belt, nose_half = float(table[-2, 2]), float(table[-2, 4])
-    both(front - 0.07, (nose_half - 0.34, nose_half + 0.02), (nose_belt - 0.12, nose_belt + 0.03), HEADLAMP)
-    both(front - 0.06, (nose_half - 0.22, nose_half - 0.10), (nose_belt - 0.09, nose_belt), SEAM, 3)
-    across(front, (-0.36, 0.36), (nose_belt - 0.15, nose_belt - 0.02), TRIM)
-    across(front, (-0.36, 0.36), (nose_belt - 0.09, nose_belt - 0.07), CHROME, 3)
-    across(front, (-0.55, 0.55), (0.26, 0.40), TRIM)
-    across(front + 0.01, (-0.26, 0.26), (0.42, 0.53), PLATE, 3)
-    both(front, (nose_half - 0.22, nose_half - 0.08), (0.30, 0.40), TRIM)
+    for side in (1.0, -1.0):  # headlamps: slim, higher on the outside
+        lamp = ((nose_half - 0.34, -0.10), (nose_half - 0.02, -0.05), (nose_half, 0.02), (nose_half - 0.30, -0.04))
+        corners = np.array([(side * x, nose_belt + y, front - 0.05) for x, y in lamp])
+        quads.add(corners, np.array((0, 0, 1.0)), HEADLAMP, 2)
+    across(front, (-0.30, 0.30), (nose_belt - 0.15, nose_belt - 0.06), TRIM)
+    across(front, (-0.30, 0.30), (nose_belt - 0.11, nose_belt - 0.095), CHROME, 3)
+    across(front, (-0.50, 0.50), (0.27, 0.37), TRIM)
+    across(front + 0.01, (-0.26, 0.26), (0.40, 0.51), PLATE, 3)
+    both(front, (nose_half - 0.20, nose_half - 0.08), (0.31, 0.39), TRIM)
 
     seams = [last + 0.05 for _, last in body.side_glass[:-1]] + [body.side_glass[-1][1] + 0.1]
     for side in (1.0, -1.0):
@@ -349,11 +357,13 @@ def _details(quads: _Builder, body: Body, table: Floats) -> None:
             flank((z - 0.008, z + 0.008), (0.32, float(at(z)[1]) - 0.03), SEAM)
             flank((z - 0.30, z - 0.12), (float(at(z)[1]) - 0.17, float(at(z)[1]) - 0.13), SEAM)
         tail = float(table[0, 0])
-        lamp = [(tail + 0.03, -0.25), (tail + 0.26, -0.22), (tail + 0.24, -0.05), (tail + 0.03, -0.05)]
-        quads.add(np.array([(side * (half + 0.045), belt + y, z) for z, y in lamp]), outward, TAILLAMP, 2)
+        lamp = [(tail + 0.01, -0.26), (tail + 0.24, -0.22), (tail + 0.22, -0.06), (tail + 0.01, -0.04)]
+        quads.add(np.array([(side * (float(at(z)[3]) + 0.004), belt + y, z) for z, y in lamp]), outward, TAILLAMP, 2)
         nose = float(table[-1, 0])
         lamp = [(nose - 0.32, 0.04), (nose - 0.10, -0.10), (nose - 0.06, -0.02), (nose - 0.28, 0.10)]
-        quads.add(np.array([(side * (nose_half + 0.06), nose_belt + y, z) for z, y in lamp]), outward, HEADLAMP, 2)
+        quads.add(
+            np.array([(side * (float(at(z)[3]) + 0.004), nose_belt + y, z) for z, y in lamp]), outward, HEADLAMP, 2
+        )
         z = body.side_glass[-1][1] - 0.06
         x, y = side * (float(at(z)[3]) + 0.08), float(at(z)[1]) + 0.10
         for face in (-0.05, 0.05):

@@ -33,13 +33,13 @@ def lit(colours: Floats, gloss: Floats, normals: Floats, to_camera: Floats) -> F
     nx, ny, nz = normals[:, 0], normals[:, 1], normals[:, 2]
     sun = np.maximum(nx * SUN[0] + ny * SUN[1] + nz * SUN[2], 0.0)
     sky = 0.5 + 0.5 * ny
-    light = 0.20 + 0.42 * sky + 0.52 * sun
+    light = 0.24 + 0.44 * sky + 0.56 * sun
     facing = np.clip(nx * to_camera[:, 0] + ny * to_camera[:, 1] + nz * to_camera[:, 2], 0.0, 1.0)
     # What the surface mirrors: bright above the horizon, dark houses at it, grey road below.
     up = 2 * facing * ny - to_camera[:, 1]
     mirrored = np.interp(up, (-1.0, -0.05, 0.12, 0.45, 1.0), (62.0, 74.0, 96.0, 208.0, 176.0))
     grazing = (1 - facing) * (1 - facing)
-    share = gloss * (0.10 + 0.55 * grazing * (1 - facing))
+    share = gloss * (0.17 + 0.60 * grazing * (1 - facing))
     glint_x, glint_y, glint_z = (2 * facing * n - c for n, c in zip((nx, ny, nz), to_camera.T, strict=True))
     glint = np.clip(glint_x * SUN[0] + glint_y * SUN[1] + glint_z * SUN[2], 0.0, 1.0)
     for _ in range(4):  # to the 16th power

@@ -16,7 +16,7 @@ class Photograph:
         y = (2 * np.arange(height) + 1 - height)[:, None]
         x = (2 * np.arange(width) + 1 - width)[None]
         corner = height * height + width * width
-        self._lens = (256 - (x * x + y * y) * 52 // corner).astype(np.uint16)[..., None]
+        self._lens = (256 - (x * x + y * y) * 36 // corner).astype(np.uint16)[..., None]
         level = np.arange(256)
         # A gentle S: darker shadows, softer lights.
         curve = level + (level * (255 - level) * (level - 118)) // 340000

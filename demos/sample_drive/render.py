@@ -20,8 +20,8 @@ from roadmask.demos.sample_drive.street import Backdrop, Street
 
 _FARTHEST = 130.0
 """Metres beyond which nobody is drawn."""
-_SHADE = (54, 78, 104)  # of 255: half shadow, deeper, full shadow
-_CONTACT = 150  # of 255: under a car
+_SHADE = (24, 46, 66, 84, 100)  # of 255: from the rim of a shadow to its core
+_CONTACT = 200  # of 255: under a car
 
 
 @dataclass(frozen=True)
@@ -195,12 +195,12 @@ def _cast_shadows(image: NDArray[np.uint8], camera: Camera, things: list[_Thing]
         middle = base.mean(axis=0)
         car = thing.high[1] - thing.low[1] > 1.0
         reach = np.array((-SUN[0] / SUN[1], 0.0, -SUN[2] / SUN[1])) * thing.height * (0.86 if car else 1.0)
-        for share, strength in zip((1.0, 0.9, 0.78), _SHADE, strict=True):
+        for share, strength in zip((1.06, 0.99, 0.92, 0.85, 0.78), _SHADE, strict=True):
             near = middle + (base - middle) * share * (1.0 if car else 0.5)
             far = middle + reach * share + (base - middle) * share * (0.7 if car else 0.5)
             layers.append((strength, np.concatenate([near, far])))
         if car:
-            layers.extend((_CONTACT * (i + 2) // 5, middle + (base - middle) * (1.02 - 0.05 * i)) for i in range(4))
+            layers.extend((_CONTACT * (i + 2) // 7, middle + (base - middle) * (1.04 - 0.03 * i)) for i in range(6))
     for strength, points in sorted(layers, key=lambda layer: layer[0]):
         pixels, depth = camera.project(points)
         if depth.min() < NEAR_METRES:

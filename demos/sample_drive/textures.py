@@ -57,7 +57,7 @@ def ground(rng: np.random.Generator) -> Texture:
     wear = clouds(rng, length, width, (length // 160, 5), 5)
     grain = rng.integers(-9, 10, (length, width), np.int32)
     tracks = (np.abs(np.abs(x - layout.LANE) - 0.75) < 0.35).astype(np.int32) * -5
-    asphalt = 98 + (wear >> 3) + grain + tracks[None]
+    asphalt = 112 + (wear >> 3) + grain + tracks[None]
     stains = np.maximum(clouds(rng, length, width, (length // 90, 9), 3) - 70, 0)
     asphalt -= stains >> 1
     joint = ((np.arange(length) % (px * 3 // 4)) < 1)[:, None] | ((np.arange(width) % (px * 3 // 4)) < 1)[None]
