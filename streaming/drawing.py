@@ -20,17 +20,17 @@ from roadmask.tracking import Tracks, TrackState
 
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's colours, which people with any common kind of colour blindness tell apart, made a little brighter for
-# grey streets and ordered so that neighbouring ids differ in hue and in lightness.
+# After Okabe and Ito, for people with any common kind of colour blindness; a little brighter, for grey streets, and
+# ordered so that neighbouring ids differ in hue and in lightness.
 _COLOURS: tuple[Colour, ...] = (
     (255, 166, 0),
-    (64, 180, 255),
-    (0, 200, 140),
-    (255, 92, 56),
+    (86, 190, 255),
+    (0, 165, 118),
+    (213, 70, 40),
     (250, 236, 72),
-    (92, 120, 255),
-    (255, 130, 200),
-    (150, 230, 70),
+    (70, 90, 230),
+    (255, 140, 205),
+    (190, 255, 190),
 )
 _SHADES = ((0, 0.0), (255, 0.4), (0, 0.3))
 """Grey level and share mixed into the colours: plain, light and dark, so that 24 ids pass before one comes again."""
@@ -177,7 +177,7 @@ def _draw_contours(canvas: Image, mask: _Outline, colour: Colour, thickness: int
 
 def _draw_trail(canvas: Image, points: Sequence[tuple[float, float]], colour: Colour, style: _Style) -> None:
     path = np.asarray(points, np.float64).reshape(-1, 2)
-    if len(path) < 3 or np.hypot(*(path[-1] - path[0])) < style.text:  # jitter on the spot says nothing
+    if len(path) < 3 or np.hypot(*(path[-1] - path[0])) < 2 * style.text:  # jitter on the spot says nothing
         return
     for side in range(2):
         padded = np.pad(path[:, side], _SMOOTHING // 2, mode="edge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +69,8 @@ class VideoWriter:
         if path.suffix.lower() != ".mp4":
             raise InputError(f"the video is written as MP4: expected a name that ends in .mp4, got {path.name!r}.")
         self.path = require_writable(path)
-        self._options: dict[str, object] = {"crf": str(crf), "preset": preset}
+        # Without B-frames, which would blur how long pictures of variable rate are shown.
+        self._options: dict[str, object] = {"crf": str(crf), "preset": preset, "bf": "0"}
         self._partial = _partial(path)
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
