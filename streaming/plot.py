@@ -76,16 +76,21 @@ def _class_colours(summary: DriveSummary) -> dict[int, str]:
 
 def _draw_header(figure: Figure, summary: DriveSummary, colours: dict[int, str], height: float) -> None:
     figure.text(0.022, 1 - 0.45 / height, summary.path.resolve().name, fontsize=21, weight="bold", color=INK)
-    cameras = f"{len(summary.cameras)} camera{'' if len(summary.cameras) == 1 else 's'}"
-    facts = [cameras, f"{summary.frames:,} frames", _duration(summary.seconds), _size(summary.stored_bytes)]
-    if summary.raw_label_bytes:
+    facts = [
+        _count(len(summary.cameras), "camera"),
+        _count(summary.frames, "frame"),
+        _duration(summary.seconds),
+        _size(summary.stored_bytes),
+    ]
+    if summary.stored_bytes < summary.raw_label_bytes:
         facts[-1] += f" ({_share(summary.stored_bytes / summary.raw_label_bytes)} of the raw labels)"
     figure.text(0.022, 1 - 0.78 / height, "   ·   ".join(facts), fontsize=11.5, color=FAINT)
     x = 0.983
     totals: dict[int, tuple[str, int]] = {}
     for camera in summary.cameras:
         for each in camera.classes:
-            totals[each.label] = (each.class_name, totals.get(each.label, ("", 0))[1] + each.tracks)
+            if each.tracks:
+                totals[each.label] = (each.class_name, totals.get(each.label, ("", 0))[1] + each.tracks)
     for label, (name, tracks) in sorted(totals.items(), reverse=True):
         text = figure.text(x, 1 - 0.47 / height, f"{name} {tracks:,}", fontsize=14, color=colours[label], ha="right")
         text.set_fontweight("bold")
@@ -104,23 +109,30 @@ def _draw_camera(
     lives = figure.add_subplot(left[0])
     counts = figure.add_subplot(left[1], sharex=lives)
     seconds, step = frame_seconds(camera)
-    _draw_lives(lives, summary, colours)
+    step = step or 1.0  # a camera of a single frame
+    length = float(seconds[-1]) + step if len(seconds) else 1.0
+    _draw_lives(lives, summary, length, colours)
     _draw_counts(counts, camera, summary, seconds, step, colours)
     _draw_epochs((lives, counts), camera, seconds)
-    counts.set_xlim(0, max(float(seconds[-1]) + step if len(seconds) else 0.0, 1e-3))
+    counts.set_xlim(0, length)
     _draw_places(figure.add_subplot(right[0]), camera, summary, colours)
     _draw_sizes(figure.add_subplot(right[1]), camera, summary, colours)
     _draw_ledger(figure.add_subplot(right[2]), summary)
 
 
-def _draw_lives(axes: Axes, summary: CameraSummary, colours: dict[int, str]) -> None:
+def _draw_lives(axes: Axes, summary: CameraSummary, length: float, colours: dict[int, str]) -> None:
     """A line for each track, by first appearance; the faint part is where it was out of sight."""
     _bare(axes)
     width = float(np.clip(150 / max(len(summary.tracks), 1), 0.7, 10))
     for row, life in enumerate(summary.tracks):
         colour = colours[life.label]
         axes.plot([life.spans_s[0][0], life.spans_s[-1][1]], [row, row], color=colour, alpha=0.25, lw=width * 0.35)
-    spans = [(start, end, row) for row, life in enumerate(summary.tracks) for start, end in life.spans_s]
+    visible = length / 500
+    spans = [
+        (start, max(end, start + visible), row)
+        for row, life in enumerate(summary.tracks)
+        for start, end in life.spans_s
+    ]
     of_span = [colours[life.label] for life in summary.tracks for _ in life.spans_s]
     lines = LineCollection([[(a, row), (b, row)] for a, b, row in spans], colors=of_span, lw=width, capstyle="butt")
     axes.add_collection(lines)
@@ -132,8 +144,8 @@ def _draw_lives(axes: Axes, summary: CameraSummary, colours: dict[int, str]) -> 
     axes.set_title(f"{summary.name}{unfinished}", loc="left", fontsize=14, weight="bold", color=INK)
     sizes = dict.fromkeys(epoch.image_size for epoch in summary.epochs if epoch.frames)
     size = " and ".join(f"{width} x {height}" for height, width in sizes)
-    facts = f"{len(summary.tracks)} tracks   {summary.frames:,} frames   {_duration(summary.seconds)}   {size}"
-    axes.set_title(facts, loc="right", fontsize=10, color=FAINT)
+    facts = [_count(len(summary.tracks), "track"), _count(summary.frames, "frame"), _duration(summary.seconds), size]
+    axes.set_title("   ".join(facts), loc="right", fontsize=10, color=FAINT)
     if not summary.tracks:
         axes.text(0.5, 0.5, "nothing was seen", transform=axes.transAxes, ha="center", color=FAINT, fontsize=12)
 
@@ -273,6 +285,10 @@ def _bare(axes: Axes) -> None:
     axes.tick_params(**ticks)
     axes.grid(axis="x", color="#eef1f3", lw=1)
     axes.set_axisbelow(True)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -67,7 +67,7 @@ def test_draws_drives_without_tracks_frames_or_cameras(tmp_path: Path) -> None:
     }.items():
         picture = drawn(path, tmp_path / f"{name}.png")
         assert picture.min() < 100  # something is written on it
-        assert (pixels_of(picture, CLASS_COLOURS[3]) > 100) == (name in ("one_frame", "untracked"))
+        assert (pixels_of(picture, CLASS_COLOURS[3]) > 100) == (name == "one_frame")
 
 
 def test_says_what_cannot_be_drawn(tmp_path: Path) -> None:
