@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from roadmask.engines.errors import InputError, InstancesError, StoreError, StoreExistsError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.store.arrays import create_epoch
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
 from roadmask.streaming.store.labels import decode_runs, mask_area, paint_labels
@@ -22,15 +22,12 @@ from roadmask.streaming.store.layout import (
     ARRAYS,
     LEDGER,
     METADATA,
-    RLE_CHUNK,
     EpochInfo,
     Extent,
     FrameState,
     check_camera_name,
     plain,
     read_attributes,
-    row_shape,
-    rows_per_file,
 )
 from roadmask.tracking import Tracks
 
@@ -68,6 +65,7 @@ class CameraWriter:
     """
 
     def __init__(self, path: Path, camera: str, store_config: StoreConfig = DEFAULT_STORE_CONFIG) -> None:
+        path = Path(path)
         self.camera = check_camera_name(camera)
         self.folder = path / camera
         self.ledger = Ledger()
@@ -92,7 +90,8 @@ class CameraWriter:
         except OSError as error:
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
         self._lock = WriterLock(self.folder / ".writer.lock", self.folder)
-        self._group = zarr.create_group(self._store, path=camera, attributes=self._attributes())
+        self._written = self._attributes()
+        self._group = zarr.create_group(self._store, path=camera, attributes=self._written)
 
     def __enter__(self) -> CameraWriter:
         return self
@@ -130,8 +129,7 @@ class CameraWriter:
             )
         self.commit()
         self._info = EpochInfo(epoch, image_size, clock, plain(info or {}, f"info of epoch {epoch}"))
-        with self._store.commit():
-            self._create_arrays(self._info)
+        self._arrays = create_epoch(self._store, self.camera, self._info, self._config)
         self._buffer = _Buffer(np.zeros((self._config.shard_frames(image_size), *image_size), np.uint32))
         self._last = (self._last[0], -(2**63))
         self._commit_extent(epoch, Extent())
@@ -188,6 +186,8 @@ class CameraWriter:
         self._require_open()
         buffer, info = self._buffer, self._info
         if buffer is None or info is None or not buffer.extent.frames:
+            if self._attributes() != self._written:  # frames were lost since
+                self._write_attributes(self._attributes())
             return
         start, new = self._committed[info.epoch], buffer.extent
         end = Extent(start.frames + new.frames, start.instances + new.instances, start.rle_bytes + new.rle_bytes)
@@ -222,7 +222,6 @@ class CameraWriter:
         try:
             self.commit()
             self.ledger.captured = self.ledger.accounted if captured is None else captured
-            self._group.attrs.put(self._attributes())
             zarr.create_group(self._store, path=f"{self.camera}/{LEDGER}", attributes=self.ledger.to_dict())
         finally:
             self._closed = True
@@ -298,36 +297,14 @@ class CameraWriter:
         }
         return rows, runs
 
-    def _create_arrays(self, info: EpochInfo) -> None:
-        base = f"{self.camera}/{info.epoch}"
-        zarr.create_group(self._store, path=base, attributes=info.to_dict())
-        for part in sorted({name.split("/")[0] for name in ARRAYS if "/" in name}):
-            zarr.create_group(self._store, path=f"{base}/{part}")
-        shard_frames = self._config.shard_frames(info.image_size)
-        for name, spec in ARRAYS.items():
-            row = row_shape(name, info.image_size)
-            file_rows = rows_per_file(name, shard_frames)
-            chunk_rows = {"labels": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
-            self._arrays[name] = zarr.create_array(
-                self._store,
-                name=f"{base}/{name}",
-                shape=(spec.extra, *row),
-                dtype=spec.dtype,
-                chunks=(chunk_rows, *row),
-                shards=(file_rows, *row) if chunk_rows < file_rows else None,
-                serializer=BytesCodec(),
-                compressors=[ZstdCodec(level=self._config.compression_level), Crc32cCodec()],
-                fill_value=0,
-                chunk_key_encoding={"name": "default", "separator": "."},  # no folder for each file
-                config={"write_empty_chunks": True},  # so that a missing file is always a loss
-            )
-            if spec.extra:
-                self._arrays[name][:] = 0
-
     def _commit_extent(self, epoch: int, extent: Extent) -> None:
         """The last step of a commit: one rename makes the new extent count."""
-        self._group.attrs.put(self._attributes({**self._committed, epoch: extent}))
+        self._write_attributes(self._attributes({**self._committed, epoch: extent}))
         self._committed[epoch] = extent
+
+    def _write_attributes(self, attributes: dict[str, Any]) -> None:
+        self._group.attrs.put(attributes)
+        self._written = attributes
 
     def _attributes(self, committed: dict[int, Extent] | None = None) -> dict[str, Any]:
         extents = self._committed if committed is None else committed

@@ -80,7 +80,8 @@ class CheckReport:
 def check_drive(path: Path | str) -> CheckReport:
     """Checks that run lengths, labels, areas, offsets, ids and ledger agree.
 
-    Memory: one shard of labels. Damage is reported, never raised.
+    Memory: one shard of labels, and everything else of one epoch, some hundred bytes an instance. Damage is
+    reported, never raised.
 
     Raises:
         StoreError: there is nothing at the path, or no store.

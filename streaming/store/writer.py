@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -86,10 +87,14 @@ class MaskStore:
         lock = WriterLock(path.with_name(path.name + ".lock"), path)
         try:
             _require_nothing(path)
-            zarr.create_group(DurableStore(path), attributes=attributes)
-            flush(path.parent)
-            store = cls(path, lock, store_config)
-            store.note("created", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+            try:
+                zarr.create_group(DurableStore(path), attributes=attributes)
+                flush(path.parent)
+                store = cls(path, lock, store_config)
+                store.note("created", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)  # ours, and empty: it must not be in the way of the next try
+                raise
         except OSError as error:
             lock.release()
             raise StoreError(f"cannot write to {path}: {error.strerror or error}.") from error

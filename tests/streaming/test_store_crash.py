@@ -111,6 +111,18 @@ def test_target_without_room_fails_with_the_stores_exit_code(tmp_path: Path, mon
     with pytest.raises(StoreError, match="No space left") as caught:
         create(tmp_path / "drive.zarr")
     assert caught.value.exit_code == 4
+    assert not any(tmp_path.iterdir())
+
+
+def test_losses_after_the_last_frame_are_kept_too(tmp_path: Path) -> None:
+    with create(tmp_path / "drive.zarr") as store:
+        writer = store.camera("front")
+        writer.start_epoch(0, SIZE, "media")
+        writer.append(0, 0, street(1)[0])
+        writer.commit()
+        writer.count_lost("dropped", "engine behind")
+        writer.abandon()
+    assert open_drive(tmp_path / "drive.zarr")["front"].ledger.dropped == {"engine behind": 1}
 
 
 def test_run_that_fails_keeps_its_frames_without_claiming_to_be_complete(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Makes the arrays of an epoch, empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zarr
+from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
+
+from roadmask.streaming.store.config import StoreConfig
+from roadmask.streaming.store.files import DurableStore
+from roadmask.streaming.store.layout import ARRAYS, RLE_CHUNK, EpochInfo, row_shape, rows_per_file
+
+
+def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> dict[str, zarr.Array[Any]]:
+    """Makes the group of an epoch with all of `ARRAYS`.
+
+    Labels and run lengths are sharded, so that one picture or one mask can be read out of a large file; the other
+    arrays are small. Every chunk ends with a crc32c: zstd's own checksum does not cover its header.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    base = f"{camera}/{info.epoch}"
+    shard_frames = config.shard_frames(info.image_size)
+    arrays = {}
+    with store.commit():
+        zarr.create_group(store, path=base, attributes=info.to_dict())
+        for part in sorted({name.split("/")[0] for name in ARRAYS if "/" in name}):
+            zarr.create_group(store, path=f"{base}/{part}")
+        for name, spec in ARRAYS.items():
+            row = row_shape(name, info.image_size)
+            file_rows = rows_per_file(name, shard_frames)
+            chunk_rows = {"labels": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
+            arrays[name] = zarr.create_array(
+                store,
+                name=f"{base}/{name}",
+                shape=(spec.extra, *row),
+                dtype=spec.dtype,
+                chunks=(chunk_rows, *row),
+                shards=(file_rows, *row) if chunk_rows < file_rows else None,
+                serializer=BytesCodec(),
+                compressors=[ZstdCodec(level=config.compression_level), Crc32cCodec()],
+                fill_value=0,
+                chunk_key_encoding={"name": "default", "separator": "."},  # no folder for each file
+                config={"write_empty_chunks": True},  # so that a missing file is always a loss
+            )
+            if spec.extra:
+                arrays[name][:] = 0
+    return arrays
