@@ -31,7 +31,7 @@ class OverlayWriter:
         trails: draw where each track came from.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: see `require_writable`.
     """
 
     def __init__(self, path: Path, *, class_names: Mapping[int, str], trails: bool = True) -> None:

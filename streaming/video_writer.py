@@ -29,13 +29,15 @@ _BT709 = 1
 
 
 def require_writable(path: Path) -> Path:
-    """Returns the path of a file that may be written.
+    """Returns the path of a video that can be written; call it before work is done that would be in vain.
 
     Raises:
-        InputError: its folder is missing or closed to this user, or it is a folder.
+        InputError: the name does not end in .mp4, the folder is missing or closed to this user, or it is a folder.
     """
     if path.is_dir():
         raise InputError(f"expected a file to write the video to, got the folder {path}: add a name such as masks.mp4.")
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"the video is written as MP4: expected a name that ends in .mp4, got {path.name!r}.")
     if not path.parent.is_dir():
         raise InputError(f"cannot write the video {path}: there is no folder {path.parent}; create it first.")
     partial = _partial(path)
@@ -62,12 +64,10 @@ class VideoWriter:
         preset: speed of libx264.
 
     Raises:
-        InputError: the file cannot be written, or is called otherwise.
+        InputError: see `require_writable`.
     """
 
     def __init__(self, path: Path, *, crf: int = 21, preset: str = "veryfast") -> None:
-        if path.suffix.lower() != ".mp4":
-            raise InputError(f"the video is written as MP4: expected a name that ends in .mp4, got {path.name!r}.")
         self.path = require_writable(path)
         # Without B-frames, which would blur how long pictures of variable rate are shown.
         self._options: dict[str, object] = {"crf": str(crf), "preset": preset, "bf": "0"}

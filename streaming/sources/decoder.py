@@ -68,7 +68,9 @@ class PacketDecoder:
 
     def __init__(self, stream: VideoStream, *, decode_order: bool = False) -> None:
         self.packets = 0
-        """Packets taken so far; a packet that gave two pictures counts twice."""
+        """Packets to be shown that were taken so far; one that gave two pictures counts twice."""
+        self.taken = 0
+        """Packets taken so far, those that an edit list hides included."""
         self._stream = stream
         self._context: VideoCodecContext = stream.codec_context
         self._context.thread_type = ThreadType.AUTO
@@ -84,6 +86,7 @@ class PacketDecoder:
         for packet in packets:
             if not packet.size:
                 continue
+            self.taken += 1
             if not packet.is_discard:  # an edit list cuts those: they prime the decoder and are never shown
                 if self._decode_times is None:
                     self._waiting[self.packets] = packet.pts
@@ -157,8 +160,6 @@ def _number(frame: VideoFrame) -> int:
 def _decode(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
     try:
         return context.decode(packet)
-    except av.MemoryError:
-        raise
     except av.FFmpegError as error:  # the packet stays among the waiting, and is reported lost
         _log.debug("undecodable packet: %s", error)
         return []

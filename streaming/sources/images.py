@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from roadmask.streaming.sources.source import BaseSource
 
 DEFAULT_FPS = 10.0
 """Frame rate of pictures without times; a folder says otherwise by `folder/?fps=25`. KITTI's drives have 10."""
+_log = logging.getLogger(__name__)
 
 
 class ImageSource(BaseSource):
@@ -88,11 +90,12 @@ class ImageSource(BaseSource):
 
 def read_image(path: Path) -> Image | None:
     """Returns a picture as RGB, upright; None where the file holds none."""
-    data = np.fromfile(path, np.uint8)
-    if not len(data):
-        return None
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    except OSError as error:  # deleted or unplugged since the folder was listed
+        _log.warning("%s cannot be read: %s", path, error)
+        return None
     except cv2.error:  # larger than OpenCV is willing to decode, or a header that lies
         return None
     return None if image is None else np.ascontiguousarray(image, np.uint8)

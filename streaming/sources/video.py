@@ -82,6 +82,11 @@ class VideoFile:
                 media_ns = None if item.pts is None else round((item.pts - (start or 0)) * unit)
                 yield VideoFrameAt(media_ns, None if isinstance(item, LostPacket) else item)
             self.packets = decoder.packets
+            listed = stream.frames if "mp4" in container.format.name else 0  # other containers guess
+            if decoder.taken < listed:
+                _log.warning(
+                    "%s was cut off: %d of the %d frames in its index are there", self.path, decoder.taken, listed
+                )
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
         try:

@@ -124,6 +124,14 @@ def test_bad_picture_is_a_lost_frame_at_its_time(tmp_path: Path) -> None:
     assert items[1] == LostFrame("front", 0, 1, 100_000_000, "decode")
 
 
+def test_a_picture_that_vanished_is_a_lost_frame(tmp_path: Path) -> None:
+    for number in range(3):
+        write_picture(tmp_path / f"{number}.png", number)
+    source = open_camera("front", [str(tmp_path)])
+    (tmp_path / "1.png").unlink()
+    assert numbers(source) == [0, None, 2]
+
+
 def refused(*specs: object) -> str:
     with pytest.raises(SourceError) as caught:
         open_camera("front", [str(spec) for spec in specs])

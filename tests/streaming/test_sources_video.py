@@ -78,6 +78,14 @@ def test_variable_frame_rate_keeps_its_times(tmp_path: Path, name: str) -> None:
     assert numbers(items) == list(range(8))
 
 
+def test_what_an_edit_list_cuts_is_not_captured(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "trimmed.mp4", range(12), times=[40 * i - 200 for i in range(12)])
+    source, items = read(path)
+    assert numbers(items) == list(range(5, 12))
+    assert times_ms(items) == [40 * i for i in range(7)]
+    assert source.captured == 7
+
+
 def test_a_recording_glued_to_itself_goes_on_in_time(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.ts").read_bytes()
     glued = tmp_path / "glued.ts"
@@ -125,7 +133,9 @@ class TestLostPackets:
             assert type(one) is type(two) is type(expected)
             assert one.timestamp_ns == two.timestamp_ns == expected.timestamp_ns
 
-    def test_truncated_file_keeps_what_decodes(self, tmp_path: Path) -> None:
+    def test_truncated_file_keeps_what_decodes_and_says_so(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         path = write_clip(tmp_path / "drive.mp4", range(40), options={"movflags": "faststart"})
         content = path.read_bytes()
         path.write_bytes(content[: int(len(content) * 0.6)])
@@ -135,6 +145,7 @@ class TestLostPackets:
         assert 10 < len(whole) < 40
         assert isinstance(items[-1], LostFrame)  # the packet that was cut
         assert source.captured == len(items)
+        assert f"{len(items)} of the 40 frames" in caplog.text
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
