@@ -161,9 +161,15 @@ def _draw_mask(canvas: Image, mask: _Outline, colour: Colour, style: _Style) -> 
     if not mask.inside.size:
         return
     region = canvas[mask.top : mask.top + height, mask.left : mask.left + width]
-    tint = np.full_like(region, colour)
-    region[:] = cv2.copyTo(cv2.addWeighted(region, 1 - _FILL, tint, _FILL, 0), mask.inside, region)
+    region[:] = cv2.copyTo(cv2.LUT(region, _tint(colour)), mask.inside, region)
     _draw_contours(canvas, mask, colour, style.line)
+
+
+@lru_cache(maxsize=64)
+def _tint(colour: Colour) -> NDArray[np.uint8]:
+    """Returns the table (1, 256, 3) that mixes a colour into each channel."""
+    levels = np.arange(256)[:, None] * (1 - _FILL) + np.array(colour) * _FILL
+    return np.rint(levels)[None].astype(np.uint8)
 
 
 def _draw_contours(canvas: Image, mask: _Outline, colour: Colour, thickness: int) -> None:
