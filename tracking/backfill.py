@@ -22,9 +22,9 @@ class Backfill(Generic[T]):
     """Holds frames of a recorded drive back until every track in them was confirmed or dropped.
 
     Instances of a track that was confirmed later leave as confirmed, with its id; those of a track that was dropped
-    leave with id 0, tentative. Frames leave in the order they came. A frame waits no longer than its tentative tracks
-    can stay undecided: with `IouTracker` about `confirm_after_s` + `keep_tentative_s`, or a few frames at low rates.
-    That many frames, with the items pushed along, are what it holds in memory.
+    leave with id 0, tentative. Frames leave in the order they came. A frame waits no longer than a track can stay
+    tentative: with `IouTracker` and its default of two hits, `confirm_after_s` plus the longer of `keep_tentative_s`
+    and the time between two frames. The frames of that time, with the items pushed along, are what is held in memory.
 
     Push to it the tracks of one epoch at a time: call `flush` where an epoch ends.
     """
@@ -48,11 +48,13 @@ class Backfill(Generic[T]):
         """
         tentative = set(tracks.track_ids[tracks.states == TrackState.TENTATIVE].tolist()) - {0}
         undecided = tentative | set(tracks.tentative_unseen.tolist())
-        self._confirmed.update(tracks.track_ids[tracks.states == TrackState.CONFIRMED].tolist())
+        self._confirmed |= set(tracks.track_ids[tracks.states == TrackState.CONFIRMED].tolist())
         self._held.append((item, tracks, tentative))
         ready = []
         while self._held and not self._held[0][2] & undecided:
             ready.append(self._release())
+        # Only what the held frames wait for is remembered, or a long drive would fill the memory with ids.
+        self._confirmed &= set().union(*(waiting for _, _, waiting in self._held))
         return ready
 
     def flush(self) -> list[tuple[T, Tracks]]:
@@ -65,7 +67,5 @@ class Backfill(Generic[T]):
     def _release(self) -> tuple[T, Tracks]:
         item, tracks, tentative = self._held.popleft()
         known = list(self._confirmed & tentative)
-        if not self._held:
-            self._confirmed.clear()
         states = np.where(np.isin(tracks.track_ids, known), TrackState.CONFIRMED, tracks.states).astype(np.uint8)
         return item, unconfirmed_to_none(replace(tracks, states=states))

@@ -16,7 +16,7 @@ class IouTrackerConfig:
         ConfigError: a value lies outside the range stated below.
     """
 
-    overlap_min: float = 0.2
+    overlap_min: float = 0.1
     """Lowest overlap (see `mask_weight`) at which a predicted track and an instance may belong together, 0 to 1."""
     mask_weight: float = 0.5
     """Share of the mask IoU in the overlap, 0 to 1; the rest is box IoU. Without masks the box IoU counts alone."""
@@ -32,7 +32,7 @@ class IouTrackerConfig:
     keep_lost_s: float = 1.0
     """A track is dropped if it was last seen longer ago than this. Above the time between two frames, or nothing is
     ever tracked."""
-    velocity_smoothing_s: float = 0.2
+    velocity_smoothing_s: float = 0.4
     """Time constant of the exponential smoothing of velocities; 0: the last two sightings alone."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ al. 2022). Everything is decided by time, never by a count of frames at an assum
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
 from roadmask.tracking.association import Rows, associate, box_iou
 from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.motion import Floats, centre_displacement, predict, smooth_velocity
+from roadmask.tracking.motion import Floats, centres, predict, smooth_velocity
 from roadmask.tracking.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
@@ -75,11 +76,12 @@ class IouTracker:
         Raises:
             InputError: time stands still or goes back, or the picture size changed within an epoch.
         """
-        now = int(timestamp_ns)
+        now = index(timestamp_ns)
         self._check_frame(instances, now)
         order = _canonical_order(instances)
         seen = instances[order]
-        masks = None if seen.masks is None else seen.masks.to_rle()
+        # Encoded before they are sorted, so that whoever stores these instances finds the masks encoded.
+        masks = None if instances.masks is None else instances.masks.to_rle()[order]
         boxes = seen.boxes.astype(np.float64)
 
         # Forget tracks that were last seen too long ago, even if no frame came in between.
@@ -148,7 +150,7 @@ class IouTracker:
         if masks is None or weight == 0 or not len(near):
             return overlap
         moved = RleMasks(tuple(tracks.masks[near]), masks.image_size).translated(
-            centre_displacement(tracks.boxes[near], predicted[near])
+            centres(predicted[near]) - centres(tracks.boxes[near])
         )
         mixed = (1 - weight) * overlap[near] + weight * moved.iou(masks)
         overlap[near] = np.where(overlap[near] > 0, mixed, 0)
@@ -159,7 +161,7 @@ class IouTracker:
     ) -> TrackTable:
         """Returns the tracks after those in `rows` were seen at `boxes`."""
         elapsed_s = (now - tracks.last_seen_ns[rows]) / NS
-        measured = (boxes - tracks.boxes[rows]) / elapsed_s[:, None]
+        measured = (centres(boxes) - centres(tracks.boxes[rows])) / elapsed_s[:, None]
         velocities = tracks.velocities.copy()
         velocities[rows] = smooth_velocity(
             velocities[rows], measured, elapsed_s, tracks.hits[rows], self.config.velocity_smoothing_s
@@ -189,7 +191,7 @@ class IouTracker:
             ids=ids,
             labels=labels,
             boxes=boxes,
-            velocities=np.zeros((count, 4)),
+            velocities=np.zeros((count, 2)),
             first_seen_ns=times,
             last_seen_ns=times,
             hits=np.ones(count, np.int64),
@@ -212,13 +214,12 @@ class IouTracker:
         lost_ns = now - lost.last_seen_ns
         waiting = ~unseen.confirmed & (now - unseen.last_seen_ns <= self._keep_tentative_ns)
         states = np.where(tracks.confirmed, TrackState.CONFIRMED, TrackState.TENTATIVE).astype(np.uint8)
-        velocities = (tracks.velocities[:, :2] + tracks.velocities[:, 2:]) / 2
         return Tracks(
             instances=instances,
             track_ids=of_track(tracks.ids),
             states=of_track(states),
             ages_ns=of_track(now - tracks.first_seen_ns),
-            velocities=of_track(velocities.astype(np.float32)),
+            velocities=of_track(tracks.velocities.astype(np.float32)),
             lost=LostTracks(
                 track_ids=lost.ids,
                 labels=lost.labels,

@@ -23,7 +23,7 @@ class TrackTable:
     boxes: NDArray[np.float64]
     """(T, 4) x1, y1, x2, y2 when last seen, in pixels."""
     velocities: NDArray[np.float64]
-    """(T, 4) of these edges in pixels per second."""
+    """(T, 2) of the box centre, x and y in pixels per second."""
     first_seen_ns: NDArray[np.int64]
     """(T,) capture time of the first sighting."""
     last_seen_ns: NDArray[np.int64]
@@ -39,12 +39,11 @@ class TrackTable:
     def empty(cls) -> TrackTable:
         """Returns a table of no tracks."""
         integers = np.zeros(0, np.int64)
-        edges = np.zeros((0, 4), np.float64)
         return cls(
             ids=integers,
             labels=integers,
-            boxes=edges,
-            velocities=edges,
+            boxes=np.zeros((0, 4), np.float64),
+            velocities=np.zeros((0, 2), np.float64),
             first_seen_ns=integers,
             last_seen_ns=integers,
             hits=integers,

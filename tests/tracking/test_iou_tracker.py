@@ -1,0 +1,282 @@
+"""The IoU tracker: life of a track, who is matched with whom, time, determinism."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.instances import Instances
+from roadmask.engines.masks import BoxMasks
+from roadmask.tracking import IouTracker, IouTrackerConfig, Tracker, Tracks, TrackState
+from support.scenes import CAR, MS, PEDESTRIAN, SIZE, frame, square
+
+TENTATIVE, CONFIRMED = TrackState.TENTATIVE, TrackState.CONFIRMED
+
+
+def follow(tracker: IouTracker, frames: list[Instances], period_ms: int = 40, start_ms: int = 0) -> list[Tracks]:
+    return [tracker.update(seen, (start_ms + n * period_ms) * MS) for n, seen in enumerate(frames)]
+
+
+def same(a: Tracks, b: Tracks) -> bool:
+    fields = ("track_ids", "states", "ages_ns", "velocities", "tentative_unseen")
+    lost = ("track_ids", "labels", "boxes", "lost_ns")
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in fields) and all(
+        np.array_equal(getattr(a.lost, name), getattr(b.lost, name)) for name in lost
+    )
+
+
+def test_it_is_a_tracker() -> None:
+    tracker: Tracker = IouTracker()
+    assert len(tracker.update(Instances.empty(SIZE), 0)) == 0
+
+
+@pytest.mark.parametrize("masks", [False, True], ids=["boxes", "masks"])
+@pytest.mark.parametrize(
+    ("period_ms", "step", "confirmed_from"),
+    [
+        (33, 4.0, 4),  # 30 fps: the fifth frame is the first that lies 0.1 s after the first one
+        (40, 4.0, 3),  # 25 fps
+        (100, 10.0, 1),  # 10 fps: two hits, 0.1 s apart
+        (333, 25.0, 1),  # 3 fps: two hits suffice, they lie far apart
+        (900, 25.0, 1),  # about 1 fps: just within keep_lost_s
+    ],
+)
+def test_one_car_keeps_its_id_at_any_frame_rate(period_ms: int, step: float, confirmed_from: int, masks: bool) -> None:
+    frames = [frame(square(20 + n * step), masks=masks) for n in range(12)]
+    tracks = follow(IouTracker(), frames, period_ms)
+    assert [each.track_ids.tolist() for each in tracks] == [[1]] * 12
+    assert [int(each.states[0]) for each in tracks] == [int(n >= confirmed_from) for n in range(12)]
+    assert [int(each.ages_ns[0]) for each in tracks] == [n * period_ms * MS for n in range(12)]
+    np.testing.assert_allclose(tracks[-1].velocities, [[step * 1000 / period_ms, 0]], rtol=1e-5)
+
+
+def test_a_lost_track_is_predicted_and_comes_back_with_its_id() -> None:
+    visible = [frame(square(20 + 10 * n), masks=True) for n in range(6)]
+    hidden = [Instances.empty(SIZE)] * 5
+    back = [frame(square(20 + 10 * 11), masks=True)]
+    tracks = follow(IouTracker(), visible + hidden + back, period_ms=100)
+    lost = tracks[8].lost
+    assert (lost.track_ids.tolist(), lost.labels.tolist(), lost.lost_ns.tolist()) == ([1], [CAR], [300 * MS])
+    np.testing.assert_allclose(lost.boxes, [square(20 + 10 * 8)], atol=1e-3)
+    assert tracks[-1].track_ids.tolist() == [1]
+    assert tracks[-1].states.tolist() == [CONFIRMED]
+    assert len(tracks[-1].lost) == 0
+
+
+@pytest.mark.parametrize(
+    ("gap_ms", "expected"),
+    [
+        (1000, 1),  # exactly keep_lost_s: still known
+        (1001, 2),  # a moment later: forgotten
+    ],
+)
+@pytest.mark.parametrize("empty_frames", [False, True], ids=["no frames in the gap", "empty frames in the gap"])
+def test_a_lost_track_is_dropped_after_keep_lost_s(gap_ms: int, expected: int, empty_frames: bool) -> None:
+    tracker = IouTracker(IouTrackerConfig(keep_lost_s=1.0))
+    follow(tracker, [frame(square(50))] * 5)
+    if empty_frames:
+        follow(tracker, [Instances.empty(SIZE)] * 9, period_ms=100, start_ms=200)
+    assert tracker.update(frame(square(50)), (160 + gap_ms) * MS).track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("missed", "expected"),
+    [
+        (2, 1),  # missed at 40 and 80 ms, seen again at 120 ms: within keep_tentative_s at every missed frame
+        (3, 2),  # also missed at 120 ms, last seen more than 0.1 s ago: dropped
+    ],
+)
+def test_a_tentative_track_may_flicker_for_keep_tentative_s(missed: int, expected: int) -> None:
+    tracks = follow(IouTracker(), [frame(square(50)), *[frame()] * missed, frame(square(50))])
+    assert tracks[1].tentative_unseen.tolist() == [1]
+    assert len(tracks[1].lost) == 0  # only confirmed tracks are reported as lost
+    assert tracks[-1].track_ids.tolist() == [expected]
+    assert tracks[-1].tentative_unseen.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "confirmed_from"),
+    [
+        (IouTrackerConfig(confirm_hits=1, confirm_after_s=0), 0),  # believed at first sight
+        (IouTrackerConfig(confirm_hits=2, confirm_after_s=0), 1),  # hits alone decide
+        (IouTrackerConfig(confirm_hits=6, confirm_after_s=0), 5),
+        (IouTrackerConfig(confirm_hits=1, confirm_after_s=0.2), 5),  # time alone decides
+        (IouTrackerConfig(confirm_hits=2, confirm_after_s=5), None),  # never in this drive
+    ],
+)
+def test_confirmation_needs_hits_and_time(config: IouTrackerConfig, confirmed_from: int | None) -> None:
+    states = [int(each.states[0]) for each in follow(IouTracker(config), [frame(square(50))] * 8)]
+    first = states.index(CONFIRMED) if CONFIRMED in states else None
+    assert first == confirmed_from
+
+
+def test_classes_never_share_a_track() -> None:
+    tracker = IouTracker()
+    follow(tracker, [frame(square(50), labels=[CAR])] * 5)
+    assert tracker.update(frame(square(50), labels=[PEDESTRIAN]), 200 * MS).track_ids.tolist() == [2]
+    both = tracker.update(frame(square(50), square(50), labels=[PEDESTRIAN, CAR]), 240 * MS)
+    assert both.track_ids.tolist() == [2, 1]
+
+
+def test_the_sum_of_overlaps_decides_not_the_best_pair() -> None:
+    # The instance at 60 overlaps track 1 by 0.6 and track 2 by 0.45; the one at 30 overlaps track 1 alone, by 0.33.
+    tracker = IouTracker(IouTrackerConfig(overlap_min=0.05))
+    follow(tracker, [frame(square(50), square(75))] * 5)
+    assert tracker.update(frame(square(60), square(30)), 200 * MS).track_ids.tolist() == [2, 1]
+
+
+def test_masks_decide_where_boxes_cannot() -> None:
+    # Two things in the same box: the upper left and the lower right triangle of it.
+    dense = np.zeros((2, *SIZE), np.bool_)
+    lower = np.tri(60, dtype=np.bool_)
+    dense[0, 50:110, 100:160], dense[1, 50:110, 100:160] = ~lower, lower
+    first = frame((100, 50, 160, 110), (100, 50, 160, 110), masks=True)
+    masks = type(first.masks).from_dense(dense, SIZE)  # type: ignore[union-attr]
+    scene = Instances(SIZE, first.boxes, np.array([0.9, 0.8], np.float32), first.labels, masks)
+    swapped = Instances(SIZE, first.boxes, scene.scores, first.labels, masks[np.array([1, 0])])
+    tracks = follow(IouTracker(), [scene, scene, scene, swapped])
+    assert [each.track_ids.tolist() for each in tracks] == [[1, 2], [1, 2], [1, 2], [2, 1]]
+
+
+def test_box_local_masks_and_exact_masks_give_the_same_tracks() -> None:
+    rng = np.random.default_rng(0)
+    of_box, exact = IouTracker(), IouTracker()
+    for n in range(6):
+        boxes = np.array([square(30 + 8 * n), square(300 - 9 * n, 60)], np.float32)
+        masks = BoxMasks(rng.random((2, 28, 28), np.float32), boxes, SIZE)
+        scores, labels = np.full(2, 0.9, np.float32), np.full(2, CAR, np.int64)
+        a = of_box.update(Instances(SIZE, boxes, scores, labels, masks), n * 40 * MS)
+        b = exact.update(Instances(SIZE, boxes, scores, labels, masks.to_rle()), n * 40 * MS)
+        assert same(a, b)
+    assert a.states.tolist() == [CONFIRMED, CONFIRMED]
+
+
+def test_boxes_and_masks_may_take_turns() -> None:
+    frames = [frame(square(50 + 3 * n), masks=n % 2 == 0) for n in range(8)]
+    assert {int(each.track_ids[0]) for each in follow(IouTracker(), frames)} == {1}
+
+
+def test_weak_instances_go_on_with_tracks_but_start_none() -> None:
+    tracker = IouTracker(IouTrackerConfig(score_confident=0.5))
+    assert tracker.update(frame(square(50), scores=[0.4]), 0).track_ids.tolist() == [0]
+    tracks = follow(tracker, [frame(square(50))] * 4 + [frame(square(50), scores=[0.3])] * 3, start_ms=40)
+    assert [int(each.track_ids[0]) for each in tracks] == [1] * 7
+    assert tracks[-1].states.tolist() == [CONFIRMED]
+
+
+def test_a_confirmed_track_claims_an_instance_before_a_tentative_one() -> None:
+    tracker = IouTracker()
+    follow(tracker, [frame(square(50))] * 5)  # track 1, confirmed
+    tracker.update(frame(square(62)), 200 * MS)  # goes on with track 1
+    tracker.update(frame(square(62), square(95)), 240 * MS)  # track 2, tentative
+    # One instance between both, nearer to the tentative track.
+    assert tracker.update(frame(square(82)), 280 * MS).track_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("timestamp_ns", "reason"),
+    [
+        (5 * MS, "time stands still"),
+        (4 * MS, "time goes back"),
+    ],
+)
+def test_time_must_move_on(timestamp_ns: int, reason: str) -> None:
+    tracker = IouTracker()
+    before = tracker.update(frame(square(50)), 5 * MS)
+    with pytest.raises(InputError, match=r"later than 5000000 ns.*start_epoch"):
+        tracker.update(frame(square(50)), timestamp_ns)
+    # The refused frame left no trace.
+    assert tracker.update(frame(square(50)), 6 * MS).track_ids.tolist() == before.track_ids.tolist(), reason
+
+
+def test_the_picture_size_may_not_change_within_an_epoch() -> None:
+    tracker = IouTracker()
+    tracker.update(frame(square(50)), 0)
+    with pytest.raises(InputError, match="start_epoch"):
+        tracker.update(frame(square(50), size=(100, 100)), MS)
+
+
+def test_an_epoch_ends_all_tracks_and_ids_go_on() -> None:
+    tracker = IouTracker()
+    follow(tracker, [frame(square(50))] * 5)
+    tracker.start_epoch()
+    tracks = tracker.update(frame(square(50), size=(150, 300)), 0)  # the clock may start again
+    assert (tracks.track_ids.tolist(), tracks.states.tolist(), len(tracks.lost)) == ([2], [TENTATIVE], 0)
+
+
+def test_ids_belong_to_the_object() -> None:
+    first, second = IouTracker(), IouTracker()
+    assert first.update(frame(square(50), square(200)), 0).track_ids.tolist() == [1, 2]
+    assert second.update(frame(square(50)), 0).track_ids.tolist() == [1]
+    third = IouTracker(first_id=first.next_id)
+    assert third.update(frame(square(50)), 0).track_ids.tolist() == [3]
+    with pytest.raises(InputError, match="from 1 up"):
+        IouTracker(first_id=0)
+
+
+def crowd(rng: np.random.Generator, count: int, frames: int) -> list[Instances]:
+    """Boxes that walk at random, some of the same place, some missed, with few distinct scores."""
+    at = rng.uniform(0, [SIZE[1], SIZE[0]], (count, 2))
+    speed = rng.normal(0, 4, (count, 2))
+    made = []
+    for n in range(frames):
+        boxes = [square(*(at[k] + speed[k] * n), side=20 + k % 3 * 10) for k in range(count) if rng.random() < 0.9]
+        labels = [(CAR, PEDESTRIAN)[k % 2] for k in range(len(boxes))]
+        made.append(frame(*boxes, labels=labels, scores=np.round(rng.uniform(0.3, 1, len(boxes)), 1).tolist()))
+    return made
+
+
+def test_the_same_input_gives_the_same_tracks() -> None:
+    frames = crowd(np.random.default_rng(1), 30, 20)
+    first, second = follow(IouTracker(), frames), follow(IouTracker(), frames)
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+    assert sum((each.states == CONFIRMED).sum() for each in first) > 200
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    rng = np.random.default_rng(2)
+    frames = crowd(rng, 30, 20)
+    orders = [rng.permutation(len(each)) for each in frames]
+    straight = follow(IouTracker(), frames)
+    shuffled = follow(IouTracker(), [each[order] for each, order in zip(frames, orders, strict=True)])
+    for a, b, order in zip(straight, shuffled, orders, strict=True):
+        assert same(a[order], b)
+
+
+def test_500_instances() -> None:
+    size = (1000, 2000)
+    grid = [square(40.0 * column, 50.0 * row, 30) for row in range(20) for column in range(25)]
+    frames = [frame(*[(a + n, b, c + n, d) for a, b, c, d in grid], size=size) for n in range(5)]
+    tracks = follow(IouTracker(), frames)
+    assert len({tuple(each.track_ids) for each in tracks}) == 1
+    assert (tracks[-1].states == CONFIRMED).all()
+    assert len(set(tracks[-1].track_ids)) == 500
+
+
+def test_boxes_without_area_are_carried_along() -> None:
+    # They overlap nothing, so they never belong to an older track, but they are no reason to stop.
+    tracks = follow(IouTracker(), [frame((50, 50, 50, 90), square(100))] * 5)
+    assert [int(each.track_ids[1]) for each in tracks] == [2] * 5
+    assert tracks[-1].states.tolist() == [TENTATIVE, CONFIRMED]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"overlap_min": 0}, "overlap_min above 0"),
+        ({"overlap_min": 1.1}, "overlap_min from 0 to 1"),
+        ({"mask_weight": -0.1}, "mask_weight from 0 to 1"),
+        ({"score_confident": 2}, "score_confident from 0 to 1"),
+        ({"confirm_hits": 0}, "confirm_hits as a whole number"),
+        ({"confirm_hits": 1.5}, "confirm_hits as a whole number"),
+        ({"confirm_after_s": -1}, "confirm_after_s in seconds"),
+        ({"keep_lost_s": 0}, "keep_lost_s in seconds, above 0"),
+        ({"keep_tentative_s": 2, "keep_lost_s": 1}, "at most keep_lost_s"),
+        ({"velocity_smoothing_s": float("nan")}, "finite number"),
+        ({"keep_lost_s": "1"}, "finite number"),
+    ],
+)
+def test_config_is_checked(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        IouTrackerConfig(**settings)  # type: ignore[arg-type]
