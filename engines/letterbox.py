@@ -16,7 +16,7 @@ STRIDE = 32
 _LANDSCAPE = ((384, 384), (384, 512), (384, 640), (256, 640), (192, 640))
 NETWORK_SHAPES = (*_LANDSCAPE, *((width, height) for height, width in _LANDSCAPE if height != width))
 """Height and width: short side at most 384, long side at most 640, as the lite model was trained."""
-_SCALE_SLACK = 0.97
+_SCALE_SLACK = 0.95
 """A smaller network shape is preferred if it costs no more than this factor of resolution."""
 _PADDING = (124, 116, 104)
 """ImageNet's mean colour, which normalisation turns into (almost) the zero that torchvision pads with."""

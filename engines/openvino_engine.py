@@ -53,7 +53,7 @@ class OpenVinoSegmenter:
         settings: size of the graphs.
 
     Raises:
-        EngineError: OpenVINO cannot run here.
+        EngineError: OpenVINO cannot run here, or bf16 is asked for where it would be emulated.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class OpenVinoSegmenter:
     ) -> None:
         if precision == "auto":
             precision = "bf16" if has_native_bf16() else "fp32"
+        elif precision == "bf16" and not has_native_bf16():
+            raise EngineError("expected a processor that multiplies bf16, this one does not: use precision fp32.")
         self._weights = weights
         self._precision = precision
         self._settings = settings or GraphSettings.of(weights.architecture)

@@ -1,0 +1,221 @@
+"""The static graphs give torchvision's numbers, in torch and in OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torchvision.models.detection import MaskRCNN
+
+from roadmask.engines import BoxMasks, Image, Instances
+from roadmask.engines.classes import LITE_CATEGORY_IDS
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.models import build_model, load_model
+from roadmask.engines.openvino_engine import OpenVinoSegmenter
+from roadmask.engines.static_graph import MaskInputs, StaticDetector, StaticMasks
+from roadmask.engines.torch_engine import TorchSegmenter
+from roadmask.engines.weights import Architecture, Weights
+
+SHAPE = (192, 160)
+SETTINGS = GraphSettings()
+
+
+@dataclass(frozen=True)
+class Found:
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.float32]
+
+
+def assert_equal_numbers(ours: Found, theirs: Found, *, masks_too: bool = True) -> None:
+    """fp32 both, but sums in another order: boxes to 0.05 pixels, scores to 1e-4, masks to 1e-3."""
+    assert ours.labels.tolist() == theirs.labels.tolist()
+    np.testing.assert_allclose(ours.boxes, theirs.boxes, rtol=0, atol=0.05)
+    np.testing.assert_allclose(ours.scores, theirs.scores, rtol=0, atol=1e-4)
+    if masks_too:
+        np.testing.assert_allclose(ours.masks, theirs.masks, rtol=0, atol=1e-3)
+
+
+def as_found(instances: Instances) -> Found:
+    assert isinstance(instances.masks, BoxMasks)
+    return Found(instances.boxes, instances.scores, instances.labels, instances.masks.probabilities)
+
+
+@pytest.fixture(scope="module")
+def reference(lite: Weights) -> TorchSegmenter:
+    return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=SETTINGS)
+
+
+def run_static(detector: StaticDetector, masks: StaticMasks, letterbox: Letterbox, picture: Image) -> Found:
+    """Runs both graphs as an engine does, again until NMS has settled."""
+    inputs = detector.example_inputs()._replace(
+        image=torch.from_numpy(letterbox.apply(picture))[None], content=torch.tensor(letterbox.content_size).float()
+    )
+    with torch.inference_mode():
+        found = detector(*inputs)
+        while not found.converged:
+            found = detector(*inputs._replace(proposal_keep=found.proposal_keep, detection_keep=found.detection_keep))
+        count, slots = int(found.found), masks.settings.masks_per_run
+        predicted = []
+        for start in range(0, count, slots):
+            rows = torch.arange(start, start + slots).clamp(max=len(found.boxes) - 1)
+            predicted.append(masks(*MaskInputs(found.atlas, found.boxes[rows], found.labels[rows])).masks)
+    return Found(
+        found.boxes[:count].numpy(),
+        found.scores[:count].numpy(),
+        found.labels[:count].numpy(),
+        torch.cat([*predicted, torch.zeros(0, 28, 28)])[:count].numpy(),
+    )
+
+
+def run_torchvision(reference: TorchSegmenter, letterbox: Letterbox, picture: Image) -> Found:
+    found = reference.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
+    boxes, scores, labels, masks = (found[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
+    return Found(boxes, scores, labels, masks[:, 0])
+
+
+class TestStaticGraph:
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def graphs(lite: Weights) -> tuple[StaticDetector, StaticMasks]:
+        model = load_model(lite)
+        return StaticDetector(model, SHAPE, SETTINGS).eval(), StaticMasks(model, SHAPE, SETTINGS).eval()
+
+    def test_portrait(
+        self, graphs: tuple[StaticDetector, StaticMasks], reference: TorchSegmenter, portrait: Image
+    ) -> None:
+        letterbox = Letterbox.fit(portrait.shape[:2], SHAPE)
+        theirs = run_torchvision(reference, letterbox, portrait)
+        assert len(theirs.scores)
+        assert_equal_numbers(run_static(*graphs, letterbox, portrait), theirs)
+
+    def test_streets(
+        self, graphs: tuple[StaticDetector, StaticMasks], reference: TorchSegmenter, street_pictures: list[Image]
+    ) -> None:
+        counts = []
+        for picture in street_pictures:
+            letterbox = Letterbox.fit(picture.shape[:2], SHAPE)
+            theirs = run_torchvision(reference, letterbox, picture)
+            assert_equal_numbers(run_static(*graphs, letterbox, picture), theirs)
+            counts.append(len(theirs.scores))
+        assert sum(counts) > 30, "the pictures show enough for the comparison to mean something"
+
+    def test_few_steps_are_finished_by_running_again(self, lite: Weights, portrait: Image) -> None:
+        model = load_model(lite)
+        letterbox = Letterbox.fit(portrait.shape[:2], SHAPE)
+        results = []
+        for steps in (1, 16):
+            settings = replace(SETTINGS, nms_steps=steps)
+            graphs = StaticDetector(model, SHAPE, settings).eval(), StaticMasks(model, SHAPE, settings).eval()
+            results.append(run_static(*graphs, letterbox, portrait))
+        assert_equal_numbers(*results)
+
+    @pytest.mark.parametrize("architecture", [Architecture.RESNET50, Architecture.RESNET50_V2])
+    def test_random_resnets(
+        self, architecture: Architecture, portrait: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shape, settings = (128, 128), replace(SETTINGS, proposals=32, detections=16, anchors_per_level=100)
+        letterbox = Letterbox.fit(portrait.shape[:2], shape)
+        torch.manual_seed(0)
+        model = build_model(architecture)
+        spread_outputs(model, torch.from_numpy(letterbox.apply(portrait))[None])
+        monkeypatch.setattr("roadmask.engines.torch_engine.load_model", lambda _weights: model)
+        weights = Weights("random", tmp_path, "", architecture)
+        reference = TorchSegmenter(weights, (1, 3), score_min=0.05, network_shape=shape, settings=settings)
+        theirs = run_torchvision(reference, letterbox, portrait)
+        assert len(theirs.scores) > 5
+        graphs = StaticDetector(model, shape, settings).eval(), StaticMasks(model, shape, settings).eval()
+        assert_equal_numbers(run_static(*graphs, letterbox, portrait), theirs)
+
+
+def spread_outputs(model: MaskRCNN, image: torch.Tensor) -> None:
+    """Scales the last layers of a random network to outputs like a trained one's.
+
+    Without it all scores are nearly equal, or so large that torchvision's sigmoid makes them equal: ranks would hang
+    on the last digit.
+    """
+
+    def spread(layer: nn.Module, outputs: torch.Tensor, deviation: float) -> None:
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.mul_(deviation / outputs.std())
+
+    with torch.no_grad():
+        mean, std = (torch.tensor(v)[:, None, None] for v in (model.transform.image_mean, model.transform.image_std))
+        features = model.backbone((image.permute(0, 3, 1, 2) / 255 - mean) / std)
+        logits, deltas = model.rpn.head(list(features.values()))
+        spread(model.rpn.head.cls_logits, torch.cat([level.flatten() for level in logits]), 2.0)
+        spread(model.rpn.head.bbox_pred, torch.cat([level.flatten() for level in deltas]), 0.1)
+        corners = torch.arange(8.0).repeat_interleave(2).reshape(8, 2) * 10
+        boxes = torch.cat((corners, corners + 40), dim=1)
+        pooled = model.roi_heads.box_roi_pool(features, [boxes], [tuple(image.shape[1:3])])
+        logits, deltas = model.roi_heads.box_predictor(model.roi_heads.box_head(pooled))
+        spread(model.roi_heads.box_predictor.cls_score, logits, 2.0)
+        spread(model.roi_heads.box_predictor.bbox_pred, deltas, 0.5)
+
+
+class TestOpenVino:
+    def test_fp32_is_torchvision(
+        self,
+        build_openvino: Callable[..., OpenVinoSegmenter],
+        reference: TorchSegmenter,
+        portrait: Image,
+    ) -> None:
+        [ours], [theirs] = build_openvino(precision="fp32")([portrait]), reference([portrait])
+        assert_equal_numbers(as_found(ours), as_found(theirs))
+
+    def test_fp32_is_torchvision_on_streets(
+        self,
+        build_openvino: Callable[..., OpenVinoSegmenter],
+        reference: TorchSegmenter,
+        street_pictures: list[Image],
+    ) -> None:
+        for ours, theirs in zip(
+            build_openvino(precision="fp32")(street_pictures), reference(street_pictures), strict=True
+        ):
+            assert_equal_numbers(as_found(ours), as_found(theirs))
+
+    def test_bf16_finds_the_same_things(
+        self,
+        build_openvino: Callable[..., OpenVinoSegmenter],
+        reference: TorchSegmenter,
+        portrait: Image,
+    ) -> None:
+        [ours], [theirs] = build_openvino(precision="bf16")([portrait]), reference([portrait])
+        assert ours.labels[0] == theirs.labels[0]
+        assert abs(float(ours.scores[0] - theirs.scores[0])) < 0.05
+        assert ours.masks is not None
+        assert ours[:1].masks.iou(theirs[:1].masks)[0, 0] > 0.95  # type: ignore[union-attr, arg-type]
+
+    def test_unconverged_pictures_are_counted_and_finished(
+        self, build_openvino: Callable[..., OpenVinoSegmenter], reference: TorchSegmenter, portrait: Image
+    ) -> None:
+        # Equal anchors in a row on an empty wall suppress each other in a longer chain than the graph has steps.
+        wall = np.full((600, 512, 3), 128, np.uint8)
+        wall[500:, 427:] = cv2.resize(portrait, (85, 100), interpolation=cv2.INTER_AREA)
+        segmenter = build_openvino(precision="fp32")
+        before = segmenter.unconverged_pictures
+        [ours], [theirs] = segmenter([wall]), reference([wall])
+        assert segmenter.unconverged_pictures == before + 1
+        assert theirs.scores[0] > 0.8
+        assert_equal_numbers(as_found(ours), as_found(theirs))
+
+    def test_asking_for_fewer_classes_only_leaves_others_out(
+        self, build_openvino: Callable[..., OpenVinoSegmenter], lite: Weights, portrait: Image
+    ) -> None:
+        both = np.concatenate([portrait, portrait[:, ::-1]])
+        [everything] = build_openvino(precision="fp32")([both])
+        people = OpenVinoSegmenter(lite, (1,), score_min=0.3, network_shape=SHAPE, precision="fp32")
+        [found] = people([both])
+        expected = everything[(everything.labels == 1) & (everything.scores > 0.3)]
+        assert len(found)
+        assert_equal_numbers(as_found(found), as_found(expected))
