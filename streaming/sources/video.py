@@ -93,6 +93,8 @@ class VideoFile:
             yield from container.demux(stream)
         except av.FFmpegError as error:
             _log.warning("%s is damaged: reading ends early (%s); what was read is kept", self.path, error)
+        except IndexError:  # PyAV 18 trips, at the very end, over streams that a damaged table added on the way
+            _log.warning("%s is damaged: its table of streams changes; what was read is kept", self.path)
 
     def _probe(self) -> tuple[tuple[int, int], Orientation]:
         with closing(self.read()) as items:

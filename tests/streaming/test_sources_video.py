@@ -95,6 +95,14 @@ def test_a_recording_glued_to_itself_goes_on_in_time(tmp_path: Path) -> None:
     assert times_ms(items) == [40 * i for i in range(24)]
 
 
+def test_a_stream_that_appears_on_the_way_does_no_harm(tmp_path: Path) -> None:
+    glued = tmp_path / "glued.ts"
+    second = write_clip(tmp_path / "b.ts", options={"mpegts_start_pid": "0x200"}).read_bytes()
+    glued.write_bytes(write_clip(tmp_path / "a.ts").read_bytes() + second)
+    _, items = read(glued)
+    assert numbers(items)[:12] == list(range(12))
+
+
 def test_another_picture_size_starts_the_next_epoch(tmp_path: Path) -> None:
     glued = tmp_path / "glued.ts"
     first = write_clip(tmp_path / "a.ts", range(5)).read_bytes()
