@@ -11,42 +11,74 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from roadmask.engines.errors import InputError, InstancesError, StoreError, StoreExistsError
+from roadmask.engines.errors import InputError, StoreError, StoreExistsError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.arrays import create_epoch
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
-from roadmask.streaming.store.labels import decode_runs, mask_area, paint_labels
+from roadmask.streaming.store.labels import paint_labels
 from roadmask.streaming.store.layout import (
     ARRAYS,
     LEDGER,
     METADATA,
     EpochInfo,
     Extent,
-    FrameState,
     check_camera_name,
     plain,
     read_attributes,
 )
+from roadmask.streaming.store.rows import Rows, check_tracks, frame_rows
 from roadmask.tracking import Tracks
-
-MAX_TRACK_ID = 2**32 - 1
-"""Labels are uint32."""
 
 
 @dataclass
-class _Buffer:
-    """The frames of an epoch that are not committed yet: at most one shard of labels."""
+class _OpenEpoch:
+    """The epoch that frames go into, and its frames that are not committed yet: at most one shard."""
 
+    info: EpochInfo
+    arrays: dict[str, zarr.Array[Any]]
     labels: NDArray[np.uint32]
-    rows: dict[str, list[NDArray[Any]]] = field(default_factory=lambda: {name: [] for name in ARRAYS})
-    extent: Extent = field(default_factory=Extent)
+    """(T, H, W) the open shard, frames that are committed already included."""
+    committed: Extent = field(default_factory=Extent)
+    end: Extent = field(default_factory=Extent)
+    """The committed extent plus what waits in `rows`."""
+    rows: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    last_timestamp_ns: int | None = None
 
-    def clear(self) -> None:
-        """Forgets all frames."""
-        self.rows = {name: [] for name in ARRAYS}
-        self.extent = Extent()
+    @property
+    def waiting(self) -> int:
+        """Frames that are not committed."""
+        return self.end.frames - self.committed.frames
+
+    @property
+    def full(self) -> bool:
+        """Whether what waits reaches the end of the shard."""
+        return self.waiting > 0 and self.end.frames % len(self.labels) == 0
+
+    def push(self, rows: Rows) -> None:
+        """Takes the rows of a frame."""
+        for name, row in rows.items():
+            self.rows.setdefault(name, []).append(row)
+        self.end = Extent(
+            self.end.frames + 1,
+            self.end.instances + len(rows["instances/label"]),
+            self.end.rle_bytes + len(rows["instances/rle"]),
+        )
+
+    def write(self) -> None:
+        """Writes what waits into the arrays; doing it again after a failure is safe."""
+        for name, spec in ARRAYS.items():
+            begin, stop = self.committed.rows(spec), self.end.rows(spec)
+            if name == "labels":
+                at = begin % len(self.labels)
+                values: NDArray[Any] = self.labels[at : at + self.waiting]
+            else:
+                values = np.concatenate(self.rows[name])
+            array = self.arrays[name]
+            array.resize((stop, *array.shape[1:]))
+            if stop > begin:
+                array[begin:stop] = values
 
 
 class CameraWriter:
@@ -71,15 +103,13 @@ class CameraWriter:
         self.ledger = Ledger()
         """What became of the frames so far."""
         self._config = store_config
-        self._committed: dict[int, Extent] = {}
-        self._arrays: dict[str, zarr.Array[Any]] = {}
-        self._buffer: _Buffer | None = None
-        self._info: EpochInfo | None = None
-        self._last = (-1, -1)  # capture index and timestamp of the frame before
+        self._extents: dict[int, Extent] = {}
+        self._epoch: _OpenEpoch | None = None
+        self._last_index = -1
         self._closed = False
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: make one with MaskStore.create first.")
-        self._labels = np.array([int(label) for label in read_attributes(path)["class_names"]], np.int64)
+        self._class_labels = np.array([int(label) for label in read_attributes(path)["class_names"]], np.int64)
         if (self.folder / METADATA).exists():
             raise StoreExistsError(
                 f"camera {camera!r} was already written to {path}: use another name or another --out."
@@ -91,7 +121,11 @@ class CameraWriter:
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
         self._lock = WriterLock(self.folder / ".writer.lock", self.folder)
         self._written = self._attributes()
-        self._group = zarr.create_group(self._store, path=camera, attributes=self._written)
+        try:
+            self._group = zarr.create_group(self._store, path=camera, attributes=self._written)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __enter__(self) -> CameraWriter:
         return self
@@ -105,7 +139,7 @@ class CameraWriter:
     @property
     def epoch(self) -> EpochInfo | None:
         """The epoch that frames go into."""
-        return self._info
+        return None if self._epoch is None else self._epoch.info
 
     def start_epoch(
         self, epoch: int, image_size: tuple[int, int], clock: Clock, info: dict[str, Any] | None = None
@@ -123,16 +157,15 @@ class CameraWriter:
             StoreError: the store cannot be written.
         """
         self._require_open()
-        if epoch < 0 or (self._committed and epoch <= max(self._committed)):
-            raise InputError(
-                f"camera {self.camera!r}: expected an epoch after {max(self._committed, default=-1)}, got {epoch}."
-            )
+        before = max(self._extents, default=-1)
+        if epoch <= before:
+            raise InputError(f"camera {self.camera!r}: expected an epoch after {before}, got {epoch}.")
         self.commit()
-        self._info = EpochInfo(epoch, image_size, clock, plain(info or {}, f"info of epoch {epoch}"))
-        self._arrays = create_epoch(self._store, self.camera, self._info, self._config)
-        self._buffer = _Buffer(np.zeros((self._config.shard_frames(image_size), *image_size), np.uint32))
-        self._last = (self._last[0], -(2**63))
-        self._commit_extent(epoch, Extent())
+        described = EpochInfo(epoch, image_size, clock, plain(info or {}, f"info of epoch {epoch}"))
+        shard = np.zeros((self._config.shard_frames(image_size), *image_size), np.uint32)
+        opened = _OpenEpoch(described, create_epoch(self._store, self.camera, described, self._config), shard)
+        self._write_attributes({epoch: Extent()})
+        self._epoch = opened
 
     def append(self, index: int, timestamp_ns: int, tracks: Tracks) -> None:
         """Takes the tracks of the next frame; commits when they fill a shard.
@@ -148,28 +181,26 @@ class CameraWriter:
             StoreError: the store cannot be written; frames stay buffered and a later `commit` may succeed.
         """
         self._require_open()
-        buffer, info = self._buffer, self._info
-        if buffer is None or info is None:
+        epoch = self._epoch
+        if epoch is None:
             raise InputError(f"camera {self.camera!r}: call start_epoch before the first frame.")
-        if index <= self._last[0] or timestamp_ns <= self._last[1]:
+        if index <= self._last_index:
+            raise InputError(f"camera {self.camera!r}: expected a frame after #{self._last_index}, got #{index}.")
+        if epoch.last_timestamp_ns is not None and timestamp_ns <= epoch.last_timestamp_ns:
             raise InputError(
-                f"camera {self.camera!r}: expected a frame after #{self._last[0]} at {self._last[1]} ns, "
-                f"got #{index} at {timestamp_ns} ns."
+                f"camera {self.camera!r}, frame {index}: expected a time after {epoch.last_timestamp_ns} ns, got "
+                f"{timestamp_ns} ns; start an epoch when the clock changes."
             )
-        if buffer.extent.frames == self._room():  # a commit failed before
+        if epoch.full:  # a commit failed before
             self.commit()
-        rows, runs = self._rows(index, timestamp_ns, tracks, info)
-        at = (self._committed[info.epoch].frames + buffer.extent.frames) % len(buffer.labels)
-        paint_labels(runs, tracks.track_ids, tracks.instances.scores, buffer.labels[at])
-        for name, row in rows.items():
-            buffer.rows[name].append(row)
-        before = buffer.extent
-        buffer.extent = Extent(
-            before.frames + 1, before.instances + len(tracks), before.rle_bytes + len(rows["instances/rle"])
-        )
-        self._last = (index, timestamp_ns)
+        check_tracks(index, tracks, epoch.info, self._class_labels)
+        rows, runs = frame_rows(index, timestamp_ns, tracks, epoch.info, epoch.end)
+        picture = epoch.labels[epoch.end.frames % len(epoch.labels)]
+        paint_labels(runs, tracks.track_ids, tracks.instances.scores, picture)
+        epoch.push(rows)
+        epoch.last_timestamp_ns, self._last_index = timestamp_ns, index
         self.ledger.stored += 1
-        if buffer.extent.frames == self._room():
+        if epoch.full:
             self.commit()
 
     def count_lost(self, state: Literal["dropped", "failed"], reason: str) -> None:
@@ -184,27 +215,16 @@ class CameraWriter:
             StoreError: the store cannot be written; what was committed before still opens.
         """
         self._require_open()
-        buffer, info = self._buffer, self._info
-        if buffer is None or info is None or not buffer.extent.frames:
+        epoch = self._epoch
+        if epoch is None or not epoch.waiting:
             if self._attributes() != self._written:  # frames were lost since
-                self._write_attributes(self._attributes())
+                self._write_attributes({})
             return
-        start, new = self._committed[info.epoch], buffer.extent
-        end = Extent(start.frames + new.frames, start.instances + new.instances, start.rle_bytes + new.rle_bytes)
         with self._store.commit():
-            for name, spec in ARRAYS.items():
-                begin, stop = start.rows(spec), end.rows(spec)
-                if name == "labels":
-                    at = start.frames % len(buffer.labels)
-                    values: NDArray[Any] = buffer.labels[at : at + new.frames]
-                else:
-                    values = np.concatenate(buffer.rows[name])
-                array = self._arrays[name]
-                array.resize((stop, *array.shape[1:]))
-                if stop > begin:
-                    array[begin:stop] = values
-        self._commit_extent(info.epoch, end)
-        buffer.clear()
+            epoch.write()
+        self._write_attributes({epoch.info.epoch: epoch.end})
+        epoch.committed = epoch.end
+        epoch.rows.clear()
 
     def close(self, captured: int | None = None) -> Ledger:
         """Commits the rest, writes the ledger and gives the camera back.
@@ -225,7 +245,7 @@ class CameraWriter:
             zarr.create_group(self._store, path=f"{self.camera}/{LEDGER}", attributes=self.ledger.to_dict())
         finally:
             self._closed = True
-            self._buffer = None
+            self._epoch = None
             self._lock.release()
         self.ledger.check(self.camera)
         return self.ledger
@@ -239,78 +259,25 @@ class CameraWriter:
                 self.commit()
         finally:
             self._closed = True
-            self._buffer = None
+            self._epoch = None
             self._lock.release()
 
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError(f"camera {self.camera!r} is closed: write to it before close.")
 
-    def _room(self) -> int:
-        """Returns how many frames fit in before the open shard is full."""
-        assert self._buffer is not None  # noqa: S101 - callers hold an epoch
-        assert self._info is not None  # noqa: S101
-        shard = len(self._buffer.labels)
-        return shard - self._committed[self._info.epoch].frames % shard
-
-    def _rows(
-        self, index: int, timestamp_ns: int, tracks: Tracks, info: EpochInfo
-    ) -> tuple[dict[str, NDArray[Any]], list[NDArray[np.int64]]]:
-        """Returns the rows of all arrays but labels, and the decoded masks; changes nothing."""
-        seen = tracks.instances
-        if seen.masks is None:
-            raise InstancesError(f"frame {index}: expected instances with masks, got boxes only; a store keeps masks.")
-        if seen.image_size != info.image_size:
-            raise InstancesError(
-                f"frame {index}: expected instances in pictures of {info.image_size} (H, W), got {seen.image_size}; "
-                f"start an epoch when the resolution changes."
-            )
-        named = tracks.track_ids[tracks.track_ids != 0]
-        if len(named) and (named.min() < 0 or named.max() > MAX_TRACK_ID or len(np.unique(named)) < len(named)):
-            raise InstancesError(
-                f"frame {index}: expected different track ids from 1 to 2^32 - 1, got {named.tolist()}."
-            )
-        unknown = np.setdiff1d(seen.labels, self._labels)
-        if len(unknown):
-            raise InstancesError(
-                f"frame {index}: the store was made for classes {self._labels.tolist()}, got {unknown.tolist()}: name "
-                f"every class that may occur in class_names."
-            )
-        counts = seen.masks.to_rle().counts
-        runs = [decode_runs(count, info.image_size) for count in counts]
-        lengths = np.array([len(count) for count in counts], np.int64)
-        assert self._buffer is not None  # noqa: S101 - callers hold an epoch
-        before, pending = self._committed[info.epoch], self._buffer.extent
-        rows: dict[str, NDArray[Any]] = {
-            "frames/index": np.array([index], np.int64),
-            "frames/timestamp_ns": np.array([timestamp_ns], np.int64),
-            "frames/state": np.array([FrameState.STORED], np.uint8),
-            "instances/offsets": np.array([before.instances + pending.instances + len(seen)], np.int64),
-            "instances/box": seen.boxes,
-            "instances/score": seen.scores,
-            "instances/label": seen.labels.astype(np.int32),
-            "instances/track_id": tracks.track_ids,
-            "instances/state": tracks.states,
-            "instances/area": np.array([mask_area(run) for run in runs], np.int64),
-            "instances/rle_offsets": before.rle_bytes + pending.rle_bytes + np.cumsum(lengths),
-            "instances/rle": np.frombuffer(b"".join(counts), np.uint8),
-        }
-        return rows, runs
-
-    def _commit_extent(self, epoch: int, extent: Extent) -> None:
-        """The last step of a commit: one rename makes the new extent count."""
-        self._write_attributes(self._attributes({**self._committed, epoch: extent}))
-        self._committed[epoch] = extent
-
-    def _write_attributes(self, attributes: dict[str, Any]) -> None:
+    def _write_attributes(self, extents: dict[int, Extent]) -> None:
+        """The last step of a commit: one rename makes the new extents count."""
+        attributes = self._attributes(extents)
         self._group.attrs.put(attributes)
+        self._extents |= extents
         self._written = attributes
 
-    def _attributes(self, committed: dict[int, Extent] | None = None) -> dict[str, Any]:
-        extents = self._committed if committed is None else committed
+    def _attributes(self, extents: dict[int, Extent] | None = None) -> dict[str, Any]:
         ledger = self.ledger.to_dict()
+        committed = self._extents | (extents or {})
         return {
-            "committed": {str(epoch): extent.to_dict() for epoch, extent in extents.items()},
+            "committed": {str(epoch): extent.to_dict() for epoch, extent in committed.items()},
             "dropped": ledger["dropped"],
             "failed": ledger["failed"],
         }

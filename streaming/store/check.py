@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError, LedgerError, StoreCorruptError
-from roadmask.streaming.store.camera import MAX_TRACK_ID
 from roadmask.streaming.store.epoch import EpochReader
 from roadmask.streaming.store.files import PARTIAL
 from roadmask.streaming.store.labels import decode_runs, mask_area, paint_labels
 from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
 from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
+from roadmask.streaming.store.rows import MAX_TRACK_ID
 from roadmask.tracking import TrackState
 
 MAX_PROBLEMS = 100

@@ -130,7 +130,8 @@ class WriterLock:
             StoreError: the file cannot be written.
         """
         self._path = path
-        self._lock = filelock.FileLock(path, blocking=False)
+        # Not bound to a thread: who closes a store need not be who opened it.
+        self._lock = filelock.FileLock(path, blocking=False, thread_local=False)
         try:
             self._lock.acquire()
             path.write_text(json.dumps(this_process()) + "\n")

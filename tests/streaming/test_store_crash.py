@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from roadmask.engines.errors import StoreError, StoreLockedError
+from roadmask.engines.errors import StoreError, StoreExistsError, StoreLockedError
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive
 from roadmask.streaming.store import files as store_files
 from roadmask.streaming.store.compare import differing_files
@@ -207,6 +208,16 @@ def test_killed_writer_leaves_its_last_commit_and_no_lock(tmp_path: Path) -> Non
         if not isinstance(caught.value, StoreLockedError) or time.monotonic() > deadline:
             break
     assert "already there" in str(caught.value)
+
+
+def test_store_may_be_closed_by_another_thread(tmp_path: Path) -> None:
+    store = create(tmp_path / "drive.zarr")
+    thread = threading.Thread(target=store.close)
+    thread.start()
+    thread.join()
+    assert not list(tmp_path.glob("*.lock"))
+    with pytest.raises(StoreExistsError):
+        create(tmp_path / "drive.zarr")
 
 
 def test_second_writer_of_a_camera_is_told_who_holds_it(tmp_path: Path) -> None:
