@@ -43,15 +43,10 @@ def paste(probabilities: Floats, boxes: Floats, image_size: tuple[int, int], thr
 
 def _grown(boxes: Floats, scale: np.float32) -> tuple[Integers, Integers]:
     """Returns the first and the last pixel x, y, (N, 2) each, of boxes grown about their centre."""
-    half, centre = (
-        (boxes[:, 2:] - boxes[:, :2]) * np.float32(0.5) * scale,
-        (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5),
-    )
-    low, high = (
-        np.clip(centre - half, -_FAR, _FAR).astype(np.int64),
-        np.clip(centre + half, -_FAR, _FAR).astype(np.int64),
-    )
-    return low, high
+    boxes = np.clip(boxes, -_FAR, _FAR)
+    half = (boxes[:, 2:] - boxes[:, :2]) * np.float32(0.5) * scale
+    centre = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
+    return (centre - half).astype(np.int64), (centre + half).astype(np.int64)
 
 
 def _stretch(grid: Floats, first: int, last: int, size: int) -> Floats:
