@@ -67,10 +67,10 @@ class Camera:
             nearer than `NEAR_METRES` are projected as if they lay there.
         """
         cos, sin = turn(self.yaw)
-        dx, dy, dz = points[..., 0] - self.x, points[..., 1] - self.y, points[..., 2] - self.z
+        dx, dz = points[..., 0] - self.x, points[..., 2] - self.z
         depth = dx * sin + dz * cos
         scale = self.focal / np.maximum(depth, NEAR_METRES)
         pixels = np.empty((*points.shape[:-1], 2))
         pixels[..., 0] = self.width / 2 + (dx * cos - dz * sin) * scale
-        pixels[..., 1] = self.horizon - dy * scale
+        pixels[..., 1] = self.horizon - (points[..., 1] - self.y) * scale
         return pixels, depth

@@ -7,7 +7,8 @@ each kind of body; `CarModel` turns them into a mesh once, `CarModel.paint` draw
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +18,25 @@ from roadmask.demos.sample_drive.light import hazed, lit, unit
 from roadmask.demos.sample_drive.paint import Canvas, to_canvas
 
 PAINT, GLASS, TRIM, TYRE, RIM, HEADLAMP, TAILLAMP, PLATE, CHROME, UNDER, SEAM = range(11)
-_COLOURS: dict[int, tuple[float, float, float]] = {
-    GLASS: (34, 40, 46),
-    TRIM: (34, 34, 36),
-    TYRE: (30, 30, 31),
-    RIM: (168, 170, 174),
-    HEADLAMP: (226, 232, 238),
-    TAILLAMP: (196, 24, 26),
-    PLATE: (236, 236, 228),
-    CHROME: (176, 178, 182),
-    UNDER: (16, 16, 17),
-    SEAM: (40, 40, 42),
-}
-_GLOSS: dict[int, float] = {PAINT: 0.75, GLASS: 1.0, HEADLAMP: 0.9, TAILLAMP: 0.6, CHROME: 0.9, RIM: 0.3, PLATE: 0.1}
+_COLOURS = np.array(
+    (
+        (0, 0, 0),  # paint: the car's own
+        (34, 40, 46),  # glass
+        (34, 34, 36),  # trim
+        (30, 30, 31),  # tyre
+        (168, 170, 174),  # rim
+        (226, 232, 238),  # head lamp
+        (196, 24, 26),  # tail lamp
+        (236, 236, 228),  # plate
+        (176, 178, 182),  # chrome
+        (16, 16, 17),  # under the car
+        (40, 40, 42),  # seam
+    ),
+    np.float64,
+)
+_GLOSS = np.array((0.75, 1.0, 0.0, 0.0, 0.3, 0.9, 0.6, 0.1, 0.9, 0.0, 0.0))
+_SMALLEST = 0.5
+"""Pixels of the frame below which a detail is left out."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class CarLook:
     """Whether its brake lamps are lit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Faces:
     """Convex faces of one car with the same number of corners."""
 
@@ -138,6 +145,16 @@ class _Faces:
     flat: Floats  # (K, 3), true, for deciding which side is seen
     material: NDArray[np.int64]  # (K,)
     layer: NDArray[np.int64]  # (K,) a higher one lies on top of a lower one
+
+    @cached_property
+    def middle(self) -> Floats:
+        """(K, 3) middle of each face."""
+        return np.asarray(self.corners.mean(axis=1))
+
+    @cached_property
+    def extent(self) -> Floats:
+        """(K,) the second largest side of each face's bounding box, in metres."""
+        return np.asarray(np.sort(np.ptp(self.corners, axis=1), axis=1)[:, 1])
 
 
 @dataclass
@@ -188,27 +205,29 @@ class CarModel:
         x, z, heading = place
         cos, sin = turn(heading)
         dx, dz = camera.x - x, camera.z - z
+        distance = max(camera.depth(x, z), NEAR_METRES)
         eye = np.array((dx * cos - dz * sin, camera.y, dx * sin + dz * cos))  # the camera in the car's axes
+        palette = _COLOURS.copy()
+        palette[PAINT] = look.colour
         polygons: list[NDArray[np.int32]] = []
         colours, keys = [], []
         for faces in self._groups:
-            to_eye = eye - faces.corners.mean(axis=1)
+            to_eye = eye - faces.middle
             towards = (
                 to_eye[:, 0] * faces.flat[:, 0] + to_eye[:, 1] * faces.flat[:, 1] + to_eye[:, 2] * faces.flat[:, 2]
             )
-            seen = np.flatnonzero((towards > 0) | (faces.layer == 0))
+            large = faces.extent * camera.focal > _SMALLEST * distance
+            seen = np.flatnonzero(((towards > 0) | (faces.layer == 0)) & (large | (faces.layer == 1)))
             pixels, depth = camera.project(_to_world(faces.corners[seen], x, z, cos, sin))
             front = depth.min(axis=1) > NEAR_METRES
             seen, pixels, depth = seen[front], pixels[front], depth[front].mean(axis=1)
-            base = np.array([look.colour if m == PAINT else _COLOURS[m] for m in faces.material[seen].tolist()])
-            gloss = np.array([_GLOSS.get(m, 0.0) for m in faces.material[seen].tolist()])
+            material = faces.material[seen]
             normals = _to_world(faces.normals[seen], 0.0, 0.0, cos, sin)
             view = _to_world(unit(to_eye[seen]), 0.0, 0.0, cos, sin)
-            shaded = lit(base.reshape(-1, 3), gloss, normals, view)
-            low = faces.corners[seen][:, :, 1].mean(axis=1)
-            shaded *= np.clip(0.62 + low * 0.55, 0.0, 1.0)[:, None]  # little light reaches the sills
+            shaded = lit(palette[material], _GLOSS[material], normals, view)
+            shaded *= np.clip(0.62 + faces.middle[seen, 1] * 0.55, 0.0, 1.0)[:, None]  # little light reaches the sills
             if look.braking:
-                shaded[faces.material[seen] == TAILLAMP] = (255, 84, 60)
+                shaded[material == TAILLAMP] = (255, 84, 60)
             polygons.extend(to_canvas(pixels))
             colours.append(hazed(shaded, depth))
             keys.append(np.stack([faces.layer[seen], np.rint(-depth * 1024).astype(np.int64)], axis=1))
@@ -237,7 +256,7 @@ def _stations(body: Body, table: Floats) -> Floats:
     edges |= {z for stretch in body.side_glass for z in stretch}
     cuts: list[float] = []
     ordered = sorted(edges)
-    for first, last in zip(ordered, ordered[1:], strict=False):
+    for first, last in pairwise(ordered):
         pieces = max(int((last - first) / 0.22 + 0.5), 1)
         cuts.extend(first + (last - first) * i / pieces for i in range(pieces))
     return np.array([*cuts, ordered[-1]])
@@ -356,19 +375,22 @@ def _details(quads: _Builder, body: Body, table: Floats) -> None:
         for z in seams:
             flank((z - 0.008, z + 0.008), (0.32, float(at(z)[1]) - 0.03), SEAM)
             flank((z - 0.30, z - 0.12), (float(at(z)[1]) - 0.17, float(at(z)[1]) - 0.13), SEAM)
-        tail = float(table[0, 0])
-        lamp = [(tail + 0.01, -0.26), (tail + 0.24, -0.22), (tail + 0.22, -0.06), (tail + 0.01, -0.04)]
-        quads.add(np.array([(side * (float(at(z)[3]) + 0.004), belt + y, z) for z, y in lamp]), outward, TAILLAMP, 2)
-        nose = float(table[-1, 0])
-        lamp = [(nose - 0.32, 0.04), (nose - 0.10, -0.10), (nose - 0.06, -0.02), (nose - 0.28, 0.10)]
-        quads.add(
-            np.array([(side * (float(at(z)[3]) + 0.004), nose_belt + y, z) for z, y in lamp]), outward, HEADLAMP, 2
-        )
+        tail, nose = float(table[0, 0]), float(table[-1, 0])
+        for lamp, height, material in (
+            (((0.01, -0.26), (0.24, -0.22), (0.22, -0.06), (0.01, -0.04)), belt, TAILLAMP),
+            (((-0.32, 0.04), (-0.10, -0.10), (-0.06, -0.02), (-0.28, 0.10)), nose_belt, HEADLAMP),
+        ):
+            end = tail if material == TAILLAMP else nose
+            at_side = [(side * (float(at(end + z)[3]) + 0.004), height + y, end + z) for z, y in lamp]
+            quads.add(np.array(at_side), outward, material, 2)
         z = body.side_glass[-1][1] - 0.06
-        x, y = side * (float(at(z)[3]) + 0.08), float(at(z)[1]) + 0.10
+        x, y = side * (float(at(z)[3]) + 0.07), float(at(z)[1]) + 0.09
         for face in (-0.05, 0.05):
-            corners = [(x - 0.10, y - 0.06), (x + 0.10, y - 0.06), (x + 0.09, y + 0.08), (x - 0.09, y + 0.08)]
-            quads.add(np.array([(cx, cy, z + face) for cx, cy in corners]), np.array((0, 0, face)), TRIM, 1)
+            mirror = ((-0.08, -0.05), (0.08, -0.05), (0.07, 0.06), (-0.07, 0.06))
+            quads.add(np.array([(x + dx, y + dy, z + face) for dx, dy in mirror]), np.array((0, 0, face)), PAINT, 1)
+        sides = ((0.05, -0.05), (-0.05, -0.05), (-0.05, 0.06), (0.05, 0.06))
+        outer = np.array([(x + side * 0.075, y + dy, z + dz) for dz, dy in sides])
+        quads.add(outer, outward, PAINT, 1)
 
 
 def _wheels(quads: _Builder, discs: _Builder, body: Body, half_width: float) -> None:

@@ -149,17 +149,16 @@ def _renderer(seed: int, focal: float) -> Renderer:
 def _truth(drawn: Drawn) -> TruthFrame:
     """Reads masks, boxes and classes off the picture of ids."""
     height, width = drawn.ids.shape
-    object_ids = np.flatnonzero(np.bincount(drawn.ids.ravel(), minlength=256)[1:]) + 1
+    object_ids = np.array([i for i in drawn.visible_fraction if (drawn.ids == i).any()], np.int64)
+    # Masks are encoded column by column, so they are compared that way too.
+    masks = (np.ascontiguousarray(drawn.ids.T)[None] == object_ids[:, None, None].astype(np.uint8)).transpose(0, 2, 1)
     boxes = np.empty((len(object_ids), 4), np.float32)
-    counts: list[bytes] = []
-    for row, object_id in enumerate(object_ids.tolist()):
-        mask = drawn.ids == object_id
+    for row, mask in enumerate(masks):
         xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
         boxes[row] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
-        counts.extend(RleMasks.from_dense(mask[None], (height, width)).counts)
     actors = [scene.ACTORS[i - 1] for i in object_ids.tolist()]
     labels = np.array([CAR if isinstance(a, scene.Car) else PEDESTRIAN for a in actors], np.int64)
     fraction = np.array([drawn.visible_fraction[i] for i in object_ids.tolist()], np.float32)
     scores = np.ones(len(object_ids), np.float32)
-    instances = Instances((height, width), boxes, scores, labels, RleMasks(tuple(counts), (height, width)))
+    instances = Instances((height, width), boxes, scores, labels, RleMasks.from_dense(masks, (height, width)))
     return TruthFrame(instances, object_ids.astype(np.int64), fraction)

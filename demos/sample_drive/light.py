@@ -52,4 +52,4 @@ def lit(colours: Floats, gloss: Floats, normals: Floats, to_camera: Floats) -> F
 def hazed(colours: Floats, depth: Floats | float) -> NDArray[np.uint8]:
     """Fades (N, 3) colours as the street fades and rounds them."""
     share = np.minimum(np.asarray(depth) / HAZE_METRES, 0.85)[..., None]
-    return np.clip(np.rint(colours * (1 - share) + np.array(HAZE) * share), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(colours * (1 - share) + np.array(HAZE) * share), 0, 255), np.uint8)

@@ -40,11 +40,11 @@ class Canvas:
         """Returns a canvas with an (H, W, 3) background that belongs to no object."""
         height, width = background.shape[:2]
         with_id = np.zeros((height, width, 4), np.uint8)
-        with_id[..., :3] = background
-        packed = with_id.view(np.uint32)[..., 0]
-        fine = np.empty((height, FINENESS, width, FINENESS), np.uint32)
-        fine[...] = packed[:, None, :, None]
-        return cls(fine.view(np.uint8).reshape(height * FINENESS, width * FINENESS, 4))
+        cv2.mixChannels([background], [with_id], [0, 0, 1, 1, 2, 2])
+        packed = np.repeat(with_id.view(np.uint32)[..., 0], FINENESS, axis=1)
+        fine = np.empty((height, FINENESS, width * FINENESS), np.uint32)
+        fine[...] = packed[:, None]
+        return cls(fine.reshape(height * FINENESS, width * FINENESS, 1).view(np.uint8))
 
     def polygons(self, corners: Sequence[Polygon] | Polygon, colours: NDArray[np.uint8], object_id: int) -> None:
         """Paints convex polygons in order.
@@ -66,10 +66,11 @@ class Canvas:
         return (slice(y1, y2), slice(x1, x2)) if x1 < x2 and y1 < y2 else None
 
     def frame(self) -> NDArray[np.uint8]:
-        """Returns the (H, W, 4) mean of colours; the fourth channel means nothing."""
+        """Returns the (H, W, 3) colours, averaged over each pixel."""
         height, width = self.pixels.shape[:2]
         size = (width // FINENESS, height // FINENESS)
-        return np.asarray(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        mean = cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.cvtColor(mean, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def ids(self) -> NDArray[np.uint8]:
         """Returns (H, W) the object that covers most of each pixel; of two halves, the higher id."""

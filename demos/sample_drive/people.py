@@ -21,6 +21,8 @@ _CORNERS = 9  # of each round end
 _ARC = np.array([turn(math.pi * i / (_CORNERS - 1) - math.pi / 2) for i in range(_CORNERS)])
 # Shades of a limb from its edge to its lit middle: (share of the radius, shift towards the sun, brightness).
 _SHADES = ((1.0, 0.0, 0.58), (0.86, 0.10, 0.76), (0.66, 0.22, 0.93), (0.40, 0.34, 1.06))
+_FINE = 45.0
+"""Height in pixels from which a person gets all shades."""
 STRIDE = 0.82
 """Length of two steps, as a share of the person's height."""
 
@@ -91,9 +93,11 @@ def paint_person(canvas: Canvas, camera: Camera, pose: Pose, look: PersonLook, o
     order = np.argsort(-(middle - [limb.nearer for limb in limbs]), kind="stable")
     pixels, radii = pixels[order], radii[order]
     colours = np.array([limb.colour for limb in limbs], np.float64)[order]
-    outlines = [_hulls(pixels, radii, share, shift) for share, shift, _ in _SHADES]
+    small = look.height * camera.focal < _FINE * float(middle.mean())
+    shades = _SHADES[::2] if small else _SHADES
+    outlines = [_hulls(pixels, radii, share, shift) for share, shift, _ in shades]
     corners = to_canvas(np.stack(outlines, axis=1).reshape(-1, 2 * _CORNERS, 2))
-    light = np.array([brightness for *_, brightness in _SHADES])
+    light = np.array([brightness for *_, brightness in shades])
     height = world[..., 1].mean(axis=1)[order] / look.height
     shaded = colours[:, None] * (light[None] * (0.80 + 0.22 * height)[:, None])[..., None]
     canvas.polygons(corners, hazed(shaded.reshape(-1, 3), float(middle.mean())), object_id)
@@ -127,18 +131,16 @@ def _figure(pose: Pose, look: PersonLook) -> list[_Limb]:
     for side, phase in ((1.0, wave), (-1.0, -wave)):
         _leg(limbs, look, side, phase, lead * side, hip)
         _arm(limbs, look, side, -phase, shoulder)
-    for side in (1.0, -1.0):  # the trunk: two halves, a middle and the shoulders
-        limbs.append(
-            _Limb(
-                (0.058 * b * side, shoulder - 0.03, 0),
-                (0.045 * b * side, hip + 0.02, 0),
-                0.058 * b,
-                0.055 * b,
-                look.top,
-            )
-        )
+    # The trunk: two halves, a middle and the shoulders.
+    limbs.extend(
+        _Limb((0.056 * b * s, shoulder - 0.05, 0), (0.042 * b * s, hip + 0.02, 0), 0.058 * b, 0.054 * b, look.top)
+        for s in (1.0, -1.0)
+    )
     limbs.append(_Limb((0, shoulder - 0.04, 0.012), (0, hip + 0.03, 0.01), 0.072 * b, 0.068 * b, look.top, 0.05))
-    limbs.append(_Limb((-0.095 * b, shoulder, 0), (0.095 * b, shoulder, 0), 0.032, 0.032, look.top, 0.02))
+    limbs.extend(
+        _Limb((0.02 * s, shoulder + 0.012, 0), (0.098 * b * s, shoulder - 0.012, 0), 0.026, 0.030, look.top, 0.02)
+        for s in (1.0, -1.0)
+    )
     if look.coat:
         limbs.append(_Limb((-0.02, hip + 0.05, 0), (-0.03, 0.31, 0), 0.075 * b, 0.085 * b, look.top, 0.06))
         limbs.append(_Limb((0.02, hip + 0.05, 0), (0.03, 0.31, 0), 0.075 * b, 0.085 * b, look.top, 0.06))
@@ -157,9 +159,9 @@ def _figure(pose: Pose, look: PersonLook) -> list[_Limb]:
 def _leg(limbs: list[_Limb], look: PersonLook, side: float, phase: float, lift: float, hip: float) -> None:
     """Adds a leg that swings forward by `phase`; `lift` above 0 bends its knee."""
     b = look.build
-    thigh_cos, thigh_sin = turn(0.50 * phase)
+    thigh_cos, thigh_sin = turn(0.42 * phase)
     bend = 0.10 + 0.75 * max(lift, 0.0) * (1.0 - 0.35 * phase)
-    shin_cos, shin_sin = turn(0.50 * phase - bend)
+    shin_cos, shin_sin = turn(0.42 * phase - bend)
     start = (0.046 * side * b, hip - 0.01, 0.0)
     knee = (0.046 * side, hip - 0.245 * thigh_cos, 0.245 * thigh_sin)
     ankle = (0.044 * side, knee[1] - 0.235 * shin_cos, knee[2] + 0.235 * shin_sin)
@@ -174,9 +176,9 @@ def _arm(limbs: list[_Limb], look: PersonLook, side: float, phase: float, should
     b = look.build
     upper_cos, upper_sin = turn(0.42 * phase - 0.04)
     lower_cos, lower_sin = turn(0.42 * phase + 0.26)
-    start = (0.122 * side * b, shoulder - 0.008, 0.0)
-    elbow = (0.142 * side * b, shoulder - 0.175 * upper_cos, 0.175 * upper_sin)
-    hand = (0.138 * side * b, elbow[1] - 0.145 * lower_cos, elbow[2] + 0.145 * lower_sin)
+    start = (0.116 * side * b, shoulder - 0.026, 0.0)
+    elbow = (0.136 * side * b, shoulder - 0.02 - 0.165 * upper_cos, 0.175 * upper_sin)
+    hand = (0.132 * side * b, elbow[1] - 0.145 * lower_cos, elbow[2] + 0.145 * lower_sin)
     grip = (hand[0], hand[1] - 0.035, hand[2] + 0.008)
     limbs.append(_Limb(hand, grip, 0.020, 0.018, look.skin))
     limbs.append(_Limb(elbow, hand, 0.027, 0.020, look.top if look.sleeves else look.skin))

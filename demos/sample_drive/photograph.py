@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_FIELDS = 8  # different noise pictures that frames take turns with
+_FIELDS = 4  # different noise pictures that frames take turns with
 
 
 class Photograph:
@@ -16,7 +16,8 @@ class Photograph:
         y = (2 * np.arange(height) + 1 - height)[:, None]
         x = (2 * np.arange(width) + 1 - width)[None]
         corner = height * height + width * width
-        self._lens = (256 - (x * x + y * y) * 36 // corner).astype(np.uint16)[..., None]
+        lens = (256 - (x * x + y * y) * 36 // corner).astype(np.uint16)
+        self._lens = np.repeat(lens[..., None], 3, axis=2)
         level = np.arange(256)
         # A gentle S: darker shadows, softer lights.
         curve = level + (level * (255 - level) * (level - 118)) // 340000
@@ -28,8 +29,8 @@ class Photograph:
 
     def take(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         """Returns the (H, W, 3) picture as frame `index` of the recording."""
-        soft = cv2.GaussianBlur(image, (3, 3), 0.55)
+        soft = np.asarray(cv2.GaussianBlur(image, (3, 3), 0.55), np.uint8)
         dimmed = ((soft * self._lens) >> 8).astype(np.uint8)
         toned = cv2.LUT(dimmed, self._curve)
         noise = np.roll(self._noise[index % _FIELDS], (index * 37) % len(image), axis=0)
-        return np.clip(toned + noise, 0, 255).astype(np.uint8)
+        return np.asarray(cv2.add(toned, noise, dtype=cv2.CV_8U), np.uint8)

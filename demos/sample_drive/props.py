@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from roadmask.demos.sample_drive.camera import NEAR_METRES, Camera
 from roadmask.demos.sample_drive.light import hazed
 from roadmask.demos.sample_drive.paint import FINENESS, Canvas, to_canvas
+from roadmask.demos.sample_drive.street import HAZE, haze_share
 from roadmask.demos.sample_drive.textures import halved
 
 TREE_HEIGHT, TREE_WIDTH = 7.0, 4.6
@@ -56,10 +57,13 @@ class TreePicture:
         picture = self._levels[level]
         rows = _places(region[0], top, TREE_HEIGHT * scale, len(picture))
         columns = _places(region[1], left, TREE_WIDTH * scale, len(picture))
-        leaves = picture[rows][:, columns]
-        shown = leaves[..., 3] > 127
-        colours = hazed(leaves[shown][:, :3].astype(np.float64), metres)
-        canvas.pixels[region][shown] = np.pad(colours, ((0, 0), (0, 1)))
+        share = np.uint16(haze_share(np.array(metres)))
+        air = np.array((*HAZE, 0), np.uint16) * share
+        faded = ((picture * (np.uint16(256) - share) + air) >> 8).astype(np.uint8)
+        faded[..., 3] = 0  # the id of no object
+        leaves = faded.view(np.uint32)[..., 0][rows[:, None], columns]
+        shown = picture[..., 3][rows[:, None], columns] > 127
+        canvas.pixels.view(np.uint32)[..., 0][region][shown] = leaves[shown]
 
 
 def _places(part: slice, start: float, length: float, side: int) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from roadmask.demos.sample_drive import layout, scene
 from roadmask.demos.sample_drive.camera import NEAR_METRES, Camera, Floats, turn
 from roadmask.demos.sample_drive.cars import car_model
 from roadmask.demos.sample_drive.light import SUN
-from roadmask.demos.sample_drive.paint import Canvas
+from roadmask.demos.sample_drive.paint import FINENESS, Canvas
 from roadmask.demos.sample_drive.people import paint_person
 from roadmask.demos.sample_drive.props import TreePicture, paint_lamp
 from roadmask.demos.sample_drive.street import Backdrop, Street
@@ -69,21 +69,24 @@ class Renderer:
         things = [t for t in things if _in_view(t, camera)]
         _cast_shadows(backdrop.image, camera, [t for t in things if t.object_id])
         canvas = Canvas.over(backdrop.image)
-        covered: dict[int, int] = {}
+        covered: dict[int, tuple[int, tuple[slice, slice]]] = {}
         for thing in _farthest_first(things, camera):
             region = _region(canvas, camera, thing)
             if region is None:
                 continue
-            behind = _behind_walls(backdrop, camera, thing)
-            before = canvas.pixels.copy() if behind is not None else None
+            behind = _behind_walls(backdrop, camera, thing, region)
+            before = canvas.pixels[region].copy() if len(behind) else None
             thing.paint(canvas)
             if thing.object_id:
-                covered[thing.object_id] = int(np.count_nonzero(canvas.pixels[region][..., 3] == thing.object_id))
-            if before is not None and behind is not None:
-                canvas.pixels[:, behind] = before[:, behind]
-        seen = np.bincount(canvas.pixels[..., 3].ravel(), minlength=256)
-        fraction = {key: int(seen[key]) / count for key, count in covered.items() if count}
-        return Drawn(np.ascontiguousarray(canvas.frame()[..., :3]), canvas.ids(), fraction)
+                count = int(np.count_nonzero(canvas.pixels[region][..., 3] == thing.object_id))
+                covered[thing.object_id] = count, region
+            if before is not None:
+                canvas.pixels[region][:, behind] = before[:, behind]
+        ids = canvas.pixels[..., 3].copy()
+        fraction = {
+            key: int(np.count_nonzero(ids[region] == key)) / count for key, (count, region) in covered.items() if count
+        }
+        return Drawn(canvas.frame(), canvas.ids(), fraction)
 
     def _things(self, seconds: float, camera: Camera) -> list[_Thing]:
         things = []
@@ -152,12 +155,12 @@ def _region(canvas: Canvas, camera: Camera, thing: _Thing) -> tuple[slice, slice
     return canvas.region(left - margin, top - margin, right + margin, bottom + margin)
 
 
-def _behind_walls(backdrop: Backdrop, camera: Camera, thing: _Thing) -> NDArray[np.intp] | None:
-    """Columns of the canvas in which a house stands before a thing; None where none can."""
+def _behind_walls(backdrop: Backdrop, camera: Camera, thing: _Thing, region: tuple[slice, slice]) -> NDArray[np.intp]:
+    """Columns of a region of the canvas in which a house stands before a thing."""
     if thing.low[0] > -layout.WALL and thing.high[0] < layout.WALL:
-        return None
+        return np.zeros(0, np.intp)
     depth = camera.depth((thing.low[0] + thing.high[0]) / 2, (thing.low[1] + thing.high[1]) / 2)
-    return np.flatnonzero(np.repeat(backdrop.wall_depth < depth, 2))
+    return np.flatnonzero(np.repeat(backdrop.wall_depth < depth, FINENESS)[region[1]])
 
 
 def _farthest_first(things: list[_Thing], camera: Camera) -> list[_Thing]:
@@ -188,6 +191,8 @@ def _farthest_first(things: list[_Thing], camera: Camera) -> list[_Thing]:
 
 def _cast_shadows(image: NDArray[np.uint8], camera: Camera, things: list[_Thing]) -> None:
     """Darkens the ground on the far side of things from the sun, and under cars."""
+    if not things:
+        return
     shade = np.zeros(image.shape[:2], np.uint8)
     layers: list[tuple[int, Floats]] = []
     for thing in things:
@@ -200,15 +205,18 @@ def _cast_shadows(image: NDArray[np.uint8], camera: Camera, things: list[_Thing]
             far = middle + reach * share + (base - middle) * share * (0.7 if car else 0.5)
             layers.append((strength, np.concatenate([near, far])))
         if car:
-            layers.extend((_CONTACT * (i + 2) // 7, middle + (base - middle) * (1.04 - 0.03 * i)) for i in range(6))
-    for strength, points in sorted(layers, key=lambda layer: layer[0]):
-        pixels, depth = camera.project(points)
-        if depth.min() < NEAR_METRES:
-            continue
-        hull = cv2.convexHull(np.rint((pixels - 0.5) * 16).astype(np.int32))
-        cv2.fillConvexPoly(shade, hull, (strength,), cv2.LINE_AA, 4)
+            for i in range(6):
+                under = middle + (base - middle) * (1.04 - 0.03 * i)
+                layers.append((_CONTACT * (i + 2) // 7, np.concatenate([under, under])))
+    layers.sort(key=lambda layer: layer[0])
+    pixels, depth = camera.project(np.stack([points for _, points in layers]))
+    corners = np.rint((pixels - 0.5) * 16).astype(np.int32)
+    in_front = depth.min(axis=1) > NEAR_METRES
+    for (strength, _), polygon, drawable in zip(layers, corners, in_front.tolist(), strict=True):
+        if drawable:
+            cv2.fillConvexPoly(shade, cv2.convexHull(polygon), (strength,), cv2.LINE_AA, 4)
     rows = np.flatnonzero(shade.any(axis=1))
     if len(rows):
         part = slice(rows[0], rows[-1] + 1)
-        light = (255 - shade[part]).astype(np.uint16)[..., None]
-        image[part] = (image[part] * light + 127) // 255
+        light = 256 - cv2.merge((shade[part],) * 3).astype(np.uint16)
+        image[part] = (image[part] * light) >> 8

@@ -172,7 +172,7 @@ PEOPLE: tuple[Person, ...] = (
         PersonLook(1.67, (88, 112, 92), _INK, _TAN, coat=True, long_hair=True), (2.2, 6.8, _ZEBRA + 0.7), (-1.5, 0.0)
     ),
     # crossing behind the crossroads; a crossing car hides him for a while
-    Person(PersonLook(1.76, (58, 66, 84), _KHAKI, _FAIR), (-1.5, -6.5, _FAR_ZEBRA), (1.4, 0.0)),
+    Person(PersonLook(1.76, (206, 200, 186), _DENIM, _FAIR), (-1.5, -6.5, _FAR_ZEBRA), (1.4, 0.0)),
     # on the right pavement; the first is hidden behind a parked car for a while
     Person(
         PersonLook(1.62, (190, 150, 60), _SLATE, _FAIR, hair=(120, 86, 50), long_hair=True),
@@ -195,6 +195,13 @@ PEOPLE: tuple[Person, ...] = (
     Person(PersonLook(1.72, (150, 40, 48), _INK, _DARK, hair=(22, 18, 16)), (0.0, -8.2, 60.0), (0.0, -1.4)),
     Person(PersonLook(1.77, (70, 74, 82), _DENIM, _FAIR), (0.0, -7.2, 78.0), (0.0, 1.1)),
     Person(PersonLook(1.70, (180, 120, 70), _SLATE, _TAN, bag=(40, 44, 70)), (0.0, -7.0, -2.0), (0.0, -1.2)),
+    # seen best by the camera that looks back
+    Person(PersonLook(1.79, (64, 96, 74), _DENIM, _FAIR), (0.0, -6.9, 12.0), (0.0, 0.9)),
+    Person(
+        PersonLook(1.66, (186, 84, 96), _SLATE, _FAIR, hair=(90, 60, 36), long_hair=True), (0.0, 7.0, 26.0), (0.0, 1.4)
+    ),
+    Person(PersonLook(1.75, (52, 58, 92), _KHAKI, _TAN), (0.0, -8.4, 44.0), (0.0, 0.6)),
+    Person(PersonLook(1.83, (226, 222, 214), _INK, _DARK, hair=(22, 18, 16)), (0.0, 7.6, 14.0), (0.0, -1.1)),
     # waiting at the crossroads
     Person(PersonLook(1.75, (46, 62, 58), _SLATE, _FAIR), (0.0, 7.0, _FAR_ZEBRA + 0.8), facing=TOWARDS_US + 0.5),
     Person(

@@ -14,8 +14,10 @@ from roadmask.demos.sample_drive.camera import Camera, Floats, turn
 
 HAZE = (206, 214, 218)
 """Colour that distance fades to."""
+HAZE_COLOUR = np.array(HAZE, np.uint16)
 HAZE_METRES = 420.0
 """Distance over which things fade to haze, were the street that long."""
+_ENDLESS = 1e6  # metres
 _HOUSES = 12
 _LEVELS = 4
 _FRACTION = 32  # cv2.remap keeps 5 bits of a pixel
@@ -59,7 +61,7 @@ class Street:
         """Returns what the camera sees of the empty street."""
         image = np.empty((camera.height, camera.width, 3), np.uint8)
         # How far to the right, and ahead, a column's ray goes while it gains one metre of depth.
-        slope = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
+        slope: Floats = (np.arange(camera.width, dtype=np.float64) + 0.5 - camera.width / 2) / camera.focal
         cos, sin = turn(camera.yaw)
         ray_x, ray_z = slope * cos + sin, cos - slope * sin
         horizon = min(max(round(camera.horizon), 1), camera.height - 1)
@@ -71,7 +73,7 @@ class Street:
         bearing = np.array([math.atan(s) for s in slope.tolist()]) + camera.yaw
         columns = np.rint(bearing * camera.focal).astype(np.intp) % self._sky.shape[1]
         rows = np.clip(np.arange(-len(above), 0) + len(self._sky), 0, None)
-        above[:] = self._sky[rows][:, columns]
+        above[:] = np.take(self._sky, columns, axis=1)[rows]
 
     def _paint_ground(
         self, image: NDArray[np.uint8], camera: Camera, horizon: int, ray_x: Floats, ray_z: Floats
@@ -91,7 +93,7 @@ class Street:
             band[:] = _sampled(self._ground_texture(across, along), x / 2**across, z / 2**along)
             start = end
         self._add_grit(image, camera, rows, depth, ray_x, ray_z)
-        _fade(image[horizon:], depth[:, None])
+        _fade(image[horizon:], depth)
 
     def _add_grit(
         self,
@@ -108,9 +110,10 @@ class Street:
         x = np.floor((camera.x + d * ray_x) * 90).astype(np.intp) & 511
         z = np.floor((camera.z + d * ray_z) * 90).astype(np.intp) & 511
         strength = np.rint((14.0 - d) * 1.6).astype(np.int32)
-        grit = (self._grit.take(z * 512 + x) * strength) >> 7
-        part = image[rows[near][0] :] if near.any() else image[:0]
-        part[:] = np.clip(part.astype(np.int32) + grit[..., None], 0, 255)
+        grit = ((self._grit.take(z * 512 + x) * strength) >> 7).astype(np.int16)
+        if near.any():
+            part = image[rows[near][0] :]
+            cv2.add(part, cv2.merge((grit, grit, grit)), part, dtype=cv2.CV_8U)
 
     def _ground_level(self, depth: float, camera: Camera) -> tuple[int, int]:
         """How often to halve the ground texture across and along the street, for a row at this depth."""
@@ -130,7 +133,7 @@ class Street:
     def _paint_walls(self, image: NDArray[np.uint8], camera: Camera, ray_x: Floats, ray_z: Floats) -> Floats:
         depth = np.full(camera.width, np.inf)
         place = np.zeros(camera.width)
-        shade = np.full(camera.width, 256, np.int32)
+        shade = np.full(camera.width, 256, np.uint32)
         for number, (axis, at, first, last) in enumerate(_WALLS):
             ray, origin = (ray_x, camera.x) if axis == "x" else (ray_z, camera.z)
             other, start = (ray_z, camera.z) if axis == "x" else (ray_x, camera.x)
@@ -141,32 +144,33 @@ class Street:
             depth[hit] = away[hit]
             place[hit] = (along[hit] - first) + number * 5 * textures.HOUSE_WIDTH
             shade[hit] = 256 if axis == "x" else 214
-        seen = np.flatnonzero(np.isfinite(depth))
-        if not len(seen):
-            return depth
-        d = depth[seen]
-        house = (place[seen] // textures.HOUSE_WIDTH).astype(np.intp) % _HOUSES
-        u = np.mod(place[seen], textures.HOUSE_WIDTH) + house * textures.HOUSE_WIDTH
+        d = np.minimum(depth, _ENDLESS)  # where there is no wall: one that is too far to have any height
+        house = (place // textures.HOUSE_WIDTH).astype(np.intp) % _HOUSES
+        u = np.mod(place, textures.HOUSE_WIDTH) + house * textures.HOUSE_WIDTH
         level = np.clip(np.floor(np.sqrt(d * textures.HOUSE_RESOLUTION / camera.focal)), 1, _LEVELS).astype(np.intp) - 1
         fineness = textures.HOUSE_RESOLUTION / (1 << level)
         roof = np.array(self._heights, np.float64)[house]
         bottom = camera.horizon + camera.focal * camera.y / d
         top = camera.horizon - camera.focal * (roof - camera.y) / d
-        rows = np.arange(0, min(int(bottom.max()) + 1, camera.height))[:, None]
+        first = max(int(top.min()), 0)
+        rows = np.arange(first, min(int(bottom.max()) + 1, camera.height))[:, None]
         height = camera.y + (camera.horizon - rows - 0.5) * (d / camera.focal)
         v = np.clip(textures.HOUSE_TALLEST - height, 0.0, textures.HOUSE_TALLEST - 0.05) * fineness
         limit = (textures.HOUSE_WIDTH * _HOUSES) * fineness - 1
         fronts = _sampled(self._houses, np.minimum(u * fineness, limit)[None], v + self._level_rows[level])
-        shaded = (fronts.astype(np.int32) * shade[seen, None]) >> 8
-        # The wall darkens towards the pavement, and its edges are smooth: how much of each pixel it covers.
-        dusk = np.clip(200 + height * 28, 0, 256).astype(np.int32)
-        shaded = (shaded * dusk[..., None]) >> 8
-        fronts = np.clip(shaded, 0, 255).astype(np.uint8)
-        _fade(fronts, d[None])
+        haze = haze_share(d)
+        light = np.repeat((shade * (256 - haze)) >> 8, 3).astype(np.uint16)
+        flat = fronts.reshape(len(rows), -1)
+        flat[:] = (flat * light + np.tile(HAZE_COLOUR, len(d)) * np.repeat(haze, 3)) >> 8
+        # Roofs and the foot of the wall have smooth edges: how much of each pixel the wall covers.
         covered = np.clip(np.minimum(rows + 1 - top, bottom - rows), 0.0, 1.0)
-        weight = np.rint(covered * 256).astype(np.int32)[..., None]
-        behind = image[: len(rows), seen].astype(np.int32)
-        image[: len(rows), seen] = (fronts * weight + behind * (256 - weight)) >> 8
+        part = image[first : first + len(rows)]
+        whole = covered == 1.0
+        edge = np.nonzero((covered > 0) & ~whole)
+        weight = np.rint(covered[edge] * 256).astype(np.int32)[:, None]
+        mixed = (fronts[edge] * weight + part[edge] * (256 - weight)) >> 8
+        cv2.copyTo(fronts, whole.view(np.uint8), part)
+        part[edge] = mixed
         return depth
 
 
@@ -184,17 +188,24 @@ def _stacked(texture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.
 
 def _sampled(texture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.uint8]:
     """Samples a texture bilinearly, in fixed point, at places given in its pixels; beyond its edges they repeat."""
-    x, y = np.broadcast_arrays(x, y)
-    whole = np.empty((*x.shape, 2), np.int16)
-    fraction = np.zeros(x.shape, np.uint16)
-    for channel, (values, side) in enumerate(((x, texture.shape[1]), (y, texture.shape[0]))):
-        fixed = np.rint(np.clip(values - 0.5, 0, side - 1) * _FRACTION).astype(np.int32)
-        whole[..., channel] = fixed >> 5
-        fraction += ((fixed & (_FRACTION - 1)) << (5 * channel)).astype(np.uint16)
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    whole = np.empty((*shape, 2), np.int16)
+    fixed_x, fixed_y = (
+        np.rint(np.clip(values - 0.5, 0, side - 1) * _FRACTION).astype(np.int32)
+        for values, side in ((x, texture.shape[1]), (y, texture.shape[0]))
+    )
+    whole[..., 0], whole[..., 1] = fixed_x >> 5, fixed_y >> 5
+    fraction = ((fixed_x & (_FRACTION - 1)) + ((fixed_y & (_FRACTION - 1)) << 5)).astype(np.uint16)
     return np.asarray(cv2.remap(texture, whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
+def haze_share(depth: Floats) -> NDArray[np.uint16]:
+    """How much of what is seen at a depth is haze, of 256."""
+    return np.asarray(np.rint(np.minimum(depth / HAZE_METRES, 0.85) * 256), np.uint16)
+
+
 def _fade(image: NDArray[np.uint8], depth: Floats) -> None:
-    """Mixes haze into (H, W, 3) pixels, the more the greater the depth, which broadcasts to (H, W)."""
-    share = np.rint(np.minimum(depth / HAZE_METRES, 0.85) * 256).astype(np.uint16)[..., None]
-    image[:] = (image * (256 - share) + np.array(HAZE, np.uint16) * share) >> 8
+    """Mixes haze into (H, W, 3) pixels, the more the greater the (H,) depth of their row."""
+    share = haze_share(depth)[:, None]
+    flat = image.reshape(len(image), -1)
+    flat[:] = (flat * (256 - share) + np.tile(HAZE_COLOUR, image.shape[1]) * share) >> 8

@@ -15,7 +15,7 @@ Texture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 Integers = NDArray[np.int32]
 
-GROUND_RESOLUTION = 32
+GROUND_RESOLUTION = 24
 """Pixels a metre of the ground texture."""
 GROUND_HALF_WIDTH = 13.0
 """Metres the ground texture reaches to either side; further out its edge repeats."""
@@ -38,7 +38,10 @@ def clouds(rng: np.random.Generator, height: int, width: int, cells: tuple[int, 
 
 def tinted(grey: Integers, tint: tuple[int, int, int]) -> Texture:
     """Returns grey values coloured: a tint of (256, 256, 256) leaves them grey."""
-    return np.clip((grey[..., None] * np.array(tint, np.int32)) >> 8, 0, 255).astype(np.uint8)
+    levels = np.arange(256)[:, None] * np.array(tint) >> 8
+    table = np.clip(levels, 0, 255).astype(np.uint8)[:, None]
+    plain = np.clip(grey, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(cv2.merge((plain, plain, plain)), table), np.uint8)
 
 
 def ground(rng: np.random.Generator) -> Texture:
@@ -60,19 +63,18 @@ def ground(rng: np.random.Generator) -> Texture:
     asphalt = 112 + (wear >> 3) + grain + tracks[None]
     stains = np.maximum(clouds(rng, length, width, (length // 90, 9), 3) - 70, 0)
     asphalt -= stains >> 1
-    joint = ((np.arange(length) % (px * 3 // 4)) < 1)[:, None] | ((np.arange(width) % (px * 3 // 4)) < 1)[None]
-    slabs = rng.integers(-7, 8, (length // 24 + 1, width // 24 + 1)).astype(np.int32)
-    slab = slabs[(np.arange(length) // 24)[:, None], (np.arange(width) // 24)[None]]
+    slab_px = px * 3 // 4
+    joint = ((np.arange(length) % slab_px) < 1)[:, None] | ((np.arange(width) % slab_px) < 1)[None]
+    slabs = rng.integers(-7, 8, (length // slab_px + 1, width // slab_px + 1)).astype(np.int32)
+    slab = slabs[(np.arange(length) // slab_px)[:, None], (np.arange(width) // slab_px)[None]]
     pavement = 152 + (wear >> 4) + grain // 2 + slab - joint * 26
 
-    texture = np.where(road[..., None], tinted(asphalt, (252, 254, 260)), tinted(pavement, (260, 254, 244)))
-    texture[road & (edge < 0.3)] = texture[road & (edge < 0.3)] // 4 * 3
-    texture[~road & (edge < 0.16)] = tinted(176 + grain, (256, 254, 248))[~road & (edge < 0.16)]
-
-    paint = _markings(x, z, across)
-    worn = np.clip(212 + (wear >> 3) + grain, 0, 255)
-    thin = paint & (clouds(rng, length, width, (length // 30, 25), 3) < 80)
-    texture[thin] = tinted(worn, (256, 255, 250))[thin]
+    asphalt = np.where(edge < 0.3, asphalt * 3 >> 2, asphalt)  # the gutter
+    pavement = np.where(edge < 0.16, 176 + grain, pavement)  # the kerb
+    painted = _markings(x, z, across) & (clouds(rng, length, width, (length // 30, 25), 3) < 104)
+    asphalt = np.where(painted, 212 + (wear >> 3) + grain, asphalt)
+    texture = tinted(asphalt, (254, 255, 258))
+    cv2.copyTo(tinted(pavement, (260, 254, 244)), (~road).astype(np.uint8), texture)
     return texture
 
 
@@ -153,6 +155,8 @@ def _house(rng: np.random.Generator, front: Texture, tone: tuple[int, int, int],
             box(x + 0.56, y, 0.08, 1.6, (206, 202, 196))
             box(x, y + 1.05, 1.2, 0.07, (206, 202, 196))
             box(x - 0.2, y - 0.24, 1.6, 0.1, (120, 114, 108))
+    dusk = np.clip(200 + (rows - np.arange(rows)) * 28 // px, 0, 256)  # it darkens towards the pavement
+    front[:] = (front * dusk[:, None, None].astype(np.uint16)) >> 8
     top = 4 + 3 * floors
     box(0, top - 0.5, HOUSE_WIDTH, 0.5, (168, 160, 150))
     box(0, top - 0.58, HOUSE_WIDTH, 0.08, (90, 84, 80))
@@ -160,8 +164,8 @@ def _house(rng: np.random.Generator, front: Texture, tone: tuple[int, int, int],
 
 def sky(rng: np.random.Generator, height: int, width: int) -> Texture:
     """Returns the sky all the way round: row `height - 1` at the horizon, where hazy trees and roofs end the view."""
-    fraction = (np.arange(height) * 256 // height)[:, None, None]
-    zenith, haze = np.array((112, 150, 196)), np.array((214, 222, 226))
+    fraction: Integers = (np.arange(height, dtype=np.int32) * 256 // height)[:, None, None]
+    zenith, haze = np.array((112, 150, 196), np.int32), np.array((214, 222, 226), np.int32)
     air = (zenith * (256 - fraction) + haze * fraction) >> 8
     # The panorama closes: the noise is mirrored at its middle.
     half = clouds(rng, height, width // 2, (4, 9), 5)
@@ -170,7 +174,7 @@ def sky(rng: np.random.Generator, height: int, width: int) -> Texture:
     ridge = height - 16 - np.abs(clouds(rng, 1, width, (1, 60), 4)[0]) // 6
     below = np.arange(height)[:, None] > ridge[None]
     wood = np.array((138, 150, 146)) + rng.integers(-6, 7, (height, width), np.int32)[..., None]
-    return np.clip(np.where(below[..., None], wood, texture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.where(below[..., None], wood, texture), 0, 255), np.uint8)
 
 
 def halved(texture: Texture, rows: bool, columns: bool) -> Texture:
