@@ -111,29 +111,25 @@ class SampleDrive:
         """
         return _truth(self._draw(index))
 
-    def frame(self, index: int) -> tuple[NDArray[np.uint8], TruthFrame]:
+    def frame(self, index: int, without: frozenset[int] = frozenset()) -> tuple[NDArray[np.uint8], TruthFrame]:
         """Returns frame `index` and its truth, in little more time than either.
 
+        Args:
+            index: from 0.
+            without: ids of objects that are left out, with their shadows, to see what they hide.
+
         Raises:
             IndexError: there is no such frame.
         """
-        drawn = self._draw(index)
+        drawn = self._draw(index, without)
         return self._photograph.take(drawn.image, index), _truth(drawn)
 
-    def draw_without(self, index: int, object_ids: frozenset[int]) -> NDArray[np.uint8]:
-        """Returns frame `index` without some objects and their shadows, to see what they hide.
-
-        Raises:
-            IndexError: there is no such frame.
-        """
-        return self._photograph.take(self._draw(index, object_ids).image, index)
-
-    def _draw(self, index: int, leave_out: frozenset[int] = frozenset()) -> Drawn:
+    def _draw(self, index: int, without: frozenset[int] = frozenset()) -> Drawn:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a frame from 0 to {len(self) - 1}, got {index}.")
         seconds = index / self.config.fps
         camera = scene.camera_at(seconds, self.config.view, self.config.height, self.config.width)
-        return _renderer(self.config.seed, camera.focal).draw(seconds, camera, leave_out)
+        return _renderer(self.config.seed, camera.focal).draw(seconds, camera, without)
 
     @cached_property
     def _photograph(self) -> Photograph:

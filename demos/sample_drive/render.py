@@ -56,16 +56,16 @@ class Renderer:
         self._street = Street(seed, focal)
         self._tree = TreePicture(np.random.default_rng(seed + 1))
 
-    def draw(self, seconds: float, camera: Camera, leave_out: frozenset[int] = frozenset()) -> Drawn:
+    def draw(self, seconds: float, camera: Camera, without: frozenset[int] = frozenset()) -> Drawn:
         """Draws a frame.
 
         Args:
             seconds: since the start of the drive.
             camera: where from.
-            leave_out: ids of objects that are not drawn, nor their shadows.
+            without: ids of objects that are not drawn, nor their shadows.
         """
         backdrop = self._street.seen_from(camera)
-        things = [t for t in self._things(seconds, camera) if t.object_id not in leave_out]
+        things = [t for t in self._things(seconds, camera) if t.object_id not in without]
         things = [t for t in things if _in_view(t, camera)]
         _cast_shadows(backdrop.image, camera, [t for t in things if t.object_id])
         canvas = Canvas.over(backdrop.image)
