@@ -1,6 +1,6 @@
 """Records a drive twice, and shows what was found.
 
-    make demo                      the sample drive, with its truth
+    make demo                      the sample drive, and how right the result is
     make demo SOURCE=my.mp4        your own video
 
 First the drive runs as one camera in this process, then as two cameras on Ray; both must store the same bytes.
@@ -13,54 +13,76 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
-from roadmask.demos.sample_drive.report import truth_table
+from roadmask.demos.sample_drive import SampleDrive, score_drive
+from roadmask.engines import RoadmaskError
 from roadmask.streaming.cli.progress import record_with_progress
 from roadmask.streaming.cli.tables import found_table, ledger_table
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob
 from roadmask.streaming.plot import plot_summary
-from roadmask.streaming.store import open_drive
+from roadmask.streaming.store import CameraReader, open_drive, summarize_drive
 from roadmask.streaming.store.compare import differing_files
 
 SAMPLE_DRIVE = "synthetic:"
 SAMPLE_DRIVE_REAR = "synthetic:rear?fps=10"
+OUT = Path("out/demo")
 
 
 def main() -> None:
-    """Runs the demo in out/demo, which is made anew each time."""
+    """Runs the demo into out/demo, which is made anew each time."""
     source = sys.argv[1] if len(sys.argv) > 1 else SAMPLE_DRIVE
-    other = SAMPLE_DRIVE_REAR if source == SAMPLE_DRIVE else source
-    out = Path("out/demo")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    store, overlay, summary = out / "drive.zarr", out / "overlay.mp4", out / "summary.png"
-    console = Console()
-    config = RunConfig()
+    second_source = SAMPLE_DRIVE_REAR if source == SAMPLE_DRIVE else source
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    drive, pair, overlay, summary = (OUT / n for n in ("drive.zarr", "pair.zarr", "overlay.mp4", "summary.png"))
+    console, config = Console(), RunConfig()
 
     console.rule("One camera, in this process")
-    front = CameraJob("front", (source,), overlay)
-    result = record_with_progress(console, [front], config, store)
+    result = record_with_progress(console, [CameraJob("front", (source,), overlay)], config, drive)
 
     console.rule("Two cameras, on Ray")
-    pair = out / "two_cameras.zarr"
-    record_with_progress(
-        console, [CameraJob("front", (source,)), CameraJob("rear", (other,))], config, pair, on_ray=True
-    )
-    different = differing_files(store / "front", pair / "front")
+    cameras = [CameraJob("front", (source,)), CameraJob("rear", (second_source,))]
+    record_with_progress(console, cameras, config, pair, on_ray=True)
+    different = differing_files(drive / "front", pair / "front")
     if different:
         sys.exit(f"The stores differ, first in {different[0]}: please report this.")
-    console.print("Camera [bold]front[/] is the same in both stores, byte for byte.\n")
+    console.print("The stores agree: camera [bold]front[/] is the same in both, byte for byte.\n")
 
-    drive = open_drive(store)
-    plot_summary(store, summary)
-    console.print(found_table(drive))
-    console.print(ledger_table(result))
+    front = open_drive(drive)["front"]
+    console.print(found_table(summarize_drive(drive)))
+    console.print(ledger_table((camera.camera, camera.ledger) for camera in result.cameras))
     if source == SAMPLE_DRIVE:
-        console.print(truth_table(drive["front"]))
-    for what, path in (("masks", store), ("video", overlay), ("summary", summary)):
+        console.print(truth_table(front))
+    plot_summary(drive, summary)
+    for what, path in (("masks", drive), ("video", overlay), ("summary", summary)):
         console.print(f"{what:>8}  {path}")
 
 
+def truth_table(camera: CameraReader) -> Table:
+    """Compares what is stored with what the sample drive's renderer knows."""
+    rendered = SampleDrive()
+    stored = [camera.frame(position) for position in range(len(camera))]
+    truths = [rendered.truth(frame.index) for frame in stored]
+    score = score_drive([frame.instances for frame in stored], truths, [frame.track_ids for frame in stored])
+    table = Table("class", title="How right: mask IoU 0.5, objects of which 20 px and more are seen", title_justify="left")
+    for heading in ("recall", "precision", "mean mask IoU", "objects found", "id switches"):
+        table.add_column(heading, justify="right")
+    for row in score.classes:
+        table.add_row(
+            row.name,
+            f"{row.recall:.2f}",
+            f"{row.precision:.2f}",
+            f"{row.mean_iou:.2f}",
+            f"{row.objects_found} of {row.objects}",
+            str(row.id_switches),
+        )
+    return table
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RoadmaskError as error:
+        sys.exit(f"error: {error}")

@@ -24,6 +24,7 @@ from roadmask.engines.errors import (
     StoreError,
     StoreExistsError,
     StoreLockedError,
+    StoreMissingError,
     StoreSchemaError,
     WeightsError,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "StoreError",
     "StoreExistsError",
     "StoreLockedError",
+    "StoreMissingError",
     "StoreSchemaError",
     "WeightsError",
     "category_ids",

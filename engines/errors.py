@@ -1,18 +1,19 @@
 """Every error roadmask raises on purpose.
 
 RoadmaskError
-├── InputError           the caller's arguments or files cannot be used        (exit code 2)
-│   ├── ConfigError      a configuration key or value
-│   ├── SourceError      a camera, video file or folder of images
-│   ├── WeightsError     model weights
-│   └── InstancesError   arrays that do not describe instances
-├── EngineError          a segmenter cannot be built or run on this machine    (exit code 2)
-└── StoreError           the store cannot be written or read                   (exit code 4)
-    ├── StoreExistsError
-    ├── StoreLockedError another writer holds the store
-    ├── StoreSchemaError written by another version of the layout
-    ├── StoreCorruptError what is stored contradicts itself
-    └── LedgerError      frames went missing between the camera and the store
+├── InputError             the caller's arguments or files cannot be used      (exit code 2)
+│   ├── ConfigError        a configuration key or value
+│   ├── SourceError        a camera, video file or folder of images
+│   ├── WeightsError       model weights
+│   └── InstancesError     arrays that do not describe instances
+├── EngineError            a segmenter cannot be built or run on this machine  (exit code 2)
+└── StoreError             the store cannot be written or read                 (exit code 4)
+    ├── StoreMissingError  no store where one was to be read                   (exit code 2)
+    ├── StoreExistsError   something lies where a new one was to be written    (exit code 2)
+    ├── StoreSchemaError   written by another version of the layout            (exit code 2)
+    ├── StoreLockedError   another writer holds the store
+    ├── StoreCorruptError  what is stored contradicts itself
+    └── LedgerError        frames went missing between the camera and the store
 
 They live in the lowest room because imports run one way. Each message says what was expected, what came, and what
 to do about it.
@@ -59,6 +60,12 @@ class StoreError(RoadmaskError):
     """The store cannot be written or read; what was committed before is safe."""
 
     exit_code = 4
+
+
+class StoreMissingError(StoreError):
+    """There is no store where one was to be read."""
+
+    exit_code = 2
 
 
 class StoreExistsError(StoreError):

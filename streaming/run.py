@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roadmask.engines import SegmenterInfo
-from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.errors import ConfigError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, CameraProbe, ProgressCallback, RunResult, probe
 from roadmask.streaming.runner import run_in_process
@@ -31,8 +31,10 @@ def probe_cameras(jobs: Sequence[CameraJob], config: RunConfig) -> dict[str, Cam
         if named != "*" and named not in cameras:
             raise ConfigError(f"a region to ignore is given for camera {named!r}; this run has {', '.join(cameras)}.")
     for job in jobs:
-        if job.overlay is not None and not job.overlay.absolute().parent.is_dir():
-            raise InputError(f"cannot write the overlay {job.overlay}: there is no folder {job.overlay.parent}.")
+        if job.overlay is not None:
+            from roadmask.streaming.video_writer import require_writable  # noqa: PLC0415 - PyAV only where it draws
+
+            require_writable(job.overlay)
     return {job.camera: probe(job) for job in jobs}
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from roadmask.engines.errors import StoreCorruptError
 
@@ -25,11 +25,15 @@ def check(
     console = Console(highlight=False)
     with console.status(f"Checking {drive}"):
         report = check_drive(drive)
+    for note in report.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
     if report.ok:
         console.print(f"[green]{drive} agrees with itself:[/] {report.frames} frames, {report.instances} masks.")
         return
-    table = Table("camera", "epoch", "frame", "problem", title=f"{drive} is damaged", title_justify="left")
+    if report.first_broken_file is not None:
+        console.print(f"[bold red]first broken file:[/] {drive / report.first_broken_file}", soft_wrap=True)
     for problem in report.problems:
-        table.add_row(problem.camera, str(problem.epoch), str(problem.frame), problem.what)
-    console.print(table)
+        console.print(f"  {escape(str(problem))}", soft_wrap=True)
+    if report.suppressed:
+        console.print(f"  and {report.suppressed} more")
     sys.exit(StoreCorruptError.exit_code)

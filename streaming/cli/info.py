@@ -53,7 +53,7 @@ def info(
     for part, size in summary.storage.items():
         storage.add_row(part, decimal(size))
     ledgers = [(camera.name, camera.ledger) for camera in summary.cameras]
-    for shown in (table, found_table(opened), ledger_table(ledgers), storage):
+    for shown in (table, found_table(summary), ledger_table(ledgers), storage):
         console.print(shown)
     if plot is not None:
         from roadmask.streaming.plot import plot_summary  # noqa: PLC0415

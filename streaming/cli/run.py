@@ -21,7 +21,7 @@ from roadmask.streaming.config import EngineConfig, RunConfig, load_config, over
 from roadmask.streaming.jobs import CameraJob, RunResult
 from roadmask.streaming.json_log import json_log
 from roadmask.streaming.sources import parse_sources
-from roadmask.streaming.store import open_drive
+from roadmask.streaming.store import summarize_drive
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = EngineConfig()
@@ -95,7 +95,7 @@ def run(
         )
         seconds = time.monotonic() - started
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
-        console.print(found_table(open_drive(out)), ledger_table(ledgers, seconds), sep="\n")
+        console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
         _print_problems(console, result)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):
             typer.echo(path)

@@ -7,31 +7,26 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store import Drive
+from roadmask.streaming.store import DriveSummary
 
 
-def found_table(drive: Drive) -> Table:
+def found_table(drive: DriveSummary) -> Table:
     """Returns what was found: the tracks of each camera by class, and how long they were seen."""
-    table = Table(title="Found", title_justify="left")
-    for heading in ("camera", "class"):
-        table.add_column(heading)
+    table = Table("camera", "class", title="Found", title_justify="left")
     for heading in ("tracks", "masks", "median s", "longest s"):
         table.add_column(heading, justify="right")
-    for name, camera in drive.items():
-        tracks = camera.tracks()
-        for class_name in sorted({track.class_name for track in tracks}):
-            of_class = [track for track in tracks if track.class_name == class_name]
-            spans = sorted((track.last_timestamp_ns - track.first_timestamp_ns) / 1e9 for track in of_class)
+    for camera in drive.cameras:
+        for found in camera.classes:
             table.add_row(
-                name,
-                class_name,
-                str(len(of_class)),
-                str(sum(track.frames for track in of_class)),
-                f"{spans[len(spans) // 2]:.1f}",
-                f"{spans[-1]:.1f}",
+                camera.name,
+                found.class_name,
+                str(found.tracks),
+                str(found.instances),
+                f"{found.median_s:.1f}",
+                f"{found.longest_s:.1f}",
             )
-        if not tracks:
-            table.add_row(name, "[dim]nothing[/]", "0", "0", "-", "-")
+        if not camera.classes:
+            table.add_row(camera.name, "[dim]nothing[/]", "0", "0", "-", "-")
     return table
 
 
@@ -42,8 +37,7 @@ def ledger_table(ledgers: Iterable[tuple[str, Ledger]], seconds: float | None = 
         ledgers: camera and its ledger.
         seconds: wall time of the run, to state its speed.
     """
-    table = Table(title="Ledger", title_justify="left")
-    table.add_column("camera")
+    table = Table("camera", title="Ledger", title_justify="left")
     for heading in ("captured", "stored", "dropped", "failed"):
         table.add_column(heading, justify="right")
     captured = 0

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.errors import InputError, StoreCorruptError, StoreError, StoreSchemaError
+from roadmask.engines.errors import InputError, StoreCorruptError, StoreMissingError, StoreSchemaError
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.epoch import EpochReader
 from roadmask.streaming.store.layout import LEDGER, METADATA, SCHEMA_VERSION, EpochInfo, Extent, read_attributes
@@ -240,19 +240,21 @@ def open_drive(path: Path | str) -> Drive:
         front.frame(120).instances, front.labels(120), front.track(17)
 
     Raises:
-        StoreError: there is nothing at the path, or no store.
+        StoreMissingError: there is nothing at the path, or no store of roadmask.
         StoreSchemaError: a newer roadmask wrote it.
         StoreCorruptError: its attributes cannot be understood.
     """
     path = Path(path)
     if not path.exists():
-        raise StoreError(f"expected a store at {path}, found nothing: check the path.")
+        raise StoreMissingError(f"expected a store at {path}, found nothing: check the path.")
     if not (path / METADATA).is_file():
-        raise StoreError(f"expected a store at {path}, but it has no {METADATA}: roadmask stores are folders that do.")
+        raise StoreMissingError(
+            f"expected a store at {path}, but it has no {METADATA}: roadmask stores are folders that do."
+        )
     attributes = read_attributes(path)
     version = attributes.get("schema_version")
     if version is None:
-        raise StoreError(f"{path} is a Zarr group, but roadmask did not write it: it has no schema_version.")
+        raise StoreMissingError(f"{path} is a Zarr group, but roadmask did not write it: it has no schema_version.")
     if not isinstance(version, int) or version < 1:
         raise StoreCorruptError(f"{path / METADATA}: expected schema_version as a number from 1 up, got {version!r}.")
     if version > SCHEMA_VERSION:
