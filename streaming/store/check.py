@@ -118,6 +118,11 @@ def _add(report: CheckReport, problem: Problem) -> None:
         report.suppressed += 1
 
 
+def _why(error: StoreCorruptError) -> str:
+    """Says what is wrong with a file; the error's own words tell a reader to run this check."""
+    return str(error) if error.__cause__ is None else f"cannot be read back: {error.__cause__}"
+
+
 def _check_folders(drive: Drive, report: CheckReport) -> None:
     """A folder without metadata is damage, unless nothing in it was ever finished."""
     for folder in sorted(item for item in drive.path.iterdir() if item.is_dir() and item.name not in drive):
@@ -176,7 +181,7 @@ class _EpochCheck:
             try:
                 parts.append(self.epoch.read(name, start, stop))
             except StoreCorruptError as error:
-                self._problem(str(error), path=path)
+                self._problem(_why(error), path=path)
                 whole = False
         return np.concatenate(parts) if whole else None
 
@@ -247,7 +252,7 @@ class _EpochCheck:
             try:
                 labels = self.epoch.read("labels", start, stop)
             except StoreCorruptError as error:
-                self._problem(str(error), path=path)
+                self._problem(_why(error), path=path)
                 labels = None
             if usable and rle is not None:
                 for frame in range(start, stop):

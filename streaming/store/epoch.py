@@ -103,8 +103,9 @@ class EpochReader:
     def _require_files(self, name: str, start: int, stop: int) -> None:
         """Refuses what zarr would fill with zeros: the writer leaves no file out."""
         for path in self.files(name, start, stop):
-            if not path.is_file():
-                raise StoreCorruptError(f"{path} is missing: restore it from a copy.")
+            if not path.is_file() or not path.stat().st_size:
+                what = "empty" if path.exists() else "missing"
+                raise StoreCorruptError(f"{path} is {what}: restore it from a copy.")
 
     def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Reads a few rows of a small array through a cache: neighbours are likely to be asked for next."""
@@ -207,7 +208,7 @@ def _retried(read: Callable[[], _T], what: str) -> _T:
         except Exception as error:  # codecs raise whatever their libraries do
             if attempt == _RETRIES - 1:
                 raise StoreCorruptError(
-                    f"cannot read {what}: {error}. Run `roadmask check` to see which files are broken."
+                    f"cannot read {what}: {error}. `roadmask check` names the files that are broken."
                 ) from error
             time.sleep(_RETRY_S)
     raise AssertionError("unreachable")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import zarr
 
-from roadmask.streaming.store import CheckReport, check_drive
+from roadmask.engines.errors import StoreCorruptError
+from roadmask.streaming.store import CheckReport, check_drive, open_drive
 from roadmask.streaming.store import check as check_module
 from roadmask.streaming.store.layout import METADATA
 from support.stores import record, street
@@ -81,6 +82,24 @@ def test_damaged_data_file_is_named(sound: Path, tmp_path: Path, damage: str) ->
         assert report.first_broken_file == relative, report.problems
         assert all(problem.camera == "front" for problem in report.problems)
         shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("damage", ["remove", "empty"])
+def test_reader_refuses_what_zarr_reads_as_zeros(drive: Path, damage: str) -> None:
+    file = drive / "front/0/labels/c.1.0.0"
+    file.unlink() if damage == "remove" else file.write_bytes(b"")
+    camera = open_drive(drive)["front"]
+    assert camera.labels(7).any()
+    with pytest.raises(StoreCorruptError, match=f"{file.name} is (missing|empty): restore it"):
+        camera.labels(8)
+
+
+def test_problem_reads_as_a_sentence(drive: Path) -> None:
+    (drive / "front/0/labels/c.1.0.0").write_bytes(b"short")
+    edit(drive, "labels", (0, 0, 0), 5)
+    lines = [str(problem) for problem in check_drive(drive).problems]
+    assert lines[0] == "front epoch 0 frame 0 [front/0/labels/c.0.0.0]: labels differ from the masks in 1 pixels."
+    assert lines[1].startswith("front epoch 0 [front/0/labels/c.1.0.0]: cannot be read back: ")
 
 
 def test_every_byte_of_a_shard_counts(drive: Path) -> None:
