@@ -8,6 +8,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from roadmask.engines.errors import EngineError
+
 
 def folder() -> Path:
     """Returns the cache folder: the environment's ROADMASK_CACHE, else the user's cache folder for roadmask."""
@@ -15,14 +17,41 @@ def folder() -> Path:
     return Path(named).expanduser() if named else user_cache_path("roadmask")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that readers see all of it or nothing; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def subfolder(name: str) -> Path:
+    """Returns a folder inside the cache, made if need be.
+
+    Raises:
+        EngineError: it cannot be made.
+    """
+    path = folder() / name
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(error) from error
+    return path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file of the cache so that readers see all of it or nothing.
+
+    Raises:
+        EngineError: it cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> EngineError:
+    return EngineError(
+        f"cannot write to the cache {folder()} ({error.strerror}): make room or set ROADMASK_CACHE to a folder where "
+        "exported graphs can be kept."
+    )

@@ -54,11 +54,10 @@ def exported_graphs(weights: Weights, shape: tuple[int, int], settings: GraphSet
     for name in _GRAPH_SOURCES:
         key.update(Path(__file__).with_name(name).read_bytes())
     stem = f"{weights.architecture.value}-{height}x{width}-{key.hexdigest()[:16]}"
-    folder = cache.folder() / "graphs"
+    folder = cache.subfolder("graphs")
     files = GraphFiles(folder / f"{stem}-detector.onnx", folder / f"{stem}-masks.onnx")
     if _complete(files):
         return files
-    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{stem}.lock"):
         if not _complete(files):
             start = time.monotonic()

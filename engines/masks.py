@@ -87,10 +87,11 @@ class RleMasks:
         return len(self.counts)
 
     def __getitem__(self, index: slice | NDArray[Any]) -> RleMasks:
-        if isinstance(index, slice):
-            return RleMasks(self.counts[index], self.image_size)
         chosen = np.arange(len(self))[index]
-        return RleMasks(tuple(self.counts[i] for i in chosen), self.image_size)
+        masks = RleMasks(tuple(self.counts[i] for i in chosen), self.image_size)
+        if "_spans" in self.__dict__:
+            masks.__dict__["_spans"] = self._spans.picked(chosen)
+        return masks
 
     @property
     def coco(self) -> list[dict[str, Any]]:

@@ -125,8 +125,7 @@ class OpenVinoSegmenter:
         return self._networks[shape]
 
     def _compile(self, path: Path, exact_layers: Sequence[str]) -> ov.CompiledModel:
-        blobs = cache.folder() / "openvino"
-        blobs.mkdir(parents=True, exist_ok=True)
+        blobs = cache.subfolder("openvino")
         try:
             with FileLock(blobs / f"{path.stem}.lock"):
                 compiled = self._core.compile_model(str(path), "CPU", {**self._config, "CACHE_DIR": str(blobs)})

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,14 @@ class Spans:
         """(N,) pixels inside each mask."""
         below = np.concatenate([[0], np.cumsum(self.stop - self.start)])
         return np.diff(below[np.searchsorted(self.owner, np.arange(self.count + 1))])
+
+    def picked(self, masks: NDArray[np.integer[Any]]) -> Spans:
+        """Returns the masks at these positions, from 0 to N - 1."""
+        edges = np.searchsorted(self.owner, np.arange(self.count + 1))
+        lengths = np.diff(edges)[masks]
+        last = np.cumsum(lengths)
+        rows = np.arange(int(lengths.sum())) + np.repeat(edges[masks] - (last - lengths), lengths)
+        return Spans(len(masks), np.repeat(np.arange(len(masks)), lengths), self.start[rows], self.stop[rows])
 
     def moved(self, offsets: Integers, image_size: tuple[int, int]) -> Spans:
         """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the picture is cut off."""

@@ -162,15 +162,13 @@ def _from_file(path: Path) -> Weights:
     if path.stat().st_size == 0:
         raise WeightsError(f"{path} is empty; copy or download it again.")
     digest = _sha256(path)
-    known = cache.folder() / "architectures" / f"{digest}.json"
-    if path.suffix != ".safetensors" and known.is_file():
-        # Reading a .pth needs torch; what was learnt the first time is kept so that later runs do without it.
-        return Weights(path.name, path, digest, Architecture(json.loads(known.read_text())))
-    shapes = _shapes(path)
-    architecture = _recognise(path, shapes)
-    if path.suffix != ".safetensors":
-        cache.write_atomically(known, json.dumps(architecture.value).encode())
-    return Weights(path.name, path, digest, architecture)
+    if path.suffix == ".safetensors":
+        return Weights(path.name, path, digest, _recognise(path, _shapes(path)))
+    # Reading a .pth needs torch; what was learnt the first time is kept so that later runs do without it.
+    known = cache.subfolder("architectures") / f"{digest}.json"
+    if not known.is_file():
+        cache.write_atomically(known, json.dumps(_recognise(path, _shapes(path)).value).encode())
+    return Weights(path.name, path, digest, Architecture(json.loads(known.read_text())))
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -125,12 +125,14 @@ class TestImports:
         )
         assert run_python(program).strip() == "[]"
 
-    def test_openvino_cannot_report(self) -> None:
+    def test_openvino_cannot_report(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))  # where it would keep its client id
         program = (
-            "import roadmask.engines.openvino_engine, openvino_telemetry as t;"
+            "import roadmask.engines.openvino_engine as e, openvino_telemetry as t; e.describe_device();"
             "print(t.Telemetry('a', '1', 'b', backend='ga4', enable_opt_in_dialog=False).consent)"
         )
         assert run_python(program).strip() == "False"
+        assert not list(tmp_path.iterdir())
 
     def test_a_cached_graph_runs_without_torch(
         self, build_openvino: Callable[..., OpenVinoSegmenter], tmp_path: Path, portrait: Any
@@ -165,6 +167,12 @@ class TestImports:
 
 
 class TestCache:
+    def test_unwritable(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path / "file"))
+        with pytest.raises(EngineError, match="set ROADMASK_CACHE"):
+            exported_graphs(lite, (64, 64), GraphSettings())
+
     def test_two_at_once_export_once(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = []
 
