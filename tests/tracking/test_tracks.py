@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.scenes import MS, frame, square
 
 from roadmask.engines.errors import InstancesError
 from roadmask.tracking import IouTracker, Tracks
+from support.scenes import MS, frame, square
 
 
 def some_tracks() -> Tracks:
