@@ -19,6 +19,7 @@ from roadmask.engines import (
     SegmenterInfo,
 )
 from roadmask.engines.classes import LITE_CATEGORY_IDS, PEDESTRIAN
+from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.engines.weights import LITE_SHA256, Weights
 
@@ -140,8 +141,10 @@ class TestOpenVino(SegmenterContract):
 
 class TestTorch(SegmenterContract):
     @pytest.fixture(scope="class")
-    def segmenter(self, lite: Weights) -> Segmenter:
-        return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE)
+    @staticmethod
+    def segmenter(lite: Weights) -> Segmenter:
+        few = GraphSettings(proposals=64, detections=10)  # torchvision's own numbers are slow
+        return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=few)
 
     def test_info(self, segmenter: Segmenter) -> None:
         assert (segmenter.info.engine, segmenter.info.precision) == ("torch", "fp32")
