@@ -21,7 +21,7 @@ PAINT, GLASS, TRIM, TYRE, RIM, HEADLAMP, TAILLAMP, PLATE, CHROME, UNDER, SEAM = 
 _COLOURS = np.array(
     (
         (0, 0, 0),  # paint: the car's own
-        (34, 40, 46),  # glass
+        (24, 29, 34),  # glass
         (34, 34, 36),  # trim
         (30, 30, 31),  # tyre
         (168, 170, 174),  # rim
@@ -34,7 +34,7 @@ _COLOURS = np.array(
     ),
     np.float64,
 )
-_GLOSS = np.array((0.75, 1.0, 0.0, 0.0, 0.3, 0.9, 0.6, 0.1, 0.9, 0.0, 0.0))
+_GLOSS = np.array((1.2, 1.0, 0.0, 0.0, 0.3, 0.9, 0.6, 0.1, 0.9, 0.0, 0.0))
 _SMALLEST = 0.5
 """Pixels of the frame below which a detail is left out."""
 
@@ -351,7 +351,9 @@ def _details(quads: _Builder, body: Body, table: Floats) -> None:
     both(rear, (half - 0.32, half - 0.22), (belt - 0.22, belt - 0.16), HEADLAMP, 3)
     across(rear, (-0.27, 0.27), (belt - 0.30, belt - 0.17), PLATE, 3)
     across(rear, (-half + 0.10, half - 0.10), (low - 0.02, low + 0.10), TRIM)
-    across(rear, (-half + 0.32, half - 0.32), (belt - 0.13, belt - 0.105), CHROME)
+    across(rear, (-half + 0.36, half - 0.36), (belt - 0.13, belt - 0.105), CHROME)
+    across(rear, (-half + 0.08, half - 0.08), (low + 0.24, low + 0.255), SEAM)  # where bumper and tailgate meet
+    both(rear, (half - 0.35, half - 0.338), (low + 0.25, belt - 0.24), SEAM)
     nose_belt, nose_half = float(table[-2, 2]), float(table[-2, 4])
     for side in (1.0, -1.0):  # headlamps: slim, higher on the outside
         lamp = ((nose_half - 0.34, -0.10), (nose_half - 0.02, -0.05), (nose_half, 0.02), (nose_half - 0.30, -0.04))

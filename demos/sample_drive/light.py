@@ -23,7 +23,7 @@ def lit(colours: Floats, gloss: Floats, normals: Floats, to_camera: Floats) -> F
 
     Args:
         colours: (N, 3) of the material, 0 to 255.
-        gloss: (N,) share of mirrored sky and sun: 0 for cloth, 1 for glass.
+        gloss: (N,) share of mirrored sky and sun: 0 for cloth, about 1 for glass and polished paint.
         normals: (N, 3) unit vectors out of the surface, in the world's axes.
         to_camera: (N, 3) unit vectors towards the camera.
 

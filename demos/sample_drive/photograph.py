@@ -16,15 +16,15 @@ class Photograph:
         y = (2 * np.arange(height) + 1 - height)[:, None]
         x = (2 * np.arange(width) + 1 - width)[None]
         corner = height * height + width * width
-        lens = (256 - (x * x + y * y) * 36 // corner).astype(np.uint16)
+        lens = (256 - (x * x + y * y) * 28 // corner).astype(np.uint16)
         self._lens = np.repeat(lens[..., None], 3, axis=2)
         level = np.arange(256)
         # A gentle S: darker shadows, softer lights.
-        curve = level + (level * (255 - level) * (level - 118)) // 340000
+        curve = level + (level * (255 - level) * (level - 112)) // 220000
         self._curve = np.clip(curve, 0, 255).astype(np.uint8)
         rng = np.random.default_rng(seed)
-        grain = rng.integers(-4, 5, (_FIELDS, height, width, 3), np.int16)
-        grey = rng.integers(-5, 6, (_FIELDS, height, width, 1), np.int16)
+        grain = rng.integers(-2, 3, (_FIELDS, height, width, 3), np.int16)
+        grey = rng.integers(-3, 4, (_FIELDS, height, width, 1), np.int16)
         self._noise = (grain + grey) // 2
 
     def take(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
