@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,14 +115,22 @@ class RleMasks:
         Raises:
             InstancesError: as `validate`.
         """
-        height, width = self.image_size
-        spans = self._spans
-        edges = np.searchsorted(spans.owner, np.arange(len(self) + 1))
-        for first, last in pairwise(edges):
-            steps = np.zeros(height * width + 1, np.int8)
-            steps[spans.start[first:last]] += 1
-            steps[spans.stop[first:last]] -= 1
-            yield np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(width, height).T
+        for mask in range(len(self)):
+            picture = np.zeros(self.image_size, np.bool_)
+            left, inside = self.columns(mask)
+            picture[:, left : left + len(inside)] = inside.T
+            yield picture
+
+    def columns(self, mask: int) -> tuple[int, NDArray[np.bool_]]:
+        """Returns one mask cut to the columns it covers, to draw it without touching the rest of the picture.
+
+        Returns:
+            The first column, and (W', H) whether each pixel of it and those to its right is inside.
+
+        Raises:
+            InstancesError: as `validate`.
+        """
+        return self._spans.columns(mask, self.image_size[0])
 
     def to_rle(self) -> RleMasks:
         """Returns itself."""

@@ -51,6 +51,22 @@ class Spans:
         rows = np.arange(int(lengths.sum())) + np.repeat(edges[masks] - (last - lengths), lengths)
         return Spans(len(masks), np.repeat(np.arange(len(masks)), lengths), self.start[rows], self.stop[rows])
 
+    def columns(self, mask: int, height: int) -> tuple[int, NDArray[np.bool_]]:
+        """Returns a mask between its first and its last column: the first one, and (W', H) whether a pixel is inside.
+
+        Args:
+            mask: position, from 0 to N - 1.
+            height: of the picture.
+        """
+        first, last = np.searchsorted(self.owner, [mask, mask + 1])
+        if first == last:
+            return 0, np.zeros((0, height), np.bool_)
+        left, right = int(self.start[first]) // height, int(self.stop[last - 1] - 1) // height + 1
+        steps = np.zeros((right - left) * height + 1, np.int8)
+        steps[self.start[first:last] - left * height] += 1
+        steps[self.stop[first:last] - left * height] -= 1
+        return left, np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(-1, height)
+
     def moved(self, offsets: Integers, image_size: tuple[int, int]) -> Spans:
         """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the picture is cut off."""
         height, width = image_size

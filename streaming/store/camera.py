@@ -28,7 +28,7 @@ from roadmask.streaming.store.layout import (
     plain,
     read_attributes,
 )
-from roadmask.streaming.store.rows import Rows, check_tracks, frame_rows
+from roadmask.streaming.store.rows import Rows, frame_rows, storable_masks
 from roadmask.tracking import Tracks
 
 
@@ -193,10 +193,10 @@ class CameraWriter:
             )
         if epoch.full:  # a commit failed before
             self.commit()
-        check_tracks(index, tracks, epoch.info, self._class_labels)
-        rows, runs = frame_rows(index, timestamp_ns, tracks, epoch.info, epoch.end)
+        masks = storable_masks(index, tracks, epoch.info, self._class_labels)
+        rows = frame_rows(index, timestamp_ns, tracks, masks, epoch.end)
         picture = epoch.labels[epoch.end.frames % len(epoch.labels)]
-        paint_labels(runs, tracks.track_ids, tracks.instances.scores, picture)
+        paint_labels(masks, tracks.track_ids, tracks.instances.scores, picture)
         epoch.push(rows)
         epoch.last_timestamp_ns, self._last_index = timestamp_ns, index
         self.ledger.stored += 1

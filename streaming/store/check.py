@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError, LedgerError, StoreCorruptError
 from roadmask.streaming.store.epoch import EpochReader
 from roadmask.streaming.store.files import PARTIAL
-from roadmask.streaming.store.labels import decode_runs, mask_area, paint_labels
+from roadmask.streaming.store.labels import paint_labels
 from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
 from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
 from roadmask.streaming.store.rows import MAX_TRACK_ID
@@ -268,25 +269,22 @@ class _EpochCheck:
     ) -> None:
         first, last = self.epoch.offsets[frame : frame + 2].tolist()
         edges = self.epoch.rle_offsets[first : last + 1].tolist()
-        runs = []
-        for n, (start, stop) in enumerate(pairwise(edges), first):
-            try:
-                runs.append(decode_runs(rle[start:stop].tobytes(), self.epoch.info.image_size))
-            except InstancesError as error:
-                self._problem(f"instance {n - first}: {error}", frame, self._file("instances/rle", start))
-                return
+        counts = tuple(rle[start:stop].tobytes() for start, stop in pairwise(edges))
+        masks = RleMasks(counts, self.epoch.info.image_size)
+        try:
+            masks.validate()
+        except InstancesError as error:
+            self._problem(str(error), frame, self._file("instances/rle", edges[0]))
+            return
         area, track_id, score = (arrays[f"instances/{name}"] for name in ("area", "track_id", "score"))
         if area is not None:
-            wrong = area[first:last] != np.array([mask_area(run) for run in runs], np.int64)
-            if wrong.any():
-                n = int(np.flatnonzero(wrong)[0])
-                expected, came = mask_area(runs[n]), area[first + n]
-                message = f"instance {n}: expected an area of {expected} pixels as its mask has, got {came}."
-                self._problem(message, frame, self._file("instances/area", first + n))
+            for n in np.flatnonzero(area[first:last] != masks.area)[:1]:
+                message = f"instance {n}: expected an area of {masks.area[n]} pixels as its mask has, got "
+                self._problem(f"{message}{area[first + n]}.", frame, self._file("instances/area", first + int(n)))
         if labels is None or track_id is None or score is None:
             return
         painted = np.empty(self.epoch.info.image_size, np.uint32)
-        paint_labels(runs, track_id[first:last], score[first:last], painted)
+        paint_labels(masks, track_id[first:last], score[first:last], painted)
         if different := int((painted != labels).sum()):
             self._problem(f"labels differ from the masks in {different} pixels.", frame, path)
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError
-from roadmask.streaming.store.labels import decode_runs, mask_area
 from roadmask.streaming.store.layout import EpochInfo, Extent, FrameState
 from roadmask.tracking import Tracks
 
@@ -19,29 +19,19 @@ Rows = dict[str, NDArray[Any]]
 """Name of an array but labels -> its new rows."""
 
 
-def frame_rows(
-    index: int, timestamp_ns: int, tracks: Tracks, info: EpochInfo, end: Extent
-) -> tuple[Rows, list[NDArray[np.int64]]]:
+def frame_rows(index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, end: Extent) -> Rows:
     """Turns a frame into rows. They share no memory with the tracks, which may lie in another process's memory.
 
     Args:
         index: capture count of the frame.
         timestamp_ns: capture time.
-        tracks: checked by `check_tracks`.
-        info: the epoch it belongs to.
+        tracks: what was seen.
+        masks: its masks, see `storable_masks`.
         end: the extent of the epoch without the frame.
-
-    Returns:
-        The rows, and the decoded run lengths of the masks.
-
-    Raises:
-        InstancesError: a mask does not fill the epoch's pictures.
     """
     seen = tracks.instances
-    counts = () if seen.masks is None else seen.masks.to_rle().counts
-    runs = [decode_runs(count, info.image_size) for count in counts]
-    lengths = np.array([len(count) for count in counts], np.int64)
-    rows: Rows = {
+    lengths = np.array([len(counts) for counts in masks.counts], np.int64)
+    return {
         "frames/index": np.array([index], np.int64),
         "frames/timestamp_ns": np.array([timestamp_ns], np.int64),
         "frames/state": np.array([FrameState.STORED], np.uint8),
@@ -51,18 +41,17 @@ def frame_rows(
         "instances/label": seen.labels.astype(np.int32),
         "instances/track_id": tracks.track_ids.copy(),
         "instances/state": tracks.states.copy(),
-        "instances/area": np.array([mask_area(run) for run in runs], np.int64),
+        "instances/area": masks.area,
         "instances/rle_offsets": end.rle_bytes + np.cumsum(lengths),
-        "instances/rle": np.frombuffer(b"".join(counts), np.uint8),
+        "instances/rle": np.frombuffer(b"".join(masks.counts), np.uint8),
     }
-    return rows, runs
 
 
-def check_tracks(index: int, tracks: Tracks, info: EpochInfo, class_labels: NDArray[np.int64]) -> None:
-    """Refuses what a store cannot hold.
+def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: NDArray[np.int64]) -> RleMasks:
+    """Returns the masks of a frame, and refuses what a store cannot hold.
 
     Raises:
-        InstancesError: masks are missing, the pictures have another size, an id or a class has no place.
+        InstancesError: masks are missing or malformed, the pictures have another size, an id or a class has no place.
     """
     seen = tracks.instances
     if seen.masks is None:
@@ -81,3 +70,6 @@ def check_tracks(index: int, tracks: Tracks, info: EpochInfo, class_labels: NDAr
             f"frame {index}: the store was made for classes {class_labels.tolist()}, got {unknown.tolist()}: name "
             f"every class that may occur in class_names."
         )
+    masks = seen.masks.to_rle()
+    masks.validate()
+    return masks
