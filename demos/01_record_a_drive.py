@@ -66,7 +66,8 @@ def truth_table(camera: CameraReader) -> Table:
     stored = [camera.frame(position) for position in range(len(camera))]
     truths = [rendered.truth(frame.index) for frame in stored]
     score = score_drive([frame.instances for frame in stored], truths, [frame.track_ids for frame in stored])
-    table = Table("class", title="How right: mask IoU 0.5, objects of which 20 px and more are seen", title_justify="left")
+    title = "How right: at mask IoU 0.5, of objects that show 20 px and more"
+    table = Table("class", title=title, title_justify="left")
     for heading in ("recall", "precision", "mean mask IoU", "objects found", "id switches"):
         table.add_column(heading, justify="right")
     for row in score.classes:

@@ -1,0 +1,1 @@
+"""Programs to read, numbered, and the sample drive they run on."""

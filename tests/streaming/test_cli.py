@@ -31,10 +31,8 @@ def roadmask_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit) as ended:
             main()
-            raise SystemExit(0)
         printed = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), " ".join((printed.out + printed.err).split())
+        return int(ended.value.code or 0), " ".join((printed.out + printed.err).split())
 
     return run
 
