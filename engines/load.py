@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from roadmask.engines.classes import DEFAULT_CLASSES, category_ids
 from roadmask.engines.errors import ConfigError
 from roadmask.engines.extras import missing_package, pip_command
 from roadmask.engines.letterbox import parse_size
-from roadmask.engines.segmenter import Segmenter
+from roadmask.engines.segmenter import Precision, Segmenter
 from roadmask.engines.weights import find_weights
 
 Engine = Literal["auto", "openvino", "torch"]
@@ -33,6 +33,7 @@ def load_segmenter(
     score_min: float = 0.5,
     size: str | tuple[int, int] | None = None,
     threads: int | None = None,
+    precision: Precision = "auto",
 ) -> Segmenter:
     """Builds a segmenter.
 
@@ -44,6 +45,8 @@ def load_segmenter(
             there; trackers that can use doubtful instances may ask for less.
         size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each picture's aspect by default.
         threads: threads that compute; all cores by default.
+        precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
+            a little between kinds of processors. The torch engine knows fp32 alone.
 
     Returns:
         A segmenter. Its first picture of a new shape may take half a minute once, see `Segmenter.warm_up`.
@@ -57,15 +60,21 @@ def load_segmenter(
         raise ConfigError(f"expected score_min from {SCORE_MIN_FLOOR} to 1, got {score_min}.")
     if threads is not None and threads < 1:
         raise ConfigError(f"expected at least one thread, got {threads}.")
+    if precision not in get_args(Precision):
+        raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {precision!r}.")
     shape = None if size is None else parse_size(size)
     chosen = _choose(engine)
+    if chosen == "torch" and precision == "bf16":
+        raise ConfigError("expected fp32 for the engine torch, got bf16: choose the engine openvino for bf16.")
     found = find_weights(weights)
     wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
     segmenter: Segmenter
     if chosen == "openvino":
         from roadmask.engines.openvino_engine import OpenVinoSegmenter
 
-        segmenter = OpenVinoSegmenter(found, wanted, score_min=score_min, network_shape=shape, threads=threads)
+        segmenter = OpenVinoSegmenter(
+            found, wanted, score_min=score_min, network_shape=shape, threads=threads, precision=precision
+        )
     else:
         from roadmask.engines.torch_engine import TorchSegmenter
 

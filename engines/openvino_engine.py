@@ -5,11 +5,10 @@ Once graphs are exported and compiled, they come from the cache and torch is nev
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -23,15 +22,13 @@ from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.masks import MASK_SIDE
 from roadmask.engines.picture import checked_picture, network_instances
-from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.segmenter import Image, Precision, SegmenterInfo
 from roadmask.engines.weights import Weights
 
 telemetry.opt_out()
 import openvino as ov  # noqa: E402 - only once it cannot report
 
 _DETECTION = ("boxes", "scores", "labels")
-Precision = Literal["auto", "bf16", "fp32"]
-_LOG = logging.getLogger("roadmask")
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
 """Flags of processors that multiply bf16 in hardware; OpenVINO also offers to emulate it, which is slower than fp32."""
 _EXACT_IN_MASKS = ("node_GridSample",)
@@ -81,6 +78,8 @@ class OpenVinoSegmenter:
         self._config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
+            # Every process would pin its threads to the same first cores.
+            "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         }
         if threads is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+Precision = Literal["auto", "bf16", "fp32"]
+"""Arithmetic of a network: `auto` takes bf16 where the processor multiplies it in hardware."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import pytest
 from roadmask.engines import Image
 from roadmask.engines.classes import LITE_CATEGORY_IDS
 from roadmask.engines.graph_settings import GraphSettings
-from roadmask.engines.openvino_engine import OpenVinoSegmenter, Precision, has_native_bf16
+from roadmask.engines.openvino_engine import OpenVinoSegmenter, has_native_bf16
+from roadmask.engines.segmenter import Precision
 from roadmask.engines.weights import Weights, find_weights
 
 SHAPE = (192, 160)

@@ -67,6 +67,8 @@ class TestArguments:
             ({"score_min": float("nan")}, "score_min"),
             ({"threads": 0}, "at least one thread"),
             ({"size": "100x100"}, "multiples of 32"),
+            ({"precision": "int8"}, "auto, bf16, fp32, got 'int8'"),
+            ({"precision": "bf16", "engine": "torch"}, "choose the engine openvino"),
         ],
     )
     def test_what_is_not_understood(self, arguments: dict[str, Any], message: str) -> None:
@@ -76,6 +78,15 @@ class TestArguments:
     def test_weights_that_are_not_there(self) -> None:
         with pytest.raises(WeightsError, match="not found"):
             load_segmenter("mine.safetensors")
+
+    def test_precision_on_request(self) -> None:
+        assert load_segmenter(precision="fp32").info.precision == "fp32"
+
+    def test_bf16_is_not_emulated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("roadmask.engines.openvino_engine.has_native_bf16", lambda: False)
+        assert load_segmenter().info.precision == "fp32"
+        with pytest.raises(EngineError, match="use precision fp32"):
+            load_segmenter(precision="bf16")
 
 
 class TestEngines:
