@@ -213,7 +213,7 @@ PEOPLE: tuple[Person, ...] = (
 
 ACTORS: tuple[Car | Person, ...] = CARS + PEOPLE
 
-TREES: tuple[Waypoint, ...] = (
+TREES: tuple[tuple[float, float, float], ...] = (
     # size, x, z
     (1.0, 6.35, 33.0),
     (1.1, -6.4, 37.0),
