@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.demos.sample_drive import scene
+from roadmask.demos.sample_drive.camera import Camera
 from roadmask.demos.sample_drive.photograph import Photograph
-from roadmask.demos.sample_drive.render import Drawn, Renderer
+from roadmask.demos.sample_drive.render import Renderer, Seen
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import ConfigError
 from roadmask.engines.instances import Instances
@@ -101,7 +102,7 @@ class SampleDrive:
         Raises:
             IndexError: there is no such frame.
         """
-        return self._photograph.take(self._draw(index).image, index)
+        return self._photograph.take(self._draw(index)[0], index)
 
     def truth(self, index: int) -> TruthFrame:
         """Returns what is to be found in frame `index`.
@@ -109,7 +110,8 @@ class SampleDrive:
         Raises:
             IndexError: there is no such frame.
         """
-        return _truth(self._draw(index))
+        renderer, seconds, camera = self._at(index)
+        return _truth(renderer.trace(seconds, camera))
 
     def frame(self, index: int, without: frozenset[int] = frozenset()) -> tuple[NDArray[np.uint8], TruthFrame]:
         """Returns frame `index` and its truth, in little more time than either.
@@ -121,15 +123,19 @@ class SampleDrive:
         Raises:
             IndexError: there is no such frame.
         """
-        drawn = self._draw(index, without)
-        return self._photograph.take(drawn.image, index), _truth(drawn)
+        image, seen = self._draw(index, without)
+        return self._photograph.take(image, index), _truth(seen)
 
-    def _draw(self, index: int, without: frozenset[int] = frozenset()) -> Drawn:
+    def _draw(self, index: int, without: frozenset[int] = frozenset()) -> tuple[NDArray[np.uint8], Seen]:
+        renderer, seconds, camera = self._at(index)
+        return renderer.draw(seconds, camera, without)
+
+    def _at(self, index: int) -> tuple[Renderer, float, Camera]:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a frame from 0 to {len(self) - 1}, got {index}.")
         seconds = index / self.config.fps
         camera = scene.camera_at(seconds, self.config.view, self.config.height, self.config.width)
-        return _renderer(self.config.seed, camera.focal).draw(seconds, camera, without)
+        return _renderer(self.config.seed, camera.focal), seconds, camera
 
     @cached_property
     def _photograph(self) -> Photograph:
@@ -142,19 +148,19 @@ def _renderer(seed: int, focal: float) -> Renderer:
     return Renderer(seed, focal)
 
 
-def _truth(drawn: Drawn) -> TruthFrame:
+def _truth(seen: Seen) -> TruthFrame:
     """Reads masks, boxes and classes off the picture of ids."""
-    height, width = drawn.ids.shape
-    object_ids = np.array([i for i in drawn.visible_fraction if (drawn.ids == i).any()], np.int64)
+    height, width = seen.ids.shape
+    object_ids = np.array([i for i in seen.visible_fraction if (seen.ids == i).any()], np.int64)
     # Masks are encoded column by column, so they are compared that way too.
-    masks = (np.ascontiguousarray(drawn.ids.T)[None] == object_ids[:, None, None].astype(np.uint8)).transpose(0, 2, 1)
+    masks = (np.ascontiguousarray(seen.ids.T)[None] == object_ids[:, None, None].astype(np.uint8)).transpose(0, 2, 1)
     boxes = np.empty((len(object_ids), 4), np.float32)
     for row, mask in enumerate(masks):
         xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
         boxes[row] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
     actors = [scene.ACTORS[i - 1] for i in object_ids.tolist()]
     labels = np.array([CAR if isinstance(a, scene.Car) else PEDESTRIAN for a in actors], np.int64)
-    fraction = np.array([drawn.visible_fraction[i] for i in object_ids.tolist()], np.float32)
+    fraction = np.array([seen.visible_fraction[i] for i in object_ids.tolist()], np.float32)
     scores = np.ones(len(object_ids), np.float32)
     instances = Instances((height, width), boxes, scores, labels, RleMasks.from_dense(masks, (height, width)))
     return TruthFrame(instances, object_ids.astype(np.int64), fraction)

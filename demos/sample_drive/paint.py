@@ -36,6 +36,11 @@ class Canvas:
     """(H * FINENESS, W * FINENESS, 4) red, green, blue, object id."""
 
     @classmethod
+    def blank(cls, height: int, width: int) -> Canvas:
+        """Returns a black canvas for a frame of this size."""
+        return cls(np.zeros((height * FINENESS, width * FINENESS, 4), np.uint8))
+
+    @classmethod
     def over(cls, background: NDArray[np.uint8]) -> Canvas:
         """Returns a canvas with an (H, W, 3) background that belongs to no object."""
         height, width = background.shape[:2]

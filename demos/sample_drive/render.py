@@ -16,7 +16,7 @@ from roadmask.demos.sample_drive.light import SUN
 from roadmask.demos.sample_drive.paint import FINENESS, Canvas
 from roadmask.demos.sample_drive.people import paint_person
 from roadmask.demos.sample_drive.props import TreePicture, paint_lamp
-from roadmask.demos.sample_drive.street import Backdrop, Street
+from roadmask.demos.sample_drive.street import Street, Walls, walls_seen_from
 
 _FARTHEST = 130.0
 """Metres beyond which nobody is drawn."""
@@ -37,12 +37,10 @@ class _Thing:
     paint: Callable[[Canvas], None]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A frame as it was painted, before the camera's own marks on it."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Which objects a frame shows."""
 
-    image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
     ids: NDArray[np.uint8]
     """(H, W) id of the object seen in each pixel, 0 for none."""
     visible_fraction: dict[int, float]
@@ -56,39 +54,32 @@ class Renderer:
         self._street = Street(seed, focal)
         self._tree = TreePicture(np.random.default_rng(seed + 1))
 
-    def draw(self, seconds: float, camera: Camera, without: frozenset[int] = frozenset()) -> Drawn:
+    def draw(
+        self, seconds: float, camera: Camera, without: frozenset[int] = frozenset()
+    ) -> tuple[NDArray[np.uint8], Seen]:
         """Draws a frame.
 
         Args:
             seconds: since the start of the drive.
             camera: where from.
             without: ids of objects that are not drawn, nor their shadows.
-        """
-        backdrop = self._street.seen_from(camera)
-        things = [t for t in self._things(seconds, camera) if t.object_id not in without]
-        things = [t for t in things if _in_view(t, camera)]
-        _cast_shadows(backdrop.image, camera, [t for t in things if t.object_id])
-        canvas = Canvas.over(backdrop.image)
-        covered: dict[int, tuple[int, tuple[slice, slice]]] = {}
-        for thing in _farthest_first(things, camera):
-            region = _region(canvas, camera, thing)
-            if region is None:
-                continue
-            behind = _behind_walls(backdrop, camera, thing, region)
-            before = canvas.pixels[region].copy() if len(behind) else None
-            thing.paint(canvas)
-            if thing.object_id:
-                count = int(np.count_nonzero(canvas.pixels[region][..., 3] == thing.object_id))
-                covered[thing.object_id] = count, region
-            if before is not None:
-                canvas.pixels[region][:, behind] = before[:, behind]
-        ids = canvas.pixels[..., 3].copy()
-        fraction = {
-            key: int(np.count_nonzero(ids[region] == key)) / count for key, (count, region) in covered.items() if count
-        }
-        return Drawn(canvas.frame(), canvas.ids(), fraction)
 
-    def _things(self, seconds: float, camera: Camera) -> list[_Thing]:
+        Returns:
+            The picture, (H, W, 3) RGB before the camera's own marks on it, and what it shows.
+        """
+        things = self._things(seconds, camera, without)
+        image = self._street.seen_from(camera)
+        _cast_shadows(image, camera, [t for t in things if t.object_id])
+        canvas = Canvas.over(image)
+        seen = _paint_all(canvas, camera, things)
+        return canvas.frame(), seen
+
+    def trace(self, seconds: float, camera: Camera) -> Seen:
+        """Returns what a frame shows without drawing the street, which takes half the time."""
+        return _paint_all(Canvas.blank(camera.height, camera.width), camera, self._things(seconds, camera, frozenset()))
+
+    def _things(self, seconds: float, camera: Camera, without: frozenset[int]) -> list[_Thing]:
+        """Everything in view."""
         things = []
         for object_id, actor in enumerate(scene.ACTORS, 1):
             if isinstance(actor, scene.Car):
@@ -107,7 +98,30 @@ class Renderer:
                 paint_lamp(canvas, camera, x, z)
 
             things.append(_Thing((x - 0.1, z - 0.1), (x + 0.1, z + 0.1), 6.5, 0, lamp))
-        return things
+        return [t for t in things if t.object_id not in without and _in_view(t, camera)]
+
+
+def _paint_all(canvas: Canvas, camera: Camera, things: list[_Thing]) -> Seen:
+    """Paints things onto the empty street and keeps account of what is seen of each."""
+    walls = walls_seen_from(camera)
+    covered: dict[int, tuple[int, tuple[slice, slice]]] = {}
+    for thing in _farthest_first(things, camera):
+        region = _region(canvas, camera, thing)
+        if region is None:
+            continue
+        behind = _behind_walls(walls, camera, thing, region)
+        before = canvas.pixels[region].copy() if len(behind) else None
+        thing.paint(canvas)
+        if thing.object_id:
+            count = int(np.count_nonzero(canvas.pixels[region][..., 3] == thing.object_id))
+            covered[thing.object_id] = count, region
+        if before is not None:
+            canvas.pixels[region][:, behind] = before[:, behind]
+    ids = canvas.pixels[..., 3].copy()
+    fraction = {
+        key: int(np.count_nonzero(ids[region] == key)) / count for key, (count, region) in covered.items() if count
+    }
+    return Seen(canvas.ids(), fraction)
 
 
 def _car(car: scene.Car, seconds: float, camera: Camera, object_id: int) -> _Thing:
@@ -155,12 +169,12 @@ def _region(canvas: Canvas, camera: Camera, thing: _Thing) -> tuple[slice, slice
     return canvas.region(left - margin, top - margin, right + margin, bottom + margin)
 
 
-def _behind_walls(backdrop: Backdrop, camera: Camera, thing: _Thing, region: tuple[slice, slice]) -> NDArray[np.intp]:
+def _behind_walls(walls: Walls, camera: Camera, thing: _Thing, region: tuple[slice, slice]) -> NDArray[np.intp]:
     """Columns of a region of the canvas in which a house stands before a thing."""
     if thing.low[0] > -layout.WALL and thing.high[0] < layout.WALL:
         return np.zeros(0, np.intp)
     depth = camera.depth((thing.low[0] + thing.high[0]) / 2, (thing.low[1] + thing.high[1]) / 2)
-    return np.flatnonzero(np.repeat(backdrop.wall_depth < depth, FINENESS)[region[1]])
+    return np.flatnonzero(np.repeat(walls.depth < depth, FINENESS)[region[1]])
 
 
 def _farthest_first(things: list[_Thing], camera: Camera) -> list[_Thing]:

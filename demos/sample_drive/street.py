@@ -35,14 +35,16 @@ _WALLS = (
 )
 
 
-@dataclass(frozen=True)
-class Backdrop:
-    """The street from one camera."""
+@dataclass(frozen=True, eq=False)
+class Walls:
+    """What each column of a picture sees of the house fronts."""
 
-    image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
-    wall_depth: Floats
-    """(W,) metres to the nearest house front in each column; infinite where there is none."""
+    depth: Floats
+    """(W,) metres to the nearest one; infinite where there is none."""
+    place: Floats
+    """(W,) metres along all house fronts, laid end to end."""
+    shade: NDArray[np.uint32]
+    """(W,) light that falls on it, of 256."""
 
 
 class Street:
@@ -57,27 +59,23 @@ class Street:
         self._sky = textures.sky(rng, 400, self._around // 2 * 2)
         self._grit = rng.integers(-128, 128, (512, 512), np.int32)
 
-    def seen_from(self, camera: Camera) -> Backdrop:
-        """Returns what the camera sees of the empty street."""
+    def seen_from(self, camera: Camera) -> NDArray[np.uint8]:
+        """Returns what the camera sees of the empty street: (H, W, 3) RGB."""
         image = np.empty((camera.height, camera.width, 3), np.uint8)
-        # How far to the right, and ahead, a column's ray goes while it gains one metre of depth.
-        slope: Floats = (np.arange(camera.width, dtype=np.float64) + 0.5 - camera.width / 2) / camera.focal
-        cos, sin = turn(camera.yaw)
-        ray_x, ray_z = slope * cos + sin, cos - slope * sin
         horizon = min(max(round(camera.horizon), 1), camera.height - 1)
-        self._paint_sky(image[: horizon + 1], camera, slope)
-        self._paint_ground(image, camera, horizon, ray_x, ray_z)
-        return Backdrop(image, self._paint_walls(image, camera, ray_x, ray_z))
+        self._paint_sky(image[: horizon + 1], camera)
+        self._paint_ground(image, camera, horizon)
+        self._paint_walls(image, camera, walls_seen_from(camera))
+        return image
 
-    def _paint_sky(self, above: NDArray[np.uint8], camera: Camera, slope: Floats) -> None:
-        bearing = np.array([math.atan(s) for s in slope.tolist()]) + camera.yaw
+    def _paint_sky(self, above: NDArray[np.uint8], camera: Camera) -> None:
+        bearing = np.array([math.atan(s) for s in _slopes(camera).tolist()]) + camera.yaw
         columns = np.rint(bearing * camera.focal).astype(np.intp) % self._sky.shape[1]
         rows = np.clip(np.arange(-len(above), 0) + len(self._sky), 0, None)
         above[:] = np.take(self._sky, columns, axis=1)[rows]
 
-    def _paint_ground(
-        self, image: NDArray[np.uint8], camera: Camera, horizon: int, ray_x: Floats, ray_z: Floats
-    ) -> None:
+    def _paint_ground(self, image: NDArray[np.uint8], camera: Camera, horizon: int) -> None:
+        ray_x, ray_z = _rays(camera)
         rows = np.arange(horizon, camera.height)
         depth = camera.focal * camera.y / np.maximum(rows + 0.5 - camera.horizon, 0.25)
         levels = [self._ground_level(d, camera) for d in depth.tolist()]
@@ -130,48 +128,63 @@ class Street:
             self._ground[across, along] = textures.halved(finer, rows=along > 0, columns=along == 0)
         return self._ground[across, along]
 
-    def _paint_walls(self, image: NDArray[np.uint8], camera: Camera, ray_x: Floats, ray_z: Floats) -> Floats:
-        depth = np.full(camera.width, np.inf)
-        place = np.zeros(camera.width)
-        shade = np.full(camera.width, 256, np.uint32)
-        for number, (axis, at, first, last) in enumerate(_WALLS):
-            ray, origin = (ray_x, camera.x) if axis == "x" else (ray_z, camera.z)
-            other, start = (ray_z, camera.z) if axis == "x" else (ray_x, camera.x)
-            safe = np.where(np.abs(ray) < 1e-9, 1e-9, ray)
-            away = (at - origin) / safe
-            along = start + away * other
-            hit = (away > 0.5) & (away < depth) & (along >= first) & (along <= last)
-            depth[hit] = away[hit]
-            place[hit] = (along[hit] - first) + number * 5 * textures.HOUSE_WIDTH
-            shade[hit] = 256 if axis == "x" else 214
-        d = np.minimum(depth, _ENDLESS)  # where there is no wall: one that is too far to have any height
-        house = (place // textures.HOUSE_WIDTH).astype(np.intp) % _HOUSES
-        u = np.mod(place, textures.HOUSE_WIDTH) + house * textures.HOUSE_WIDTH
+    def _paint_walls(self, image: NDArray[np.uint8], camera: Camera, walls: Walls) -> None:
+        d = np.minimum(walls.depth, _ENDLESS)  # where there is no wall: one that is too far to have any height
+        house = (walls.place // textures.HOUSE_WIDTH).astype(np.intp) % _HOUSES
+        u = np.mod(walls.place, textures.HOUSE_WIDTH) + house * textures.HOUSE_WIDTH
         level = np.clip(np.floor(np.sqrt(d * textures.HOUSE_RESOLUTION / camera.focal)), 1, _LEVELS).astype(np.intp) - 1
         fineness = textures.HOUSE_RESOLUTION / (1 << level)
         roof = np.array(self._heights, np.float64)[house]
         bottom = camera.horizon + camera.focal * camera.y / d
         top = camera.horizon - camera.focal * (roof - camera.y) / d
-        first = max(int(top.min()), 0)
-        rows = np.arange(first, min(int(bottom.max()) + 1, camera.height))[:, None]
+        topmost = max(int(top.min()), 0)
+        rows = np.arange(topmost, min(int(bottom.max()) + 1, camera.height))[:, None]
         height = camera.y + (camera.horizon - rows - 0.5) * (d / camera.focal)
         v = np.clip(textures.HOUSE_TALLEST - height, 0.0, textures.HOUSE_TALLEST - 0.05) * fineness
         limit = (textures.HOUSE_WIDTH * _HOUSES) * fineness - 1
         fronts = _sampled(self._houses, np.minimum(u * fineness, limit)[None], v + self._level_rows[level])
         haze = haze_share(d)
-        light = np.repeat((shade * (256 - haze)) >> 8, 3).astype(np.uint16)
+        light = np.repeat((walls.shade * (256 - haze)) >> 8, 3).astype(np.uint16)
         flat = fronts.reshape(len(rows), -1)
         flat[:] = (flat * light + np.tile(HAZE_COLOUR, len(d)) * np.repeat(haze, 3)) >> 8
         # Roofs and the foot of the wall have smooth edges: how much of each pixel the wall covers.
         covered = np.clip(np.minimum(rows + 1 - top, bottom - rows), 0.0, 1.0)
-        part = image[first : first + len(rows)]
+        part = image[topmost : topmost + len(rows)]
         whole = covered == 1.0
         edge = np.nonzero((covered > 0) & ~whole)
         weight = np.rint(covered[edge] * 256).astype(np.int32)[:, None]
         mixed = (fronts[edge] * weight + part[edge] * (256 - weight)) >> 8
         cv2.copyTo(fronts, whole.view(np.uint8), part)
         part[edge] = mixed
-        return depth
+
+
+def walls_seen_from(camera: Camera) -> Walls:
+    """Finds the house front that each column of the picture sees."""
+    ray_x, ray_z = _rays(camera)
+    depth, place = np.full(camera.width, np.inf), np.zeros(camera.width)
+    shade = np.full(camera.width, 256, np.uint32)
+    for number, (axis, at, first, last) in enumerate(_WALLS):
+        ray, origin = (ray_x, camera.x) if axis == "x" else (ray_z, camera.z)
+        other, start = (ray_z, camera.z) if axis == "x" else (ray_x, camera.x)
+        away = (at - origin) / np.where(np.abs(ray) < 1e-9, 1e-9, ray)
+        along = start + away * other
+        hit = (away > 0.5) & (away < depth) & (along >= first) & (along <= last)
+        depth[hit] = away[hit]
+        place[hit] = (along[hit] - first) + number * 5 * textures.HOUSE_WIDTH
+        shade[hit] = 256 if axis == "x" else 214
+    return Walls(depth, place, shade)
+
+
+def _slopes(camera: Camera) -> Floats:
+    """(W,) how far to the right of the optical axis each column's ray goes while it gains one metre of depth."""
+    return np.asarray((np.arange(camera.width, dtype=np.float64) + 0.5 - camera.width / 2) / camera.focal)
+
+
+def _rays(camera: Camera) -> tuple[Floats, Floats]:
+    """(W,) x and z that each column's ray goes while it gains one metre of depth."""
+    cos, sin = turn(camera.yaw)
+    slopes = _slopes(camera)
+    return slopes * cos + sin, cos - slopes * sin
 
 
 def _stacked(texture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
