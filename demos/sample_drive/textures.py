@@ -62,7 +62,7 @@ def ground(rng: np.random.Generator) -> Texture:
     tracks = (np.abs(np.abs(x - layout.LANE) - 0.75) < 0.35).astype(np.int32) * -5
     asphalt = 112 + (wear >> 3) + grain + tracks[None]
     stains = np.maximum(clouds(rng, length, width, (length // 90, 9), 3) - 70, 0)
-    asphalt -= stains >> 1
+    asphalt -= stains >> 2
     slab_px = px * 3 // 4
     joint = ((np.arange(length) % slab_px) < 1)[:, None] | ((np.arange(width) % slab_px) < 1)[None]
     slabs = rng.integers(-7, 8, (length // slab_px + 1, width // slab_px + 1)).astype(np.int32)
