@@ -61,6 +61,28 @@ def test_light_imports_stay_light(statement: str, banned: str) -> None:
     assert found.stdout.strip() == ""
 
 
+def test_a_perception_stack_needs_neither_ray_nor_zarr_nor_video() -> None:
+    # None in sys.modules makes an import fail as if the package were not installed
+    program = """
+import sys
+for name in ("ray", "zarr", "av", "typer", "rich", "matplotlib"):
+    sys.modules[name] = None
+import numpy as np
+from roadmask import IouTracker, Pipeline, load_segmenter
+from roadmask.demos.sample_drive import SampleDrive
+from roadmask.streaming.frames import Frame
+
+drive = SampleDrive()
+pipeline = Pipeline(load_segmenter("lite"), IouTracker())
+pipeline.warm_up(drive.image_size)
+for index in range(4):
+    tracks = pipeline.step(Frame("front", 0, index, index * 100_000_000, "unix", drive.render(index)))
+assert len(tracks) and tracks.track_ids.min() > 0
+assert tracks.instances.masks.to_rle().area.min() > 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd="/")
+
+
 def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     copy = tmp_path / "tree"  # setuptools writes beside what it packs

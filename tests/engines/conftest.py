@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,16 +19,6 @@ from roadmask.engines.weights import Weights, find_weights
 
 SHAPE = (192, 160)
 """A small network shape of about the portrait's aspect."""
-
-
-@pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("roadmask-cache")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROADMASK_CACHE", str(cache_folder))
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +46,7 @@ Build = Callable[..., OpenVinoSegmenter]
 
 
 @pytest.fixture(scope="session")
-def build_openvino(lite: Weights, cache_folder: Path) -> Iterator[Build]:
+def build_openvino(lite: Weights) -> Build:
     """Builds OpenVINO segmenters of the small shape, each kind once, warmed up."""
     built: dict[tuple[object, ...], OpenVinoSegmenter] = {}
 
@@ -67,18 +57,16 @@ def build_openvino(lite: Weights, cache_folder: Path) -> Iterator[Build]:
             pytest.skip("needs a processor that multiplies bf16")
         key = (precision, score_min, settings)
         if key not in built:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("ROADMASK_CACHE", str(cache_folder))
-                built[key] = OpenVinoSegmenter(
-                    lite,
-                    LITE_CATEGORY_IDS,
-                    score_min=score_min,
-                    network_shape=SHAPE,
-                    threads=2,
-                    precision=precision,
-                    settings=settings,
-                )
-                built[key].warm_up(SHAPE)
+            built[key] = OpenVinoSegmenter(
+                lite,
+                LITE_CATEGORY_IDS,
+                score_min=score_min,
+                network_shape=SHAPE,
+                threads=2,
+                precision=precision,
+                settings=settings,
+            )
+            built[key].warm_up(SHAPE)
         return built[key]
 
     return build
