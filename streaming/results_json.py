@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 
 import roadmask
-from roadmask.engines.cache import write_atomically
 from roadmask.engines.errors import InputError
 
 _PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "torchvision", "ray", "zarr")
@@ -25,7 +24,7 @@ def write_results(path: Path, results: Sequence[Record]) -> None:
     """Writes results as one object with `machine`, `versions` and `results`.
 
     Args:
-        path: of the file; replaced as a whole.
+        path: of the file.
         results: at least one flat record.
 
     Raises:
@@ -35,7 +34,7 @@ def write_results(path: Path, results: Sequence[Record]) -> None:
         raise ValueError("expected at least one record, got none: a measurement that measured nothing is an error.")
     document = {"machine": describe_machine(), "versions": describe_versions(), "results": list(results)}
     try:
-        write_atomically(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+        path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write the results to {path}: {error.strerror}.") from error
 
