@@ -15,8 +15,10 @@ import roadmask
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.doctor import doctor
+from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
 from roadmask.streaming.cli.info import info
 from roadmask.streaming.cli.run import run
+from roadmask.streaming.cli.track import track
 
 app = typer.Typer(
     name="roadmask",
@@ -31,6 +33,11 @@ app.command()(run)
 app.command()(info)
 app.command()(check)
 app.command()(doctor)
+app.command()(track)
+
+eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)
+app.add_typer(eval_app, name="eval")
+eval_app.command("tracks")(eval_tracks)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,43 @@
+"""`roadmask track`: ids for the detections of any detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from roadmask.engines.errors import InputError
+from roadmask.streaming.formats.kitti import KittiFormat, sequence_files
+
+
+def track(
+    detections: Annotated[
+        Path, typer.Option(help="Folder with a file for each sequence; ids in it are ignored.", show_default=False)
+    ],
+    kind: Annotated[KittiFormat, typer.Option("--format", help="Of the files.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write the tracks to, in the same format.", show_default=False)],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML whose \\[tracker] is used; see configs/.", show_default=False)
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frames per second of the sequences.", min=0.01, max=1000)] = 10.0,
+    every: Annotated[int, typer.Option(help="Look at every n-th frame only.", min=1)] = 1,
+) -> None:
+    """Tracks cars and pedestrians that some detector found, frame by frame as if they came from a live camera.
+
+    A row leaves as it came but for its id; rows that belong to no track are left out. Exit codes: 0, or 2 for files
+    that cannot be used.
+    """
+    from roadmask.streaming.config import RunConfig, load_config  # noqa: PLC0415 - cattrs is slow to import
+    from roadmask.streaming.formats.tracking import track_sequence  # noqa: PLC0415
+
+    if out.resolve() == detections.resolve():
+        raise InputError(f"expected --out to be another folder than --detections, got {out} for both.")
+    settings = (load_config(config) if config else RunConfig()).tracker
+    console = Console(highlight=False)
+    for name, path in sequence_files(detections).items():
+        summary = track_sequence(path, out / f"{name}.txt", kind, settings, fps=fps, every=every)
+        console.print(
+            f"{name}: {summary.frames} frames, {summary.written} of {summary.read} rows in {summary.tracks} tracks"
+        )

@@ -1,0 +1,186 @@
+"""Detections in the text files of KITTI: boxes of its tracking benchmark, masks of KITTI MOTS.
+
+Each row is one instance: frame, id, class, then in KITTI tracking truncation, occlusion, alpha, x1, y1, x2, y2, seven
+fields of the 3D box and perhaps a score; in KITTI MOTS height, width and COCO compressed run lengths. The id is never
+looked at. All other fields of a row leave as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from roadmask.engines.classes import CAR, PEDESTRIAN
+from roadmask.engines.errors import InputError, InstancesError
+from roadmask.engines.instances import Instances
+from roadmask.engines.masks import RleMasks
+
+KittiFormat = Literal["kitti-box", "kitti-mots"]
+KITTI_FORMATS: tuple[KittiFormat, ...] = get_args(KittiFormat)
+
+KITTI_IMAGE_SIZE = (375, 1242)
+"""Height and width of most of KITTI's pictures; the text files of boxes do not tell."""
+
+BOX_LABELS = {"car": CAR, "pedestrian": PEDESTRIAN}
+MOTS_LABELS = {"1": CAR, "2": PEDESTRIAN}
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class KittiFrame:
+    """One frame of a sequence."""
+
+    instances: Instances
+    """Cars and pedestrians; score 1 where the file has none of roadmask's scale."""
+    rows: tuple[Row, ...]
+    """The fields of the row that each instance was read from."""
+
+
+def sequence_files(folder: Path) -> dict[str, Path]:
+    """Returns the sequences of a folder, or of the subfolder where KITTI keeps them: name -> file.
+
+    Args:
+        folder: holds 0000.txt, 0001.txt, ..., itself or in `label_02` (ground truth) or `data` (results).
+
+    Raises:
+        InputError: there is none.
+    """
+    for place in (folder, folder / "label_02", folder / "data"):
+        found = {path.stem: path for path in sorted(place.glob("*.txt")) if path.stem.isdigit()}
+        if found:
+            return found
+    raise InputError(f"expected a file for each sequence in {folder}, such as 0000.txt: found none.")
+
+
+def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -> list[KittiFrame]:
+    """Reads the cars and pedestrians of a sequence in the format of KITTI tracking.
+
+    KITTI leaves the scale of scores open. Those of a file are used if all lie between 0 and 1, as roadmask's do.
+
+    Args:
+        path: of the file.
+        image_size: height and width of the pictures.
+
+    Returns:
+        The frames from 0 up, those without a row included.
+
+    Raises:
+        InputError: the file cannot be read or is none of this format; the message names the line.
+    """
+    rows = [row for row in _rows(path, 17) if row[2].lower() in BOX_LABELS]
+    values = _numbers(path, [(*row[6:10], row[17] if len(row) > 17 else "1") for row in rows], 5)
+    # A box cut off at the edge of the picture ends before it begins if it lay beyond: it has no area.
+    values[:, :2] = np.minimum(values[:, :2], values[:, 2:4])
+    scores = values[:, 4]
+    if not ((scores >= 0) & (scores <= 1)).all():
+        scores = np.ones(len(rows))
+    frames = []
+    for own in _by_frame(path, rows):
+        instances = Instances(
+            image_size,
+            values[own, :4].astype(np.float32),
+            scores[own].astype(np.float32),
+            np.array([BOX_LABELS[rows[i][2].lower()] for i in own], np.int64),
+        )
+        frames.append(KittiFrame(instances, tuple(rows[i] for i in own)))
+    return frames
+
+
+def read_kitti_mots(path: Path) -> list[KittiFrame]:
+    """Reads the cars and pedestrians of a sequence in the format of KITTI MOTS; regions to ignore are left out.
+
+    Returns:
+        The frames from 0 up, those without a row included.
+
+    Raises:
+        InputError: as `read_kitti_box`.
+    """
+    every = _rows(path, 6)
+    sizes = {(row[3], row[4]) for row in every}
+    if len(sizes) > 1:
+        raise InputError(f"{path}: expected pictures of one size, got {sorted(sizes)} (height, width).")
+    try:
+        image_size = tuple(int(side) for side in next(iter(sizes))) if sizes else KITTI_IMAGE_SIZE
+        rows = [row for row in every if row[2] in MOTS_LABELS]
+        height, width = image_size
+        masks = RleMasks.from_coco([row[5] for row in rows], (height, width))
+    except (InstancesError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    xywh = np.asarray(coco_mask.toBbox(masks.coco) if len(masks) else np.zeros((0, 4)), np.float32)
+    boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    frames = []
+    for own in _by_frame(path, rows):
+        instances = Instances(
+            masks.image_size,
+            boxes[own],
+            np.ones(len(own), np.float32),
+            np.array([MOTS_LABELS[rows[i][2]] for i in own], np.int64),
+            masks[own],
+        )
+        frames.append(KittiFrame(instances, tuple(rows[i] for i in own)))
+    return frames
+
+
+def write_kitti(path: Path, frames: Iterable[tuple[Sequence[Row], NDArray[np.int64]]]) -> None:
+    """Writes rows with the ids of their tracks; rows without a track (id 0) are left out.
+
+    Args:
+        path: of the file.
+        frames: rows of each frame as they were read, and their track ids.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    lines = [
+        " ".join((row[0], str(track), *row[2:])) + "\n"
+        for rows, ids in frames
+        for row, track in zip(rows, ids.tolist(), strict=True)
+        if track
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines), encoding="ascii")
+    except OSError as error:
+        raise InputError(f"cannot write the tracks to {path}: {error.strerror}.") from error
+
+
+def _rows(path: Path, at_least: int) -> list[Row]:
+    try:
+        rows = [tuple(line.split()) for line in path.read_text(encoding="ascii").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}.") from error
+    for number, row in enumerate(rows, 1):
+        if len(row) < at_least or not row[0].isdigit():
+            raise InputError(
+                f"{path}:{number}: expected a frame number first and at least {at_least} fields in all, got "
+                f"{len(row)}: {' '.join(row)[:60]!r}."
+            )
+    return rows
+
+
+def _numbers(path: Path, texts: Sequence[Row], width: int) -> NDArray[np.float64]:
+    try:
+        values = np.array(texts, np.float64).reshape(-1, width)
+    except ValueError as error:
+        raise InputError(f"{path}: expected numbers for boxes and scores: {error}.") from error
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: boxes and scores must be finite, got NaN or infinity: drop those rows first.")
+    return values
+
+
+def _by_frame(path: Path, rows: Sequence[Row]) -> list[NDArray[np.intp]]:
+    """Returns the positions of the rows of each frame, from 0 to the last one."""
+    numbers = np.array([int(row[0]) for row in rows], np.int64)
+    if len(numbers) and numbers.max() > 10_000_000:
+        raise InputError(f"{path}: expected frame numbers below 10,000,000, got {numbers.max()}.")
+    order = np.argsort(numbers, kind="stable")
+    edges = np.searchsorted(numbers[order], np.arange((numbers.max() if len(numbers) else -1) + 2))
+    return [order[a:b] for a, b in pairwise(edges.tolist())]

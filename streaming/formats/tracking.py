@@ -1,0 +1,59 @@
+"""One sequence of detections in, the same rows with the ids of tracks out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
+from roadmask.tracking import IouTracker, IouTrackerConfig, Tracks
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class TrackedSequence:
+    """What became of a sequence."""
+
+    frames: int
+    read: int
+    """Rows of cars and pedestrians."""
+    written: int
+    """Rows that belong to a track."""
+    tracks: int
+
+
+def read_kitti(path: Path, kind: KittiFormat) -> list[KittiFrame]:
+    """Reads a sequence, see `read_kitti_box` and `read_kitti_mots`."""
+    return read_kitti_box(path) if kind == "kitti-box" else read_kitti_mots(path)
+
+
+def track_frames(
+    frames: list[KittiFrame], config: IouTrackerConfig | None = None, *, fps: float = 10.0
+) -> list[Tracks]:
+    """Tracks the frames of a sequence in the order of their time; each answer knows the past only."""
+    tracker = IouTracker(config)
+    return [tracker.update(frame.instances, round(n * NS / fps)) for n, frame in enumerate(frames)]
+
+
+def track_sequence(
+    source: Path, target: Path, kind: KittiFormat, config: IouTrackerConfig, *, fps: float = 10.0, every: int = 1
+) -> TrackedSequence:
+    """Tracks a file of detections and writes the tracks.
+
+    Args:
+        source: file of detections; its ids are ignored.
+        target: file to write, in the same format.
+        kind: format of both.
+        config: of the tracker.
+        fps: frames per second of the sequence.
+        every: looks at every n-th frame only, as a camera of a lower rate would.
+
+    Raises:
+        InputError: a file cannot be read or written.
+    """
+    frames = read_kitti(source, kind)[::every]
+    tracked = track_frames(frames, config, fps=fps / every)
+    write_kitti(target, [(frame.rows, tracks.track_ids) for frame, tracks in zip(frames, tracked, strict=True)])
+    ids = [track for tracks in tracked for track in tracks.track_ids.tolist() if track]
+    return TrackedSequence(len(frames), sum(len(frame.rows) for frame in frames), len(ids), len(set(ids)))
