@@ -13,6 +13,7 @@ from rich.markup import escape
 
 import roadmask
 from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.cli.bench import bench_app
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.doctor import doctor
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
@@ -33,6 +34,7 @@ app.command()(run)
 app.command()(info)
 app.command()(check)
 app.command()(doctor)
+app.add_typer(bench_app, name="bench")
 app.command()(track)
 
 eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)

@@ -1,0 +1,32 @@
+"""Timing two things fairly on a machine that does other work, too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+def interleaved_ms(sides: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """Runs several things in turn, so that what else the machine does slows all of them alike.
+
+    Args:
+        sides: each is called once a round.
+        rounds: at least 1.
+
+    Returns:
+        For each side the milliseconds of each round.
+    """
+    taken: list[list[float]] = [[] for _ in sides]
+    for _ in range(rounds):
+        for times, run in zip(taken, sides, strict=True):
+            start = time.perf_counter()
+            run()
+            times.append((time.perf_counter() - start) * 1e3)
+    return taken
+
+
+def median(values: Sequence[float]) -> float:
+    """Returns the median, to write down: rounded to four digits behind the point."""
+    return round(float(np.median(values)), 4)

@@ -1,0 +1,51 @@
+"""The benchmarks measure what they say, and write it down in the one form. No test looks at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from roadmask.streaming.cli.app import app
+
+pytest.importorskip("torchvision", reason="compares with torchvision, which needs roadmask[torch]")
+
+
+def test_masks_are_those_of_torchvision_and_pycocotools() -> None:
+    from roadmask.streaming.benchmarks.masks import benchmark_masks
+
+    records = benchmark_masks([(4, 12), (40, 150)], instances=12, image_size=(90, 160), rounds=1)
+    assert [record["size_set"] for record in records] == ["4-12", "40-150"]
+    for record in records:
+        assert record["instances"] == 12
+        assert record["shape"] == "90x160"
+        assert record["ratio"] == pytest.approx(record["ms_reference"] / record["ms_ours"], abs=0.06)
+        assert record["pixel_error"] <= 1e-5
+        assert record["iou_error"] < 1e-9
+
+
+def test_sampled_masks_are_of_the_sizes_asked_for_and_some_are_cut() -> None:
+    from roadmask.streaming.benchmarks.masks import sample_masks
+
+    probabilities, boxes = sample_masks((200, 900), 50, (1080, 1920))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    assert (sides >= 199.9).all()
+    assert (sides <= 900.1).all()
+    cut = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > (1920, 1080)).any(axis=1)
+    assert 10 < cut.sum() < 50
+    assert (probabilities.max(axis=(1, 2)) > 0.5).all()
+    assert (np.abs(probabilities - probabilities[:, ::-1]) > 0.1).any(), "no mask is symmetrical"
+
+
+def test_bench_masks_writes_its_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import masks
+
+    monkeypatch.setattr(masks.benchmark_masks, "__kwdefaults__", {"instances": 3, "image_size": (90, 160), "rounds": 1})
+    result = CliRunner().invoke(app, ["bench", "masks", "--json", str(tmp_path / "masks.json")])
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "masks.json").read_text())
+    assert [record["size_set"] for record in document["results"]] == ["20-60", "40-200", "200-900"]
+    assert {"machine", "versions", "results"} == set(document)
