@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-ROOMS := demos engines streaming tracking
+ROOMS := demos engines evaluation streaming tracking
 
 # Ray and OpenVINO would otherwise count their users.
 export RAY_USAGE_STATS_ENABLED := 0

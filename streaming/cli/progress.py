@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,21 @@ def record_with_progress(
 
 def _shorter(expected: int | None, most: int | None) -> int | None:
     return min((length for length in (expected, most) if length is not None), default=None)
+
+
+@contextmanager
+def image_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """Draws a bar on a terminal, nothing where there is none; gives what to call after each picture."""
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        task = bars.add_task(description, total=total)
+        yield lambda: bars.advance(task)
 
 
 class _SpeedColumn(ProgressColumn):

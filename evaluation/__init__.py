@@ -1,0 +1,23 @@
+"""How right instances are: mask AP as COCO defines it, and whether a difference between two engines is more than luck.
+
+Knows ground truth and instances; knows no camera, no tracker's insides, no store.
+"""
+
+from __future__ import annotations
+
+from roadmask.evaluation.average_precision import ClassPrecision, evaluate_masks
+from roadmask.evaluation.coco_json import CocoTruth, Result, read_results, read_truth, write_coco_results
+from roadmask.evaluation.segmenting import common_classes, find_images, segment_truth
+
+__all__ = [
+    "ClassPrecision",
+    "CocoTruth",
+    "Result",
+    "common_classes",
+    "evaluate_masks",
+    "find_images",
+    "read_results",
+    "read_truth",
+    "segment_truth",
+    "write_coco_results",
+]

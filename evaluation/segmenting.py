@@ -1,0 +1,119 @@
+"""Runs a segmenter over the pictures of a ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from roadmask.engines.classes import CLASS_NAMES, category_ids
+from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.segmenter import Image, Segmenter
+from roadmask.evaluation.coco_json import CocoTruth, Result, TruthImage
+
+_SHOWN = 3
+"""Missing files that an error names."""
+
+
+def common_classes(
+    truth: CocoTruth, model_categories: Iterable[int], classes: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Returns the names of the classes to score: all with masks in the truth, or those asked for.
+
+    Args:
+        truth: the ground truth.
+        model_categories: COCO category ids that the model can tell apart.
+        classes: names; `person` is accepted for pedestrian.
+
+    Raises:
+        ConfigError: the model does not know one of them.
+        InputError: the truth does not know one of them.
+    """
+    known = tuple(model_categories)
+    if classes is None:
+        names = {CLASS_NAMES[category] for category in known}
+        foreign = [name for name in truth.annotated_classes if name not in names]
+        if foreign:
+            both = [name for name in truth.annotated_classes if name in names]
+            remedy = f"choose classes that both know: {','.join(both)}" if both else "choose other weights"
+            raise ConfigError(
+                f"{truth.path} has masks of {', '.join(foreign)}, which the model does not know: {remedy}."
+            )
+        return truth.annotated_classes
+    chosen = tuple(CLASS_NAMES[category] for category in category_ids(classes, known))
+    missing = [name for name in chosen if name not in truth.annotated_classes]
+    if missing:
+        raise InputError(
+            f"{truth.path} has no masks of {', '.join(missing)}, it has {', '.join(truth.annotated_classes)}: "
+            "choose from these."
+        )
+    return chosen
+
+
+def find_images(truth: CocoTruth, folder: Path) -> dict[int, Path]:
+    """Returns the file of each picture, by its id.
+
+    Raises:
+        InputError: the folder or some files are missing; the first ones are named.
+    """
+    if not folder.is_dir():
+        raise InputError(f"expected {folder} to be the folder of the pictures of {truth.path}: there is none.")
+    files = {image.id: folder / image.file_name for image in truth.images.values()}
+    missing = [path.name for path in files.values() if not path.is_file()]
+    if missing:
+        named = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
+        raise InputError(
+            f"expected {len(files)} pictures in {folder}, {len(missing)} are missing: {named}. "
+            f"Copy them there, or give the folder that {truth.path.name} belongs to."
+        )
+    return files
+
+
+def segment_truth(
+    segmenter: Segmenter, truth: CocoTruth, folder: Path, on_image: Callable[[], None] = lambda: None
+) -> list[Result]:
+    """Runs a segmenter over all pictures of a ground truth, one at a time.
+
+    Args:
+        segmenter: reports any classes; those that the truth does not have are left out.
+        truth: the ground truth; its categories and ours are brought together by name.
+        folder: of the pictures.
+        on_image: called after each picture.
+
+    Raises:
+        InputError: a picture is missing, unreadable or of another size than the ground truth says.
+        EngineError: the engine failed.
+    """
+    files = find_images(truth, folder)
+    own_category = {name: category for category, name in truth.class_names.items()}
+    results = []
+    for image in truth.images.values():
+        [instances] = segmenter([_read(files[image.id], image)])
+        masks = instances.masks
+        if masks is None:
+            raise InputError(f"expected masks, the engine {segmenter.info.engine} reports boxes alone.")
+        for label, score, rle in zip(instances.labels, instances.scores, masks.to_rle().coco, strict=True):
+            category = own_category.get(CLASS_NAMES[int(label)])
+            if category is not None:
+                results.append(Result(image.id, category, rle, float(score)))
+        on_image()
+    return results
+
+
+def _read(path: Path, image: TruthImage) -> Image:
+    # As stored, never turned by its EXIF: that is how COCO's masks lie.
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        picture = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+    except (OSError, cv2.error) as error:
+        raise InputError(f"cannot read the picture {path}: {error}.") from error
+    if picture is None:
+        raise InputError(f"cannot read {path}: expected a picture, such as JPEG or PNG.")
+    if picture.shape[:2] != image.size:
+        raise InputError(
+            f"{path} is {picture.shape[1]} x {picture.shape[0]}, the ground truth says {image.size[1]} x "
+            f"{image.size[0]}: the masks would not fit; use the pictures that it was made on."
+        )
+    return np.ascontiguousarray(picture, np.uint8)
