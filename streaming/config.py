@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import cattrs
 
 from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.engines.errors import ConfigError, RoadmaskError
-from roadmask.engines.load import Engine
+from roadmask.engines.letterbox import parse_size
+from roadmask.engines.load import SCORE_MIN_FLOOR, Engine
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig
@@ -32,15 +33,15 @@ class EngineConfig:
     classes: tuple[str, ...] = DEFAULT_CLASSES
     """Names of the classes to report."""
     score_min: float = 0.5
-    """Instances below this score are not reported."""
+    """Instances below this score are not reported, 0.05 to 1."""
     size: str | None = None
     """HxW of the network's input; from the aspect of the frames if absent."""
     threads: int | None = None
     """Threads of the engine; one for each physical core if absent."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.score_min <= 1:
-            raise ConfigError(f"expected score_min between 0 and 1, got {self.score_min}.")
+        if not SCORE_MIN_FLOOR <= self.score_min <= 1:
+            raise ConfigError(f"expected score_min between {SCORE_MIN_FLOOR} and 1, got {self.score_min}.")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"expected at least 1 thread, got {self.threads}.")
         _ = self.image_size
@@ -48,12 +49,7 @@ class EngineConfig:
     @property
     def image_size(self) -> tuple[int, int] | None:
         """Height and width of the network's input, if fixed."""
-        if self.size is None:
-            return None
-        height, _, width = self.size.lower().partition("x")
-        if not (height.isdigit() and width.isdigit()):
-            raise ConfigError(f"expected size as HEIGHTxWIDTH such as 384x640, got {self.size!r}.")
-        return int(height), int(width)
+        return None if self.size is None else parse_size(self.size)
 
 
 @dataclass(frozen=True)
@@ -163,9 +159,15 @@ def _refuse_unknown(target: type[Any], values: Mapping[str, Any], where: str) ->
             hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}."
             raise ConfigError(f"{where}: unknown key {key!r}: {hint}")
         if is_dataclass(hints[key]):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{where}: expected a table [{key}], got {value!r}.")
+            _require_table(key, value, where)
             _refuse_unknown(hints[key], value, f"{where} [{key}]")
+        elif get_origin(hints[key]) is dict:
+            _require_table(key, value, where)
+
+
+def _require_table(key: str, value: Any, where: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: expected a table [{key}], got {value!r}.")
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -63,7 +63,7 @@ def _draw(text: str, image_size: tuple[int, int]) -> NDArray[np.bool_]:
         points = [tuple(float(value) for value in point.split(",")) for point in text.split()]
     except ValueError:
         points = []
-    if len(points) < 3 or any(len(point) != 2 for point in points):
+    if len(points) < 3 or any(len(point) != 2 for point in points) or not np.isfinite(points).all():
         raise ConfigError(
             "expected --ignore to be the path of a mask picture or a polygon like '0,300 640,300 640,384', "
             f"got {text!r}, which is no file and no list of three or more points."

@@ -13,77 +13,111 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from logging.handlers import QueueHandler
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+import cv2
 import ray
+from ray.exceptions import RayError, RayTaskError
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import EngineError, SourceError
+from roadmask.engines.errors import EngineError, RoadmaskError, SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
 from roadmask.streaming.reader import Reader
-from roadmask.streaming.recorder import CameraProgress, CameraResult
-from roadmask.streaming.runner import build_recorder
+from roadmask.streaming.recorder import CameraProgress, CameraResult, Recorder
+from roadmask.streaming.runner import all_closed, build_recorder
 from roadmask.streaming.segmentation import Batcher, Segmentation, segment_each
 from roadmask.streaming.store import CameraWriter
 
 IN_FLIGHT = 4
 """Frames of one camera between its reader and its recorder, at most."""
 POLL_SECONDS = 0.25
+_log = logging.getLogger("roadmask")
 
 
-class _SegmenterActor:
+class _Actor:
+    """What all actors share: the driver's folder, one OpenCV thread, and a log that the driver fetches.
+
+    Constructors of actors do nothing that can fail: Ray would not say why. `open` does.
+    """
+
+    def __init__(self, cwd: str) -> None:
+        os.chdir(cwd)  # paths mean what they mean to the driver, also on a Ray that was started elsewhere
+        cv2.setNumThreads(1)
+        self._records: SimpleQueue[logging.LogRecord] = SimpleQueue()
+        logger = logging.getLogger("roadmask")
+        logger.addHandler(QueueHandler(self._records))
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+
+    def drain_log(self) -> list[logging.LogRecord]:
+        """Returns what was logged since it was last called."""
+        return [self._records.get() for _ in range(self._records.qsize())]
+
+
+class _SegmenterActor(_Actor):
     """Batches the pictures of all cameras."""
 
-    def __init__(self, build: Callable[[], Segmenter], image_sizes: Sequence[tuple[int, int]]) -> None:
-        self._segmenter = build()
+    async def open(self, build: Callable[[], Segmenter], image_sizes: Sequence[tuple[int, int]]) -> None:
+        """Builds the engine and warms it up."""
+        segmenter = build()
         for image_size in dict.fromkeys(image_sizes):
-            self._segmenter.warm_up(image_size)
-        self._batch = Batcher(lambda images: segment_each(self._segmenter, images), batch_max=len(image_sizes))
-
-    async def ready(self) -> None:
-        """Returns once the engine is warm."""
+            segmenter.warm_up(image_size)
+        self._batch = Batcher(lambda images: segment_each(segmenter, images), batch_max=len(image_sizes))
 
     async def segment(self, frame: Frame) -> Segmentation:
         """Returns what is in a frame."""
         return await self._batch(frame.image)
 
 
-class _RecorderActor:
+class _RecorderActor(_Actor):
     """Follows and stores one camera."""
 
-    def __init__(self, store: Path, job: CameraJob, config: RunConfig, class_names: dict[int, str]) -> None:
+    _recorder: Recorder | None = None
+
+    def open(self, store: Path, job: CameraJob, config: RunConfig, class_names: dict[int, str]) -> None:
+        """Starts to write the camera."""
         self._recorder = build_recorder(CameraWriter(store, job.camera, config.store), job, config, class_names)
 
     def push(self, frame: Frame, segmentation: Segmentation) -> None:
         """Takes the next frame."""
-        self._recorder.push(frame, segmentation)
+        self._opened.push(frame, segmentation)
 
     def push_lost(self, lost: LostFrame) -> None:
         """Counts a frame without a picture."""
-        self._recorder.push_lost(lost)
+        self._opened.push_lost(lost)
 
     def progress(self) -> CameraProgress:
         """Returns how far the camera has come."""
-        return self._recorder.progress
+        return self._opened.progress
 
     def close(self, captured: int, problem: str | None) -> CameraResult:
         """Stores what waits; see `Recorder.close`."""
-        return self._recorder.close(captured, problem)
+        return self._opened.close(captured, problem)
 
     def abort(self) -> None:
         """Lets go of unfinished files."""
-        self._recorder.abort()
+        if self._recorder is not None:
+            self._recorder.abort()
+
+    @property
+    def _opened(self) -> Recorder:
+        assert self._recorder is not None  # noqa: S101 - the driver opens it first
+        return self._recorder
 
 
-class _ReaderActor:
+class _ReaderActor(_Actor):
     """Reads one camera and sends each frame on its way."""
 
-    def __init__(self, job: CameraJob, frames_max: int | None) -> None:
+    def open(self, job: CameraJob, frames_max: int | None) -> None:
+        """Opens the source."""
         self._reader = Reader(job.open(), frames_max)
 
     def run(self, segmenter: Any, recorder: Any) -> tuple[int, str | None]:
@@ -137,59 +171,99 @@ def run_on_ray(
 
     Raises:
         StoreError: the store failed, or frames went missing on the way (LedgerError).
-        EngineError: an actor died.
+        EngineError: the engine cannot be built, or a process of the run died.
     """
     stop = stop or threading.Event()
-    with _ray():
+    with _ray(), _own_errors():
+        # Two threads for a reader, so that `stop` is heard while `run` runs.
+        segmenter = _start(_SegmenterActor)
+        recorders = [_start(_RecorderActor) for _ in jobs]
+        readers = [_start(_ReaderActor, max_concurrency=2) for _ in jobs]
+        actors = (segmenter, *recorders, *readers)
         try:
-            return _run(jobs, config, store, build, class_names, image_sizes, on_progress, stop)
-        except ray.exceptions.RayActorError as error:
-            raise EngineError(f"a process of the run died, what is committed is safe: {error}") from error
+            opening = [segmenter.open.remote(build, list(image_sizes))]
+            for job, recorder, reader in zip(jobs, recorders, readers, strict=True):
+                opening += [recorder.open.remote(store, job, config, class_names)]
+                opening += [reader.open.remote(job, config.max_frames)]
+            _wait(opening, actors)
+            runs = [reader.run.remote(segmenter, recorder) for reader, recorder in zip(readers, recorders, strict=True)]
+            told_to_stop = False
+
+            def look() -> None:
+                nonlocal told_to_stop
+                if stop.is_set() and not told_to_stop:
+                    ray.get([reader.stop.remote() for reader in readers])
+                    told_to_stop = True
+                progress = ray.get([recorder.progress.remote() for recorder in recorders])
+                on_progress({job.camera: seen for job, seen in zip(jobs, progress, strict=True)})
+
+            ended = _wait(runs, actors, look)
+            closing = [recorder.close.remote(*end) for recorder, end in zip(recorders, ended, strict=True)]
+            results = all_closed([partial(_get, answer) for answer in closing])
+            return RunResult(results, interrupted=stop.is_set())
+        except BaseException:
+            aborting = [recorder.abort.remote() for recorder in recorders]
+            ray.wait(aborting, num_returns=len(aborting), timeout=5)
+            raise
+        finally:
+            _pass_on_logs(actors)
+            for actor in actors:
+                ray.kill(actor)
 
 
-def _run(
-    jobs: Sequence[CameraJob],
-    config: RunConfig,
-    store: Path,
-    build: Callable[[], Segmenter],
-    class_names: dict[int, str],
-    image_sizes: Sequence[tuple[int, int]],
-    on_progress: ProgressCallback,
-    stop: threading.Event,
-) -> RunResult:
-    # Two threads for a reader, so that `stop` is heard while `run` runs.
-    segmenter = _actor(_SegmenterActor).remote(build, list(image_sizes))
-    recorders = [_actor(_RecorderActor).remote(store, job, config, class_names) for job in jobs]
-    readers = [_actor(_ReaderActor, max_concurrency=2).remote(job, config.max_frames) for job in jobs]
+def _start(stage: type[_Actor], **options: Any) -> Any:
+    """Starts an actor. It takes no CPU from Ray's budget: the engine's threads are set, and the others mostly wait."""
+    return ray.remote(stage).options(num_cpus=0, **options).remote(str(Path.cwd()))
+
+
+def _wait(answers: Sequence[Any], actors: Sequence[Any], look: Callable[[], None] = lambda: None) -> list[Any]:
+    """Waits for all answers, looking after the run meanwhile; an error ends the wait at once."""
+    pending = list(answers)
+    while pending:
+        ended, pending = ray.wait(pending, timeout=POLL_SECONDS)
+        for answer in ended:
+            _get(answer)  # a store that failed ends the run now, not when the other cameras are through
+        _pass_on_logs(actors)
+        look()
+    return [_get(answer) for answer in answers]
+
+
+def _get(answer: Any) -> Any:
+    with _own_errors():
+        return ray.get(answer)
+
+
+def _pass_on_logs(actors: Sequence[Any]) -> None:
+    """Logs here what the actors logged there. A reader that is blocked answers later, so nobody waits for it."""
+    answers = [actor.drain_log.remote() for actor in actors]
+    ended, _ = ray.wait(answers, num_returns=len(answers), timeout=1)
+    for answer in ended:
+        try:
+            records = ray.get(answer)
+        except RayError:  # an actor that died has no log; what it broke says so itself
+            continue
+        for record in records:
+            _log.handle(record)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Turns Ray's errors into those that their cause raised in its process, or into one that says what died."""
     try:
-        ray.get(segmenter.ready.remote())
-        runs = [reader.run.remote(segmenter, recorder) for reader, recorder in zip(readers, recorders, strict=True)]
-        pending = list(runs)
-        told_to_stop = False
-        while pending:
-            ended, pending = ray.wait(pending, timeout=POLL_SECONDS)
-            ray.get(ended)  # a store that failed ends the run now, not when the other cameras are through
-            if stop.is_set() and not told_to_stop:
-                ray.get([reader.stop.remote() for reader in readers])
-                told_to_stop = True
-            progress = ray.get([recorder.progress.remote() for recorder in recorders])
-            on_progress({job.camera: seen for job, seen in zip(jobs, progress, strict=True)})
-        closing = [recorder.close.remote(*ray.get(run)) for recorder, run in zip(recorders, runs, strict=True)]
-        return RunResult(ray.get(closing), interrupted=stop.is_set())
-    except BaseException:
-        ray.wait([recorder.abort.remote() for recorder in recorders], num_returns=len(recorders), timeout=5)
+        yield
+    except RayTaskError as error:
+        cause: BaseException = error
+        while isinstance(cause, RayTaskError):
+            cause = cause.cause
+        if isinstance(cause, RoadmaskError):
+            raise cause from None
         raise
-    finally:
-        for actor in (*readers, *recorders, segmenter):
-            ray.kill(actor)
-
-
-def _actor(stage: type[Any], **options: Any) -> Any:
-    """Returns what starts a stage in a process of its own.
-
-    It takes no CPU from Ray's budget: readers and recorders mostly wait, and the engine's threads are set explicitly.
-    """
-    return ray.remote(stage).options(num_cpus=0, **options)
+    except RayError as error:
+        summary = str(error).strip().splitlines()[0]
+        raise EngineError(
+            f"a process of the run died ({type(error).__name__}: {summary}); what is committed is safe: look for a "
+            "lack of memory, or run with --no-ray."
+        ) from error
 
 
 @contextmanager
@@ -197,7 +271,13 @@ def _ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, object_store_memory=512 * 2**20)
+    ray.init(
+        address="local",  # whatever RAY_ADDRESS says: a cluster is joined by who connects to it before
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=512 * 2**20,
+    )
     try:
         yield
     finally:

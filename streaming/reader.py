@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from types import TracebackType
 
+from roadmask.engines.errors import RoadmaskError, SourceError
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource
 
@@ -27,7 +28,7 @@ class Reader:
     def __init__(self, source: FrameSource, frames_max: int | None = None) -> None:
         self._source = source
         self._frames_max = frames_max
-        self._ahead: queue.Queue[Frame | LostFrame | BaseException | None] = queue.Queue(AHEAD_FRAMES)
+        self._ahead: queue.Queue[Frame | LostFrame | RoadmaskError | None] = queue.Queue(AHEAD_FRAMES)
         self._bytes = _ByteBudget(AHEAD_BYTES)
         self._stopping = threading.Event()
         self._captured = 0
@@ -49,7 +50,7 @@ class Reader:
             item = self._ahead.get()
             if item is None:
                 return
-            if isinstance(item, BaseException):
+            if isinstance(item, RoadmaskError):
                 raise item
             self._bytes.release(_size(item))
             yield item
@@ -78,24 +79,29 @@ class Reader:
         self.close()
 
     def _read(self) -> None:
-        ended_early = False
-        handed_on = 0
+        """Runs in the thread.
+
+        The count of captured frames comes from the source, which counts packets where they are captured, not from
+        what passes through here: a frame that is lost on the way shows in the ledger. Where reading ends early, packets
+        that are still inside the decoder do not count; the index of the last item says how many came before.
+        """
         try:
-            for item in self._source:
+            for number, item in enumerate(self._source, 1):
                 self._bytes.acquire(_size(item))
-                handed_on += 1
-                self._captured = handed_on
+                self._captured = item.index + 1
                 self._ahead.put(item)
-                if self._stopping.is_set() or handed_on == self._frames_max:
-                    ended_early = True
+                if self._stopping.is_set() or number == self._frames_max:
                     break
-        except BaseException as error:
+            else:
+                self._captured = self._source.captured
+        except RoadmaskError as error:
             self._ahead.put(error)
-            return
-        if not ended_early:
-            # The source counts packets where they are captured, so a frame that it lost on the way shows here.
-            self._captured = self._source.captured
-        self._ahead.put(None)
+        except Exception as error:
+            broken = SourceError(f"camera {self._source.camera!r} broke while it was read: {error!r}.")
+            broken.__cause__ = error
+            self._ahead.put(broken)
+        else:
+            self._ahead.put(None)
 
 
 class _ByteBudget:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.ledger import Ledger
@@ -16,6 +18,8 @@ from roadmask.tracking import Backfill, Tracks, TrackState
 if TYPE_CHECKING:
     from roadmask.streaming.overlay import OverlayWriter
     from roadmask.streaming.store import CameraWriter
+
+_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass
@@ -82,6 +86,8 @@ class Recorder:
             self._writer.start_epoch(frame.epoch, frame.image_size, frame.clock)
             self._epoch = frame.epoch
         tracks = self._track(frame, segmentation)
+        if self._overlay is None:
+            frame = replace(frame, image=_NO_PICTURE)  # waiting frames need not keep theirs
         self._record(self._waiting.push(frame, tracks))
 
     def push_lost(self, lost: LostFrame) -> None:

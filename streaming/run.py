@@ -5,37 +5,53 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from roadmask.engines import SegmenterInfo
-from roadmask.engines.errors import ConfigError
+from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, CameraProbe, ProgressCallback, RunResult, probe
 from roadmask.streaming.runner import run_in_process
 from roadmask.streaming.segmentation import build_segmenter
-from roadmask.streaming.store import MaskStore
+from roadmask.streaming.store import MaskStore, require_nothing
 
 
-def probe_cameras(jobs: Sequence[CameraJob], config: RunConfig) -> dict[str, CameraProbe]:
-    """Looks at each camera before anything is written.
+def probe_cameras(jobs: Sequence[CameraJob], config: RunConfig, out: Path) -> dict[str, CameraProbe]:
+    """Looks at each camera, and at what would be overwritten, before anything is written.
 
     Raises:
         SourceError: a source cannot be read or holds no picture.
         ConfigError: the configuration names a camera that is not there.
-        InputError: an overlay has nowhere to go.
+        InputError: an overlay cannot be written, or would overwrite a source.
+        StoreExistsError: something lies at `out`.
     """
+    require_nothing(out)
     cameras = [job.camera for job in jobs]
     for named in config.ignore:
         if named != "*" and named not in cameras:
             raise ConfigError(f"a region to ignore is given for camera {named!r}; this run has {', '.join(cameras)}.")
     for job in jobs:
         if job.overlay is not None:
-            from roadmask.streaming.video_writer import require_writable  # noqa: PLC0415 - PyAV only where it draws
-
-            require_writable(job.overlay)
+            _check_overlay(job.overlay, jobs, out)
     return {job.camera: probe(job) for job in jobs}
+
+
+def _check_overlay(overlay: Path, jobs: Sequence[CameraJob], out: Path) -> None:
+    from roadmask.streaming.video_writer import require_writable  # noqa: PLC0415 - PyAV only where it draws
+
+    target = overlay.resolve()
+    read = {Path(spec).resolve() for job in jobs for spec in job.specs}
+    if target in read or target.parent in read:
+        raise InputError(f"the overlay {overlay} would be written over what is read: choose another path.")
+    if out.resolve() in (target, *target.parents):
+        raise InputError(f"the overlay {overlay} lies where the store is to be written: choose another path.")
+    require_writable(overlay)
 
 
 def record_drive(
@@ -62,9 +78,18 @@ def record_drive(
         command: kept in the store's provenance.
 
     Raises:
+        EngineError: the segmenter cannot be built, or Ray is missing.
         StoreExistsError: something lies at `out`.
         StoreError: the store failed; what is committed is safe.
     """
+    if on_ray and find_spec("ray") is None:
+        raise EngineError(
+            "several cameras run on Ray, which is not installed: pip install 'roadmask[ray]', or use --no-ray."
+        )
+    described = config.describe()
+    # Ray would give an actor another default, and with it the reference engine other last digits.
+    threads = config.engine.threads or psutil.cpu_count(logical=False) or 1
+    config = replace(config, engine=replace(config.engine, threads=threads))
     segmenter = build_segmenter(config.engine)
     image_sizes = [seen.image_size for seen in probes.values()]
     if not on_ray:
@@ -76,7 +101,7 @@ def record_drive(
         class_names=info.class_names,
         engine=_attributes(info),
         sources={camera: seen.description for camera, seen in probes.items()},
-        config=config.describe(),
+        config=described,
         store_config=config.store,
         command=command,
     ):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import SourceError
+from roadmask.engines.errors import RoadmaskError, SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.reader import Reader
-from roadmask.streaming.recorder import Recorder
+from roadmask.streaming.recorder import CameraResult, Recorder
 from roadmask.streaming.segmentation import segment_each
 from roadmask.streaming.store import CameraWriter
 from roadmask.tracking import IouTracker
@@ -58,6 +58,23 @@ class _Camera:
         self.ended = True
         return None
 
+    def close(self) -> CameraResult:
+        """Stores what waits and checks the ledger."""
+        return self.recorder.close(self.reader.captured, self.problem)
+
+
+def all_closed(closers: Sequence[Callable[[], CameraResult]]) -> list[CameraResult]:
+    """Closes every camera, also when one of them fails, and only then raises the first error."""
+    results, errors = [], []
+    for close in closers:
+        try:
+            results.append(close())
+        except RoadmaskError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return results
+
 
 def run_in_process(
     jobs: Sequence[CameraJob],
@@ -99,5 +116,5 @@ def run_in_process(
             ):
                 camera.recorder.push(frame, found)
             on_progress({camera.job.camera: camera.recorder.progress for camera in cameras})
-        results = [camera.recorder.close(camera.reader.captured, camera.problem) for camera in cameras]
+        results = all_closed([camera.close for camera in cameras])
     return RunResult(results, interrupted=stop.is_set())

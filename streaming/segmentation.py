@@ -50,12 +50,18 @@ def segment_each(segmenter: Segmenter, images: Sequence[Image]) -> list[Segmenta
     if not images:
         return []
     try:
-        return list(segmenter(images))
+        return _checked(segmenter(images), len(images))
     except (EngineError, InstancesError) as error:
         if len(images) == 1:
             _log.warning("the engine failed on a picture: %s", error)
             return [FailedSegmentation(str(error))]
     return [segmentation for image in images for segmentation in segment_each(segmenter, [image])]
+
+
+def _checked(found: Sequence[Instances], expected: int) -> list[Segmentation]:
+    if len(found) != expected:
+        raise EngineError(f"expected a result for each of {expected} pictures, got {len(found)}.")
+    return list(found)
 
 
 class Batcher:
@@ -90,9 +96,9 @@ class Batcher:
             images = [image for image, _ in batch]
             try:
                 results = await asyncio.get_running_loop().run_in_executor(self._engine, self._segment, images)
-            except Exception as error:
+                for (_, answer), result in zip(batch, results, strict=True):
+                    answer.set_result(result)
+            except Exception as error:  # whatever it is, those who wait must hear of it
                 for _, answer in batch:
-                    answer.set_exception(error)
-                continue
-            for (_, answer), result in zip(batch, results, strict=True):
-                answer.set_result(result)
+                    if not answer.done():
+                        answer.set_exception(error)

@@ -26,7 +26,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole sample drive, recorded as users do."""
     out = tmp_path_factory.mktemp("drive") / "drive.zarr"
     jobs = [CameraJob("front", ("synthetic:",))]
-    assert record_drive(jobs, probe_cameras(jobs, RunConfig()), RunConfig(), out).exit_code == 0
+    assert record_drive(jobs, probe_cameras(jobs, RunConfig(), out), RunConfig(), out).exit_code == 0
     return out
 
 
@@ -96,7 +96,7 @@ def test_two_cameras_store_the_same_bytes_in_process_and_on_ray(tmp_path: Path) 
         for seed, (camera, source) in enumerate(sources.items())
     ]
     config = RunConfig()
-    probes = probe_cameras(jobs, config)
+    probes = probe_cameras(jobs, config, tmp_path / "one.zarr")
     record_drive(jobs, probes, config, tmp_path / "one.zarr")
     module = __import__("sys").modules[__name__]
     ray.cloudpickle.register_pickle_by_value(module)  # the actors cannot import what only tests can

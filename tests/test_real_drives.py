@@ -28,7 +28,7 @@ def test_records_a_real_drive(
 ) -> None:
     jobs = [CameraJob("front", (str(data_dir / source),), tmp_path / "overlay.mp4")]
     config = RunConfig()
-    result = record_drive(jobs, probe_cameras(jobs, config), config, tmp_path / "drive.zarr")
+    result = record_drive(jobs, probe_cameras(jobs, config, tmp_path / "drive.zarr"), config, tmp_path / "drive.zarr")
     assert result.exit_code == 0
 
     front = open_drive(tmp_path / "drive.zarr")["front"]

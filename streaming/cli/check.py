@@ -20,7 +20,7 @@ def check(
 
     Names the first broken shard. Exit codes: 0 all agree, 2 no store or a newer one, 4 the store is damaged.
     """
-    from roadmask.streaming.store import check_drive  # noqa: PLC0415 - zarr is slow to import
+    from roadmask.streaming.store import check_drive
 
     console = Console(highlight=False)
     with console.status(f"Checking {drive}"):

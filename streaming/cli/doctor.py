@@ -9,13 +9,18 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import roadmask
-from roadmask.engines import cache, engine_report
+
+if TYPE_CHECKING:
+    from roadmask.engines import EngineStatus
 
 _LIBRARIES = (
     # distribution, module, needed, what it is for, what to install when it is missing
@@ -45,10 +50,15 @@ def doctor() -> None:
     """
     console = Console()
     libraries = [_library(*library) for library in _LIBRARIES]
-    engines = engine_report()
+    console.print(f"[bold]roadmask {roadmask.__version__}[/] on {_machine()}", highlight=False)
+    engines: list[EngineStatus] = []
+    try:
+        from roadmask.engines import cache, engine_report
 
-    console.print(f"[bold]roadmask {roadmask.__version__}[/] on {_machine()}")
-    console.print(f"graphs are cached in {cache.folder()}\n", highlight=False)
+        console.print(f"graphs are cached in {cache.folder()}\n", highlight=False)
+        engines = engine_report()
+    except ImportError as error:
+        console.print(f"[yellow]no engine can be looked at before the libraries below work:[/] {escape(str(error))}\n")
     table = Table("engine", "", "what was found", "to install", title="Engines", title_justify="left")
     for row in engines:
         table.add_row(row.engine, _mark(row.works, needed=False), row.detail, row.install)
@@ -84,7 +94,7 @@ def _mark(works: bool, needed: bool) -> str:
 
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
-    free = shutil.disk_usage(cache.folder().anchor).free / 1e9
+    free = shutil.disk_usage(Path.home()).free / 1e9
     return (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
         f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"

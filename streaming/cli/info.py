@@ -10,8 +10,6 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from roadmask.streaming.cli.tables import found_table, ledger_table
-
 
 def info(
     drive: Annotated[Path, typer.Argument(help="A store, such as drive.zarr.", show_default=False)],
@@ -23,13 +21,13 @@ def info(
 
     Opens stores that are still being written, too. Exit codes: 0, or 2 for no store or one of a newer roadmask.
     """
-    # zarr and matplotlib are slow to import, and most commands need neither
-    from roadmask.streaming.store import open_drive, summarize_drive  # noqa: PLC0415
+    from roadmask.streaming.cli.tables import found_table, ledger_table
+    from roadmask.streaming.store import open_drive, summarize_drive
 
     opened = open_drive(drive)
     summary = summarize_drive(drive)
     console = Console(highlight=False)
-    engine = opened.attributes["engine"]
+    engine = opened.attributes.get("engine", {})
     console.print(
         f"[bold]{drive}[/]: {engine.get('weights', '?')} in {engine.get('engine', '?')} "
         f"({engine.get('precision', '?')}), roadmask {opened.attributes.get('roadmask_version', '?')}\n"
@@ -56,7 +54,7 @@ def info(
     for shown in (table, found_table(summary), ledger_table(ledgers), storage):
         console.print(shown)
     if plot is not None:
-        from roadmask.streaming.plot import plot_summary  # noqa: PLC0415
+        from roadmask.streaming.plot import plot_summary
 
         plot_summary(drive, plot)
         console.print(f"drawn: {plot}")

@@ -7,17 +7,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from roadmask.engines.classes import CLASS_NAMES
-from roadmask.streaming.config import RunConfig
-from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
-from roadmask.streaming.recorder import CameraProgress
-from roadmask.streaming.run import probe_cameras, record_drive
+
+if TYPE_CHECKING:
+    from roadmask.streaming.config import RunConfig
+    from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
+    from roadmask.streaming.recorder import CameraProgress
 
 
 def record_with_progress(
@@ -30,7 +31,9 @@ def record_with_progress(
     command: str = "",
 ) -> RunResult:
     """Records a drive as `record_drive` does, with a bar for each camera and Ctrl-C to end early."""
-    probes = probe_cameras(jobs, config)
+    from roadmask.streaming.run import probe_cameras, record_drive
+
+    probes = probe_cameras(jobs, config, out)
     lengths = {camera: _shorter(seen.frames_expected, config.max_frames) for camera, seen in probes.items()}
     with _interruptible(console) as stop, _bars(console, lengths) as on_progress:
         return record_drive(

@@ -8,23 +8,19 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from roadmask.engines.classes import DEFAULT_CLASSES
-from roadmask.streaming.cli.progress import record_with_progress
-from roadmask.streaming.cli.tables import found_table, ledger_table
-from roadmask.streaming.config import EngineConfig, RunConfig, load_config, overridden
-from roadmask.streaming.jobs import CameraJob, RunResult
-from roadmask.streaming.json_log import json_log
-from roadmask.streaming.sources import parse_sources
-from roadmask.streaming.store import summarize_drive
+
+if TYPE_CHECKING:
+    from roadmask.streaming.config import RunConfig
+    from roadmask.streaming.jobs import CameraJob, RunResult
 
 _log = logging.getLogger(__name__)
-_DEFAULTS = EngineConfig()
 
 
 def run(
@@ -50,7 +46,7 @@ def run(
         str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")
     ] = None,
     score_min: Annotated[
-        float | None, typer.Option(help=f"Drop instances below this score. [dim]Default: {_DEFAULTS.score_min}[/]")
+        float | None, typer.Option(help="Drop instances below this score. [dim]Default: 0.5[/]")
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from the frames' aspect[/]")
@@ -84,14 +80,21 @@ def run(
 
     [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
     """
+    from roadmask.streaming.cli.progress import record_with_progress
+    from roadmask.streaming.cli.tables import found_table, ledger_table
+    from roadmask.streaming.json_log import json_log
+    from roadmask.streaming.store import summarize_drive
+    from roadmask.streaming.store.layout import redacted
+
     console = Console(stderr=True)
+    command = redacted(shlex.join(sys.argv))
     with json_log(log_json):
         settings = _settings(config, weights, engine, classes, score_min, size, threads, ignore, max_frames)
         jobs = _jobs(sources, overlay)
-        _log.debug("run started", extra={"command": sys.argv, "config": settings.describe()})
+        _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
         result = record_with_progress(
-            console, jobs, settings, out, on_ray=len(jobs) > 1 if ray is None else ray, command=shlex.join(sys.argv)
+            console, jobs, settings, out, on_ray=len(jobs) > 1 if ray is None else ray, command=command
         )
         seconds = time.monotonic() - started
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
@@ -121,6 +124,8 @@ def _settings(
     ignore: list[str] | None,
     max_frames: int | None,
 ) -> RunConfig:
+    from roadmask.streaming.config import RunConfig, load_config, overridden
+
     settings = load_config(config) if config is not None else RunConfig()
     settings = overridden(
         settings,
@@ -138,10 +143,14 @@ def _settings(
 
 def _named_region(text: str) -> tuple[str, str]:
     name, equals, region = text.partition("=")
-    return (name, region) if equals else ("*", text)
+    named = equals and not Path(text).exists()  # the path of a mask picture may hold a "="
+    return (name, region) if named else ("*", text)
 
 
 def _jobs(sources: list[str], overlay: Path | None) -> list[CameraJob]:
+    from roadmask.streaming.jobs import CameraJob
+    from roadmask.streaming.sources import parse_sources
+
     cameras = parse_sources(sources)
 
     def video(camera: str) -> Path | None:

@@ -166,8 +166,11 @@ def _time_base(stream: VideoStream) -> Fraction:
 
 
 def _diagnosis(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(4096)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        return f"it cannot be read any more ({error.strerror})."
     if head[4:8] == b"ftyp":
         return (
             "its index (the MP4 'moov' box) is missing or damaged, as when the camera lost power while recording: "

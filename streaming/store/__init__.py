@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.store.summary import DriveSummary as DriveSummary
     from roadmask.streaming.store.summary import summarize_drive as summarize_drive
     from roadmask.streaming.store.writer import MaskStore as MaskStore
+    from roadmask.streaming.store.writer import require_nothing as require_nothing
 
 _HOMES = {
     "CameraReader": "reader",
@@ -42,6 +43,7 @@ _HOMES = {
     "TrackView": "records",
     "check_drive": "check",
     "open_drive": "reader",
+    "require_nothing": "writer",
     "summarize_drive": "summary",
 }
 
@@ -61,6 +63,7 @@ __all__ = [
     "TrackView",
     "check_drive",
     "open_drive",
+    "require_nothing",
     "summarize_drive",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 from pathlib import Path
 
+from roadmask.engines.errors import InputError
 from roadmask.streaming.store.layout import PROVENANCE
 
 
@@ -14,7 +15,13 @@ def differing_files(one: Path, other: Path) -> list[str]:
     Returns:
         The files, relative to the folders, that differ or that only one of them has, in alphabetical order. The
         provenance (when, where, by which command) is left out: it is meant to differ.
+
+    Raises:
+        InputError: one of them is no folder.
     """
+    for folder in (one, other):
+        if not folder.is_dir():
+            raise InputError(f"expected a store or a camera of one at {folder}, found no folder.")
     files = {
         path.relative_to(folder)
         for folder in (one, other)

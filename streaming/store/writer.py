@@ -86,7 +86,7 @@ class MaskStore:
             ) from error
         lock = WriterLock(path.with_name(path.name + ".lock"), path)
         try:
-            _require_nothing(path)
+            require_nothing(path)
             try:
                 zarr.create_group(DurableStore(path), attributes=attributes)
                 flush(path.parent)
@@ -164,7 +164,12 @@ class MaskStore:
             self._lock.release()
 
 
-def _require_nothing(path: Path) -> None:
+def require_nothing(path: Path) -> None:
+    """Refuses to write a store where something lies.
+
+    Raises:
+        StoreExistsError: something does.
+    """
     if path.exists() or path.is_symlink():
         raise StoreExistsError(f"{path} is already there: choose another --out, or remove it first.")
 

@@ -188,7 +188,7 @@ def unknown_key(folder: Path) -> list[object]:
         (lambda _: ["synthetic:", "--classes", "pedestrain"], 2, "did you mean 'pedestrian'"),
         (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
         (lambda _: ["synthetic:", "--size", "300x400"], 2, "multiples of 32"),
-        (lambda _: ["synthetic:", "--score-min", "7"], 2, "between 0 and 1"),
+        (lambda _: ["synthetic:", "--score-min", "7"], 2, "between 0.05 and 1"),
         (lambda _: ["synthetic:", "--ignore", "nowhere.png"], 2, "mask picture or a polygon"),
         (lambda _: ["synthetic:", "--ignore", "rear=0,0 9,0 9,9"], 2, "camera 'rear'"),
         (lambda folder: ["synthetic:", "--overlay", folder / "no" / "o.mp4"], 2, "no folder"),
