@@ -251,17 +251,17 @@ def _own_errors() -> Iterator[None]:
     """Turns Ray's errors into those that their cause raised in its process, or into one that says what died."""
     try:
         yield
-    except RayTaskError as error:
+    except RayError as error:
         cause: BaseException = error
         while isinstance(cause, RayTaskError):
             cause = cause.cause
         if isinstance(cause, RoadmaskError):
             raise cause from None
-        raise
-    except RayError as error:
-        summary = str(error).strip().splitlines()[0]
+        if not isinstance(cause, RayError):
+            raise
+        summary = str(cause).strip().splitlines()[0]
         raise EngineError(
-            f"a process of the run died ({type(error).__name__}: {summary}); what is committed is safe: look for a "
+            f"a process of the run died ({type(cause).__name__}: {summary}); what is committed is safe: look for a "
             "lack of memory, or run with --no-ray."
         ) from error
 

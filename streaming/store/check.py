@@ -7,6 +7,7 @@ flipped bit shows even where both sides would still agree.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from roadmask.engines.errors import InstancesError, LedgerError, StoreCorruptErr
 from roadmask.streaming.store.epoch import EpochReader
 from roadmask.streaming.store.files import PARTIAL
 from roadmask.streaming.store.labels import paint_labels
-from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
+from roadmask.streaming.store.layout import ARRAYS, METADATA, PROVENANCE, FrameState
 from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
 from roadmask.streaming.store.rows import MAX_TRACK_ID
 from roadmask.tracking import TrackState
@@ -96,6 +97,9 @@ def check_drive(path: Path | str) -> CheckReport:
         report.problems.append(Problem(str(error), path=Path(METADATA)))
         return report
     _check_folders(drive, report)
+    finished = _was_closed(drive)
+    if finished:
+        _check_cameras(drive, report)
     for name in drive:
         try:
             camera = drive[name]
@@ -104,7 +108,7 @@ def check_drive(path: Path | str) -> CheckReport:
             continue
         report.cameras += 1
         report.frames += len(camera)
-        _check_ledger(camera, report)
+        _check_ledger(camera, report, finished=finished)
         last_index = -1
         for epoch in camera.epochs:
             report.instances += epoch.extent.instances
@@ -135,9 +139,29 @@ def _check_folders(drive: Drive, report: CheckReport) -> None:
         report.notes.append(f"{partial} half-written files of a killed or running writer; they are never read")
 
 
-def _check_ledger(camera: CameraReader, report: CheckReport) -> None:
+def _was_closed(drive: Drive) -> bool:
+    """Whether its run came to its end; a store without provenance may be one whose run was killed."""
+    try:
+        *_, last = (drive.path / PROVENANCE).read_text(encoding="utf-8").splitlines()
+        return bool(json.loads(last)["event"] == "closed")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _check_cameras(drive: Drive, report: CheckReport) -> None:
+    """A finished store has a folder for each camera it says it was made from."""
+    sources = drive.attributes.get("sources")
+    for name in sorted(sources if isinstance(sources, dict) else ()):
+        if not (drive.path / name).exists():
+            missing = Path(name)
+            _add(report, Problem(f"{missing} is missing: restore it from a copy.", name, path=missing))
+
+
+def _check_ledger(camera: CameraReader, report: CheckReport, *, finished: bool) -> None:
     path = Path(camera.name, "ledger", METADATA)
-    if not camera.complete:
+    if not camera.complete and finished:
+        _add(report, Problem(f"{path} is missing: restore it from a copy.", camera.name, path=path))
+    elif not camera.complete:
         report.notes.append(f"camera {camera.name} was not closed: its run was killed or still goes on")
     if camera.ledger.stored != len(camera):
         message = f"expected {camera.ledger.stored} stored frames as the ledger says, got {len(camera)}."

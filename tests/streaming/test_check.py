@@ -238,3 +238,15 @@ def test_list_of_problems_is_bounded(drive: Path, monkeypatch: pytest.MonkeyPatc
     edit(drive, "labels", slice(None), 9)
     report = check_drive(drive)
     assert (len(report.problems), report.suppressed) == (3, 17)
+
+
+def test_a_camera_that_vanished_from_a_finished_store_is_missed(tmp_path: Path) -> None:
+    path = record(tmp_path / "drive.zarr", street(20), sources={"front": {}, "rear": {}})
+    report = check_drive(path)
+    assert not report.ok
+    assert broken_paths(report) == {Path("rear")}
+
+
+def test_a_ledger_that_vanished_from_a_finished_store_is_missed(drive: Path) -> None:
+    shutil.rmtree(drive / "front" / "ledger")
+    assert Path("front", "ledger", METADATA) in broken_paths(check_drive(drive))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 import ray
 
 import support.drives
-from roadmask.engines.errors import InputError, LedgerError
+from roadmask.engines import Segmenter
+from roadmask.engines.errors import EngineError, InputError, LedgerError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, RunResult
 from roadmask.streaming.ray_runner import run_on_ray
@@ -19,7 +21,7 @@ from roadmask.streaming.runner import run_in_process
 from roadmask.streaming.store import MaskStore, open_drive
 from roadmask.streaming.store.compare import differing_files
 from roadmask.tracking import IouTrackerConfig
-from support.drives import bright_segmenter, scripted_job
+from support.drives import bright_segmenter, deadly, scripted_job
 
 CONFIG = RunConfig(tracker=IouTrackerConfig(keep_lost_s=2.0))
 CLASS_NAMES = {3: "car"}
@@ -36,13 +38,20 @@ def cluster() -> Iterator[None]:
     ray.cloudpickle.unregister_pickle_by_value(support.drives)
 
 
-def record(out: Path, jobs: Sequence[CameraJob], *, on_ray: bool = False, **options: Any) -> RunResult:
+def record(
+    out: Path,
+    jobs: Sequence[CameraJob],
+    *,
+    on_ray: bool = False,
+    build: Callable[[], Segmenter] = bright_segmenter,
+    **options: Any,
+) -> RunResult:
     described: dict[str, Any] = {"class_names": CLASS_NAMES, "engine": {}, "sources": {}, "config": CONFIG.describe()}
     with MaskStore.create(out, **described, store_config=CONFIG.store):
         if on_ray:
             sizes = [(48, 96)] * len(jobs)
-            return run_on_ray(jobs, CONFIG, out, bright_segmenter, CLASS_NAMES, sizes, **options)
-        return run_in_process(jobs, CONFIG, out, bright_segmenter(), **options)
+            return run_on_ray(jobs, CONFIG, out, build, CLASS_NAMES, sizes, **options)
+        return run_in_process(jobs, CONFIG, out, build(), **options)
 
 
 def test_stores_every_frame_and_the_one_track(tmp_path: Path) -> None:
@@ -80,6 +89,40 @@ def test_a_frame_that_goes_missing_fails_the_run(tmp_path: Path, cluster: None, 
     assert len(open_drive(tmp_path / "drive.zarr")["front"]) == 11
 
 
+@pytest.mark.parametrize("ends", [{"breaks_at": 9}, {"frames": 4000, "delay_seed": 1}])
+def test_a_frame_that_goes_missing_is_noticed_when_the_run_ends_early(tmp_path: Path, ends: dict[str, Any]) -> None:
+    stop = threading.Event()
+
+    def stop_soon(progress: dict[str, Any]) -> None:
+        if progress["front"].frames >= 8:
+            stop.set()
+
+    job = scripted_job(swallowed=frozenset({6}), **ends)
+    with pytest.raises(LedgerError, match="1 frames went missing"):
+        record(tmp_path / "drive.zarr", [job], stop=stop, on_progress=stop_soon)
+
+
+def test_a_camera_that_fails_does_not_take_the_others_ending(tmp_path: Path) -> None:
+    jobs = [scripted_job("front", frames=12, swallowed=frozenset({6})), scripted_job("rear", frames=12)]
+    with pytest.raises(LedgerError, match="'front'"):
+        record(tmp_path / "drive.zarr", jobs)
+    assert open_drive(tmp_path / "drive.zarr")["rear"].complete
+
+
+def test_a_segmenter_that_dies_on_ray_ends_the_run_with_one_line(tmp_path: Path, cluster: None) -> None:
+    with pytest.raises(EngineError, match="a process of the run died") as raised:
+        record(tmp_path / "drive.zarr", [scripted_job(frames=40, poisoned=frozenset({20}))], on_ray=True, build=deadly)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_the_actors_log_is_logged_here(
+    tmp_path: Path, cluster: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("roadmask"), "propagate", True)
+    record(tmp_path / "drive.zarr", [scripted_job(frames=12, poisoned=frozenset({3}))], on_ray=True)
+    assert "the engine failed on a picture: the picture is poisoned" in caplog.text
+
+
 def test_a_frame_lost_in_the_readers_queue_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import queue
 
@@ -106,8 +149,9 @@ def test_a_source_that_breaks_keeps_what_came_before(tmp_path: Path, cluster: No
 
 @pytest.mark.parametrize("on_ray", [False, True])
 def test_an_error_while_recording_ends_the_run_with_its_own_type(tmp_path: Path, cluster: None, on_ray: bool) -> None:
-    with pytest.raises(InputError, match=r"time|later"):
+    with pytest.raises(InputError, match="expected a frame later") as raised:
         record(tmp_path / "drive.zarr", [scripted_job(frames=20, stuck_at=10)], on_ray=on_ray)
+    assert "\n" not in str(raised.value)  # its own words, not a traceback of another process
     # what came before is stored
     assert len(open_drive(tmp_path / "drive.zarr")["front"]) >= 8
 

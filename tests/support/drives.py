@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -101,3 +102,14 @@ def find_bright(image: np.ndarray, _index: int = 0) -> Instances:
 def bright_segmenter() -> ScriptedSegmenter:
     """Returns a segmenter that finds the bright car of a `ScriptedSource`."""
     return ScriptedSegmenter(find_bright)
+
+
+def deadly() -> ScriptedSegmenter:
+    """Returns a segmenter whose process dies of a poisoned picture."""
+
+    def find(image: np.ndarray, index: int) -> Instances:
+        if image[0, 0, 0] == POISON:
+            os._exit(1)
+        return find_bright(image, index)
+
+    return ScriptedSegmenter(find)
