@@ -52,6 +52,21 @@ typecheck-tree: # mypy does not follow package-dir, so it is shown the tree as i
 typecheck: $(STAMP) typecheck-tree
 	$(BIN)/mypy
 
+# What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
+DATA := $(or $(ROADMASK_DATA),../shared/data)
+.PHONY: bars
+bars: bars-accuracy ## Measure what is promised; needs ROADMASK_DATA, takes minutes
+out/bars:
+	@test -f $(DATA)/README.md || { echo "bars need real data in $(DATA): set ROADMASK_DATA to its folder"; exit 1; }
+	@mkdir -p $@
+
+.PHONY: bars-accuracy bars-loss-coco_dev bars-loss-pennfudan_dev
+bars-accuracy: bars-loss-coco_dev bars-loss-pennfudan_dev
+bars-loss-coco_dev bars-loss-pennfudan_dev: bars-loss-%: $(STAMP) | out/bars
+	$(BIN)/roadmask eval segm --gt $(DATA)/$*/instances.json --images $(DATA)/$*/images --json out/bars/ap-$*.json
+	$(BIN)/roadmask eval loss --gt $(DATA)/$*/instances.json --images $(DATA)/$*/images --json out/bars/loss-$*.json \
+		--loss-max 0.5 --bound-max 1.0 --proposals-loss-max 0.3
+
 .PHONY: clean
 clean: ## Remove what was built; keeps .venv
 	rm -rf build out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

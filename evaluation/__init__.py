@@ -6,16 +6,19 @@ Knows ground truth and instances; knows no camera, no tracker's insides, no stor
 from __future__ import annotations
 
 from roadmask.evaluation.average_precision import ClassPrecision, evaluate_masks
+from roadmask.evaluation.bootstrap import Loss, paired_loss
 from roadmask.evaluation.coco_json import CocoTruth, Result, read_results, read_truth, write_coco_results
 from roadmask.evaluation.segmenting import common_classes, find_images, segment_truth
 
 __all__ = [
     "ClassPrecision",
     "CocoTruth",
+    "Loss",
     "Result",
     "common_classes",
     "evaluate_masks",
     "find_images",
+    "paired_loss",
     "read_results",
     "read_truth",
     "segment_truth",

@@ -16,6 +16,7 @@ from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.cli.bench import bench_app
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.doctor import doctor
+from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
 from roadmask.streaming.cli.info import info
@@ -41,6 +42,7 @@ app.command()(track)
 eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)
 app.add_typer(eval_app, name="eval")
 eval_app.command("segm")(eval_segm)
+eval_app.command("loss")(eval_loss)
 eval_app.command("tracks")(eval_tracks)
 
 

@@ -59,8 +59,8 @@ def segm(
     [bold]roadmask eval segm --gt instances.json --images images --json ap.json[/]
     """
     # pycocotools and the engines are slow to import, and most commands need neither
-    from roadmask.evaluation import evaluate_masks, read_results, read_truth, write_coco_results  # noqa: PLC0415
-    from roadmask.streaming.results_json import write_results  # noqa: PLC0415
+    from roadmask.evaluation import evaluate_masks, read_results, read_truth, write_coco_results
+    from roadmask.streaming.results_json import write_results
 
     truth = read_truth(gt)
     names = None if classes is None else classes.split(",")
@@ -95,9 +95,9 @@ def _segment(
     threads: int | None,
 ) -> tuple[list[Result], tuple[str, ...], dict[str, str | float]]:
     """Returns what the engine found, the classes to score, and what the records say of the engine."""
-    from roadmask.engines import load_segmenter  # noqa: PLC0415
-    from roadmask.engines.weights import find_weights  # noqa: PLC0415
-    from roadmask.evaluation import common_classes, find_images, segment_truth  # noqa: PLC0415
+    from roadmask.engines import load_segmenter
+    from roadmask.engines.weights import find_weights
+    from roadmask.evaluation import common_classes, find_images, segment_truth
 
     find_images(truth, images)  # before the engine takes its time
     chosen = common_classes(truth, filter(None, find_weights(weights).architecture.category_ids), names)

@@ -1,0 +1,150 @@
+"""Whether a difference in AP between two engines is more than luck: the paired bootstrap over pictures.
+
+Both engines ran on the same pictures. Pictures are drawn again and again with replacement, the same for both; how
+the difference varies over the draws is how far it can be trusted (Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993). Matches are made once; a draw only weighs pictures, so thousands of draws take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.evaluation.average_precision import ALL_CLASSES, run_coco_eval, scored_categories
+from roadmask.evaluation.coco_json import CocoTruth, Result
+
+_RECALLS = np.linspace(0, 1, 101)
+"""Where COCO reads the precision."""
+_INTERVAL = (2.5, 97.5)
+"""Percentiles between which the middle 95 % of the draws lie."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMatches:
+    """Which detections of one class are right, on all pictures together."""
+
+    pictures: NDArray[np.intp]
+    """(N,) where each detection was made, best score first; positions among the pictures."""
+    right: NDArray[np.bool_]
+    """(10, N) whether it found an object, at the IoUs 0.50, 0.55 .. 0.95."""
+    wrong: NDArray[np.bool_]
+    """(10, N) whether it found nothing; neither where it lies on a crowd."""
+    expected: NDArray[np.int64]
+    """(P,) objects to be found in each picture."""
+
+    def average_precision(self, weights: NDArray[Any] | None = None) -> float:
+        """Returns COCO's AP, 0 to 1, as if each picture were there as often as its weight (P,) says; else once.
+
+        NaN where there is nothing to find.
+        """
+        weights = np.ones(len(self.expected)) if weights is None else weights
+        expected = float(weights @ self.expected)
+        if not expected:
+            return float("nan")
+        if not len(self.pictures):
+            return 0.0
+        each = weights[self.pictures].astype(np.float64)
+        right, wrong = np.cumsum(self.right * each, axis=1), np.cumsum(self.wrong * each, axis=1)
+        recall = right / expected
+        precision = right / (right + wrong + np.spacing(1.0))
+        best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        padded = np.pad(best_from_here, ((0, 0), (0, 1)))  # recalls that are never reached
+        read = [row[np.searchsorted(reached, _RECALLS)] for row, reached in zip(padded, recall, strict=True)]
+        return float(np.mean(read))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a candidate loses against a reference; AP 0 to 1."""
+
+    name: str
+    """Of the class; `all` for the mean over classes."""
+    reference_ap: float
+    candidate_ap: float
+    low: float
+    """The loss exceeds this in 97.5 % of the draws."""
+    high: float
+    """And stays below this in 97.5 %."""
+
+    @property
+    def loss(self) -> float:
+        """AP lost on the pictures as they are; negative for a gain."""
+        return self.reference_ap - self.candidate_ap
+
+
+def match_masks(truth: CocoTruth, results: Sequence[Result], categories: Sequence[int]) -> list[ClassMatches]:
+    """Matches results to the truth once, class by class, as COCO does."""
+    evaluation = run_coco_eval(truth, results, categories)
+    pictures, sizes = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
+    by_class = [evaluation.evalImgs[start : start + pictures] for start in range(0, len(evaluation.evalImgs), pictures)]
+    return [_class_matches(each) for each in by_class[::sizes]]  # objects of all sizes come first
+
+
+def paired_loss(
+    truth: CocoTruth,
+    reference: Sequence[Result],
+    candidate: Sequence[Result],
+    *,
+    classes: Collection[str] | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> list[Loss]:
+    """Compares two engines on the same pictures.
+
+    Args:
+        truth: what is there.
+        reference: what the one engine found.
+        candidate: what the other one found.
+        classes: names; those with masks to be found by default.
+        draws: how often the pictures are drawn anew.
+        seed: of the draws.
+
+    Returns:
+        One row for each class, then the mean over them, `all`.
+
+    Raises:
+        InputError: there is no such class in the truth.
+    """
+    categories = scored_categories(truth, classes)
+    pairs = list(zip(*(match_masks(truth, results, categories) for results in (reference, candidate)), strict=True))
+    weights = np.random.default_rng(seed).multinomial(
+        len(truth.images), np.full(len(truth.images), 1 / len(truth.images)), draws
+    )
+    names = [truth.class_names[category] for category in categories]
+    # (classes, 2) and (draws, classes, 2); a draw without objects of a class says nothing about it
+    whole = np.array([[side.average_precision() for side in pair] for pair in pairs])
+    drawn = np.array([[[side.average_precision(row) for side in pair] for pair in pairs] for row in weights])
+    losses = drawn[..., 0] - drawn[..., 1]
+    columns = [*losses.T, _mean_of_known(losses)]
+    figures = [*whole, whole.mean(axis=0)]
+    return [
+        Loss(name, float(aps[0]), float(aps[1]), *(float(p) for p in np.nanpercentile(column, _INTERVAL)))
+        for name, aps, column in zip([*names, ALL_CLASSES], figures, columns, strict=True)
+    ]
+
+
+def _class_matches(pictures: Sequence[Any]) -> ClassMatches:
+    """Lays the matches of COCOeval, one dict for each picture or None for an empty one, behind each other."""
+    seen = [(position, picture) for position, picture in enumerate(pictures) if picture is not None]
+    expected = np.zeros(len(pictures), np.int64)
+    for position, picture in seen:
+        expected[position] = np.count_nonzero(np.logical_not(picture["gtIgnore"]))
+    scores = np.concatenate([np.zeros(0), *(picture["dtScores"] for _, picture in seen)])
+    order = np.argsort(-scores, kind="stable")
+    nothing = np.zeros((10, 0), np.bool_)
+    matched = np.concatenate([nothing, *(picture["dtMatches"] > 0 for _, picture in seen)], axis=1)
+    counted = np.concatenate([nothing, *(~picture["dtIgnore"].astype(np.bool_) for _, picture in seen)], axis=1)
+    origin = np.repeat([position for position, _ in seen], [len(picture["dtScores"]) for _, picture in seen])
+    return ClassMatches(
+        origin[order].astype(np.intp), (matched & counted)[:, order], (~matched & counted)[:, order], expected
+    )
+
+
+def _mean_of_known(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = np.isfinite(losses)
+    mean: NDArray[np.float64] = np.where(known, losses, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return mean
