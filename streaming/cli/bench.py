@@ -1,7 +1,5 @@
 """`roadmask bench`: how fast this machine is, against what others do on it."""
 
-# ruff: noqa: PLC0415 - each benchmark imports what it compares with
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.extras import missing_package
+from roadmask.engines.letterbox import parse_size
+from roadmask.engines.segmenter import Precision
 from roadmask.streaming.results_json import write_results
 
 bench_app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
@@ -37,6 +37,66 @@ def masks(json: JsonOption = None) -> None:
     with console.status("Pasting masks"):
         results = benchmark_masks()
     _show(console, "50 masks into 1920 x 1080, as run lengths", results, leave_out=("instances", "shape"))
+    if json is not None:
+        write_results(json, results)
+
+
+@bench_app.command()
+def engine(
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="lite, resnet50, resnet50_v2 or a file; with -random added, made-up weights of that network, "
+            "which cost as much. Repeat for several.",
+            show_default="lite, resnet50-random",
+        ),
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Pictures in a call. Repeat for several.", show_default="1")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of every engine.", show_default="all cores")
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="Of the default engine; the others compute in fp32.")] = "auto",
+    score_min: Annotated[float, typer.Option(min=0.05, max=1, help="Only instances above this score.")] = 0.5,
+    pictures: Annotated[int, typer.Option(min=1, help="At most as many.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each picture is timed.")] = 2,
+    cpu_time: Annotated[
+        bool,
+        typer.Option("--cpu-time", help="Measure processor time: on a busy machine, with --threads 1."),
+    ] = False,
+    peers: Annotated[bool, typer.Option(help="Also time ONNX Runtime, where it is installed.")] = True,
+    json: JsonOption = None,
+) -> None:
+    """Times the default engine against torchvision eager, in turn, on the same letterboxed pictures.
+
+    Both get the same number of proposals and detections, score threshold and threads; pasting masks is in neither.
+    Pictures are those of coco_dev in the folder that ROADMASK_DATA names, else the sample drive. Needs torch and
+    torchvision.
+    """
+    try:
+        from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
+    except ImportError as error:
+        raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
+
+    settings = EngineBenchmark(
+        shape=parse_size(size),
+        batches=tuple(batch or [1]),
+        precision=precision,
+        score_min=score_min,
+        pictures=pictures,
+        rounds=rounds,
+        cpu_time=cpu_time,
+        peers=peers,
+        **({} if threads is None else {"threads": threads}),
+    )
+    console = Console(highlight=False)
+    with console.status("Segmenting pictures"):
+        results = benchmark_engine(weights or ["lite", "resnet50-random"], settings)
+    title = "Milliseconds a picture ({clock}), {shape}, {threads} threads, pictures of {images}".format(**results[0])
+    _show(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
     if json is not None:
         write_results(json, results)
 

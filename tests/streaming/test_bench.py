@@ -49,3 +49,34 @@ def test_bench_masks_writes_its_records(tmp_path: Path, monkeypatch: pytest.Monk
     document = json.loads((tmp_path / "masks.json").read_text())
     assert [record["size_set"] for record in document["results"]] == ["20-60", "40-200", "200-900"]
     assert {"machine", "versions", "results"} == set(document)
+
+
+def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
+
+    monkeypatch.setenv("ROADMASK_DATA", str(tmp_path))  # empty, so that the sample drive is taken
+    settings = EngineBenchmark(
+        shape=(192, 160), batches=(1, 2), threads=1, precision="fp32", score_min=0.05, pictures=2, rounds=1, peers=False
+    )
+    records = benchmark_engine(["lite"], settings)
+    assert [(record["engine"], record["batch"]) for record in records] == [("openvino", 1), ("openvino", 2)]
+    for record in records:
+        assert (record["weights"], record["shape"], record["images"]) == ("lite", "192x160", "sample drive")
+        assert (record["K"], record["D"]) == (128, 100)
+        assert record["mean_detections"] > 1
+        assert 5 < record["gflop"] < 15, "of which its mask head takes 0.17 a detection"
+        assert record["ratio"] == pytest.approx(record["eager_ms_median"] / record["ms_median"], abs=0.01)
+        assert record["ms_p95"] >= record["ms_median"] > 0
+
+
+def test_random_weights_find_something(tmp_path: Path) -> None:
+    from roadmask.engines.torch_engine import TorchSegmenter
+    from roadmask.engines.weights import Architecture, find_weights
+    from roadmask.streaming.benchmarks.random_weights import write_random_weights
+
+    picture = np.random.default_rng(0).integers(0, 255, (128, 160, 3), np.uint8)
+    write_random_weights(tmp_path / "random.safetensors", Architecture.LITE, picture)
+    weights = find_weights(tmp_path / "random.safetensors")
+    assert weights.architecture is Architecture.LITE
+    [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, network_shape=(128, 160))([picture])
+    assert len(found) > 5

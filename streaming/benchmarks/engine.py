@@ -1,0 +1,147 @@
+"""How fast the default engine segments a picture, against torchvision eager and others on the same pictures."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from roadmask.engines import Image, Instances
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.openvino_engine import OpenVinoSegmenter
+from roadmask.engines.segmenter import Precision
+from roadmask.engines.torch_engine import TorchSegmenter
+from roadmask.engines.weights import Architecture, Weights, find_weights
+from roadmask.streaming.benchmarks.pictures import street_pictures
+from roadmask.streaming.benchmarks.random_weights import write_random_weights
+from roadmask.streaming.benchmarks.timing import interleaved_ms, median
+
+RANDOM = "-random"
+"""Ends the names of weights that are made up."""
+
+
+@dataclass(frozen=True)
+class EngineBenchmark:
+    """What is measured; both sides get all of it."""
+
+    shape: tuple[int, int] = (384, 640)
+    """Height and width of the network's input."""
+    batches: tuple[int, ...] = (1,)
+    """Pictures in a call, a record each; torchvision eager takes one at a time whatever it is."""
+    threads: int = field(default_factory=torch.get_num_threads)
+    precision: Precision = "auto"
+    """Of the default engine."""
+    score_min: float = 0.5
+    pictures: int = 20
+    rounds: int = 2
+    """How often each picture is timed."""
+    cpu_time: bool = False
+    """Measure the time of all threads on the processor instead of the clock on the wall: for machines that do other
+    work, with one thread, since threads that wait for each other count too."""
+    peers: bool = True
+    """Also time ONNX Runtime, where it is installed."""
+
+
+def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[dict[str, Any]]:
+    """Times engines interleaved on the same letterboxed pictures; pasting masks is in neither side.
+
+    Args:
+        weights: as `find_weights` takes them, or `lite-random`, `resnet50-random` or `resnet50_v2-random`.
+        settings: how.
+
+    Returns:
+        Records of weights, engine, precision, shape, batch, K, D, threads, clock, mean_detections, gflop (of the
+        eager network, a picture), ms_median and ms_p95 (a picture), eager_ms_median, ratio (of the
+        medians) and images (where they come from).
+
+    Raises:
+        WeightsError: weights cannot be used.
+    """
+    source, pictures = street_pictures(settings.pictures, settings.shape)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in weights:
+            found = _weights(name, Path(folder), pictures[0])
+            results += [record | {"images": source} for record in _benchmark(found, pictures, settings)]
+    return results
+
+
+def _weights(name: str, folder: Path, picture: Image) -> Weights:
+    if not name.endswith(RANDOM):
+        return find_weights(name)
+    path = folder / f"{name}.safetensors"
+    write_random_weights(path, Architecture(name.removesuffix(RANDOM)), picture)
+    return replace(find_weights(path), name=name)
+
+
+Segment = Callable[[Sequence[Image]], list[Instances]]
+
+
+def _benchmark(weights: Weights, pictures: Sequence[Image], settings: EngineBenchmark) -> list[dict[str, Any]]:
+    graph = GraphSettings.of(weights.architecture)
+    everything = [category for category in weights.architecture.category_ids if category]
+    common: dict[str, Any] = {
+        "score_min": settings.score_min,
+        "network_shape": settings.shape,
+        "threads": settings.threads,
+        "settings": graph,
+    }
+    default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **common)
+    eager = TorchSegmenter(weights, everything, **common)
+    engines: list[tuple[str, str, int, Segment]] = [
+        ("openvino", default.info.precision, batch, default) for batch in settings.batches
+    ]
+    if settings.peers and find_spec("onnxruntime"):
+        from roadmask.streaming.benchmarks.onnxruntime_segmenter import (  # noqa: PLC0415 - optional
+            OnnxRuntimeSegmenter,
+        )
+
+        engines.append(("onnxruntime", "fp32", 1, OnnxRuntimeSegmenter(weights, **common)))
+
+    with FlopCounterMode(display=False) as counter:
+        detections = np.mean([len(eager([picture])[0]) for picture in pictures])
+    clock = time.process_time if settings.cpu_time else time.perf_counter
+    times: list[list[float]] = [[] for _ in range(len(engines) + 1)]
+    largest = math.lcm(*settings.batches)
+    for start in range(0, len(pictures), largest):
+        group = [pictures[(start + place) % len(pictures)] for place in range(largest)]
+        sides = [_runs(segment, group, batch) for _, _, batch, segment in engines] + [_runs(eager, group, 1)]
+        if not start:
+            interleaved_ms(sides, 1)  # the first run allocates memory
+        for all_times, taken in zip(times, interleaved_ms(sides, settings.rounds, clock), strict=True):
+            all_times += [ms / largest for ms in taken]
+    eager_ms = median(times[-1])
+    return [
+        {
+            "weights": weights.name,
+            "engine": engine,
+            "precision": precision,
+            "shape": f"{settings.shape[0]}x{settings.shape[1]}",
+            "batch": batch,
+            "K": graph.proposals,
+            "D": graph.detections,
+            "threads": settings.threads,
+            "clock": "cpu" if settings.cpu_time else "wall",
+            "mean_detections": round(float(detections), 2),
+            "gflop": round(counter.get_total_flops() / len(pictures) / 1e9, 2),
+            "ms_median": median(taken),
+            "ms_p95": round(float(np.percentile(taken, 95)), 4),
+            "eager_ms_median": eager_ms,
+            "ratio": round(eager_ms / median(taken), 2),
+        }
+        for (engine, precision, batch, _), taken in zip(engines, times, strict=False)
+    ]
+
+
+def _runs(segment: Segment, pictures: Sequence[Image], batch: int) -> Callable[[], object]:
+    """Returns what segments all the pictures, so many in a call."""
+    return lambda: [segment(pictures[start : start + batch]) for start in range(0, len(pictures), batch)]

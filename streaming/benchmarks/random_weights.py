@@ -1,0 +1,55 @@
+"""Weights that say nothing but cost what real ones cost, where those cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+
+from roadmask.engines.models import build_model
+from roadmask.engines.segmenter import Image
+from roadmask.engines.weights import Architecture
+
+
+def write_random_weights(path: Path, architecture: Architecture, picture: Image) -> None:
+    """Writes seeded random weights that find a dozen things or so in a street.
+
+    Raw random outputs are either nearly equal or endless: the last layers are scaled to the spread of a trained
+    network's.
+
+    Args:
+        path: of the .safetensors file.
+        architecture: of the network.
+        picture: (H, W, 3), sides multiples of 32; what the spread is measured on.
+    """
+    torch.manual_seed(0)
+    model = build_model(architecture)
+    with torch.inference_mode():
+        _spread_outputs(model, torch.from_numpy(picture)[None])
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+
+
+def _spread_outputs(model: MaskRCNN, image: Tensor) -> None:
+    mean, std = (torch.tensor(v)[:, None, None] for v in (model.transform.image_mean, model.transform.image_std))
+    features = model.backbone((image.permute(0, 3, 1, 2) / 255 - mean) / std)
+    logits, deltas = model.rpn.head(list(features.values()))
+    _scale(model.rpn.head.cls_logits, torch.cat([level.flatten() for level in logits]), 2.0)
+    _scale(model.rpn.head.bbox_pred, torch.cat([level.flatten() for level in deltas]), 0.1)
+    corners = torch.stack(torch.meshgrid(torch.arange(0.0, 320, 40), torch.arange(0.0, 320, 40), indexing="xy"), -1)
+    boxes = torch.cat((corners.reshape(-1, 2), corners.reshape(-1, 2) + 60), dim=1)
+    pooled = model.roi_heads.box_roi_pool(features, [boxes], [tuple(image.shape[1:3])])
+    logits, deltas = model.roi_heads.box_predictor(model.roi_heads.box_head(pooled))
+    _scale(model.roi_heads.box_predictor.cls_score, logits - logits.mean(0), _CLASS_SPREAD)
+    _scale(model.roi_heads.box_predictor.bbox_pred, deltas, 0.5)
+
+
+_CLASS_SPREAD = 1.0
+"""Of the class logits over proposals."""
+
+
+def _scale(layer: nn.Module, outputs: Tensor, deviation: float) -> None:
+    for parameter in layer.parameters():
+        parameter.mul_(deviation / outputs.std())
