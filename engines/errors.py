@@ -7,6 +7,7 @@ RoadmaskError
 │   ├── WeightsError       model weights
 │   └── InstancesError     arrays that do not describe instances
 ├── EngineError            a segmenter cannot be built or run on this machine  (exit code 2)
+├── RunError               a process of the run died; what is committed is safe (exit code 4)
 └── StoreError             the store cannot be written or read                 (exit code 4)
     ├── StoreMissingError  no store where one was to be read                   (exit code 2)
     ├── StoreExistsError   something lies where a new one was to be written    (exit code 2)
@@ -54,6 +55,12 @@ class EngineError(RoadmaskError):
     """A segmenter cannot be built or run on this machine."""
 
     exit_code = 2
+
+
+class RunError(RoadmaskError):
+    """A process of the run died; what was committed before is safe."""
+
+    exit_code = 4
 
 
 class StoreError(RoadmaskError):

@@ -95,7 +95,9 @@ def load_config(path: Path) -> RunConfig:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"there is no configuration file {path}; configs/recorded.toml is an example.") from None
+        raise ConfigError(
+            f"there is no configuration file {path}; configs/recorded.toml in roadmask's repository is an example."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:

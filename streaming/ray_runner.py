@@ -26,7 +26,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import EngineError, RoadmaskError, SourceError
+from roadmask.engines.errors import RoadmaskError, RunError, SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
@@ -171,7 +171,8 @@ def run_on_ray(
 
     Raises:
         StoreError: the store failed, or frames went missing on the way (LedgerError).
-        EngineError: the engine cannot be built, or a process of the run died.
+        EngineError: the engine cannot be built.
+        RunError: a process of the run died.
     """
     stop = stop or threading.Event()
     with _ray(), _own_errors():
@@ -260,7 +261,7 @@ def _own_errors() -> Iterator[None]:
         if not isinstance(cause, RayError):
             raise
         summary = str(cause).strip().splitlines()[0]
-        raise EngineError(
+        raise RunError(
             f"a process of the run died ({type(cause).__name__}: {summary}); what is committed is safe: look for a "
             "lack of memory, or run with --no-ray."
         ) from error

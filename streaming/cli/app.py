@@ -74,6 +74,8 @@ def main() -> None:
     except RoadmaskError as error:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ImportError as error:  # a package or one of its shared libraries is missing
         Console(stderr=True, highlight=False).print(
             f"[bold red]error:[/] {escape(str(error))}: `roadmask doctor` says what to install.", soft_wrap=True

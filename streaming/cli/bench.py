@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.extras import missing_package
-from roadmask.engines.letterbox import parse_size
 from roadmask.engines.segmenter import Precision
 from roadmask.streaming.results_json import write_results
 
@@ -80,6 +79,8 @@ def engine(
         from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
     except ImportError as error:
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
+
+    from roadmask.engines.letterbox import parse_size
 
     settings = EngineBenchmark(
         shape=parse_size(size),

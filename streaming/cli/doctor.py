@@ -52,26 +52,34 @@ def doctor() -> None:
     libraries = [_library(*library) for library in _LIBRARIES]
     console.print(f"[bold]roadmask {roadmask.__version__}[/] on {_machine()}", highlight=False)
     engines: list[EngineStatus] = []
+    writable = False
     try:
         from roadmask.engines import cache, engine_report
 
-        console.print(f"graphs are cached in {cache.folder()}\n", highlight=False)
+        writable = _is_writable(cache.folder())
+        state = "" if writable else ", [bold red]which cannot be written[/]: set ROADMASK_CACHE to a folder that can be"
+        console.print(f"graphs are cached in {cache.folder()}{state}\n", highlight=False)
         engines = engine_report()
     except ImportError as error:
         console.print(f"[yellow]no engine can be looked at before the libraries below work:[/] {escape(str(error))}\n")
     table = Table("engine", "", "what was found", "to install", title="Engines", title_justify="left")
     for row in engines:
-        table.add_row(row.engine, _mark(row.works, needed=False), row.detail, row.install)
+        table.add_row(row.engine, _mark(row.works, needed=False), escape(row.detail), escape(row.install))
     console.print(table)
     table = Table("library", "", "what was found", "to install", title="Libraries", title_justify="left")
     for library in libraries:
-        table.add_row(library.name, _mark(library.works, library.needed), library.detail, library.install)
+        table.add_row(
+            library.name, _mark(library.works, library.needed), escape(library.detail), escape(library.install)
+        )
     console.print(table)
 
     broken = [library.name for library in libraries if library.needed and not library.works]
     if broken or not any(row.works for row in engines):
         console.print(f"[bold red]roadmask run does not work here:[/] {', '.join(broken) or 'no engine'}")
         sys.exit(2)
+    if not writable or not all(row.works for row in engines if row.engine.startswith("export")):
+        console.print("[yellow]roadmask run works here only with graphs that are in the cache already.[/]")
+        return
     console.print("[green]roadmask run works here.[/]")
 
 
@@ -84,6 +92,11 @@ def _library(distribution: str, module: str, needed: bool, purpose: str, install
     except (ImportError, OSError) as error:  # a shared library that the system lacks
         return _Library(distribution, False, needed, f"cannot be loaded: {error}", install)
     return _Library(distribution, True, needed, f"{found}; {purpose}", "")
+
+
+def _is_writable(folder: Path) -> bool:
+    existing = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
 def _mark(works: bool, needed: bool) -> str:

@@ -10,20 +10,35 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from roadmask.engines.errors import InputError
+
 
 def info(
-    drive: Annotated[Path, typer.Argument(help="A store, such as drive.zarr.", show_default=False)],
+    drive: Annotated[Path | None, typer.Argument(help="A store, such as drive.zarr.", show_default=False)] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Also draw a summary to show a colleague.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Print the card of a model, such as lite, instead.")
     ] = None,
 ) -> None:
     """Shows cameras, epochs, ledger, tracks by class with their life spans, and storage by part.
 
-    Opens stores that are still being written, too. Exit codes: 0, or 2 for no store or one of a newer roadmask.
+    Opens stores that are still being written, too. With --model: what the model is for, what it learnt from, how good
+    it is and where it fails, as Markdown. Exit codes: 0, or 2 for no store or one of a newer roadmask.
     """
+    if model is not None:
+        from roadmask.engines.model_card import model_card
+
+        typer.echo(model_card(model), nl=False)
+        return
+    if drive is None:
+        raise InputError("expected a store, such as drive.zarr, or --model lite; got neither.")
     from roadmask.streaming.cli.tables import found_table, ledger_table
     from roadmask.streaming.store import open_drive, summarize_drive
 
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise InputError(f"expected --plot to name a .png file, got {plot}.")
     opened = open_drive(drive)
     summary = summarize_drive(drive)
     console = Console(highlight=False)

@@ -82,7 +82,7 @@ def _bars(console: Console, lengths: dict[str, int | None]) -> Iterator[Progress
 
         def update(progress: dict[str, CameraProgress]) -> None:
             for camera, seen in progress.items():
-                found = ", ".join(f"{count} {CLASS_NAMES[label]}" for label, count in sorted(seen.tracks.items()))
+                found = ", ".join(f"{CLASS_NAMES[label]} {count}" for label, count in sorted(seen.tracks.items()))
                 bars.update(tasks[camera], completed=seen.frames, found=found)
 
         yield update
@@ -90,7 +90,7 @@ def _bars(console: Console, lengths: dict[str, int | None]) -> Iterator[Progress
 
 @contextmanager
 def _interruptible(console: Console) -> Iterator[threading.Event]:
-    """The first Ctrl-C asks the run to store what it has and end; the second one ends it at once."""
+    """The first Ctrl-C, or SIGTERM, asks the run to store what it has and end; the second one ends it at once."""
     stop = threading.Event()
 
     def ask(_number: int, _frame: Any) -> None:
@@ -99,8 +99,9 @@ def _interruptible(console: Console) -> Iterator[threading.Event]:
         stop.set()
         console.print("[yellow]Stopping: storing what was read so far. Ctrl-C again stops at once.[/]")
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -58,7 +58,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]REGION",
-            help="Drop instances that lie in a region: a mask picture, white inside, or a polygon 'x,y x,y x,y'.",
+            help="Drop instances that lie in a region: a mask picture, white inside, stretched over the frames, "
+            "or a polygon 'x,y x,y x,y' in pixels.",
         ),
     ] = None,
     config: Annotated[

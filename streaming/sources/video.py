@@ -32,6 +32,10 @@ _DEFAULT_FPS = 25
 _log = logging.getLogger(__name__)
 
 
+_CUT_OFF_NS = 1_000_000_000
+"""Frames may end this much before the recording does: sound often goes on for a moment."""
+
+
 @dataclass(frozen=True, eq=False)
 class VideoFrameAt:
     """What a packet gave, at the file's own time."""
@@ -75,18 +79,28 @@ class VideoFile:
             reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
             decoder = PacketDecoder(stream, decode_order=bool(reordered_avi))
             start, unit = stream.start_time, _time_base(stream) * 1_000_000_000
+            end_ns = 0
             for item in decoder.decode(self._packets(container, stream)):
                 self.packets = decoder.packets
                 if start is None:
                     start = item.pts
                 media_ns = None if item.pts is None else round((item.pts - (start or 0)) * unit)
+                end_ns = max(end_ns, (media_ns or 0) + self.period_ns)
                 yield VideoFrameAt(media_ns, None if isinstance(item, LostPacket) else item)
             self.packets = decoder.packets
-            listed = stream.frames if "mp4" in container.format.name else 0  # other containers guess
-            if decoder.taken < listed:
-                _log.warning(
-                    "%s was cut off: %d of the %d frames in its index are there", self.path, decoder.taken, listed
-                )
+            self._warn_if_cut_off(container, stream, decoder.taken, end_ns)
+
+    def _warn_if_cut_off(self, container: InputContainer, stream: VideoStream, taken: int, end_ns: int) -> None:
+        if "mp4" in container.format.name:
+            if taken < stream.frames:
+                there = f"{taken} of the {stream.frames} frames in its index are there"
+                _log.warning("%s was cut off: %s", self.path, there)
+            return
+        # Other containers count no frames, but some say how long they last.
+        stated_ns = (container.duration or 0) * 1000
+        if stated_ns - end_ns > max(_CUT_OFF_NS, stated_ns // 20):
+            there = f"it lasts {stated_ns / 1e9:.1f} s, its frames end at {end_ns / 1e9:.1f} s"
+            _log.warning("%s was cut off: %s", self.path, there)
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
         try:

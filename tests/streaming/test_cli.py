@@ -218,6 +218,19 @@ def test_an_overlay_never_overwrites_what_is_read(roadmask_cli, drive: Path, tmp
     assert "over what is read" in printed
 
 
+def test_a_log_never_goes_into_another_file(roadmask_cli, tmp_path: Path) -> None:
+    (tmp_path / "drive.mp4").write_bytes(b"\0\0\0 ftyp")
+    code, printed = roadmask_cli("run", "synthetic:", "-o", tmp_path / "o.zarr", "--log-json", tmp_path / "drive.mp4")
+    assert (code, (tmp_path / "drive.mp4").read_bytes()) == (2, b"\0\0\0 ftyp")
+    assert "is something else" in printed
+
+
+def test_a_plot_is_a_png(roadmask_cli, drive: Path, tmp_path: Path) -> None:
+    code, printed = roadmask_cli("info", drive, "--plot", tmp_path / "drive.mp4")
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert ".png" in printed
+
+
 def test_two_cameras_without_ray_say_what_to_install(roadmask_cli, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("roadmask.streaming.run.find_spec", lambda _: None)
     sources = ["a=synthetic:?seconds=1", "b=synthetic:rear?seconds=1"]
@@ -267,16 +280,17 @@ def test_a_truncated_video_keeps_what_decodes(roadmask_cli, data_dir: Path, tmp_
     with av.open(str(data_dir / "clips" / "highway.mp4")) as whole, av.open(str(tmp_path / "cut.mkv"), "w") as cut:
         stream = cut.add_stream_from_template(whole.streams.video[0])
         for number, packet in enumerate(whole.demux(video=0)):
-            if packet.dts is None or number == 40:
+            if packet.dts is None or number == 80:
                 break
             packet.stream = stream
             cut.mux(packet)
     kept = (tmp_path / "cut.mkv").read_bytes()
-    (tmp_path / "cut.mkv").write_bytes(kept[: len(kept) * 3 // 4])
+    (tmp_path / "cut.mkv").write_bytes(kept[: len(kept) // 2])
     code, printed = roadmask_cli("run", tmp_path / "cut.mkv", "--out", tmp_path / "drive.zarr")
     assert code in {0, 3}, printed
     front = open_drive(tmp_path / "drive.zarr")["cut"]
     assert 20 <= len(front) < 40
+    assert "was cut off" in printed
     assert roadmask_cli("check", tmp_path / "drive.zarr")[0] == 0
 
 

@@ -13,7 +13,7 @@ import ray
 
 import support.drives
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import EngineError, InputError, LedgerError
+from roadmask.engines.errors import InputError, LedgerError, RunError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, RunResult
 from roadmask.streaming.ray_runner import run_on_ray
@@ -110,7 +110,7 @@ def test_a_camera_that_fails_does_not_take_the_others_ending(tmp_path: Path) -> 
 
 
 def test_a_segmenter_that_dies_on_ray_ends_the_run_with_one_line(tmp_path: Path, cluster: None) -> None:
-    with pytest.raises(EngineError, match="a process of the run died") as raised:
+    with pytest.raises(RunError, match="a process of the run died") as raised:
         record(tmp_path / "drive.zarr", [scripted_job(frames=40, poisoned=frozenset({20}))], on_ray=True, build=deadly)
     assert "\n" not in str(raised.value)
 
