@@ -91,10 +91,11 @@ def _bars(console: Console, lengths: dict[str, int | None]) -> Iterator[Progress
 @contextmanager
 def _interruptible(console: Console) -> Iterator[threading.Event]:
     """The first Ctrl-C, or SIGTERM, asks the run to store what it has and end; the second one ends it at once."""
-    stop = threading.Event()
+    stop, at_once = threading.Event(), threading.Event()
 
     def ask(_number: int, _frame: Any) -> None:
         if stop.is_set():
+            at_once.set()
             raise SystemExit(130)
         stop.set()
         console.print("[yellow]Stopping: storing what was read so far. Ctrl-C again stops at once.[/]")
@@ -102,6 +103,10 @@ def _interruptible(console: Console) -> Iterator[threading.Event]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
+    except SystemExit:
+        if at_once.is_set():
+            raise SystemExit(130) from None  # Ray makes a 1 of it on the way
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
