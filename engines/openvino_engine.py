@@ -28,12 +28,14 @@ from roadmask.engines.weights import Weights
 telemetry.opt_out()
 import openvino as ov  # noqa: E402 - only once it cannot report
 
+from roadmask.engines.openvino_graph import ROWS_NAME, sum_rows_for_roi_align  # noqa: E402 - imports openvino
+
 _DETECTION = ("boxes", "scores", "labels")
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
 """Flags of processors that multiply bf16 in hardware; OpenVINO also offers to emulate it, which is slower than fp32."""
-_EXACT_IN_MASKS = ("node_GridSample",)
-_EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", "node_GridSample")
-"""What the exporter calls box decoding, NMS, ranking and sampling: reduced precision there moves boxes by pixels."""
+_EXACT_IN_MASKS = (ROWS_NAME,)
+_EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", ROWS_NAME)
+"""What box decoding, NMS, ranking and sampling are called: reduced precision there moves boxes by pixels."""
 
 
 class OpenVinoSegmenter:
@@ -127,7 +129,9 @@ class OpenVinoSegmenter:
         blobs = cache.subfolder("openvino")
         try:
             with FileLock(blobs / f"{path.stem}.lock"):
-                compiled = self._core.compile_model(str(path), "CPU", {**self._config, "CACHE_DIR": str(blobs)})
+                model = self._core.read_model(str(path))
+                sum_rows_for_roi_align(model)
+                compiled = self._core.compile_model(model, "CPU", {**self._config, "CACHE_DIR": str(blobs)})
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO {ov.get_version()} cannot compile {path} ({error}); delete {cache.folder()} and try again, "
