@@ -24,6 +24,42 @@ def box_iou(boxes: Floats, others: Floats) -> Floats:
     return iou
 
 
+def generalized_iou(boxes: Floats, others: Floats) -> Floats:
+    """Returns the (N, M) generalised IoU of xyxy boxes, above -1 to 1 (Rezatofighi et al. 2019).
+
+    It is the IoU less the share of the common hull that neither covers: the farther apart two boxes, in multiples of
+    their size, the nearer to -1.
+    """
+    hull = np.maximum(boxes[:, None, 2:], others[None, :, 2:]) - np.minimum(boxes[:, None, :2], others[None, :, :2])
+    hull_area = hull[..., 0] * hull[..., 1]
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    sides = np.maximum(np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - low, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    other_area = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
+    union = area[:, None] + other_area[None] - shared
+    share = np.divide(union, hull_area, out=np.zeros_like(union), where=hull_area > 0)
+    iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    result: Floats = iou - 1 + share
+    return result
+
+
+def centre_distance(boxes: Floats, others: Floats) -> Floats:
+    """Returns the (N, M) distance of centres in multiples of the first boxes' size, the root of their area."""
+    apart = (others[None, :, :2] + others[None, :, 2:] - boxes[:, None, :2] - boxes[:, None, 2:]) / 2
+    size = np.sqrt(np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1))
+    distance: Floats = np.hypot(apart[..., 0], apart[..., 1]) / size[:, None]
+    return distance
+
+
+def size_ratio(boxes: Floats, others: Floats) -> Floats:
+    """Returns the (N, M) factor between the sides of boxes: the smaller one of width and height, 0 to 1."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)[:, None]
+    other_sides = np.maximum(others[:, 2:] - others[:, :2], 1)[None]
+    ratio: Floats = np.minimum(sides / other_sides, other_sides / sides).min(axis=2)
+    return ratio
+
+
 def associate(overlap: Floats, tracks: Rows, instances: Rows, overlap_min: float) -> tuple[Rows, Rows]:
     """Pairs tracks with instances so that the summed overlap is the largest possible.
 

@@ -1,8 +1,9 @@
 """The plain IoU tracker: predict, match, start, age, drop.
 
 Boxes move at constant velocity between frames (as in SORT, Bewley et al. 2016), overlap is measured on boxes and on
-masks moved along, pairs are made by optimal assignment in two stages, the surest first (as in ByteTrack, Zhang et
-al. 2022). Everything is decided by time, never by a count of frames at an assumed rate.
+masks moved along, pairs are made by optimal assignment in stages, the surest first (as in ByteTrack, Zhang et al.
+2022). A turn of the camera is told from the boxes (see `camera_motion`). Everything is decided by time, never by a
+count of frames at an assumed rate.
 """
 
 from __future__ import annotations
@@ -17,13 +18,21 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
-from roadmask.tracking.association import Rows, associate, box_iou
+from roadmask.tracking.association import Rows, associate, box_iou, centre_distance, generalized_iou, size_ratio
+from roadmask.tracking.camera_motion import common_displacement
 from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.motion import Floats, centres, predict, smooth_velocity
+from roadmask.tracking.motion import Floats, centres, displacement, predict, smooth_velocity
 from roadmask.tracking.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
 NS = 1_000_000_000
+
+FAR_SPEED = 20.0
+"""What does not overlap must not have been faster, in multiples of its size per second."""
+CAMERA_REACH = 0.16
+"""Largest turn of the camera between two frames that is looked for, in multiples of the picture's sides."""
+FAR_SIZE_RATIO_MIN = 0.6
+"""What does not overlap must at least be as large, up to this factor."""
 
 
 class IouTracker:
@@ -88,7 +97,8 @@ class IouTracker:
         tracks = self._tracks[now - self._tracks.last_seen_ns <= self._keep_lost_ns]
 
         # Predict where each track is now, and measure what it overlaps there.
-        predicted = predict(tracks.boxes, tracks.velocities, (now - tracks.last_seen_ns) / NS)
+        tracks = self._turned_with_the_camera(tracks, boxes, seen.labels, instances.image_size, now)
+        predicted = self._predicted(tracks, now)
         overlap = self._overlap(tracks, predicted, boxes, seen.labels, masks)
 
         # Match the surest first: confirmed tracks with confident instances, then all that is left.
@@ -98,6 +108,11 @@ class IouTracker:
         )
         rest = (_without(len(tracks), matched_track), _without(len(seen), matched_instance))
         more_tracks, more_instances = associate(overlap, *rest, self.config.overlap_min)
+        matched_track = np.concatenate([matched_track, more_tracks])
+        matched_instance = np.concatenate([matched_instance, more_instances])
+        # What is left moved unexpectedly, or all but a part of it is hidden.
+        rest = (_without(len(tracks), matched_track), _without(len(seen), matched_instance))
+        more_tracks, more_instances = self._associate_far(tracks, predicted, boxes, seen.labels, *rest, now)
         matched_track = np.concatenate([matched_track, more_tracks])
         matched_instance = np.concatenate([matched_instance, more_instances])
 
@@ -110,7 +125,7 @@ class IouTracker:
         # Start tracks from confident instances that nothing claimed.
         newborn = _without(len(seen), matched_instance)
         newborn = newborn[confident[newborn]]
-        born = self._born(seen.labels[newborn], boxes[newborn], rles[newborn], now)
+        born = self._born(seen.labels[newborn], boxes[newborn], rles[newborn], _common_velocity(tracks, now), now)
         row_of_instance = np.full(len(seen), -1, np.intp)
         row_of_instance[matched_instance] = matched_track
         row_of_instance[newborn] = len(tracks) + np.arange(len(newborn))
@@ -137,6 +152,57 @@ class IouTracker:
                 "call start_epoch() where the picture size changes."
             )
 
+    def _predicted(self, tracks: TrackTable, now: int) -> Floats:
+        """Returns the (T, 4) boxes where the tracks should be."""
+        moved = predict(tracks.boxes, tracks.velocities, (now - tracks.last_seen_ns) / NS)
+        return moved + np.tile(tracks.drift, 2)
+
+    def _turned_with_the_camera(
+        self, tracks: TrackTable, boxes: Floats, labels: NDArray[np.int64], image_size: tuple[int, int], now: int
+    ) -> TrackTable:
+        """Returns the tracks moved by as much as the camera turned beyond what their velocities expect."""
+        if self.config.camera_share == 1 or not len(tracks) or not len(boxes):
+            return tracks
+        recent = tracks[tracks.last_seen_ns == self._now_ns]
+        height, width = image_size
+        turn = common_displacement(
+            self._predicted(recent, now),
+            recent.labels,
+            boxes,
+            labels,
+            (CAMERA_REACH * width, CAMERA_REACH * height),
+            self.config.camera_share,
+        )
+        return replace(tracks, drift=tracks.drift + turn)
+
+    def _associate_far(
+        self,
+        tracks: TrackTable,
+        predicted: Floats,
+        boxes: Floats,
+        labels: NDArray[np.int64],
+        rows: Rows,
+        columns: Rows,
+        now: int,
+    ) -> tuple[Rows, Rows]:
+        """Pairs what is left by generalised IoU: things that hardly overlap, or not at all but are as large."""
+        none = np.zeros(0, np.intp)
+        if self.config.far_overlap_min >= 1 or not len(rows) or not len(columns):
+            return none, none
+        from_boxes, to_boxes = predicted[rows], boxes[columns]
+        near = generalized_iou(from_boxes, to_boxes)
+        near[tracks.labels[rows][:, None] != labels[columns]] = -1
+        apart = box_iou(from_boxes, to_boxes) == 0
+        recent = (tracks.last_seen_ns[rows] == self._now_ns)[:, None]
+        alike = size_ratio(from_boxes, to_boxes) >= FAR_SIZE_RATIO_MIN
+        elapsed_s = (now - tracks.last_seen_ns[rows]) / NS
+        in_reach = centre_distance(from_boxes, to_boxes) <= FAR_SPEED * elapsed_s[:, None]
+        near[apart & ~(recent & alike & in_reach)] = -1
+        every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
+        gate = (self.config.far_overlap_min + 1) / 2
+        some, others = associate((near + 1) / 2, every_row, every_column, gate)
+        return rows[some], columns[others]
+
     def _overlap(
         self, tracks: TrackTable, predicted: Floats, boxes: Floats, labels: NDArray[np.int64], masks: RleMasks | None
     ) -> Floats:
@@ -161,12 +227,14 @@ class IouTracker:
     ) -> TrackTable:
         """Returns the tracks after those in `rows` were seen at `boxes`."""
         elapsed_s = (now - tracks.last_seen_ns[rows]) / NS
-        measured = (centres(boxes) - centres(tracks.boxes[rows])) / elapsed_s[:, None]
+        expected = tracks.velocities[rows] * elapsed_s[:, None] + tracks.drift[rows]
+        measured = displacement(tracks.boxes[rows], boxes, expected, tracks.hits[rows]) / elapsed_s[:, None]
         velocities = tracks.velocities.copy()
         velocities[rows] = smooth_velocity(
             velocities[rows], measured, elapsed_s, tracks.hits[rows], self.config.velocity_smoothing_s
         )
-        new_boxes, masks = tracks.boxes.copy(), tracks.masks.copy()
+        new_boxes, masks, drift = tracks.boxes.copy(), tracks.masks.copy(), tracks.drift.copy()
+        drift[rows] = 0
         last_seen_ns, hits = tracks.last_seen_ns.copy(), tracks.hits.copy()
         new_boxes[rows], masks[rows], last_seen_ns[rows] = boxes, rles, now
         hits[rows] += 1
@@ -176,13 +244,16 @@ class IouTracker:
             boxes=new_boxes,
             masks=masks,
             velocities=velocities,
+            drift=drift,
             last_seen_ns=last_seen_ns,
             hits=hits,
             confirmed=tracks.confirmed | enough,
         )
 
-    def _born(self, labels: NDArray[np.int64], boxes: Floats, rles: NDArray[np.object_], now: int) -> TrackTable:
-        """Returns new tracks and uses up their ids."""
+    def _born(
+        self, labels: NDArray[np.int64], boxes: Floats, rles: NDArray[np.object_], velocity: Floats, now: int
+    ) -> TrackTable:
+        """Returns new tracks, expected to move with `velocity`, and uses up their ids."""
         count = len(labels)
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
@@ -191,7 +262,8 @@ class IouTracker:
             ids=ids,
             labels=labels,
             boxes=boxes,
-            velocities=np.zeros((count, 2)),
+            velocities=np.tile(velocity, (count, 1)),
+            drift=np.zeros((count, 2)),
             first_seen_ns=times,
             last_seen_ns=times,
             hits=np.ones(count, np.int64),
@@ -223,11 +295,18 @@ class IouTracker:
             lost=LostTracks(
                 track_ids=lost.ids,
                 labels=lost.labels,
-                boxes=predict(lost.boxes, lost.velocities, lost_ns / NS).astype(np.float32),
+                boxes=self._predicted(lost, now).astype(np.float32),
                 lost_ns=lost_ns,
             ),
             tentative_unseen=unseen.ids[waiting],
         )
+
+
+def _common_velocity(tracks: TrackTable, now: int) -> Floats:
+    """Returns the median velocity, x and y, of confirmed tracks seen now: what the camera's turn gives to all."""
+    seen = tracks.velocities[tracks.confirmed & (tracks.last_seen_ns == now)]
+    velocity: Floats = np.median(seen, axis=0) if len(seen) else np.zeros(2)
+    return velocity
 
 
 def _nanoseconds(seconds: float) -> int:

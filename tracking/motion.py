@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+SIDE_CHANGE = 0.4
+"""A side that changes by more from one sighting to the next, as a share of the longer, is being covered or freed."""
+
 
 def predict(boxes: Floats, velocities: Floats, elapsed_s: Floats) -> Floats:
     """Moves boxes along their velocities.
@@ -29,6 +32,27 @@ def predict(boxes: Floats, velocities: Floats, elapsed_s: Floats) -> Floats:
 def centres(boxes: Floats) -> Floats:
     """Returns the (N, 2) centres x, y of boxes."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def displacement(boxes: Floats, later: Floats, expected: Floats, hits: NDArray[np.int64]) -> Floats:
+    """Returns how far (N,) things moved, (N, 2) x and y in pixels, even while something hides a part of them.
+
+    What covers a thing moves one edge of its box and the centre, but not the other edge. Where a side changed by more
+    than `SIDE_CHANGE`, the edge or the centre counts that moved most nearly as expected; else the centre.
+
+    Args:
+        boxes: (N, 4) where each was seen.
+        later: (N, 4) where it was seen next.
+        expected: (N, 2) displacement by what was known before.
+        hits: (N,) sightings before this one; after a single one nothing is expected yet.
+    """
+    moved = later - boxes
+    by_part = np.stack([(moved[:, :2] + moved[:, 2:]) / 2, moved[:, :2], moved[:, 2:]])
+    sides, later_sides = boxes[:, 2:] - boxes[:, :2], later[:, 2:] - later[:, :2]
+    covered = np.abs(later_sides - sides) > SIDE_CHANGE * np.maximum(sides, later_sides)
+    nearest = np.where(covered & (hits > 1)[:, None], np.abs(by_part - expected).argmin(axis=0), 0)
+    chosen: Floats = np.take_along_axis(by_part, nearest[None], axis=0)[0]
+    return chosen
 
 
 def smooth_velocity(

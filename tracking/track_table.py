@@ -24,6 +24,8 @@ class TrackTable:
     """(T, 4) x1, y1, x2, y2 when last seen, in pixels."""
     velocities: NDArray[np.float64]
     """(T, 2) of the box centre, x and y in pixels per second."""
+    drift: NDArray[np.float64]
+    """(T, 2) what the camera's own turns moved it by since it was last seen, x and y in pixels."""
     first_seen_ns: NDArray[np.int64]
     """(T,) capture time of the first sighting."""
     last_seen_ns: NDArray[np.int64]
@@ -44,6 +46,7 @@ class TrackTable:
             labels=integers,
             boxes=np.zeros((0, 4), np.float64),
             velocities=np.zeros((0, 2), np.float64),
+            drift=np.zeros((0, 2), np.float64),
             first_seen_ns=integers,
             last_seen_ns=integers,
             hits=integers,

@@ -267,6 +267,8 @@ def test_boxes_without_area_are_carried_along() -> None:
         ({"overlap_min": 0}, "overlap_min above 0"),
         ({"overlap_min": 1.1}, "overlap_min from 0 to 1"),
         ({"mask_weight": -0.1}, "mask_weight from 0 to 1"),
+        ({"far_overlap_min": -1.5}, "far_overlap_min from -1 to 1"),
+        ({"camera_share": 0}, "camera_share above 0"),
         ({"score_confident": 2}, "score_confident from 0 to 1"),
         ({"confirm_hits": 0}, "confirm_hits as a whole number"),
         ({"confirm_hits": 1.5}, "confirm_hits as a whole number"),
