@@ -15,7 +15,7 @@ class GraphSettings:
     """K: regions that the box head looks at."""
     detections: int = 100
     """D: instances that a picture can have, best first; torchvision's own limit."""
-    masks_per_run: int = 8
+    masks_per_run: int = 4
     """B: detections that get their masks at a time; few, as empty slots cost as much as full ones."""
     candidates: int = 256
     """M: boxes with a class that take part in the last NMS."""
