@@ -55,7 +55,7 @@ typecheck: $(STAMP) typecheck-tree
 # What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
 DATA := $(or $(ROADMASK_DATA),../shared/data)
 .PHONY: bars
-bars: bars-accuracy ## Measure what is promised; needs ROADMASK_DATA, takes minutes
+bars: bars-accuracy bars-tracking ## Measure what is promised; needs ROADMASK_DATA, takes minutes
 out/bars:
 	@test -f $(DATA)/README.md || { echo "bars need real data in $(DATA): set ROADMASK_DATA to its folder"; exit 1; }
 	@mkdir -p $@
@@ -66,6 +66,17 @@ bars-loss-coco_dev bars-loss-pennfudan_dev: bars-loss-%: $(STAMP) | out/bars
 	$(BIN)/roadmask eval segm --gt $(DATA)/$*/instances.json --images $(DATA)/$*/images --json out/bars/ap-$*.json
 	$(BIN)/roadmask eval loss --gt $(DATA)/$*/instances.json --images $(DATA)/$*/images --json out/bars/loss-$*.json \
 		--loss-max 0.5 --bound-max 1.0 --proposals-loss-max 0.3
+
+.PHONY: bars-tracking bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots
+bars-tracking: bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots ## Measure the tracker on KITTI; see docs/tracking.md
+bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT: bars-tracks-%: $(STAMP) | out/bars
+	$(BIN)/roadmask track --detections $(DATA)/reference/kitti_box/$(if $(filter gt,$*),gt,trackers/$*) --format kitti-box --out out/bars/tracks-$*
+	$(BIN)/roadmask eval tracks --gt $(DATA)/reference/kitti_box/gt --results out/bars/tracks-$* --format kitti-box --classes car \
+		--json out/bars/tracks-$*.json --plot out/bars/tracks-$*.png
+bars-tracks-mots: $(STAMP) | out/bars
+	$(BIN)/roadmask track --detections $(DATA)/kitti_mots_gt --format kitti-mots --out out/bars/tracks-mots
+	$(BIN)/roadmask eval tracks --gt $(DATA)/kitti_mots_gt --results out/bars/tracks-mots --format kitti-mots \
+		--json out/bars/tracks-mots.json --plot out/bars/tracks-mots.png
 
 .PHONY: clean
 clean: ## Remove what was built; keeps .venv

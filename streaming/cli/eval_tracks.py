@@ -52,7 +52,7 @@ def _table(measured: Sequence[TrackMeasures]) -> Table:
 
     table = Table("class", "sequence")
     for name in measured[0].values:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=6)
     for each in measured:
         last = each.sequence == COMBINED
         table.add_row(
