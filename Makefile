@@ -55,10 +55,14 @@ typecheck: $(STAMP) typecheck-tree
 # What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
 DATA := $(or $(ROADMASK_DATA),../shared/data)
 .PHONY: bars
-bars: bars-accuracy bars-tracking ## Measure what is promised; needs ROADMASK_DATA, takes minutes
+bars: bars-parity bars-accuracy bars-tracking ## Measure what is promised; needs ROADMASK_DATA, takes minutes
 out/bars:
 	@test -f $(DATA)/README.md || { echo "bars need real data in $(DATA): set ROADMASK_DATA to its folder"; exit 1; }
 	@mkdir -p $@
+
+.PHONY: bars-parity
+bars-parity: $(STAMP) | out/bars
+	ROADMASK_REQUIRE_SYSTEM=1 ROADMASK_DATA=$(DATA) $(BIN)/python -m pytest -m bars
 
 .PHONY: bars-accuracy bars-loss-coco_dev bars-loss-pennfudan_dev
 bars-accuracy: bars-loss-coco_dev bars-loss-pennfudan_dev

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torchvision.models.detection import MaskRCNN
 
@@ -20,29 +19,13 @@ from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import build_model, load_model
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
-from roadmask.engines.static_graph import MaskInputs, StaticDetector, StaticMasks
+from roadmask.engines.static_graph import StaticDetector, StaticMasks
 from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.engines.weights import Architecture, Weights
+from support.parity import Found, assert_equal_numbers, run_static, run_torchvision
 
 SHAPE = (192, 160)
 SETTINGS = GraphSettings()
-
-
-@dataclass(frozen=True)
-class Found:
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    masks: NDArray[np.float32]
-
-
-def assert_equal_numbers(ours: Found, theirs: Found, *, masks_too: bool = True) -> None:
-    """fp32 both, but sums in another order: boxes to 0.05 pixels, scores to 1e-4, masks to 1e-3."""
-    assert ours.labels.tolist() == theirs.labels.tolist()
-    np.testing.assert_allclose(ours.boxes, theirs.boxes, rtol=0, atol=0.05)
-    np.testing.assert_allclose(ours.scores, theirs.scores, rtol=0, atol=1e-4)
-    if masks_too:
-        np.testing.assert_allclose(ours.masks, theirs.masks, rtol=0, atol=1e-3)
 
 
 def as_found(instances: Instances) -> Found:
@@ -53,34 +36,6 @@ def as_found(instances: Instances) -> Found:
 @pytest.fixture(scope="module")
 def reference(lite: Weights) -> TorchSegmenter:
     return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=SETTINGS)
-
-
-def run_static(detector: StaticDetector, masks: StaticMasks, letterbox: Letterbox, picture: Image) -> Found:
-    """Runs both graphs as an engine does, again until NMS has settled."""
-    inputs = detector.example_inputs()._replace(
-        image=torch.from_numpy(letterbox.apply(picture))[None], content=torch.tensor(letterbox.content_size).float()
-    )
-    with torch.inference_mode():
-        found = detector(*inputs)
-        while not found.converged:
-            found = detector(*inputs._replace(proposal_keep=found.proposal_keep, detection_keep=found.detection_keep))
-        count, slots = int(found.found), masks.settings.masks_per_run
-        predicted = []
-        for start in range(0, count, slots):
-            rows = torch.arange(start, start + slots).clamp(max=len(found.boxes) - 1)
-            predicted.append(masks(*MaskInputs(found.atlas, found.boxes[rows], found.labels[rows])).masks)
-    return Found(
-        found.boxes[:count].numpy(),
-        found.scores[:count].numpy(),
-        found.labels[:count].numpy(),
-        torch.cat([*predicted, torch.zeros(0, 28, 28)])[:count].numpy(),
-    )
-
-
-def run_torchvision(reference: TorchSegmenter, letterbox: Letterbox, picture: Image) -> Found:
-    found = reference.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
-    boxes, scores, labels, masks = (found[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
-    return Found(boxes, scores, labels, masks[:, 0])
 
 
 class TestStaticGraph:
