@@ -33,8 +33,8 @@ def tracks(
     Exit codes: 0, or 2 for files that cannot be used.
     """
     # numpy, and matplotlib even more, are slow to import
-    from roadmask.streaming.measures import measure_tracks  # noqa: PLC0415
-    from roadmask.streaming.results_json import write_results  # noqa: PLC0415
+    from roadmask.streaming.measures import measure_tracks
+    from roadmask.streaming.results_json import write_results
 
     names = [name.strip().lower() for name in classes.split(",") if name.strip()]
     measured = measure_tracks(gt, results, kind, names)
@@ -42,13 +42,13 @@ def tracks(
     if json is not None:
         write_results(json, [each.record() for each in measured])
     if plot is not None:
-        from roadmask.streaming.measures.track_plot import plot_track_measures  # noqa: PLC0415
+        from roadmask.streaming.measures.track_plot import plot_track_measures
 
         plot_track_measures(measured, plot)
 
 
 def _table(measured: Sequence[TrackMeasures]) -> Table:
-    from roadmask.streaming.measures import COMBINED  # noqa: PLC0415
+    from roadmask.streaming.measures import COMBINED
 
     table = Table("class", "sequence")
     for name in measured[0].values:

@@ -29,8 +29,8 @@ def track(
     A row leaves as it came but for its id; rows that belong to no track are left out. Exit codes: 0, or 2 for files
     that cannot be used.
     """
-    from roadmask.streaming.config import RunConfig, load_config  # noqa: PLC0415 - cattrs is slow to import
-    from roadmask.streaming.formats.tracking import track_sequence  # noqa: PLC0415
+    from roadmask.streaming.config import RunConfig, load_config
+    from roadmask.streaming.formats.tracking import track_sequence
 
     if out.resolve() == detections.resolve():
         raise InputError(f"expected --out to be another folder than --detections, got {out} for both.")
