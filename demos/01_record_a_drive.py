@@ -26,7 +26,7 @@ from roadmask.streaming.store import CameraReader, open_drive, summarize_drive
 from roadmask.streaming.store.compare import differing_files
 
 SAMPLE_DRIVE = "synthetic:"
-SAMPLE_DRIVE_REAR = "synthetic:rear?fps=10"
+SAMPLE_DRIVE_REAR = "synthetic:rear?fps=5"
 OUT = Path("out/demo")
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 from roadmask.engines.errors import EngineError
@@ -29,6 +32,24 @@ def subfolder(name: str) -> Path:
     except OSError as error:
         raise _unwritable(error) from error
     return path
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Keeps other processes out while a file of the cache is made.
+
+    Raises:
+        EngineError: the lock cannot be written.
+    """
+    held = FileLock(path)
+    try:
+        held.acquire()
+    except OSError as error:
+        raise _unwritable(error) from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from roadmask.engines import cache
 from roadmask.engines.errors import EngineError
 from roadmask.engines.extras import missing_package
@@ -58,7 +56,7 @@ def exported_graphs(weights: Weights, shape: tuple[int, int], settings: GraphSet
     files = GraphFiles(folder / f"{stem}-detector.onnx", folder / f"{stem}-masks.onnx")
     if _complete(files):
         return files
-    with FileLock(folder / f"{stem}.lock"):
+    with cache.lock(folder / f"{stem}.lock"):
         if not _complete(files):
             start = time.monotonic()
             _LOG.info("preparing %s for %d x %d (once, up to half a minute)", weights.name, width, height)

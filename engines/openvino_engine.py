@@ -5,13 +5,14 @@ Once graphs are exported and compiled, they come from the cache and torch is nev
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from roadmask.engines import cache, telemetry
@@ -127,11 +128,14 @@ class OpenVinoSegmenter:
 
     def _compile(self, path: Path, exact_layers: Sequence[str]) -> ov.CompiledModel:
         blobs = cache.subfolder("openvino")
+        # Graphs may come with a read-only image: then they are compiled each time, which takes about a second.
+        writable = os.access(blobs, os.W_OK)
+        config = {**self._config, "CACHE_DIR": str(blobs)} if writable else self._config
         try:
-            with FileLock(blobs / f"{path.stem}.lock"):
+            with cache.lock(blobs / f"{path.stem}.lock") if writable else nullcontext():
                 model = self._core.read_model(str(path))
                 sum_rows_for_roi_align(model)
-                compiled = self._core.compile_model(model, "CPU", {**self._config, "CACHE_DIR": str(blobs)})
+                compiled = self._core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO {ov.get_version()} cannot compile {path} ({error}); delete {cache.folder()} and try again, "

@@ -23,7 +23,7 @@ Precision = Literal["auto", "bf16", "fp32"]
 
 @dataclass(frozen=True)
 class SegmenterInfo:
-    """What made the masks; written into every store, and compared before a run is resumed."""
+    """What made the masks; written into every store."""
 
     engine: str
     """openvino, torch, scripted, ..."""

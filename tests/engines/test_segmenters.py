@@ -20,6 +20,7 @@ from roadmask.engines import (
 )
 from roadmask.engines.classes import LITE_CATEGORY_IDS, PEDESTRIAN
 from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.engines.weights import LITE_SHA256, Weights
 
@@ -137,6 +138,17 @@ class TestOpenVino(SegmenterContract):
         assert segmenter.info.weights == "lite"
         assert segmenter.info.weights_sha256 == LITE_SHA256
         assert set(segmenter.info.class_names) == set(LITE_CATEGORY_IDS)
+
+    def test_a_cache_that_cannot_be_written_still_serves(
+        self, build_openvino: Any, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [expected] = build_openvino(precision="fp32")([portrait])  # the graphs are in the cache by now
+        monkeypatch.setattr("roadmask.engines.openvino_engine.os.access", lambda *_: False)
+        monkeypatch.setattr("roadmask.engines.cache.FileLock", None)  # nothing may be locked
+        again = OpenVinoSegmenter(
+            lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, threads=2, precision="fp32"
+        )
+        assert same_bytes(again([portrait])[0], expected)
 
 
 class TestTorch(SegmenterContract):
