@@ -36,7 +36,7 @@ class TrackStage:
         self._epoch = frame.epoch
         if self._ignore is not None:
             instances = instances[~self._ignore.covers(instances)]
-        return self._tracker.update(instances, frame.timestamp_ns)
+        return self._tracker.update(instances, frame.timestamp_ns, frame.image)
 
 
 class Pipeline:

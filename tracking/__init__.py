@@ -3,7 +3,7 @@
 from roadmask.tracking.backfill import Backfill, unconfirmed_to_none
 from roadmask.tracking.config import IouTrackerConfig
 from roadmask.tracking.iou_tracker import IouTracker
-from roadmask.tracking.tracks import LostTracks, Tracker, Tracks, TrackState
+from roadmask.tracking.tracks import LostTracks, Tracker, TrackerState, Tracks, TrackState
 
 __all__ = [
     "Backfill",
@@ -12,6 +12,7 @@ __all__ = [
     "LostTracks",
     "TrackState",
     "Tracker",
+    "TrackerState",
     "Tracks",
     "unconfirmed_to_none",
 ]

@@ -8,7 +8,8 @@ count of frames at an assumed rate.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
@@ -33,6 +34,46 @@ CAMERA_REACH = 0.16
 """Largest turn of the camera between two frames that is looked for, in multiples of the picture's sides."""
 FAR_SIZE_RATIO_MIN = 0.6
 """What does not overlap must at least be as large, up to this factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class IouTrackerState:
+    """All that an `IouTracker` knows at one moment."""
+
+    next_id: int
+    """Id that the next new track will get."""
+    now_ns: int | None
+    """Capture time of the last frame of the epoch, if there was one."""
+    image_size: tuple[int, int] | None
+    """(H, W) of the epoch's pictures, if there was one."""
+    tracks: TrackTable
+    """The tracks it follows."""
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Returns it as named arrays of plain numbers."""
+        seen = [] if self.now_ns is None or self.image_size is None else [self.now_ns, *self.image_size]
+        return {
+            "next_id": np.array(self.next_id, np.int64),
+            "last_frame": np.array(seen, np.int64),
+            **{f"tracks/{name}": values for name, values in self.tracks.to_arrays().items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> IouTrackerState:
+        """Reads what `to_arrays` gave.
+
+        Raises:
+            InputError: it is not such a state.
+        """
+        next_id, last_frame = arrays.get("next_id"), arrays.get("last_frame")
+        if next_id is None or next_id.shape != () or last_frame is None or last_frame.shape not in {(0,), (3,)}:
+            raise InputError(
+                f"expected the state of an IouTracker, got the arrays {', '.join(sorted(arrays)) or 'none'}."
+            )
+        now_ns, *size = last_frame.tolist() or [None]
+        prefix = "tracks/"
+        table = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+        return cls(int(next_id), now_ns, tuple(size) if size else None, TrackTable.from_arrays(table))
 
 
 class IouTracker:
@@ -71,12 +112,27 @@ class IouTracker:
         self._now_ns: int | None = None
         self._image_size: tuple[int, int] | None = None
 
-    def update(self, instances: Instances, timestamp_ns: int) -> Tracks:
+    def state(self) -> IouTrackerState:
+        """Returns what it knows now; cheap enough to be taken after every frame."""
+        return IouTrackerState(self._next_id, self._now_ns, self._image_size, self._tracks)
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Goes on from a state; see `Tracker.restore`.
+
+        Raises:
+            InputError: the arrays are not the state of an `IouTracker`.
+        """
+        state = IouTrackerState.from_arrays(arrays)
+        self._next_id, self._now_ns = state.next_id, state.now_ns
+        self._image_size, self._tracks = state.image_size, state.tracks
+
+    def update(self, instances: Instances, timestamp_ns: int, image: NDArray[np.uint8] | None = None) -> Tracks:  # noqa: ARG002
         """Takes the instances of the next frame.
 
         Args:
             instances: what a segmenter found, with masks or with boxes only.
             timestamp_ns: capture time; must be later than that of the frame before.
+            image: not looked at.
 
         Returns:
             The instances in the order they came, each with its track; 0 where a weak instance (below

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines.errors import InputError
+
 
 @dataclass(frozen=True, eq=False)
 class TrackTable:
     """All a tracker knows of its T tracks, in the order of their ids.
 
-    Plain arrays and bytes, so that it can be written to disk as it stands.
+    Plain arrays and bytes; `to_arrays` gives them as they are written to disk.
     """
 
     ids: NDArray[np.int64]
@@ -65,3 +68,37 @@ class TrackTable:
         return TrackTable(
             *(np.concatenate([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self))
         )
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Returns the table as arrays of numbers: the masks as one run of bytes, with the length of each (-1: None)."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "masks"}
+        arrays["mask_lengths"] = np.array([-1 if mask is None else len(mask) for mask in self.masks], np.int64)
+        arrays["mask_bytes"] = np.frombuffer(b"".join(mask or b"" for mask in self.masks), np.uint8)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> TrackTable:
+        """Reads what `to_arrays` gave.
+
+        Raises:
+            InputError: an array is missing, or has another type or shape.
+        """
+        empty, count = cls.empty().to_arrays(), len(arrays.get("ids", ()))
+        for name, like in empty.items():
+            got = arrays.get(name)
+            tail = like.shape[1:]
+            if got is None or got.dtype != like.dtype or got.shape[1:] != tail or got.ndim != like.ndim:
+                raise InputError(
+                    f"expected a state of a tracker with {name} as {like.dtype} (T, *{tail}), got {got!r}."
+                )
+            if name != "mask_bytes" and len(got) != count:
+                raise InputError(f"expected a state of {count} tracks, got {len(got)} values of {name}.")
+        lengths = np.asarray(arrays["mask_lengths"])
+        ends = np.cumsum(np.maximum(lengths, 0))
+        data = np.asarray(arrays["mask_bytes"]).tobytes()
+        if (ends[-1] if count else 0) != len(data):
+            raise InputError(f"expected a state with {int(lengths.clip(0).sum())} bytes of masks, got {len(data)}.")
+        masks = np.full(count, None, np.object_)
+        for n in np.flatnonzero(lengths >= 0).tolist():
+            masks[n] = data[ends[n] - lengths[n] : ends[n]]
+        return cls(**{name: np.array(arrays[name]) for name in empty if not name.startswith("mask_")}, masks=masks)

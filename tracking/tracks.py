@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
@@ -100,15 +101,24 @@ class Tracks:
         return f"Tracks({confirmed} confirmed, {len(self) - confirmed} tentative, {len(self.lost)} lost)"
 
 
+class TrackerState(Protocol):
+    """All that a tracker knows at one moment; it never changes, whatever the tracker does later."""
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Returns it as named arrays of plain numbers, ready to be written to disk."""
+        ...
+
+
 class Tracker(Protocol):
     """Gives each instance the id of its track."""
 
-    def update(self, instances: Instances, timestamp_ns: int) -> Tracks:
+    def update(self, instances: Instances, timestamp_ns: int, image: NDArray[np.uint8] | None = None) -> Tracks:
         """Takes the instances of the next frame.
 
         Args:
             instances: what a segmenter found.
             timestamp_ns: capture time; must be later than that of the frame before.
+            image: (H, W, 3) RGB, the picture they were found in, for trackers that look at it.
 
         Raises:
             InputError: time stands still or goes back.
@@ -117,4 +127,19 @@ class Tracker(Protocol):
 
     def start_epoch(self) -> None:
         """Ends all tracks: the next frame has another picture size, rotation or clock. Ids go on."""
+        ...
+
+    def state(self) -> TrackerState:
+        """Returns what it knows now; cheap enough to be taken after every frame."""
+        ...
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Goes on from a state, as if it had seen the frames itself: the same frames then get the same tracks.
+
+        Args:
+            arrays: what `TrackerState.to_arrays` gave, of a tracker with the same configuration.
+
+        Raises:
+            InputError: they are not the state of such a tracker.
+        """
         ...

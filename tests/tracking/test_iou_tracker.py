@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.engines.instances import Instances
@@ -282,3 +285,41 @@ def test_boxes_without_area_are_carried_along() -> None:
 def test_config_is_checked(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         IouTrackerConfig(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("masks", [False, True], ids=["boxes", "masks"])
+@pytest.mark.parametrize("cut", [0, 1, 4, 7])
+def test_a_restored_tracker_goes_on_as_if_it_had_seen_everything(cut: int, masks: bool) -> None:
+    frames = [frame(square(20 + 6 * n), square(90 - 3 * n), masks=masks) for n in range(6)]
+    frames += [frame(square(20 + 6 * n), masks=masks) for n in range(6, 9)]
+    uninterrupted = IouTracker()
+    before = follow(uninterrupted, frames[:cut])
+    state = uninterrupted.state()
+    after = follow(uninterrupted, frames[cut:], start_ms=40 * cut)
+    resumed = IouTracker()
+    resumed.restore(state.to_arrays())  # taken before the tracker went on
+    assert len(before) == cut
+    assert all(same(a, b) for a, b in zip(after, follow(resumed, frames[cut:], start_ms=40 * cut), strict=True))
+    assert resumed.next_id == uninterrupted.next_id
+    assert all(values.dtype.kind in "iufb" for values in state.to_arrays().values())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: {},
+        lambda arrays: arrays | {"tracks/boxes": arrays["tracks/boxes"][:, :3]},
+        lambda arrays: arrays | {"tracks/hits": arrays["tracks/hits"][:1]},
+        lambda arrays: arrays | {"tracks/ids": arrays["tracks/ids"].astype(np.float32)},
+        lambda arrays: arrays | {"tracks/mask_bytes": arrays["tracks/mask_bytes"][:-1]},
+        lambda arrays: arrays | {"last_frame": arrays["last_frame"][:2]},
+        lambda arrays: {name: array for name, array in arrays.items() if name != "tracks/drift"},
+    ],
+)
+def test_what_is_no_state_is_refused(
+    spoil: Callable[[dict[str, NDArray[np.generic]]], dict[str, NDArray[np.generic]]],
+) -> None:
+    tracker = IouTracker()
+    follow(tracker, [frame(square(20), square(90), masks=True)] * 3)
+    with pytest.raises(InputError, match="expected"):
+        IouTracker().restore(spoil(tracker.state().to_arrays()))
