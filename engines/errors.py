@@ -11,6 +11,7 @@ RoadmaskError
 └── StoreError             the store cannot be written or read                 (exit code 4)
     ├── StoreMissingError  no store where one was to be read                   (exit code 2)
     ├── StoreExistsError   something lies where a new one was to be written    (exit code 2)
+    ├── StoreResumeError   it was begun with other input or settings           (exit code 2)
     ├── StoreSchemaError   written by another version of the layout            (exit code 2)
     ├── StoreLockedError   another writer holds the store
     ├── StoreCorruptError  what is stored contradicts itself
@@ -77,6 +78,12 @@ class StoreMissingError(StoreError):
 
 class StoreExistsError(StoreError):
     """A store already lies where a new one was to be written."""
+
+    exit_code = 2
+
+
+class StoreResumeError(StoreError):
+    """A store was begun with other sources, settings, weights or engine than those that are to go on with it."""
 
     exit_code = 2
 

@@ -6,10 +6,15 @@ Zarr; `roadmask run` drives the same stages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 from roadmask.engines import Instances, Segmenter
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ignore import IgnoreRegion
-from roadmask.tracking import IouTracker, Tracker, Tracks
+from roadmask.tracking import IouTracker, Tracker, TrackerState, Tracks
 
 
 class TrackStage:
@@ -37,6 +42,19 @@ class TrackStage:
         if self._ignore is not None:
             instances = instances[~self._ignore.covers(instances)]
         return self._tracker.update(instances, frame.timestamp_ns, frame.image)
+
+    def state(self) -> TrackerState:
+        """Returns what the tracker knows now."""
+        return self._tracker.state()
+
+    def restore(self, tracker: Mapping[str, NDArray[np.generic]], epoch: int) -> None:
+        """Goes on after the frame of `epoch` that a tracker's state was taken at.
+
+        Raises:
+            InputError: it is the state of another kind of tracker.
+        """
+        self._tracker.restore(tracker)
+        self._epoch = epoch
 
 
 class Pipeline:

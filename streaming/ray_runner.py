@@ -82,9 +82,13 @@ class _RecorderActor(_Actor):
 
     _recorder: Recorder | None = None
 
-    def open(self, store: Path, job: CameraJob, config: RunConfig, class_names: dict[int, str]) -> None:
-        """Starts to write the camera."""
-        self._recorder = build_recorder(CameraWriter(store, job.camera, config.store), job, config, class_names)
+    def open(
+        self, store: Path, job: CameraJob, config: RunConfig, class_names: dict[int, str], resume: bool
+    ) -> tuple[int, bool]:
+        """Starts to write the camera; returns the frames that are accounted for, and whether these are all."""
+        writer = CameraWriter(store, job.camera, config.store, resume=resume)
+        self._recorder = build_recorder(writer, job, config, class_names)
+        return writer.begun.ledger.accounted, writer.begun.finished
 
     def push(self, frame: Frame, segmentation: Segmentation) -> None:
         """Takes the next frame."""
@@ -98,9 +102,9 @@ class _RecorderActor(_Actor):
         """Returns how far the camera has come."""
         return self._opened.progress
 
-    def close(self, captured: int, problem: str | None) -> CameraResult:
-        """Stores what waits; see `Recorder.close`."""
-        return self._opened.close(captured, problem)
+    def close(self, captured: int, problem: str | None, stopped_early: bool) -> CameraResult:
+        """Stores what waits; see `Recorder.close` and `Recorder.suspend`."""
+        return self._opened.suspend(captured) if stopped_early else self._opened.close(captured, problem)
 
     def abort(self) -> None:
         """Lets go of unfinished files."""
@@ -116,12 +120,16 @@ class _RecorderActor(_Actor):
 class _ReaderActor(_Actor):
     """Reads one camera and sends each frame on its way."""
 
-    def open(self, job: CameraJob, frames_max: int | None) -> None:
+    def open(self, job: CameraJob, frames_max: int | None, skip: int) -> None:
         """Opens the source."""
-        self._reader = Reader(job.open(), frames_max)
+        self._reader = Reader(job.open(), frames_max, skip)
 
-    def run(self, segmenter: Any, recorder: Any) -> tuple[int, str | None]:
-        """Reads to the end; returns the number of captured frames and why the source ended early, if it did."""
+    def run(self, segmenter: Any, recorder: Any) -> tuple[int, str | None, bool]:
+        """Reads to the end.
+
+        Returns:
+            The number of captured frames, why the source ended early, if it did, and whether it was told to stop.
+        """
         in_flight: deque[Any] = deque()
         problem = None
         with self._reader:
@@ -137,7 +145,7 @@ class _ReaderActor(_Actor):
             except SourceError as error:
                 problem = str(error)
             ray.get(list(in_flight))
-        return self._reader.captured, problem
+        return self._reader.captured, problem, self._reader.stopped_early
 
     def stop(self) -> None:
         """Ends `run` after the frames that were read ahead."""
@@ -154,6 +162,7 @@ def run_on_ray(
     *,
     on_progress: ProgressCallback = lambda _: None,
     stop: threading.Event | None = None,
+    resume: bool = False,
 ) -> RunResult:
     """Runs all cameras on Ray; the stores are the same, byte for byte, as those of `run_in_process`.
 
@@ -167,7 +176,8 @@ def run_on_ray(
         class_names: category id -> name of the classes it reports.
         image_sizes: (height, width) of each camera's first picture, to warm the engine up.
         on_progress: called a few times a second.
-        stop: set it to end the run early; everything read so far is stored.
+        stop: set it to end the run early; what is decided by then is stored, and the run can be resumed.
+        resume: go on at the last commit of each camera that was begun.
 
     Raises:
         StoreError: the store failed, or frames went missing on the way (LedgerError).
@@ -182,12 +192,21 @@ def run_on_ray(
         readers = [_start(_ReaderActor, max_concurrency=2) for _ in jobs]
         actors = (segmenter, *recorders, *readers)
         try:
-            opening = [segmenter.open.remote(build, list(image_sizes))]
-            for job, recorder, reader in zip(jobs, recorders, readers, strict=True):
-                opening += [recorder.open.remote(store, job, config, class_names)]
-                opening += [reader.open.remote(job, config.max_frames)]
-            _wait(opening, actors)
-            runs = [reader.run.remote(segmenter, recorder) for reader, recorder in zip(readers, recorders, strict=True)]
+            warming = segmenter.open.remote(build, list(image_sizes))
+            opening = [
+                recorder.open.remote(store, job, config, class_names, resume)
+                for job, recorder in zip(jobs, recorders, strict=True)
+            ]
+            begun = _wait(opening, actors)
+            opening = [
+                reader.open.remote(job, config.max_frames, done)
+                for job, reader, (done, _) in zip(jobs, readers, begun, strict=True)
+            ]
+            _wait([warming, *opening], actors)
+            runs = [
+                ray.put((accounted, None, False)) if finished else reader.run.remote(segmenter, recorder)
+                for reader, recorder, (accounted, finished) in zip(readers, recorders, begun, strict=True)
+            ]
             told_to_stop = False
 
             def look() -> None:
@@ -201,7 +220,7 @@ def run_on_ray(
             ended = _wait(runs, actors, look)
             closing = [recorder.close.remote(*end) for recorder, end in zip(recorders, ended, strict=True)]
             results = all_closed([partial(_get, answer) for answer in closing])
-            return RunResult(results, interrupted=stop.is_set())
+            return RunResult(results, interrupted=any(stopped_early for _, _, stopped_early in ended))
         except BaseException:
             aborting = [recorder.abort.remote() for recorder in recorders]
             ray.wait(aborting, num_returns=len(aborting), timeout=5)

@@ -23,11 +23,14 @@ class Reader:
     Args:
         source: read to its end, or to `frames_max` items.
         frames_max: frames to read; all if None.
+        skip: frames at the start that are read but not handed on: an earlier run accounted for them.
     """
 
-    def __init__(self, source: FrameSource, frames_max: int | None = None) -> None:
+    def __init__(self, source: FrameSource, frames_max: int | None = None, skip: int = 0) -> None:
         self._source = source
         self._frames_max = frames_max
+        self._skip = skip
+        self._stopped_early = False
         self._ahead: queue.Queue[Frame | LostFrame | RoadmaskError | None] = queue.Queue(AHEAD_FRAMES)
         self._bytes = _ByteBudget(AHEAD_BYTES)
         self._stopping = threading.Event()
@@ -38,6 +41,11 @@ class Reader:
     def captured(self) -> int:
         """Frames captured so far; final once the iteration has ended."""
         return self._captured
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `stop` ended the iteration before the source did; final once it has ended."""
+        return self._stopped_early
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Yields frames until the source ends or `stop` is called.
@@ -87,10 +95,14 @@ class Reader:
         """
         try:
             for number, item in enumerate(self._source, 1):
-                self._bytes.acquire(_size(item))
                 self._captured = item.index + 1
-                self._ahead.put(item)
-                if self._stopping.is_set() or number == self._frames_max:
+                if number > self._skip:
+                    self._bytes.acquire(_size(item))
+                    self._ahead.put(item)
+                if number == self._frames_max:
+                    break
+                if self._stopping.is_set():
+                    self._stopped_early = True
                     break
             else:
                 self._captured = self._source.captured

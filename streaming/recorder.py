@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.segmentation import FailedSegmentation, Segmentation
-from roadmask.tracking import Backfill, Tracks, TrackState
+from roadmask.tracking import Backfill, TrackerState, Tracks, TrackState
 
 if TYPE_CHECKING:
     from roadmask.streaming.overlay import OverlayWriter
@@ -48,6 +49,17 @@ class CameraResult:
     """Why the camera ended before its source did, if so."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A frame that waits for its tracks to be decided."""
+
+    frame: Frame
+    tracker: TrackerState
+    """What the tracker knew right after it: a run that is resumed goes on from the last frame that was committed."""
+    lost_before: tuple[str, ...]
+    """Reasons of the failed frames between the frame before and this one: losses are counted in their place."""
+
+
 class Recorder:
     """One camera's tracker, back-fill, store and overlay.
 
@@ -55,7 +67,7 @@ class Recorder:
     tracks is confirmed or gone, which the tracker's configuration bounds to a fraction of a second.
 
     Args:
-        writer: of this camera.
+        writer: of this camera; the recorder goes on after what its store already holds.
         track: the tracker of this camera.
         overlay: draws the stored tracks into a video, if given; closed with the recorder.
     """
@@ -64,11 +76,15 @@ class Recorder:
         self._writer = writer
         self._track = track
         self._overlay = overlay
-        self._waiting: Backfill[Frame] = Backfill()
-        self._epoch: int | None = None
-        self._seen: set[int] = set()
+        self._waiting: Backfill[_Held] = Backfill()
+        self._lost: list[str] = []
         self._failures: Counter[str] = Counter()
-        self.progress = CameraProgress()
+        begun = writer.begun
+        self._epoch = None if writer.epoch is None else writer.epoch.epoch
+        self._seen = set(begun.tracks)
+        self.progress = CameraProgress(begun.ledger.accounted, dict(Counter(begun.tracks.values())))
+        if begun.tracker is not None and begun.epoch is not None:
+            track.restore(begun.tracker, begun.epoch)
 
     def push(self, frame: Frame, segmentation: Segmentation) -> None:
         """Takes the next frame and what was found in it.
@@ -79,7 +95,7 @@ class Recorder:
         self.progress.frames += 1
         if isinstance(segmentation, FailedSegmentation):
             self._failures[segmentation.reason] += 1
-            self._writer.count_lost("failed", "engine")
+            self._lost.append("engine")
             return
         if frame.epoch != self._epoch:
             self._record(self._waiting.flush())
@@ -88,12 +104,14 @@ class Recorder:
         tracks = self._track(frame, segmentation)
         if self._overlay is None:
             frame = replace(frame, image=_NO_PICTURE)  # waiting frames need not keep theirs
-        self._record(self._waiting.push(frame, tracks))
+        held = _Held(frame, self._track.state(), tuple(self._lost))
+        self._lost.clear()
+        self._record(self._waiting.push(held, tracks))
 
     def push_lost(self, lost: LostFrame) -> None:
         """Counts a frame that was captured but gave no picture."""
         self.progress.frames += 1
-        self._writer.count_lost("failed", lost.reason)
+        self._lost.append(lost.reason)
 
     def close(self, captured: int, problem: str | None = None) -> CameraResult:
         """Stores what waits and checks that no frame is missing.
@@ -105,11 +123,29 @@ class Recorder:
         Raises:
             LedgerError: captured frames are neither stored, dropped nor failed; everything that came is committed.
         """
-        self._record(self._waiting.flush())
-        if self._overlay is not None:
-            self._overlay.close()
+        if not self._writer.begun.finished:
+            self._record(self._waiting.flush())
+            self._count_lost(self._lost)
+            if self._overlay is not None:
+                self._overlay.close()
         ledger = self._writer.close(captured)
         return CameraResult(self._writer.camera, ledger, self.progress, dict(self._failures), problem)
+
+    def suspend(self, captured: int) -> CameraResult:
+        """Ends before the source did: stores what is decided; the rest is read again when the run is resumed.
+
+        Args:
+            captured: frames that the reader counted.
+
+        Raises:
+            LedgerError: captured frames did not come here; everything that is decided is committed.
+            StoreError: the store cannot be written; what was committed before is safe.
+        """
+        if self._overlay is not None:
+            self._overlay.close()
+        ledger = self._writer.suspend()
+        Ledger(captured, self.progress.frames).check(self._writer.camera)
+        return CameraResult(self._writer.camera, ledger, self.progress, dict(self._failures))
 
     def abort(self) -> None:
         """Ends a run that failed: the store keeps what it can commit, the overlay's unfinished file goes."""
@@ -126,12 +162,17 @@ class Recorder:
         if kind is not None:
             self.abort()
 
-    def _record(self, resolved: list[tuple[Frame, Tracks]]) -> None:
-        for frame, tracks in resolved:
-            self._writer.append(frame.index, frame.timestamp_ns, tracks)
+    def _record(self, resolved: list[tuple[_Held, Tracks]]) -> None:
+        for held, tracks in resolved:
+            self._count_lost(held.lost_before)
+            self._writer.append(held.frame.index, held.frame.timestamp_ns, tracks, held.tracker)
             if self._overlay is not None:
-                self._overlay.append(frame, tracks)
+                self._overlay.append(held.frame, tracks)
             self._count(tracks)
+
+    def _count_lost(self, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            self._writer.count_lost("failed", reason)
 
     def _count(self, tracks: Tracks) -> None:
         confirmed = tracks.states == TrackState.CONFIRMED

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from roadmask.engines import SegmenterInfo
+from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, CameraProbe, ProgressCallback, RunResult, probe
@@ -22,16 +22,24 @@ from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, require_nothing
 
 
-def probe_cameras(jobs: Sequence[CameraJob], config: RunConfig, out: Path) -> dict[str, CameraProbe]:
+def probe_cameras(
+    jobs: Sequence[CameraJob], config: RunConfig, out: Path, *, resume: bool = False
+) -> dict[str, CameraProbe]:
     """Looks at each camera, and at what would be overwritten, before anything is written.
 
     Raises:
         SourceError: a source cannot be read or holds no picture.
         ConfigError: the configuration names a camera that is not there.
         InputError: an overlay cannot be written, or would overwrite a source.
-        StoreExistsError: something lies at `out`.
+        StoreExistsError: something lies at `out`, and is not to be resumed.
     """
-    require_nothing(out)
+    if not resume:
+        require_nothing(out)
+    elif out.exists() and any(job.overlay is not None for job in jobs):
+        raise InputError(
+            "a video cannot be gone on with: resume without --overlay, then draw the whole drive from its store with "
+            "roadmask export --to video."
+        )
     cameras = [job.camera for job in jobs]
     for named in config.ignore:
         if named != "*" and named not in cameras:
@@ -64,22 +72,27 @@ def record_drive(
     on_progress: ProgressCallback = lambda _: None,
     stop: threading.Event | None = None,
     command: str = "",
+    resume: bool = False,
 ) -> RunResult:
-    """Runs all cameras into a new store, in this process or on Ray.
+    """Runs all cameras into a store, in this process or on Ray.
+
+    A run that was killed or interrupted and is resumed gives the same bytes as one that was not.
 
     Args:
         jobs: the cameras.
         probes: what `probe_cameras` saw of them.
         config: what decides the result.
-        out: the store to write; must not exist.
+        out: the store to write; must not exist unless it is to be resumed.
         on_ray: spread over processes.
         on_progress: called often with the progress of each camera.
-        stop: set it to end early; everything read so far is stored.
+        stop: set it to end early; what is decided by then is stored.
         command: kept in the store's provenance.
+        resume: go on at the last commit of the store that is there; start a new one if there is none.
 
     Raises:
         EngineError: the segmenter cannot be built, or Ray is missing.
-        StoreExistsError: something lies at `out`.
+        StoreExistsError: something lies at `out`, and is not to be resumed.
+        StoreResumeError: it was begun with other sources, settings, weights or engine.
         StoreError: the store failed; what is committed is safe.
     """
     if on_ray and find_spec("ray") is None:
@@ -104,14 +117,31 @@ def record_drive(
         config=described,
         store_config=config.store,
         command=command,
-    ):
-        if not on_ray:
-            return run_in_process(jobs, config, out, segmenter, on_progress=on_progress, stop=stop)
-        from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
+        resume=resume,
+    ) as store:
+        result = _run(
+            jobs, config, out, segmenter, image_sizes, on_ray, on_progress=on_progress, stop=stop, resume=resume
+        )
+        if result.interrupted:
+            store.note("interrupted", why="asked to stop")
+        return result
 
-        del segmenter  # the actor has its own
-        build = partial(build_segmenter, config.engine)
-        return run_on_ray(jobs, config, out, build, info.class_names, image_sizes, on_progress=on_progress, stop=stop)
+
+def _run(
+    jobs: Sequence[CameraJob],
+    config: RunConfig,
+    out: Path,
+    segmenter: Segmenter,
+    image_sizes: Sequence[tuple[int, int]],
+    on_ray: bool,
+    **control: Any,
+) -> RunResult:
+    if not on_ray:
+        return run_in_process(jobs, config, out, segmenter, **control)
+    from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
+
+    build = partial(build_segmenter, config.engine)  # the actor has its own
+    return run_on_ray(jobs, config, out, build, segmenter.info.class_names, image_sizes, **control)
 
 
 def _attributes(info: SegmenterInfo) -> dict[str, Any]:

@@ -37,13 +37,13 @@ def build_recorder(writer: CameraWriter, job: CameraJob, config: RunConfig, clas
 class _Camera:
     """A camera on its way through this process."""
 
-    def __init__(self, job: CameraJob, reader: Reader, recorder: Recorder) -> None:
+    def __init__(self, job: CameraJob, reader: Reader, recorder: Recorder, *, ended: bool) -> None:
         self.job = job
         self.reader = reader
         self.recorder = recorder
         self.items = iter(reader)
         self.problem: str | None = None
-        self.ended = False
+        self.ended = ended
 
     def next_picture(self) -> Frame | None:
         """Returns the next frame that has a picture; None at the end."""
@@ -59,7 +59,9 @@ class _Camera:
         return None
 
     def close(self) -> CameraResult:
-        """Stores what waits and checks the ledger."""
+        """Stores what waits and checks the ledger; where the source was left early, keeps the rest for later."""
+        if self.reader.stopped_early:
+            return self.recorder.suspend(self.reader.captured)
         return self.recorder.close(self.reader.captured, self.problem)
 
 
@@ -84,6 +86,7 @@ def run_in_process(
     *,
     on_progress: ProgressCallback = lambda _: None,
     stop: threading.Event | None = None,
+    resume: bool = False,
 ) -> RunResult:
     """Runs all cameras, one frame of each in turn, decoding ahead in threads.
 
@@ -93,7 +96,8 @@ def run_in_process(
         store: an open store, made by `MaskStore.create`.
         segmenter: shared by the cameras.
         on_progress: called after each round.
-        stop: set it to end the run early; everything read so far is stored.
+        stop: set it to end the run early; what is decided by then is stored, and the run can be resumed.
+        resume: go on at the last commit of each camera that was begun.
 
     Raises:
         StoreError: the store failed, or frames went missing on the way (LedgerError).
@@ -102,10 +106,10 @@ def run_in_process(
     with ExitStack() as opened:
         cameras = []
         for job in jobs:
-            reader = opened.enter_context(Reader(job.open(), config.max_frames))
-            writer = CameraWriter(store, job.camera, config.store)
+            writer = CameraWriter(store, job.camera, config.store, resume=resume)
             recorder = opened.enter_context(build_recorder(writer, job, config, segmenter.info.class_names))
-            cameras.append(_Camera(job, reader, recorder))
+            reader = opened.enter_context(Reader(job.open(), config.max_frames, writer.begun.ledger.accounted))
+            cameras.append(_Camera(job, reader, recorder, ended=writer.begun.finished))
         while any(not camera.ended for camera in cameras):
             if stop.is_set():
                 for camera in cameras:
@@ -117,4 +121,4 @@ def run_in_process(
                 camera.recorder.push(frame, found)
             on_progress({camera.job.camera: camera.recorder.progress for camera in cameras})
         results = all_closed([camera.close for camera in cameras])
-    return RunResult(results, interrupted=stop.is_set())
+    return RunResult(results, interrupted=any(camera.reader.stopped_early for camera in cameras))

@@ -29,15 +29,24 @@ def record_with_progress(
     *,
     on_ray: bool = False,
     command: str = "",
+    resume: bool = False,
 ) -> RunResult:
     """Records a drive as `record_drive` does, with a bar for each camera and Ctrl-C to end early."""
     from roadmask.streaming.run import probe_cameras, record_drive
 
-    probes = probe_cameras(jobs, config, out)
+    probes = probe_cameras(jobs, config, out, resume=resume)
     lengths = {camera: _shorter(seen.frames_expected, config.max_frames) for camera, seen in probes.items()}
     with _interruptible(console) as stop, _bars(console, lengths) as on_progress:
         return record_drive(
-            jobs, probes, config, out, on_ray=on_ray, on_progress=on_progress, stop=stop, command=command
+            jobs,
+            probes,
+            config,
+            out,
+            on_ray=on_ray,
+            on_progress=on_progress,
+            stop=stop,
+            command=command,
+            resume=resume,
         )
 
 

@@ -33,7 +33,10 @@ def run(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Store to write; must not exist.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Store to write; must not exist, unless with --resume.", show_default=False),
+    ],
     overlay: Annotated[
         Path | None,
         typer.Option(help="Also draw the tracks into this video; with several cameras, one each: out.NAME.mp4."),
@@ -67,6 +70,14 @@ def run(
     ] = None,
     max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
     log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object a line.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was killed or interrupted, at its last commit; start one where there is none. "
+            "Give the same sources and options.",
+        ),
+    ] = False,
     ray: Annotated[
         bool | None,
         typer.Option("--ray/--no-ray", help="Spread over processes. [dim]Default: from two cameras on[/]"),
@@ -95,12 +106,20 @@ def run(
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
         result = record_with_progress(
-            console, jobs, settings, out, on_ray=len(jobs) > 1 if ray is None else ray, command=command
+            console,
+            jobs,
+            settings,
+            out,
+            on_ray=len(jobs) > 1 if ray is None else ray,
+            command=command,
+            resume=resume,
         )
         seconds = time.monotonic() - started
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
         console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
         _print_problems(console, result)
+        if result.interrupted:
+            console.print(f"[yellow]Interrupted. To go on:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):
             typer.echo(path)
         _log.debug(
@@ -162,11 +181,20 @@ def _jobs(sources: list[str], overlay: Path | None) -> list[CameraJob]:
     return [CameraJob(camera, tuple(specs), video(camera)) for camera, specs in cameras.items()]
 
 
+def _resuming(arguments: list[str]) -> str:
+    """Returns the command that goes on with this one: a video cannot be gone on with."""
+    kept = ["roadmask", *arguments[1:]]
+    for n in range(len(kept) - 1, 0, -1):
+        if kept[n] == "--overlay":
+            del kept[n : n + 2]
+        elif kept[n].startswith("--overlay="):
+            del kept[n]
+    return shlex.join(kept if "--resume" in kept else [*kept, "--resume"])
+
+
 def _print_problems(console: Console, result: RunResult) -> None:
     for camera in result.cameras:
         if camera.problem:
             console.print(f"[yellow]camera {camera.camera} ended early:[/] {escape(camera.problem)}")
         for reason, count in camera.failures.items():
             console.print(f"[yellow]camera {camera.camera}, {count} frames failed:[/] {escape(reason)}")
-    if result.interrupted:
-        console.print("[yellow]Interrupted: the store holds what was read until then.[/]")

@@ -28,8 +28,12 @@ from roadmask.streaming.store.layout import (
     plain,
     read_attributes,
 )
+from roadmask.streaming.store.resuming import Begun, begun_camera, remove_trackers, tracker_bytes, tracker_file
 from roadmask.streaming.store.rows import Rows, frame_rows, storable_masks
-from roadmask.tracking import Tracks
+from roadmask.tracking import TrackerState, Tracks
+
+ORPHAN_WAIT_S = 30.0
+"""How long a resumed camera waits for the writer of a run that was killed: on Ray it outlives it by some seconds."""
 
 
 @dataclass
@@ -89,14 +93,24 @@ class CameraWriter:
 
     Its arguments can be pickled, so that a process of its own can build one.
 
+    Args:
+        path: the store.
+        camera: name of the camera.
+        store_config: how the store is cut into files; the same for all writers of a store.
+        resume: go on at the last commit of a camera that was begun, and begin one that was not. Waits for a writer
+            that outlived its run to end.
+
     Raises:
-        StoreExistsError: the camera was written before.
+        StoreExistsError: the camera was written before, and is not to be resumed.
+        StoreResumeError: it was written without the state of its tracker.
         StoreLockedError: another writer holds the camera.
         StoreError: there is no store, or it cannot be written.
         InputError: the name cannot name a camera.
     """
 
-    def __init__(self, path: Path, camera: str, store_config: StoreConfig = DEFAULT_STORE_CONFIG) -> None:
+    def __init__(
+        self, path: Path, camera: str, store_config: StoreConfig = DEFAULT_STORE_CONFIG, *, resume: bool = False
+    ) -> None:
         path = Path(path)
         self.camera = check_camera_name(camera)
         self.folder = path / camera
@@ -106,11 +120,14 @@ class CameraWriter:
         self._extents: dict[int, Extent] = {}
         self._epoch: _OpenEpoch | None = None
         self._last_index = -1
+        self._tracker: TrackerState | None = None
         self._closed = False
+        self.begun = Begun()
+        """What an earlier run left, where this one goes on with it."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: make one with MaskStore.create first.")
         self._class_labels = np.array([int(label) for label in read_attributes(path)["class_names"]], np.int64)
-        if (self.folder / METADATA).exists():
+        if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(
                 f"camera {camera!r} was already written to {path}: use another name or another --out."
             )
@@ -119,10 +136,13 @@ class CameraWriter:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
-        self._lock = WriterLock(self.folder / ".writer.lock", self.folder)
-        self._written = self._attributes()
+        self._lock = WriterLock(self.folder / ".writer.lock", self.folder, ORPHAN_WAIT_S if resume else 0)
         try:
-            self._group = zarr.create_group(self._store, path=camera, attributes=self._written)
+            if (self.folder / METADATA).exists():
+                self._go_on()
+            else:
+                self._written = self._attributes()
+                self._group = zarr.create_group(self._store, path=camera, attributes=self._written)
         except BaseException:
             self._lock.release()
             raise
@@ -167,13 +187,14 @@ class CameraWriter:
         self._write_attributes({epoch: Extent()})
         self._epoch = opened
 
-    def append(self, index: int, timestamp_ns: int, tracks: Tracks) -> None:
+    def append(self, index: int, timestamp_ns: int, tracks: Tracks, tracker: TrackerState | None = None) -> None:
         """Takes the tracks of the next frame; commits when they fill a shard.
 
         Args:
             index: capture count of the camera, above that of the frame before.
             timestamp_ns: capture time, later than that of the frame before in this epoch.
             tracks: what was seen, with masks.
+            tracker: what the tracker knew right after this frame; without it the camera cannot be resumed.
 
         Raises:
             InputError: no epoch was started, or the frame does not follow the one before.
@@ -199,12 +220,13 @@ class CameraWriter:
         paint_labels(masks, tracks.track_ids, tracks.instances.scores, picture)
         epoch.push(rows)
         epoch.last_timestamp_ns, self._last_index = timestamp_ns, index
+        self._tracker = tracker
         self.ledger.stored += 1
         if epoch.full:
             self.commit()
 
     def count_lost(self, state: Literal["dropped", "failed"], reason: str) -> None:
-        """Counts a frame that has no place in the store."""
+        """Counts a frame that has no place in the store, after the frames and losses that came before it."""
         counts = self.ledger.dropped if state == "dropped" else self.ledger.failed
         counts[reason] = counts.get(reason, 0) + 1
 
@@ -216,15 +238,21 @@ class CameraWriter:
         """
         self._require_open()
         epoch = self._epoch
-        if epoch is None or not epoch.waiting:
-            if self._attributes() != self._written:  # frames were lost since
-                self._write_attributes({})
+        waiting = epoch if epoch is not None and epoch.waiting else None
+        if waiting is None and self._attributes() == self._written:  # no frames were lost either
             return
+        self._lock.require_held()
+        tracker = tracker_file(self.ledger.accounted)
         with self._store.commit():
-            epoch.write()
-        self._write_attributes({epoch.info.epoch: epoch.end})
-        epoch.committed = epoch.end
-        epoch.rows.clear()
+            if waiting is not None:
+                waiting.write()
+            if self._tracker is not None:
+                self._store.write_file(f"{self.camera}/{tracker}", tracker_bytes(self._tracker))
+        self._write_attributes({} if waiting is None else {waiting.info.epoch: waiting.end})
+        if waiting is not None:
+            waiting.committed = waiting.end
+            waiting.rows.clear()
+        remove_trackers(self.folder, keep=tracker)
 
     def close(self, captured: int | None = None) -> Ledger:
         """Commits the rest, writes the ledger and gives the camera back.
@@ -243,6 +271,7 @@ class CameraWriter:
             self.commit()
             self.ledger.captured = self.ledger.accounted if captured is None else captured
             zarr.create_group(self._store, path=f"{self.camera}/{LEDGER}", attributes=self.ledger.to_dict())
+            remove_trackers(self.folder)
         finally:
             self._closed = True
             self._epoch = None
@@ -250,17 +279,49 @@ class CameraWriter:
         self.ledger.check(self.camera)
         return self.ledger
 
-    def abandon(self) -> None:
-        """Commits what it can and gives the camera back without a ledger: for a run that ends early."""
-        if self._closed:
-            return
-        try:
-            with suppress(StoreError):  # the run already ends with an error, and that one says why
+    def suspend(self) -> Ledger:
+        """Commits and gives the camera back without its final ledger: a later run may go on from here.
+
+        Raises:
+            StoreError: the store cannot be written; what was committed before still opens.
+        """
+        if not self._closed:
+            try:
                 self.commit()
-        finally:
+                self.ledger.captured = self.ledger.accounted
+            finally:
+                self._closed = True
+                self._epoch = None
+                self._lock.release()
+        return self.ledger
+
+    def abandon(self) -> None:
+        """Commits what it can and gives the camera back: for a run that ends with an error, which says why."""
+        with suppress(StoreError):
+            self.suspend()
+
+    def _go_on(self) -> None:
+        """Takes up the camera at its last commit; removes what came after it."""
+        begun = begun_camera(self.folder)
+        self.begun, self.ledger = begun, begun.ledger
+        self._group = zarr.open_group(self._store, path=self.camera, mode="r+")
+        self._extents = {epoch.info.epoch: epoch.extent for epoch in begun.epochs}
+        self._written = self._attributes()
+        self._last_index = begun.last_index
+        if begun.finished:
+            remove_trackers(self.folder)
             self._closed = True
-            self._epoch = None
             self._lock.release()
+        elif begun.epochs:
+            last = begun.epochs[-1]
+            arrays = {
+                name: zarr.open_array(self._store, path=f"{self.camera}/{last.info.epoch}/{name}", mode="r+")
+                for name in ARRAYS
+            }
+            shard = np.zeros((self._config.shard_frames(last.info.image_size), *last.info.image_size), np.uint32)
+            self._epoch = _OpenEpoch(last.info, arrays, shard, last.extent, last.extent)
+            self._epoch.last_timestamp_ns = int(last.timestamp_ns[-1]) if len(last) else None
+            self._tracker = begun.tracker_state()
 
     def _require_open(self) -> None:
         if self._closed:
@@ -268,6 +329,7 @@ class CameraWriter:
 
     def _write_attributes(self, extents: dict[int, Extent]) -> None:
         """The last step of a commit: one rename makes the new extents count."""
+        self._lock.require_held()
         attributes = self._attributes(extents)
         self._group.attrs.put(attributes)
         self._extents |= extents

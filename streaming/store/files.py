@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
-from zarr.core.buffer import Buffer
+from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import LocalStore
 
 from roadmask.engines.errors import StoreError, StoreLockedError
@@ -69,6 +70,10 @@ class DurableStore(LocalStore):
                     _partial(path).unlink(missing_ok=True)
             self._prepared.clear()
 
+    def write_file(self, key: str, data: bytes) -> None:
+        """Writes a file that is no part of the Zarr hierarchy, as durably as the others."""
+        self._write(key, default_buffer_prototype().buffer.from_bytes(data))
+
     def _write(self, key: str, value: Buffer) -> None:
         if not self._in_commit:
             with self.commit():
@@ -95,7 +100,7 @@ class DurableStore(LocalStore):
     def _refused(self, error: OSError) -> StoreError:
         return StoreError(
             f"cannot write to {error.filename or self.root}: {error.strerror or error}. What was committed is safe and "
-            f"opens; make room or repair the disk, then run again with another --out."
+            f"opens; make room or repair the disk, then go on with --resume."
         )
 
 
@@ -118,12 +123,13 @@ class WriterLock:
     A killed process gives its lock back by itself: the operating system holds it, the file only describes it.
     """
 
-    def __init__(self, path: Path, guarded: Path) -> None:
+    def __init__(self, path: Path, guarded: Path, wait_s: float = 0) -> None:
         """Takes the lock.
 
         Args:
             path: the lock's file.
             guarded: what it guards, for messages.
+            wait_s: how long to wait for another writer to end; one that was orphaned needs some seconds.
 
         Raises:
             StoreLockedError: another writer holds it; the message says who.
@@ -131,10 +137,12 @@ class WriterLock:
         """
         self._path = path
         # Not bound to a thread: who closes a store need not be who opened it.
-        self._lock = filelock.FileLock(path, blocking=False, thread_local=False)
+        self._lock = filelock.FileLock(path, thread_local=False)
+        self._guarded = guarded
+        self._name = json.dumps({**this_process(), "token": uuid.uuid4().hex}) + "\n"
         try:
-            self._lock.acquire()
-            path.write_text(json.dumps(this_process()) + "\n")
+            self._lock.acquire(timeout=wait_s)
+            path.write_text(self._name)
         except filelock.Timeout as error:
             raise StoreLockedError(
                 f"another process is writing to {guarded}: {_holder(path)}. Wait until it is done, stop it, or write "
@@ -146,10 +154,27 @@ class WriterLock:
                 f"that you may write to."
             ) from error
 
+    def require_held(self) -> None:
+        """Makes sure that nobody took the lock's file away: a writer that lost it must not write any more.
+
+        Raises:
+            StoreLockedError: somebody did.
+        """
+        try:
+            if self._path.read_text() == self._name:
+                return
+        except OSError:
+            pass
+        raise StoreLockedError(
+            f"another process took {self._guarded} over: {_holder(self._path)}. This one writes nothing more to it."
+        )
+
     def release(self) -> None:
         """Gives the lock back; does nothing the second time."""
         if self._lock.is_locked:
-            self._path.unlink(missing_ok=True)  # while it is held: a waiter notices that its file lost its name
+            with suppress(StoreLockedError):  # then the file is another's
+                self.require_held()
+                self._path.unlink(missing_ok=True)  # while it is held: a waiter notices that its file lost its name
             self._lock.release()
 
 

@@ -15,8 +15,9 @@ import roadmask
 from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.streaming.store.camera import CameraWriter
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
-from roadmask.streaming.store.files import DurableStore, WriterLock, flush, this_process
-from roadmask.streaming.store.layout import PROVENANCE, SCHEMA_VERSION, plain, redacted
+from roadmask.streaming.store.files import PARTIAL, DurableStore, WriterLock, flush, this_process
+from roadmask.streaming.store.layout import METADATA, PROVENANCE, SCHEMA_VERSION, plain, read_attributes, redacted
+from roadmask.streaming.store.resuming import require_same
 
 
 class MaskStore:
@@ -50,8 +51,9 @@ class MaskStore:
         config: dict[str, Any],
         store_config: StoreConfig = DEFAULT_STORE_CONFIG,
         command: str = "",
+        resume: bool = False,
     ) -> MaskStore:
-        """Makes a new store and locks it.
+        """Makes a new store and locks it, or takes up one that a run left unfinished.
 
         Args:
             path: folder that does not exist yet, such as `drive.zarr`.
@@ -61,9 +63,11 @@ class MaskStore:
             config: how the run was configured, as plain data.
             store_config: how the store is cut into files.
             command: the command line, for provenance.
+            resume: go on with the store that is there, if there is one.
 
         Raises:
             StoreExistsError: something is there.
+            StoreResumeError: what is there was begun with other sources, settings or another engine.
             StoreLockedError: another process writes to it.
             StoreError: the folder cannot be written.
             InputError: there is something in it that JSON does not know.
@@ -86,6 +90,13 @@ class MaskStore:
             ) from error
         lock = WriterLock(path.with_name(path.name + ".lock"), path)
         try:
+            if resume and (path / METADATA).is_file():
+                require_same(read_attributes(path), attributes, path)
+                store = cls(path, lock, store_config)
+                store.note("resumed", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+                return store
+            if resume:
+                _remove_stillborn(path)
             require_nothing(path)
             try:
                 zarr.create_group(DurableStore(path), attributes=attributes)
@@ -171,7 +182,15 @@ def require_nothing(path: Path) -> None:
         StoreExistsError: something does.
     """
     if path.exists() or path.is_symlink():
-        raise StoreExistsError(f"{path} is already there: choose another --out, or remove it first.")
+        raise StoreExistsError(
+            f"{path} is already there: go on with it by --resume, choose another --out, or remove it first."
+        )
+
+
+def _remove_stillborn(path: Path) -> None:
+    """Removes the folder of a run that was killed before its store was there."""
+    if path.is_dir() and all(file.name.endswith(PARTIAL) for file in path.rglob("*") if not file.is_dir()):
+        shutil.rmtree(path)
 
 
 def _machine() -> dict[str, str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
-import support.drives
 from roadmask.engines import Segmenter
 from roadmask.engines.errors import InputError, LedgerError, RunError
 from roadmask.streaming.config import RunConfig
@@ -25,17 +23,6 @@ from support.drives import bright_segmenter, deadly, scripted_job
 
 CONFIG = RunConfig(tracker=IouTrackerConfig(keep_lost_s=2.0))
 CLASS_NAMES = {3: "car"}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """One Ray for the tests of this module: starting it takes seconds."""
-    # The actors cannot import what only the tests can.
-    ray.cloudpickle.register_pickle_by_value(support.drives)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
-    yield
-    ray.shutdown()
-    ray.cloudpickle.unregister_pickle_by_value(support.drives)
 
 
 def record(

@@ -1,0 +1,21 @@
+"""What the tests of runs share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import ray
+
+import support.drives
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One Ray for the tests of this module: starting it takes seconds."""
+    # The actors cannot import what only the tests can.
+    ray.cloudpickle.register_pickle_by_value(support.drives)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
+    yield
+    ray.shutdown()
+    ray.cloudpickle.unregister_pickle_by_value(support.drives)
