@@ -65,9 +65,7 @@ class CameraTracker:
         Raises:
             InputError: the arrays are not such a state.
         """
-        picture = {
-            name.removeprefix(_PICTURE): values for name, values in arrays.items() if name.startswith(_PICTURE)
-        }
+        picture = {name.removeprefix(_PICTURE): values for name, values in arrays.items() if name.startswith(_PICTURE)}
         remembered = SmallPicture.from_arrays(picture) if picture else None
         self._tracker.restore({name: values for name, values in arrays.items() if not name.startswith(_PICTURE)})
         self._picture = remembered

@@ -78,7 +78,8 @@ class SmallPicture:
         height, width = self.grey.shape
         mask = np.full((height, width), 255, np.uint8)
         scale = np.array([width / self.image_size[1], height / self.image_size[0]] * 2)
-        low_high = np.clip(np.rint(self.moving * scale) + [-1, -1, 1, 1], 0, [width, height] * 2)
+        grown = np.rint(self.moving * scale) + np.array([-1, -1, 1, 1])
+        low_high = np.clip(grown, 0, [width, height] * 2)
         for x1, y1, x2, y2 in low_high.astype(int).tolist():
             mask[y1:y2, x1:x2] = 0
         return mask
@@ -118,9 +119,7 @@ def picture_motion(before: SmallPicture, now: SmallPicture) -> Floats | None:
 
     if before.grey.shape != now.grey.shape or before.image_size != now.image_size:
         return None
-    corners = cv2.goodFeaturesToTrack(
-        before.grey, POINTS_MAX, POINT_QUALITY, POINT_DISTANCE, mask=before.background()
-    )
+    corners = cv2.goodFeaturesToTrack(before.grey, POINTS_MAX, POINT_QUALITY, POINT_DISTANCE, mask=before.background())
     if corners is None or len(corners) < POINTS_MIN:
         return None
     window = cv2.createHanningWindow(before.grey.shape[::-1], cv2.CV_32F)
@@ -155,9 +154,8 @@ def fit_similarity(points: Floats, later: Floats) -> Floats | None:
     for tolerance in TOLERANCES:
         weights = (1 + (_error(warp, points, later) / tolerance) ** 2) ** -2
         total = weights.sum()
-        centre, later_centre = (weights[:, None] * points).sum(axis=0) / total, (
-            weights[:, None] * later
-        ).sum(axis=0) / total
+        centre = (weights[:, None] * points).sum(axis=0) / total
+        later_centre = (weights[:, None] * later).sum(axis=0) / total
         (x, y), (u, v) = (points - centre).T, (later - later_centre).T
         spread = (weights * (x**2 + y**2)).sum()
         if spread < 1:
