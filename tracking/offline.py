@@ -2,8 +2,7 @@
 
 Tracks that ended are joined with tracks that began later where each, carried on towards the other, arrives where the
 other is (as in the global linking of StrongSORT, Du et al. 2023, but by motion from both sides instead of a network).
-Short gaps are filled between their two ends, and tracks that were seen briefly and weakly are taken back. All times
-are seconds.
+Short gaps are filled between their two ends. All times are seconds.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ NS = 1_000_000_000
 
 VELOCITY_S = 0.5
 """Of a track's end or beginning that tells its velocity there."""
-NEAR, NEAR_PER_S = 0.4, 0.6
+NEAR, NEAR_PER_S = 0.3, 0.6
 """How far an end may arrive from the other track, in multiples of its size, at once and for each second between."""
 SIZE_RATIO_MIN = 0.5
 """Both sides of the two must be alike up to this factor ..."""
 SIZE_RATIO_PER_S = 0.7
 """... which falls by this one for each second between them."""
 ROUNDS = (0.25, 0.5, 1.0)
-"""Shares of `join_gap_s` that are joined in turn: what is surest first, so that longer tracks tell velocities better."""
+"""Shares of `join_gap_s` that are joined in turn: the surest first, so that longer tracks tell velocities better."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,18 @@ class OfflineConfig:
         ConfigError: a value lies outside the range stated below.
     """
 
-    join_gap_s: float = 3.0
+    join_gap_s: float = 2.0
     """Tracks are joined over gaps of at most this; 0: never."""
-    fill_gap_s: float = 0.35
+    fill_gap_s: float = 1.0
     """Frames without a sighting are filled in gaps of at most this, from sighting to sighting; 0: never."""
-    fill_score_min: float = 0.0
-    """Gaps are filled only if both ends have at least this score, 0 to 1."""
-    weak_seen_s: float = 0.0
-    """Tracks that were followed for less than this and are weak are taken back; 0: none."""
-    weak_score: float = 0.7
-    """A track is weak if its sightings' mean score is below this, 0 to 1."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise ConfigError(f"expected {field.name} as a finite number, got {value!r}.")
-        for name in ("join_gap_s", "fill_gap_s", "weak_seen_s"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"expected {name} in seconds, 0 or more, got {getattr(self, name)}.")
-        for name in ("fill_score_min", "weak_score"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"expected {name} from 0 to 1, got {getattr(self, name)}.")
+        if value < 0:
+            raise ConfigError(f"expected {field.name} in seconds, 0 or more, got {value}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +151,6 @@ class Refined:
     """What is to be added."""
     joined: int
     """Tracks that became a part of an earlier one."""
-    dropped: int
-    """Tracks that were taken back."""
 
 
 def refine(tracks: Sequence[Tracks], timestamps_ns: Sequence[int], config: OfflineConfig | None = None) -> Refined:
@@ -182,15 +169,13 @@ def refine(tracks: Sequence[Tracks], timestamps_ns: Sequence[int], config: Offli
     before = len(sightings.firsts) - 1
     sightings = join_tracks(sightings, config)
     joined = before - (len(sightings.firsts) - 1)
-    sightings = without_weak(sightings, config)
-    dropped = before - joined - (len(sightings.firsts) - 1)
     track_ids = [np.zeros(len(each), np.int64) for each in tracks]
     for frame, row, track in zip(
         sightings.frames.tolist(), sightings.rows.tolist(), sightings.track_ids.tolist(), strict=True
     ):
         track_ids[frame][row] = track
     seconds = (np.array(timestamps_ns, np.int64) - (timestamps_ns[0] if len(timestamps_ns) else 0)) / NS
-    return Refined(track_ids, fill_gaps(sightings, seconds, config), joined, dropped)
+    return Refined(track_ids, fill_gaps(sightings, seconds, config), joined)
 
 
 def join_tracks(sightings: Sightings, config: OfflineConfig) -> Sightings:
@@ -211,18 +196,6 @@ def join_tracks(sightings: Sightings, config: OfflineConfig) -> Sightings:
     return sightings
 
 
-def without_weak(sightings: Sightings, config: OfflineConfig) -> Sightings:
-    """Returns the sightings without those of brief and weak tracks."""
-    if config.weak_seen_s == 0 or not len(sightings):
-        return sightings
-    firsts = sightings.firsts
-    lengths = np.diff(firsts)
-    seen_s = sightings.seconds[firsts[1:] - 1] - sightings.seconds[firsts[:-1]]
-    score = np.add.reduceat(sightings.scores, firsts[:-1]) / lengths
-    stays = (seen_s >= config.weak_seen_s) | (score >= config.weak_score)
-    return sightings[np.flatnonzero(np.repeat(stays, lengths))]
-
-
 def fill_gaps(sightings: Sightings, seconds: Floats, config: OfflineConfig) -> Filled:
     """Returns what lies between two sightings of a track that are at most `fill_gap_s` apart, moved evenly.
 
@@ -236,7 +209,6 @@ def fill_gaps(sightings: Sightings, seconds: Floats, config: OfflineConfig) -> F
     gaps = (sightings.track_ids[one] == sightings.track_ids[two]) & (missing > 0)
     gaps &= sightings.seconds[two] - sightings.seconds[one] <= config.fill_gap_s + 1e-6
     scores = np.minimum(sightings.scores[one], sightings.scores[two])
-    gaps &= scores >= config.fill_score_min
     one, two, missing, scores = one[gaps], two[gaps], missing[gaps], scores[gaps]
     gap = np.repeat(np.arange(len(one)), missing)
     place = np.arange(len(gap)) - np.repeat(np.cumsum(missing) - missing, missing)
