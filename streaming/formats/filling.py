@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from roadmask.engines.masks import RleMasks
 from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, Row
 from roadmask.tracking import Refined
