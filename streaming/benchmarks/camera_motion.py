@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ def _follow(
 def _between(cameras: list[Floats]) -> list[Floats | None]:
     """Returns the warp from each frame before to each frame."""
     steps: list[Floats | None] = [None]
-    for before, now in zip(cameras[:-1], cameras[1:], strict=True):
+    for before, now in pairwise(cameras):
         steps.append(now @ np.linalg.inv(before))
     return steps
 
@@ -226,7 +227,7 @@ def _motions(images: list[Picture] | None) -> list[Floats | None]:
     if images is None:
         return []
     small = [SmallPicture.of(image, np.zeros((0, 4), np.float32)) for image in images]
-    return [None, *(picture_motion(before, now) for before, now in zip(small[:-1], small[1:], strict=True))]
+    return [None, *(picture_motion(before, now) for before, now in pairwise(small))]
 
 
 def _errors(scene: Scene, cameras: list[Floats], own_motion: list[Floats | None]) -> list[float]:

@@ -35,9 +35,9 @@ def track(
 ) -> None:
     """Tracks cars and pedestrians that some detector found, frame by frame as if they came from a live camera.
 
-    A row leaves as it came but for its id; rows that belong to no track are left out. With --offline, later frames
-    are known, too: tracks are joined over gaps, and short gaps are filled with rows that nobody detected. Exit codes: 0, or 2 for files
-    that cannot be used.
+    A row leaves as it came but for its id; rows that belong to no track are left out. With --offline later frames are
+    known, too: tracks are joined over gaps, and short gaps are filled with rows that nobody detected. Exit codes: 0,
+    or 2 for files that cannot be used.
     """
     from roadmask.streaming.config import RunConfig, load_config
     from roadmask.streaming.formats.tracking import track_sequence
