@@ -47,4 +47,5 @@ def warp_of_rotation(rotation: NDArray[np.floating], intrinsics: NDArray[np.floa
             f"expected intrinsics as (3, 3): [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels, got {intrinsics!r}."
         )
     warp: Floats = camera @ turn @ np.linalg.inv(camera)
-    return warp / warp[2, 2]
+    warp /= warp[2, 2]
+    return warp

@@ -52,8 +52,8 @@ class OfflineConfig:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise ConfigError(f"expected {field.name} as a finite number, got {value!r}.")
-        if value < 0:
-            raise ConfigError(f"expected {field.name} in seconds, 0 or more, got {value}.")
+            if value < 0:
+                raise ConfigError(f"expected {field.name} in seconds, 0 or more, got {value}.")
 
 
 @dataclass(frozen=True, eq=False)

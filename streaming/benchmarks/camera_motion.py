@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from roadmask.demos.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.engines import Segmenter
+from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
 from roadmask.streaming.benchmarks.timing import median
 from roadmask.streaming.formats.kitti import read_kitti_mots
@@ -63,10 +64,15 @@ def sample_drive_scene(frames: int = 100) -> Scene:
 
 def picture_scene(folder: Path, segmenter: Segmenter) -> Scene:
     """Returns a folder of pictures and what a segmenter finds in them; nobody knows the true ids."""
-    images: list[Picture] = []
-    for path in sorted(folder.glob("*.jpg")):
-        images.append(np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]))
+    images = [cv2.cvtColor(_read(path), cv2.COLOR_BGR2RGB).astype(np.uint8) for path in sorted(folder.glob("*.jpg"))]
     return Scene(folder.name, [segmenter([image])[0] for image in images], images)
+
+
+def _read(path: Path) -> Picture:
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise InputError(f"cannot read the picture {path}.")
+    return picture.astype(np.uint8)
 
 
 def mots_scenes(folder: Path) -> list[Scene]:
@@ -158,14 +164,13 @@ def shake(scene: Scene, share: float, seed: int) -> tuple[Scene, list[NDArray[np
         kept.append(inside)
         cameras.append(camera)
         if scene.images is not None:
-            images.append(
-                cv2.warpAffine(scene.images[n], camera[:2], (width, height), borderMode=cv2.BORDER_REFLECT_101)
-            )
+            seen_now = cv2.warpAffine(scene.images[n], camera[:2], (width, height), borderMode=cv2.BORDER_REFLECT_101)
+            images.append(seen_now.astype(np.uint8))
     return replace(scene, instances=instances, images=images or None), kept, cameras
 
 
 def hota(true_ids: Ids, given_ids: Ids) -> float:
-    """Returns HOTA in per cent where instances are known to be the same (Luiten et al. 2021): no box need be matched."""
+    """Returns HOTA in per cent where instances are known to be the same, so no box is matched (Luiten et al. 2021)."""
     together: Counter[tuple[int, int]] = Counter()
     for truth, given in zip(true_ids, given_ids, strict=True):
         together.update(zip(truth.tolist(), given.tolist(), strict=True))

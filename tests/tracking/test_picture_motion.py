@@ -33,7 +33,7 @@ def camera(x: float, y: float, degrees: float = 0, scale: float = 1) -> NDArray[
     turn, middle = np.deg2rad(degrees), np.array([SIZE[1] / 2, SIZE[0] / 2])
     warp = np.eye(3)
     warp[:2, :2] = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    warp[:2, 2] = middle + (x, y) - warp[:2, :2] @ middle
+    warp[:2, 2] = middle + np.array([x, y]) - warp[:2, :2] @ middle
     return warp
 
 
@@ -45,9 +45,7 @@ def small(picture: NDArray[np.uint8]) -> SmallPicture:
     return SmallPicture.of(picture, NOTHING)
 
 
-@pytest.mark.parametrize(
-    "moved", [(0, 0), (3.5, -1.5), (10, 4, 1.5), (0, 0, 0, 1.03), (-48, 20, 2)], ids=lambda moved: str(moved)
-)
+@pytest.mark.parametrize("moved", [(0, 0), (3.5, -1.5), (10, 4, 1.5), (0, 0, 0, 1.03), (-48, 20, 2)], ids=str)
 def test_the_picture_tells_how_the_camera_moved(moved: tuple[float, ...]) -> None:
     true = camera(*moved)
     found = picture_motion(small(texture()), small(seen_by(true, texture())))
