@@ -112,7 +112,7 @@ def benchmark_camera_motion(
                 truth: Ids = []
                 times: list[float] = []
                 errors: list[float] = []
-                for scene, (moved, kept, camera), true_ids, motions in zip(own, shaken, known, own_motion, strict=True):
+                for (moved, kept, camera), true_ids, motions in zip(shaken, known, own_motion, strict=True):
                     given, taken = _follow(moved, moved.images, _between(camera), variant)
                     offset = max([0, *(int(each.max(initial=0)) for each in ids)])
                     ids += [np.where(each > 0, each + offset, 0) for each in given]
