@@ -60,6 +60,8 @@ class RunConfig:
     """[engine]"""
     tracker: IouTrackerConfig = field(default_factory=IouTrackerConfig)
     """[tracker]"""
+    picture_motion: bool = False
+    """Whether trackers are told how the camera moved by looking at the pictures' background."""
     store: StoreConfig = field(default_factory=StoreConfig)
     """[store]"""
     ignore: dict[str, str] = field(default_factory=dict)

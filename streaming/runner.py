@@ -18,7 +18,7 @@ from roadmask.streaming.reader import Reader
 from roadmask.streaming.recorder import CameraResult, Recorder
 from roadmask.streaming.segmentation import segment_each
 from roadmask.streaming.store import CameraWriter
-from roadmask.tracking import IouTracker
+from roadmask.tracking import CameraTracker, IouTracker, Tracker
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,10 @@ def build_recorder(writer: CameraWriter, job: CameraJob, config: RunConfig, clas
         from roadmask.streaming.overlay import OverlayWriter  # noqa: PLC0415 - draws only where asked to
 
         overlay = OverlayWriter(job.overlay, class_names=class_names)
-    track = TrackStage(IouTracker(config.tracker), config.ignore_region(job.camera))
+    tracker: Tracker = IouTracker(config.tracker)
+    if config.picture_motion:
+        tracker = CameraTracker(IouTracker(config.tracker))
+    track = TrackStage(tracker, config.ignore_region(job.camera))
     return Recorder(writer, track, overlay)
 
 

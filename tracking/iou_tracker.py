@@ -22,7 +22,7 @@ from roadmask.engines.masks import RleMasks
 from roadmask.tracking.association import Rows, associate, box_iou, centre_distance, generalized_iou, size_ratio
 from roadmask.tracking.camera_motion import common_displacement
 from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.motion import Floats, centres, displacement, predict, smooth_velocity
+from roadmask.tracking.motion import Floats, centres, displacement, predict, smooth_velocity, warped
 from roadmask.tracking.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
@@ -126,22 +126,34 @@ class IouTracker:
         self._next_id, self._now_ns = state.next_id, state.now_ns
         self._image_size, self._tracks = state.image_size, state.tracks
 
-    def update(self, instances: Instances, timestamp_ns: int, image: NDArray[np.uint8] | None = None) -> Tracks:  # noqa: ARG002
+    def update(
+        self,
+        instances: Instances,
+        timestamp_ns: int,
+        image: NDArray[np.uint8] | None = None,  # noqa: ARG002
+        *,
+        camera: Floats | None = None,
+    ) -> Tracks:
         """Takes the instances of the next frame.
 
         Args:
             instances: what a segmenter found, with masks or with boxes only.
             timestamp_ns: capture time; must be later than that of the frame before.
             image: not looked at.
+            camera: (3, 3) homography from pixels of the frame before to pixels of this one, where it is known how
+                the camera moved; ignored in the first frame of an epoch.
 
         Returns:
             The instances in the order they came, each with its track; 0 where a weak instance (below
             `score_confident`) belongs to none.
 
         Raises:
-            InputError: time stands still or goes back, or the picture size changed within an epoch.
+            InputError: time stands still or goes back, the picture size changed within an epoch, or `camera` is not
+                a finite matrix of that shape.
         """
         now = index(timestamp_ns)
+        if camera is not None:
+            camera = _checked_camera(camera)
         self._check_frame(instances, now)
         order = _canonical_order(instances)
         seen = instances[order]
@@ -151,6 +163,9 @@ class IouTracker:
 
         # Forget tracks that were last seen too long ago, even if no frame came in between.
         tracks = self._tracks[now - self._tracks.last_seen_ns <= self._keep_lost_ns]
+
+        if camera is not None:
+            tracks = replace(tracks, boxes=warped(tracks.boxes, camera))
 
         # Predict where each track is now, and measure what it overlaps there.
         tracks = self._turned_with_the_camera(tracks, boxes, seen.labels, instances.image_size, now)
@@ -272,7 +287,7 @@ class IouTracker:
         if masks is None or weight == 0 or not len(near):
             return overlap
         moved = RleMasks(tuple(tracks.masks[near]), masks.image_size).translated(
-            centres(predicted[near]) - centres(tracks.boxes[near])
+            centres(predicted[near]) - tracks.seen_centres[near]
         )
         mixed = (1 - weight) * overlap[near] + weight * moved.iou(masks)
         overlap[near] = np.where(overlap[near] > 0, mixed, 0)
@@ -292,12 +307,15 @@ class IouTracker:
         new_boxes, masks, drift = tracks.boxes.copy(), tracks.masks.copy(), tracks.drift.copy()
         drift[rows] = 0
         last_seen_ns, hits = tracks.last_seen_ns.copy(), tracks.hits.copy()
+        seen_centres = tracks.seen_centres.copy()
+        seen_centres[rows] = centres(boxes)
         new_boxes[rows], masks[rows], last_seen_ns[rows] = boxes, rles, now
         hits[rows] += 1
         enough = (hits >= self.config.confirm_hits) & (last_seen_ns - tracks.first_seen_ns >= self._confirm_after_ns)
         return replace(
             tracks,
             boxes=new_boxes,
+            seen_centres=seen_centres,
             masks=masks,
             velocities=velocities,
             drift=drift,
@@ -318,6 +336,7 @@ class IouTracker:
             ids=ids,
             labels=labels,
             boxes=boxes,
+            seen_centres=centres(boxes),
             velocities=np.tile(velocity, (count, 1)),
             drift=np.zeros((count, 2)),
             first_seen_ns=times,
@@ -363,6 +382,15 @@ def _common_velocity(tracks: TrackTable, now: int) -> Floats:
     seen = tracks.velocities[tracks.confirmed & (tracks.last_seen_ns == now)]
     velocity: Floats = np.median(seen, axis=0) if len(seen) else np.zeros(2)
     return velocity
+
+
+def _checked_camera(camera: Floats) -> Floats:
+    matrix = np.asarray(camera, np.float64)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        raise InputError(
+            f"expected camera as a finite (3, 3) homography from the frame before to this one, got {camera!r}."
+        )
+    return matrix
 
 
 def _nanoseconds(seconds: float) -> int:

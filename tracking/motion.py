@@ -29,6 +29,23 @@ def predict(boxes: Floats, velocities: Floats, elapsed_s: Floats) -> Floats:
     return boxes + np.tile(velocities * elapsed_s[:, None], 2)
 
 
+def warped(boxes: Floats, camera: Floats) -> Floats:
+    """Returns (N, 4) boxes as a camera that moved sees them: centres mapped, sides scaled as the mapping does there.
+
+    Args:
+        boxes: (N, 4) x1, y1, x2, y2 in pixels of the picture before.
+        camera: (3, 3) homography from pixels of the picture before to pixels of this one; it must keep every box in
+            front of the camera.
+    """
+    corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2)
+    mapped = corners @ camera[:2, :2].T + camera[:2, 2]
+    mapped /= (corners @ camera[2, :2] + camera[2, 2])[..., None]
+    # Opposite edges are averaged, not enclosed: a turn of the picture must not let boxes grow frame by frame.
+    left, right = mapped[:, [0, 2], 0].mean(axis=1), mapped[:, [1, 3], 0].mean(axis=1)
+    top, bottom = mapped[:, [0, 1], 1].mean(axis=1), mapped[:, [2, 3], 1].mean(axis=1)
+    return np.stack([left, top, right, bottom], axis=1)
+
+
 def centres(boxes: Floats) -> Floats:
     """Returns the (N, 2) centres x, y of boxes."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -24,7 +24,10 @@ class TrackTable:
     labels: NDArray[np.int64]
     """(T,) COCO category ids."""
     boxes: NDArray[np.float64]
-    """(T, 4) x1, y1, x2, y2 when last seen, in pixels."""
+    """(T, 4) x1, y1, x2, y2 when last seen, in pixels of the newest picture: moved along where the camera is known to
+    have moved since."""
+    seen_centres: NDArray[np.float64]
+    """(T, 2) x, y of the box when last seen, in pixels of the picture it was seen in, where the mask belongs."""
     velocities: NDArray[np.float64]
     """(T, 2) of the box centre, x and y in pixels per second."""
     drift: NDArray[np.float64]
@@ -48,6 +51,7 @@ class TrackTable:
             ids=integers,
             labels=integers,
             boxes=np.zeros((0, 4), np.float64),
+            seen_centres=np.zeros((0, 2), np.float64),
             velocities=np.zeros((0, 2), np.float64),
             drift=np.zeros((0, 2), np.float64),
             first_seen_ns=integers,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roadmask.engines.errors import InputError
 from roadmask.engines.extras import missing_package
 from roadmask.engines.segmenter import Precision
 from roadmask.streaming.results_json import write_results
@@ -98,6 +99,42 @@ def engine(
         results = benchmark_engine(weights or ["lite", "resnet50-random"], settings)
     title = "Milliseconds a picture ({clock}), {shape}, {threads} threads, pictures of {images}".format(**results[0])
     _show(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
+    if json is not None:
+        write_results(json, results)
+
+
+@bench_app.command("camera-motion")
+def camera_motion(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with kitti_drive and kitti_mots_gt; without it, the sample drive alone."),
+    ] = None,
+    frames: Annotated[int, typer.Option(min=2, max=100, help="Of the sample drive.")] = 100,
+    shake: Annotated[
+        list[float] | None,
+        typer.Option(min=0, max=0.2, help="Share of the width. Repeat for several.", show_default="0, .02, .05, .1"),
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Measures what it is worth to know how the camera moved, on scenes shaken by known amounts.
+
+    Each is followed without, with what the boxes, the pictures and the vehicle's own pose tell. The truth is known of
+    the sample drive and of kitti_mots_gt, which has no pictures; kitti_drive is what `lite` finds in it.
+    """
+    from roadmask.engines import load_segmenter
+    from roadmask.streaming.benchmarks import camera_motion as measured
+
+    console = Console(highlight=False)
+    with console.status("Shaking"):
+        scenes = [measured.sample_drive_scene(frames)]
+        if data is not None:
+            for name in ("kitti_drive", "kitti_mots_gt"):
+                if not (data / name).is_dir():
+                    raise InputError(f"expected the folder {name} in {data}.")
+            scenes.append(measured.picture_scene(data / "kitti_drive", load_segmenter("lite")))
+            scenes += measured.mots_scenes(data / "kitti_mots_gt")
+        results = measured.benchmark_camera_motion(scenes, shake or measured.SHAKES)
+    _show(console, "What knowing the camera's motion is worth", results)
     if json is not None:
         write_results(json, results)
 

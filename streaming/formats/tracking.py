@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from roadmask.streaming.formats.filling import Filling, filled_rows
 from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
-from roadmask.tracking import IouTracker, IouTrackerConfig, Tracks
+from roadmask.tracking import IouTracker, IouTrackerConfig, OfflineConfig, Tracks, refine
 
 NS = 1_000_000_000
 
@@ -21,6 +24,8 @@ class TrackedSequence:
     written: int
     """Rows that belong to a track."""
     tracks: int
+    filled: int = 0
+    """Rows that the offline pass added."""
 
 
 def read_kitti(path: Path, kind: KittiFormat) -> list[KittiFrame]:
@@ -37,7 +42,14 @@ def track_frames(
 
 
 def track_sequence(
-    source: Path, target: Path, kind: KittiFormat, config: IouTrackerConfig, *, fps: float = 10.0, every: int = 1
+    source: Path,
+    target: Path,
+    kind: KittiFormat,
+    config: IouTrackerConfig,
+    *,
+    fps: float = 10.0,
+    every: int = 1,
+    offline: OfflineConfig | None = None,
 ) -> TrackedSequence:
     """Tracks a file of detections and writes the tracks.
 
@@ -48,12 +60,23 @@ def track_sequence(
         config: of the tracker.
         fps: frames per second of the sequence.
         every: looks at every n-th frame only, as a camera of a lower rate would.
+        offline: looks at the whole sequence again, if given.
 
     Raises:
         InputError: a file cannot be read or written.
     """
     frames = read_kitti(source, kind)[::every]
     tracked = track_frames(frames, config, fps=fps / every)
-    write_kitti(target, [(frame.rows, tracks.track_ids) for frame, tracks in zip(frames, tracked, strict=True)])
-    ids = [track for tracks in tracked for track in tracks.track_ids.tolist() if track]
-    return TrackedSequence(len(frames), sum(len(frame.rows) for frame in frames), len(ids), len(set(ids)))
+    ids = [tracks.track_ids for tracks in tracked]
+    filled: list[Filling] = [[] for _ in frames]
+    if offline is not None:
+        refined = refine(tracked, [round(n * NS * every / fps) for n in range(len(frames))], offline)
+        ids, filled = refined.track_ids, filled_rows(frames, refined, kind, every=every)
+    rows = [(*frame.rows, *(row for row, _ in added)) for frame, added in zip(frames, filled, strict=True)]
+    added_ids = [np.array([track for _, track in added], np.int64) for added in filled]
+    together = [np.concatenate(both) for both in zip(ids, added_ids, strict=True)]
+    write_kitti(target, list(zip(rows, together, strict=True)))
+    given = [track for each in ids for track in each.tolist() if track]
+    return TrackedSequence(
+        len(frames), sum(len(frame.rows) for frame in frames), len(given), len(set(given)), sum(map(len, filled))
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from roadmask.engines.errors import InputError
 from roadmask.tracking import IouTracker, IouTrackerConfig
 from roadmask.tracking.association import centre_distance, generalized_iou, size_ratio
 from roadmask.tracking.camera_motion import common_displacement
-from roadmask.tracking.motion import displacement
+from roadmask.tracking.motion import displacement, warped
 from support.scenes import MS, frame, square
 
 REACH = (100.0, 50.0)
@@ -73,3 +74,31 @@ def test_a_lone_car_may_outrun_its_box(far_overlap_min: float, kept: bool) -> No
     tracker = IouTracker(IouTrackerConfig(far_overlap_min=far_overlap_min))
     tracker.update(frame(square(50, side=20)), 0)
     assert (tracker.update(frame(square(80, side=20)), 100 * MS).track_ids.tolist() == [1]) is kept
+
+
+def test_a_known_camera_carries_the_tracks_along() -> None:
+    """The picture jumps by 55 px and grows by a tenth; a car without that knowledge would be lost."""
+    camera = np.array([[1.1, 0, 55], [0, 1.1, -5], [0, 0, 1]])
+    config = IouTrackerConfig(camera_share=1, far_overlap_min=1)
+    known, unknown = IouTracker(config), IouTracker(config)
+    for n in range(5):
+        before = known.update(frame(*STREET.tolist()), n * 100 * MS)
+        unknown.update(frame(*STREET.tolist()), n * 100 * MS)
+    moved = frame(*warped(STREET, camera).tolist())
+    after = known.update(moved, 500 * MS, camera=camera)
+    assert after.track_ids.tolist() == before.track_ids.tolist()
+    np.testing.assert_allclose(after.velocities, 0, atol=1e-3)  # of the things, not of the camera
+    assert unknown.update(moved, 500 * MS).track_ids.tolist() != before.track_ids.tolist()
+
+
+@pytest.mark.parametrize("camera", [np.eye(2), np.full((3, 3), np.nan)])
+def test_a_camera_that_is_no_homography_is_refused(camera: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"\(3, 3\) homography"):
+        IouTracker().update(frame(square(50)), 0, camera=camera)
+
+
+def test_a_turned_picture_does_not_let_boxes_grow() -> None:
+    boxes, turn = np.array([[100.0, 50, 140, 90]]), np.deg2rad(5)
+    camera = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    turned = warped(boxes, camera)
+    np.testing.assert_allclose(turned[:, 2:] - turned[:, :2], 40 * np.cos(turn))
