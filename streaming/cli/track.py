@@ -22,6 +22,12 @@ def track(
         Path | None, typer.Option(help="TOML whose \\[tracker] is used; see configs/.", show_default=False)
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second of the sequences.", min=0.01, max=1000)] = 10.0,
+    shuffle: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED", help="Shuffle the rows of each frame: proves that order tells nothing.", show_default=False
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(help="Look at every n-th frame only.", min=1)] = 1,
 ) -> None:
     """Tracks cars and pedestrians that some detector found, frame by frame as if they came from a live camera.
@@ -37,7 +43,7 @@ def track(
     settings = (load_config(config) if config else RunConfig()).tracker
     console = Console(highlight=False)
     for name, path in sequence_files(detections).items():
-        summary = track_sequence(path, out / f"{name}.txt", kind, settings, fps=fps, every=every)
+        summary = track_sequence(path, out / f"{name}.txt", kind, settings, fps=fps, every=every, shuffle=shuffle)
         console.print(
             f"{name}: {summary.frames} frames, {summary.written} of {summary.read} rows in {summary.tracks} tracks"
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
 from roadmask.tracking import IouTracker, IouTrackerConfig, Tracks
 
@@ -37,7 +40,14 @@ def track_frames(
 
 
 def track_sequence(
-    source: Path, target: Path, kind: KittiFormat, config: IouTrackerConfig, *, fps: float = 10.0, every: int = 1
+    source: Path,
+    target: Path,
+    kind: KittiFormat,
+    config: IouTrackerConfig,
+    *,
+    fps: float = 10.0,
+    every: int = 1,
+    shuffle: int | None = None,
 ) -> TrackedSequence:
     """Tracks a file of detections and writes the tracks.
 
@@ -48,12 +58,20 @@ def track_sequence(
         config: of the tracker.
         fps: frames per second of the sequence.
         every: looks at every n-th frame only, as a camera of a lower rate would.
+        shuffle: seed to shuffle the rows of each frame by; None leaves them in their order.
 
     Raises:
         InputError: a file cannot be read or written.
     """
     frames = read_kitti(source, kind)[::every]
+    if shuffle is not None:
+        order = np.random.default_rng(shuffle)
+        frames = [_reordered(frame, order.permutation(len(frame.rows))) for frame in frames]
     tracked = track_frames(frames, config, fps=fps / every)
     write_kitti(target, [(frame.rows, tracks.track_ids) for frame, tracks in zip(frames, tracked, strict=True)])
     ids = [track for tracks in tracked for track in tracks.track_ids.tolist() if track]
     return TrackedSequence(len(frames), sum(len(frame.rows) for frame in frames), len(ids), len(set(ids)))
+
+
+def _reordered(frame: KittiFrame, order: NDArray[np.int64]) -> KittiFrame:
+    return KittiFrame(frame.instances[order], tuple(frame.rows[n] for n in order))
