@@ -15,7 +15,10 @@ from support.scalabel import read_scalabel
 
 def test_figures_of_scalabel_are_reproduced(data_dir: Path) -> None:
     folder = data_dir / "reference" / "mots_scalabel"
-    data = [each.for_trackeval() for each in read_scalabel(folder / "seg_track_sample.json", folder / "seg_track_preds.json")]
+    data = [
+        each.for_trackeval()
+        for each in read_scalabel(folder / "seg_track_sample.json", folder / "seg_track_preds.json")
+    ]
     metrics = load_trackeval().metrics
     totals = {}
     for family in (metrics.CLEAR({"PRINT_CONFIG": False}), metrics.Identity({"PRINT_CONFIG": False})):
