@@ -56,7 +56,10 @@ def _spoil(
     truth = frame.instances
     height, width = truth.image_size
     kept = np.flatnonzero(draw.random(len(truth)) >= MISSING)
-    boxes, counts, labels, scores = [], [], [], []
+    boxes: list[NDArray[np.float32]] = []
+    counts: list[bytes] = []
+    labels: list[int] = []
+    scores: list[float] = []
     for row in kept.tolist():
         box = truth.boxes[row]
         sides = np.tile(box[2:] - box[:2], 2)
@@ -82,7 +85,8 @@ def _spoil(
     )
     ids = np.array([int(row[1]) for row in frame.rows], np.int64)
     assert truth.masks is not None  # noqa: S101 - KITTI MOTS has masks
-    return CorruptedFrame(ids, truth, seen, truth.masks.iou(seen.masks) if len(seen) else np.zeros((len(truth), 0)))
+    assert seen.masks is not None  # noqa: S101 - made above
+    return CorruptedFrame(ids, truth, seen, truth.masks.iou(seen.masks))
 
 
 def _add(

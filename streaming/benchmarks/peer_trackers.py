@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +95,7 @@ def _roboflow(name: str) -> Callable[[Settings, float], Update]:
 
 
 def _norfair(settings: Settings, fps: float) -> Update:
-    import norfair  # noqa: PLC0415
+    norfair: Any = import_module("norfair")
 
     lost = max(1, round(settings["lost_s"] * fps))
     tracker = norfair.Tracker(
@@ -113,7 +115,7 @@ def _norfair(settings: Settings, fps: float) -> Update:
         for each in tracker.update(given):
             seen, row = each.last_detection.data
             if seen == frame:
-                ids[row] = each.id
+                ids[row] = int(each.id)
         return ids
 
     return update

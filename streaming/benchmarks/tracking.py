@@ -48,8 +48,8 @@ def synthetic_frames(frames: int, instances: int, seed: int = 0) -> list[Instanc
     for n in range(frames):
         way = start + speed * n / FPS
         corner = room - np.abs(way % (2 * room) - room)  # there and back again
-        boxes = np.concatenate([corner, corner + sides], axis=1) + draw.normal(0, 1.5, (instances, 4))
-        boxes = boxes.astype(np.float32)
+        exact = np.concatenate([corner, corner + sides], axis=1)
+        boxes = (exact + draw.normal(0, 1.5, (instances, 4))).astype(np.float32)
         scores = draw.uniform(0.6, 1, instances).astype(np.float32)
         masks = BoxMasks(np.repeat(blob[None], instances, 0), boxes, IMAGE_SIZE)
         scene.append(Instances(IMAGE_SIZE, boxes, scores, labels, masks))

@@ -13,7 +13,8 @@ from rich.markup import escape
 
 import roadmask
 from roadmask.engines.errors import RoadmaskError
-from roadmask.streaming.cli.bench_tracking import bench_app
+from roadmask.streaming.cli.bench import bench_app
+from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.compare import compare
 from roadmask.streaming.cli.doctor import doctor
@@ -38,6 +39,8 @@ app.command()(info)
 app.command()(check)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
+bench_app.command()(tracking)
+bench_app.command()(tracking_robustness)
 app.command()(track)
 app.command()(compare)
 

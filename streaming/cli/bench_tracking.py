@@ -9,12 +9,11 @@ import typer
 from rich.console import Console
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.cli.bench import JsonOption, bench_app, show_records
+from roadmask.streaming.cli.bench import JsonOption, show_records
 from roadmask.streaming.cli.progress import image_bar
 from roadmask.streaming.results_json import write_results
 
 
-@bench_app.command()
 def tracking(
     instances: Annotated[int, typer.Option(min=1, help="Things in a frame.")] = 20,
     frames: Annotated[int, typer.Option(min=1, help="Of a round.")] = 300,
@@ -40,7 +39,6 @@ def tracking(
         write_results(json, results)
 
 
-@bench_app.command()
 def tracking_robustness(
     gt: Annotated[Path, typer.Option(help="Folder of KITTI MOTS ground truth.", show_default=False)],
     seeds: Annotated[str, typer.Option(help="Of what is spoilt, separated by commas.")] = "1,2,3",

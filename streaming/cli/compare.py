@@ -68,7 +68,8 @@ def compare(
 def _measures_table(a: Sequence[TrackMeasures], b: Sequence[TrackMeasures]) -> Table:
     from roadmask.streaming.measures import COMBINED, COUNTS
 
-    table = Table("class", "sequence", title="B, and its difference from A", title_justify="left")
+    table = Table("class", title="B, and its difference from A", title_justify="left")
+    table.add_column("sequence", min_width=len(COMBINED))
     shown = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "Frag")
     for name in shown:
         table.add_column(name, justify="right")

@@ -89,7 +89,7 @@ def faults(data: SequenceData) -> list[Fault]:
     for frame, (true, given, (rows, columns)) in enumerate(
         zip(data.true_ids, data.given_ids, data.matches, strict=True)
     ):
-        pairs = dict(zip(true[rows].tolist(), given[columns].tolist(), strict=True))
+        pairs: dict[int, int] = dict(zip(true[rows].tolist(), given[columns].tolist(), strict=True))
         for thing, name in pairs.items():
             before = names.get(thing, name)
             if before != name:

@@ -60,7 +60,7 @@ def plot_comparison(
         right.set(yticks=rows[:-1], yticklabels=names[:-1], xlabel="frame", ylim=(len(rows) - 1.5, -0.5))
         right.set_title(f"{name}: frames in which they differ, larger = graver", loc="left", fontsize=10)
         right.grid(alpha=0.3)
-        right.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+        right.legend(frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, -0.09))
         for panel in (left, right):
             panel.spines[["top", "right"]].set_visible(False)
     try:
