@@ -15,7 +15,10 @@ import psutil
 import roadmask
 from roadmask.engines.errors import InputError
 
-_PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "torchvision", "ray", "zarr")
+_PACKAGES = (
+    *("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "torchvision", "ray", "zarr"),
+    *("trackeval", "trackers", "norfair"),
+)
 
 Record = Mapping[str, str | int | float | bool | None]
 

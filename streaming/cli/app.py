@@ -14,7 +14,9 @@ from rich.markup import escape
 import roadmask
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.cli.bench import bench_app
+from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
+from roadmask.streaming.cli.compare import compare
 from roadmask.streaming.cli.doctor import doctor
 from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
@@ -37,7 +39,10 @@ app.command()(info)
 app.command()(check)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
+bench_app.command()(tracking)
+bench_app.command()(tracking_robustness)
 app.command()(track)
+app.command()(compare)
 
 eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)
 app.add_typer(eval_app, name="eval")

@@ -36,7 +36,7 @@ def masks(json: JsonOption = None) -> None:
     console = Console(highlight=False)
     with console.status("Pasting masks"):
         results = benchmark_masks()
-    _show(console, "50 masks into 1920 x 1080, as run lengths", results, leave_out=("instances", "shape"))
+    show_records(console, "50 masks into 1920 x 1080, as run lengths", results, leave_out=("instances", "shape"))
     if json is not None:
         write_results(json, results)
 
@@ -98,7 +98,7 @@ def engine(
     with console.status("Segmenting pictures"):
         results = benchmark_engine(weights or ["lite", "resnet50-random"], settings)
     title = "Milliseconds a picture ({clock}), {shape}, {threads} threads, pictures of {images}".format(**results[0])
-    _show(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
+    show_records(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
     if json is not None:
         write_results(json, results)
 
@@ -134,12 +134,15 @@ def camera_motion(
             scenes.append(measured.picture_scene(data / "kitti_drive", load_segmenter("lite")))
             scenes += measured.mots_scenes(data / "kitti_mots_gt")
         results = measured.benchmark_camera_motion(scenes, shake or measured.SHAKES)
-    _show(console, "What knowing the camera's motion is worth", results)
+    show_records(console, "What knowing the camera's motion is worth", results)
     if json is not None:
         write_results(json, results)
 
 
-def _show(console: Console, title: str, results: list[dict[str, Any]], *, leave_out: tuple[str, ...] = ()) -> None:
+def show_records(
+    console: Console, title: str, results: list[dict[str, Any]], *, leave_out: tuple[str, ...] = ()
+) -> None:
+    """Prints records as a table."""
     table = Table(title=title, title_justify="left")
     names = [name for name in results[0] if name not in leave_out]
     for name in names:

@@ -22,6 +22,12 @@ def track(
         Path | None, typer.Option(help="TOML whose \\[tracker] is used; see configs/.", show_default=False)
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second of the sequences.", min=0.01, max=1000)] = 10.0,
+    shuffle: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED", help="Shuffle the rows of each frame: proves that order tells nothing.", show_default=False
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(help="Look at every n-th frame only.", min=1)] = 1,
     offline: Annotated[
         bool, typer.Option("--offline", help="Look at the whole sequence again: join tracks, fill gaps.")
@@ -52,7 +58,9 @@ def track(
     again = OfflineConfig(**gaps) if offline else None
     console = Console(highlight=False)
     for name, path in sequence_files(detections).items():
-        summary = track_sequence(path, out / f"{name}.txt", kind, settings, fps=fps, every=every, offline=again)
+        summary = track_sequence(
+            path, out / f"{name}.txt", kind, settings, fps=fps, every=every, shuffle=shuffle, offline=again
+        )
         console.print(
             f"{name}: {summary.frames} frames, {summary.written} of {summary.read} rows in {summary.tracks} tracks"
             + (f", {summary.filled} rows filled in" if offline else "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roadmask.streaming.formats.filling import Filling, filled_rows
 from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
@@ -50,6 +51,7 @@ def track_sequence(
     fps: float = 10.0,
     every: int = 1,
     offline: OfflineConfig | None = None,
+    shuffle: int | None = None,
 ) -> TrackedSequence:
     """Tracks a file of detections and writes the tracks.
 
@@ -61,11 +63,15 @@ def track_sequence(
         fps: frames per second of the sequence.
         every: looks at every n-th frame only, as a camera of a lower rate would.
         offline: looks at the whole sequence again, if given.
+        shuffle: seed to shuffle the rows of each frame by; None leaves them in their order.
 
     Raises:
         InputError: a file cannot be read or written.
     """
     frames = read_kitti(source, kind)[::every]
+    if shuffle is not None:
+        order = np.random.default_rng(shuffle)
+        frames = [_reordered(frame, order.permutation(len(frame.rows))) for frame in frames]
     tracked = track_frames(frames, config, fps=fps / every)
     ids = [tracks.track_ids for tracks in tracked]
     filled: list[Filling] = [[] for _ in frames]
@@ -80,3 +86,7 @@ def track_sequence(
     return TrackedSequence(
         len(frames), sum(len(frame.rows) for frame in frames), len(given), len(set(given)), sum(map(len, filled))
     )
+
+
+def _reordered(frame: KittiFrame, order: NDArray[np.int64]) -> KittiFrame:
+    return KittiFrame(frame.instances[order], tuple(frame.rows[n] for n in order))

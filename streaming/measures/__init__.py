@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from roadmask.streaming.measures.track_measures import COMBINED, MEASURES, TrackMeasures, measure_tracks
+from roadmask.streaming.measures.ceiling import CEILING_GAPS, link_perfectly
+from roadmask.streaming.measures.sequence_data import TRACK_FORMATS, SequenceData, TrackFormat, read_sequences
+from roadmask.streaming.measures.track_measures import (
+    COMBINED,
+    COUNTS,
+    MEASURES,
+    TrackMeasures,
+    measure_sequences,
+    measure_tracks,
+)
 
-__all__ = ["COMBINED", "MEASURES", "TrackMeasures", "measure_tracks"]
+__all__ = [
+    "CEILING_GAPS",
+    "COMBINED",
+    "COUNTS",
+    "MEASURES",
+    "TRACK_FORMATS",
+    "SequenceData",
+    "TrackFormat",
+    "TrackMeasures",
+    "link_perfectly",
+    "measure_sequences",
+    "measure_tracks",
+    "read_sequences",
+]

@@ -7,21 +7,23 @@ others call sMOTA and MOTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from roadmask.engines.errors import InputError
-from roadmask.streaming.formats.kitti import KittiFormat, sequence_files
+from roadmask.streaming.measures.sequence_data import (
+    KITTI_CLASSES,
+    SequenceData,
+    TrackFormat,
+    load_trackeval,
+    read_sequences,
+)
 
 COMBINED = "COMBINED"
 """Stands for all sequences together: counted over all of them, not averaged."""
-
-KITTI_CLASSES = ("car", "pedestrian")
 
 _FIELDS = {
     "HOTA": ("HOTA", "HOTA"),
@@ -36,7 +38,8 @@ _FIELDS = {
     "Frag": ("CLEAR", "Frag"),
 }
 """Name of a measure -> the family and the field of trackeval."""
-_COUNTS = ("IDSW", "Frag")
+COUNTS = ("IDSW", "Frag")
+"""Measures that are counts, not shares; fewer are better."""
 
 MEASURES = tuple(_FIELDS)
 
@@ -58,103 +61,51 @@ class TrackMeasures:
 
 
 def measure_tracks(
-    truth: Path, results: Path, kind: KittiFormat, classes: Iterable[str] = KITTI_CLASSES
+    truth: Path, results: Path, kind: TrackFormat, classes: Iterable[str] = KITTI_CLASSES
 ) -> list[TrackMeasures]:
-    """Measures tracks as the benchmark of their format does.
-
-    Args:
-        truth: folder of ground truth, see `sequence_files`.
-        results: folder of tracks; must hold every sequence of the ground truth.
-        kind: format of both.
-        classes: car, pedestrian or both.
+    """Measures tracks as the benchmark of their format does; arguments and errors are those of `read_sequences`.
 
     Returns:
         For each class the sequences by name, then `COMBINED`.
+    """
+    return measure_sequences(read_sequences(truth, results, kind, classes))
+
+
+def measure_sequences(data: Sequence[SequenceData]) -> list[TrackMeasures]:
+    """Measures tracks that were read already.
+
+    Args:
+        data: the sequences of one or more classes.
+
+    Returns:
+        For each class the sequences in their order, then `COMBINED`.
 
     Raises:
-        InputError: trackeval is missing, a sequence is missing, or a file cannot be used; the message says which.
+        InputError: trackeval is missing.
     """
-    try:
-        import trackeval  # noqa: PLC0415 - an extra, slow to import
-        from trackeval.utils import TrackEvalException  # noqa: PLC0415
-    except ImportError as error:
-        raise InputError("measuring tracks needs trackeval: pip install 'roadmask[eval]'.") from error
-    unknown = set(classes) - set(KITTI_CLASSES)
-    if unknown:
-        raise InputError(f"expected the classes {' and '.join(KITTI_CLASSES)}, got {', '.join(sorted(unknown))}.")
-
-    true_files, result_files = sequence_files(truth), sequence_files(results)
-    missing = sorted(set(true_files) - set(result_files))
-    if missing:
-        raise InputError(f"{results} lacks the sequences {', '.join(missing)} of {truth}: track all of them first.")
-
-    with TemporaryDirectory(prefix="roadmask-") as folder:
-        lengths = {name: _frames(true_files[name], result_files[name]) for name in true_files}
-        _lay_out(Path(folder), true_files, result_files, lengths)
-        dataset = _dataset(trackeval, Path(folder), kind, lengths)
-        families = {
-            "HOTA": trackeval.metrics.HOTA(),
-            "CLEAR": trackeval.metrics.CLEAR({"PRINT_CONFIG": False}),
-            "Identity": trackeval.metrics.Identity({"PRINT_CONFIG": False}),
-        }
-        measured: dict[str, dict[str, Any]] = {name: {} for name in classes}
-        try:
-            for sequence in lengths:
-                raw = dataset.get_raw_seq_data("results", sequence)
-                for name, found in measured.items():
-                    data = dataset.get_preprocessed_seq_data(raw, name)
-                    found[sequence] = {key: family.eval_sequence(data) for key, family in families.items()}
-        except TrackEvalException as error:
-            raise InputError(f"{results} cannot be measured against {truth}: {error}.") from error
-
+    trackeval = load_trackeval()
+    families = {
+        "HOTA": trackeval.metrics.HOTA(),
+        "CLEAR": trackeval.metrics.CLEAR({"PRINT_CONFIG": False}),
+        "Identity": trackeval.metrics.Identity({"PRINT_CONFIG": False}),
+    }
     collected = []
-    for name, found in measured.items():
+    for name in dict.fromkeys(each.class_name for each in data):
+        found: dict[str, dict[str, Any]] = {}
+        for each in data:
+            if each.class_name == name:
+                given = each.for_trackeval()
+                found[each.sequence] = {key: family.eval_sequence(given) for key, family in families.items()}
         together = {
             key: family.combine_sequences({sequence: each[key] for sequence, each in found.items()})
             for key, family in families.items()
         }
-        for sequence, each in [*found.items(), (COMBINED, together)]:
-            collected.append(TrackMeasures(sequence, name, _values(each)))
+        for sequence, values in [*found.items(), (COMBINED, together)]:
+            collected.append(TrackMeasures(sequence, name, _values(values)))
     return collected
 
 
 def _values(found: Mapping[str, Any]) -> dict[str, float]:
     # HOTA is averaged over its localisation thresholds.
     values = {name: float(np.mean(found[family][field])) for name, (family, field) in _FIELDS.items()}
-    return {name: int(value) if name in _COUNTS else 100 * value for name, value in values.items()}
-
-
-def _frames(*files: Path) -> int:
-    """Returns how many frames the files speak of; later ones, without any instance, change no measure."""
-    last = -1
-    for path in files:
-        try:
-            with path.open(encoding="ascii") as lines:
-                last = max([last, *(int(line.split(maxsplit=1)[0]) for line in lines if line.strip())])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected rows that begin with a frame number: {error}.") from error
-    return last + 1
-
-
-def _lay_out(
-    folder: Path, true_files: Mapping[str, Path], result_files: Mapping[str, Path], lengths: Mapping[str, int]
-) -> None:
-    """Links the files to where trackeval looks for them."""
-    for place, files in (("label_02", true_files), ("results/data", result_files)):
-        (folder / place).mkdir(parents=True)
-        for name in lengths:
-            (folder / place / f"{name}.txt").symlink_to(files[name].resolve())
-    seqmap = "".join(f"{name} empty 000000 {length:06d}\n" for name, length in lengths.items())
-    (folder / "evaluate_tracking.seqmap.training").write_text(seqmap, encoding="ascii")
-
-
-def _dataset(trackeval: Any, folder: Path, kind: KittiFormat, lengths: Mapping[str, int]) -> Any:
-    config = {
-        "GT_FOLDER": str(folder),
-        "TRACKERS_FOLDER": str(folder),
-        "TRACKERS_TO_EVAL": ["results"],
-        "PRINT_CONFIG": False,
-    }
-    if kind == "kitti-box":
-        return trackeval.datasets.Kitti2DBox(config)
-    return trackeval.datasets.KittiMOTS({**config, "SEQ_INFO": dict(lengths)})
+    return {name: int(value) if name in COUNTS else 100 * value for name, value in values.items()}
