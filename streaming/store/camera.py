@@ -269,6 +269,7 @@ class CameraWriter:
             return self.ledger
         try:
             self.commit()
+            self._lock.require_held()
             self.ledger.captured = self.ledger.accounted if captured is None else captured
             zarr.create_group(self._store, path=f"{self.camera}/{LEDGER}", attributes=self.ledger.to_dict())
             remove_trackers(self.folder)

@@ -6,6 +6,7 @@ file empty. Here nothing is renamed before its bytes are on the disk, and a comm
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -79,6 +80,8 @@ class DurableStore(LocalStore):
             with self.commit():
                 return self._write(key, value)
         path = self.root / key
+        if not self.root.is_dir():  # never make it anew: its disk was taken away, and another would fill up instead
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.root))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._prepared.add(path)
         _partial(path).write_bytes(value.as_buffer_like())
@@ -163,8 +166,12 @@ class WriterLock:
         try:
             if self._path.read_text() == self._name:
                 return
-        except OSError:
-            pass
+        except OSError as error:
+            raise StoreLockedError(
+                f"the lock of {self._guarded} is gone ({error.strerror}): the folder was moved, its disk was "
+                f"taken away, or another process took over. Nothing more is written; see that it is back, then go on "
+                f"with --resume."
+            ) from error
         raise StoreLockedError(
             f"another process took {self._guarded} over: {_holder(self._path)}. This one writes nothing more to it."
         )

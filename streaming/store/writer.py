@@ -99,6 +99,7 @@ class MaskStore:
                 _remove_stillborn(path)
             require_nothing(path)
             try:
+                path.mkdir()
                 zarr.create_group(DurableStore(path), attributes=attributes)
                 flush(path.parent)
                 store = cls(path, lock, store_config)
