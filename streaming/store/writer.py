@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -171,7 +172,8 @@ class MaskStore:
             if interruption is None:
                 self.note("closed")
             else:
-                self.note("interrupted", why=redacted(interruption))
+                with suppress(StoreError):  # what ended the run says more than a disk that is gone by now
+                    self.note("interrupted", why=redacted(interruption))
         finally:
             self._lock.release()
 
