@@ -16,6 +16,7 @@ from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.cli.bench import bench_app
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.doctor import doctor
+from roadmask.streaming.cli.engine import engine_app
 from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
@@ -37,6 +38,7 @@ app.command()(info)
 app.command()(check)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
+app.add_typer(engine_app, name="engine")
 app.command()(track)
 
 eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)
