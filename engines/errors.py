@@ -10,6 +10,7 @@ RoadmaskError
 │   ├── TensorRtMissingError  the package that builds or runs plans is not installed
 │   ├── GpuMissingError       no NVIDIA GPU where one is needed
 │   ├── DriverTooOldError     the GPU's driver is older than CUDA here needs
+│   ├── DeviceMemoryError     the GPU's memory is full
 │   ├── BuildError            TensorRT refuses the graph or the target
 │   └── PlanError             a cached plan is not what its manifest says
 │       ├── PlanTamperedError the plan or its manifest was changed
@@ -74,6 +75,10 @@ class GpuMissingError(EngineError):
 
 class DriverTooOldError(EngineError):
     """The GPU's driver is older than the CUDA libraries that are installed."""
+
+
+class DeviceMemoryError(EngineError):
+    """The GPU's memory is full."""
 
 
 class BuildError(EngineError):

@@ -2,11 +2,11 @@
 
     graph.py         the whole network, camera frames in, instances out, as one graph
     typed_onnx.py    that graph as ONNX in fp32, fp16 or int8
-    acceptance.py    a precision is accepted by mask AP, or refused
+    onnx_engine.py   that ONNX run on a CPU, to judge it; streaming/gpu_acceptance.py accepts a precision by mask AP
     build.py         ONNX -> plan, on a machine with or without a GPU
     plans.py         the cache of plans and their manifests
     cuda.py, run.py  plan -> numbers, buffers allocated once
-    segmenter.py     numbers -> instances, the same for every engine of this folder
+    segmenter.py     numbers -> instances
 
 Importing this loads neither torch nor TensorRT nor CUDA.
 """

@@ -77,7 +77,7 @@ def build_plan(
 
 
 def _listener(tensorrt: Any) -> Any:
-    class Listener(tensorrt.ILogger):  # type: ignore[misc, name-defined]
+    class Listener(tensorrt.ILogger):  # type: ignore[misc]
         """Keeps what TensorRT complains of, for the error's message."""
 
         def __init__(self) -> None:
@@ -92,7 +92,7 @@ def _listener(tensorrt: Any) -> Any:
 
 
 def _monitor(tensorrt: Any, progress: Callable[[str], None]) -> Any:
-    class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc, name-defined]
+    class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
         def phase_start(self, name: str, _parent: str | None, _steps: int) -> None:
             progress(name)
 

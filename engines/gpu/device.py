@@ -40,7 +40,7 @@ def describe_gpu(flavour: str) -> Gpu:
         )
     if status != runtime.cudaError_t.cudaSuccess or not count:
         raise GpuMissingError(
-            f"building for this machine with {flavour} needs an NVIDIA GPU, and there is none: build ahead of time with "
+            f"{flavour} for this machine needs an NVIDIA GPU, and there is none: build ahead of time with "
             "--flavour tensorrt-rtx --target sm89 (or the chip that the plan will run on)."
         )
     _, properties = runtime.cudaGetDeviceProperties(0)

@@ -298,12 +298,14 @@ class GpuGraph(nn.Module):
         side = hidden.shape[-1]
         logits = torch.matmul(weight[:, None, :], hidden.flatten(2)).reshape(-1, side, side) + bias[:, None, None]
         # fp32: masks are cut at one half, where half steps by 1/2000, and pasted by interpolating.
-        return logits.float().sigmoid().reshape(self.batch, -1, side, side)
+        probabilities: Tensor = logits.float().sigmoid()
+        return probabilities.reshape(self.batch, -1, side, side)
 
 
 def _cut(values: Tensor, bits: int) -> Tensor:
     """Shifts numbers that are not negative to the right; a division, as TensorRT has no shift."""
-    return values // 2**bits
+    cut: Tensor = values // 2**bits
+    return cut
 
 
 def _pick(values: Tensor, places: Tensor) -> Tensor:
@@ -312,7 +314,8 @@ def _pick(values: Tensor, places: Tensor) -> Tensor:
     if batch > 1:
         starts = torch.arange(batch, device=values.device).reshape(-1, *[1] * (places.dim() - 1)) * count
         places = places + starts
-    return values.reshape(-1, width)[places]
+    picked: Tensor = values.reshape(-1, width)[places]
+    return picked
 
 
 def _anchor_major(deltas: Tensor) -> Tensor:

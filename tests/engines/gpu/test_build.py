@@ -75,7 +75,7 @@ class TestErrors:
             load_tensorrt("tensorrt")
 
     def test_chip_it_does_not_build_for(self, tmp_path: Path) -> None:
-        with pytest.raises(BuildError, match="expected a target of sm75, .*, got 'sm90'"):
+        with pytest.raises(BuildError, match=r"expected a target of sm75, .*, got 'sm90'"):
             build_plan(tmp_path / "no.onnx", Target("tensorrt-rtx", "sm90"), 1, SHAPE)
 
     def test_tensorrt_builds_for_no_other_chip(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
