@@ -22,7 +22,7 @@ from roadmask.engines.weights import Weights, find_weights
 if TYPE_CHECKING:
     from roadmask.engines.gpu.typed_onnx import GpuPrecision
 
-Engine = Literal["auto", "openvino", "torch", "tensorrt"]
+Engine = Literal["auto", "openvino", "torch", "torch-cuda", "tensorrt"]
 SCORE_MIN_FLOOR = 0.05
 """The networks rank candidates from here on; below lies noise, and what torchvision drops by default."""
 _LOG = logging.getLogger("roadmask")
@@ -42,9 +42,9 @@ def load_segmenter(
 
     Args:
         weights: `lite`, `resnet50`, `resnet50_v2`, or a .safetensors, .pt or .pth file of one of these architectures.
-        engine: `openvino`, `torch` (the reference, slow), `tensorrt` (plans on an NVIDIA GPU, see `roadmask engine`),
-            or `auto`: TensorRT where a GPU and a plan for it are there, else OpenVINO, or torch where only that is
-            installed.
+        engine: `openvino`; `torch` (the reference, slow); `tensorrt` (plans on an NVIDIA GPU, see `roadmask engine`);
+            `torch-cuda` (the same graph there without TensorRT); or `auto`: TensorRT where a GPU and a plan for it are
+            there, else OpenVINO, or torch where only that is installed.
         classes: names of what to report, see `CLASS_NAMES`.
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
@@ -75,7 +75,7 @@ def load_segmenter(
     chosen, arithmetic = _choose(engine, found, shape, precision)
     knows = _PRECISIONS[chosen]
     if arithmetic not in knows:
-        other = "choose the engine openvino for bf16, tensorrt for fp16"
+        other = "choose the engine openvino for bf16, tensorrt or torch-cuda for fp16"
         raise ConfigError(f"expected {' or '.join(knows[1:])} for the engine {chosen}, got {arithmetic}: {other}.")
     wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
     segmenter: Segmenter
@@ -90,6 +90,16 @@ def load_segmenter(
 
         half_or_full: GpuPrecision = "fp32" if arithmetic == "fp32" else "fp16"
         segmenter = open_tensorrt(found, wanted, score_min=score_min, network_shape=shape, precision=half_or_full)
+    elif chosen == "torch-cuda":
+        from roadmask.engines.gpu.torch_cuda import TorchCudaSegmenter
+
+        segmenter = TorchCudaSegmenter(
+            found,
+            wanted,
+            score_min=score_min,
+            network_shape=shape,
+            precision="fp32" if arithmetic == "fp32" else "fp16",
+        )
     else:
         from roadmask.engines.torch_engine import TorchSegmenter
 
@@ -155,9 +165,10 @@ _PRECISIONS: dict[str, tuple[str, ...]] = {
     "openvino": ("auto", "bf16", "fp32"),
     "torch": ("auto", "fp32"),
     "tensorrt": ("auto", "fp16", "fp32"),
+    "torch-cuda": ("auto", "fp16", "fp32"),
 }
-_PACKAGES = {"openvino": ("openvino",), "torch": ("torch", "torchvision")}
-_EXTRAS: dict[str, str | None] = {"openvino": None, "torch": "torch"}
+_PACKAGES = {"openvino": ("openvino",), "torch": ("torch", "torchvision"), "torch-cuda": ("torch", "torchvision")}
+_EXTRAS: dict[str, str | None] = {"openvino": None, "torch": "torch", "torch-cuda": "torch"}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MAY_SKIP = ("needs a processor that multiplies bf16",)
+MAY_SKIP = (
+    "needs a processor that multiplies bf16",
+    "needs a CUDA GPU",
+    "needs a machine without a CUDA GPU",
+)
 """Reasons that depend on the machine's chips, which no installation changes."""
 
 

@@ -167,6 +167,11 @@ class PlanRunner:
             self._cuda.call("GraphLaunch", self._graph, self._stream)
         raise EngineError(f"non-maximum suppression did not settle in {runs_max} runs: the plan is damaged.")
 
+    def repeat(self) -> None:
+        """Runs the last frames again and waits; for measuring."""
+        self._cuda.call("GraphLaunch", self._graph, self._stream)
+        self._cuda.call("StreamSynchronize", self._stream)
+
     def close(self) -> None:
         """Frees everything; safe to call twice."""
         if self._stream is not None:

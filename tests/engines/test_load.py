@@ -60,7 +60,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"engine": "tensorflow"}, "openvino, torch or tensorrt, got 'tensorflow'"),
+            ({"engine": "tensorflow"}, "openvino, torch, torch-cuda or tensorrt, got 'tensorflow'"),
             ({"classes": ["pedestrain"]}, "did you mean 'pedestrian'"),
             ({"classes": ["zebra"]}, "does not know the class 'zebra'"),  # COCO does, lite does not
             ({"classes": []}, "at least one class"),
