@@ -129,8 +129,8 @@ def check(name: str, precision: str, found: Sequence[Instances], expected: Seque
                 if not len(near) or np.abs(others.scores[near] - one.scores[place]).min() > score_max:
                     where, score = one.boxes[place].round(1).tolist(), one.scores[place]
                     raise EngineError(
-                        f"{name} {precision} is wrong: in picture {picture} it and torchvision eager differ on the "
-                        f"instance at {where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}; nothing was timed."
+                        f"{name} {precision} is wrong: in picture {picture} it and torchvision eager differ at "
+                        f"{where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}; nothing was timed."
                     )
 
 
