@@ -7,6 +7,14 @@ RoadmaskError
 │   ├── WeightsError       model weights
 │   └── InstancesError     arrays that do not describe instances
 ├── EngineError            a segmenter cannot be built or run on this machine  (exit code 2)
+│   ├── TensorRtMissingError  the package that builds or runs plans is not installed
+│   ├── GpuMissingError       no NVIDIA GPU where one is needed
+│   ├── DriverTooOldError     the GPU's driver is older than CUDA here needs
+│   ├── DeviceMemoryError     the GPU's memory is full
+│   ├── BuildError            TensorRT refuses the graph or the target
+│   └── PlanError             a cached plan is not what its manifest says
+│       ├── PlanTamperedError the plan or its manifest was changed
+│       └── PlanForeignError  the plan is for another graph, TensorRT or chip
 ├── RunError               a process of the run died; what is committed is safe (exit code 4)
 └── StoreError             the store cannot be written or read                 (exit code 4)
     ├── StoreMissingError  no store where one was to be read                   (exit code 2)
@@ -56,6 +64,38 @@ class EngineError(RoadmaskError):
     """A segmenter cannot be built or run on this machine."""
 
     exit_code = 2
+
+
+class TensorRtMissingError(EngineError):
+    """The package that builds or runs TensorRT plans is not installed."""
+
+
+class GpuMissingError(EngineError):
+    """An NVIDIA GPU is needed and there is none."""
+
+
+class DriverTooOldError(EngineError):
+    """The GPU's driver is older than the CUDA libraries that are installed."""
+
+
+class DeviceMemoryError(EngineError):
+    """The GPU's memory is full."""
+
+
+class BuildError(EngineError):
+    """TensorRT cannot build a plan of this graph for this target."""
+
+
+class PlanError(EngineError):
+    """A cached TensorRT plan cannot be used."""
+
+
+class PlanTamperedError(PlanError):
+    """A plan or its manifest was changed after it was written; plans are code, so it is not loaded."""
+
+
+class PlanForeignError(PlanError):
+    """A plan was built from another graph, by another TensorRT, or for another chip."""
 
 
 class RunError(RoadmaskError):

@@ -18,7 +18,7 @@ NETWORK_SHAPES = (*_LANDSCAPE, *((width, height) for height, width in _LANDSCAPE
 """Height and width: short side at most 384, long side at most 640, as the lite model was trained."""
 _SCALE_SLACK = 0.95
 """A smaller network shape is preferred if it costs no more than this factor of resolution."""
-_PADDING = (124, 116, 104)
+PADDING = (124, 116, 104)
 """ImageNet's mean colour, which normalisation turns into (almost) the zero that torchvision pads with."""
 
 
@@ -50,8 +50,8 @@ class Letterbox:
             content[...] = image
         else:
             content[...] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        canvas[height:] = _PADDING
-        canvas[:height, width:] = _PADDING
+        canvas[height:] = PADDING
+        canvas[:height, width:] = PADDING
         return canvas
 
     def undo(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,21 +5,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from roadmask.engines.classes import DEFAULT_CLASSES, category_ids
-from roadmask.engines.errors import ConfigError
+from roadmask.engines.errors import ConfigError, EngineError
 from roadmask.engines.extras import missing_package, pip_command
 from roadmask.engines.letterbox import parse_size
 from roadmask.engines.segmenter import Precision, Segmenter
-from roadmask.engines.weights import find_weights
+from roadmask.engines.weights import Weights, find_weights
 
-Engine = Literal["auto", "openvino", "torch"]
+if TYPE_CHECKING:
+    from roadmask.engines.gpu.typed_onnx import GpuPrecision
+
+Engine = Literal["auto", "openvino", "torch", "torch-cuda", "tensorrt"]
 SCORE_MIN_FLOOR = 0.05
 """The networks rank candidates from here on; below lies noise, and what torchvision drops by default."""
 _LOG = logging.getLogger("roadmask")
@@ -39,14 +42,16 @@ def load_segmenter(
 
     Args:
         weights: `lite`, `resnet50`, `resnet50_v2`, or a .safetensors, .pt or .pth file of one of these architectures.
-        engine: `openvino`, `torch` (the reference, slow), or `auto`: OpenVINO, or torch where only that is installed.
+        engine: `openvino`; `torch` (the reference, slow); `tensorrt` (plans on an NVIDIA GPU, see `roadmask engine`);
+            `torch-cuda` (the same graph there without TensorRT); or `auto`: TensorRT where a GPU and a plan for it are
+            there, else OpenVINO, or torch where only that is installed.
         classes: names of what to report, see `CLASS_NAMES`.
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
         size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each picture's aspect by default.
         threads: threads that compute; all cores by default.
         precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
-            a little between kinds of processors. The torch engine knows fp32 alone.
+            a little between kinds of processors. torch knows fp32 alone, TensorRT fp16 (its `auto`) and fp32.
 
     Returns:
         A segmenter. Its first picture of a new shape may take half a minute once, see `Segmenter.warm_up`.
@@ -63,17 +68,37 @@ def load_segmenter(
     if precision not in get_args(Precision):
         raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {precision!r}.")
     shape = None if size is None else parse_size(size)
-    chosen = _choose(engine)
-    if chosen == "torch" and precision == "bf16":
-        raise ConfigError("expected fp32 for the engine torch, got bf16: choose the engine openvino for bf16.")
+    # A GPU is asked for its plans of these weights, but a word that is not understood is said before all else.
+    if engine not in get_args(Engine):
+        raise ConfigError(f"expected the engine {', '.join(get_args(Engine)[:-1])} or tensorrt, got {engine!r}.")
     found = find_weights(weights)
+    chosen, arithmetic = _choose(engine, found, shape, precision)
+    knows = _PRECISIONS[chosen]
+    if arithmetic not in knows:
+        other = "choose the engine openvino for bf16, tensorrt or torch-cuda for fp16"
+        raise ConfigError(f"expected {' or '.join(knows[1:])} for the engine {chosen}, got {arithmetic}: {other}.")
     wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
     segmenter: Segmenter
     if chosen == "openvino":
         from roadmask.engines.openvino_engine import OpenVinoSegmenter
 
         segmenter = OpenVinoSegmenter(
-            found, wanted, score_min=score_min, network_shape=shape, threads=threads, precision=precision
+            found, wanted, score_min=score_min, network_shape=shape, threads=threads, precision=arithmetic
+        )
+    elif chosen == "tensorrt":
+        from roadmask.engines.gpu.opening import open_tensorrt
+
+        half_or_full: GpuPrecision = "fp32" if arithmetic == "fp32" else "fp16"
+        segmenter = open_tensorrt(found, wanted, score_min=score_min, network_shape=shape, precision=half_or_full)
+    elif chosen == "torch-cuda":
+        from roadmask.engines.gpu.torch_cuda import TorchCudaSegmenter
+
+        segmenter = TorchCudaSegmenter(
+            found,
+            wanted,
+            score_min=score_min,
+            network_shape=shape,
+            precision="fp32" if arithmetic == "fp32" else "fp16",
         )
     else:
         from roadmask.engines.torch_engine import TorchSegmenter
@@ -82,14 +107,51 @@ def load_segmenter(
     return segmenter
 
 
-def _choose(engine: str) -> str:
-    if engine not in _PACKAGES and engine != "auto":
-        raise ConfigError(f"expected the engine auto, {' or '.join(_PACKAGES)}, got {engine!r}.")
+def _choose(
+    engine: str, weights: Weights, shape: tuple[int, int] | None, precision: Precision
+) -> tuple[str, Precision]:
+    """Returns the engine and its precision; `auto` says what it took and why."""
+    if engine == "tensorrt":
+        return engine, precision
     missing = {name: [p for p in packages if find_spec(p) is None] for name, packages in _PACKAGES.items()}
     if engine != "auto":
         if missing[engine]:
             raise missing_package(missing[engine][0], f"the engine {engine}", extra=_EXTRAS[engine])
-        return engine
+        return engine, precision
+    if _NVIDIA_DRIVER.exists():
+        planned = _planned(weights, shape, precision)
+        if planned is not None:
+            return "tensorrt", planned
+    chosen = _choose_for_cpu(missing)
+    return chosen, precision
+
+
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+"""Absent where there is no GPU: then nothing of CUDA is imported."""
+
+
+def _planned(weights: Weights, shape: tuple[int, int] | None, precision: Precision) -> Precision | None:
+    """Returns the precision of the plan that the GPU here can run, or None, and says which and why."""
+    from roadmask.engines.gpu.device import describe_gpu
+    from roadmask.engines.gpu.opening import has_plans
+
+    try:
+        gpu = describe_gpu("tensorrt")
+        planned = has_plans(weights, shape, gpu)
+    except EngineError as error:
+        _LOG.warning("the GPU is not used: %s", error)
+        return None
+    if planned is None or precision not in {"auto", planned}:
+        wanted = "" if precision == "auto" else f" {precision}"
+        _LOG.warning(
+            "the GPU %s is not used: no plan of %s%s; see roadmask engine build", gpu.chip, weights.name, wanted
+        )
+        return None
+    _LOG.info("engine tensorrt: there is a %s plan for %s", planned, gpu.chip)
+    return planned
+
+
+def _choose_for_cpu(missing: Mapping[str, Sequence[str]]) -> str:
     if not missing["openvino"]:
         _LOG.info("engine openvino: the fastest on a CPU")
         return "openvino"
@@ -99,8 +161,14 @@ def _choose(engine: str) -> str:
     raise missing_package("openvino", "segmenting pictures")
 
 
-_PACKAGES = {"openvino": ("openvino",), "torch": ("torch", "torchvision")}
-_EXTRAS: dict[str, str | None] = {"openvino": None, "torch": "torch"}
+_PRECISIONS: dict[str, tuple[str, ...]] = {
+    "openvino": ("auto", "bf16", "fp32"),
+    "torch": ("auto", "fp32"),
+    "tensorrt": ("auto", "fp16", "fp32"),
+    "torch-cuda": ("auto", "fp16", "fp32"),
+}
+_PACKAGES = {"openvino": ("openvino",), "torch": ("torch", "torchvision"), "torch-cuda": ("torch", "torchvision")}
+_EXTRAS: dict[str, str | None] = {"openvino": None, "torch": "torch", "torch-cuda": "torch"}
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def suppression_matrix(boxes: Tensor, active: Tensor, iou_max: float, groups: Te
         (..., N, N) float, 1 where box i suppresses box j if i itself is kept.
     """
     count = boxes.shape[-2]
-    before = torch.ones(count, count, dtype=torch.bool).triu(diagonal=1)
+    before = torch.ones(count, count, dtype=torch.bool, device=boxes.device).triu(diagonal=1)
     suppresses = overlaps_above(boxes, iou_max) & before & active[..., :, None]
     if groups is not None:
         suppresses = suppresses & (groups[..., :, None] == groups[..., None, :])

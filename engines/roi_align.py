@@ -77,7 +77,7 @@ class AtlasRoIAlign(nn.Module):
         start = scaled[:, :2]
         extent = (scaled[:, 2:] - start).clamp(min=1.0)
         samples = side * SAMPLING_RATIO
-        steps = (torch.arange(samples) + 0.5) / samples
+        steps = (torch.arange(samples, device=boxes.device) + 0.5) / samples
         points = start[:, None, :] + steps[None, :, None] * extent[:, None, :]  # (N, samples, 2)
         level_size = self._level_sizes[level][:, None, :]
         # torchvision gives zero beyond one pixel outside the level; the atlas is zero in its last corner.
@@ -88,7 +88,7 @@ class AtlasRoIAlign(nn.Module):
         x = normalised[:, None, :, 0].expand(shape)
         y = normalised[:, :, None, 1].expand(shape)
         nowhere = outside[:, None, :, 0] | outside[:, :, None, 1]
-        return torch.where(nowhere[..., None], torch.ones(()), torch.stack((x, y), dim=-1))
+        return torch.where(nowhere[..., None], torch.ones((), device=boxes.device), torch.stack((x, y), dim=-1))
 
     def sample(self, atlas: Tensor, grid: Tensor) -> Tensor:
         """Returns (N, C, side, side) from an atlas and a grid."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""
-Precision = Literal["auto", "bf16", "fp32"]
-"""Arithmetic of a network: `auto` takes bf16 where the processor multiplies it in hardware."""
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+"""Arithmetic of a network: `auto` takes bf16 where the processor multiplies it in hardware; fp16 is for GPUs."""
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,12 @@ from roadmask.engines.nms import settle, suppression_matrix
 from roadmask.engines.roi_align import AtlasRoIAlign
 
 _MAX_LOG_SCALE = math.log(1000 / 16)
-_NOTHING = -1e6
+NOTHING = -1e6
 """Rank of a slot that holds no proposal; objectness logits never come near."""
-_PROPOSAL_MIN_SIDE = 1e-3
-_DETECTION_MIN_SIDE = 1e-2
-_BOX_SIDE, _MASK_SIDE = 7, 14
+PROPOSAL_MIN_SIDE = 1e-3
+DETECTION_MIN_SIDE = 1e-2
+BOX_SIDE, MASK_SIDE_IN = 7, 14
+"""Bins along each side of what the heads take."""
 
 
 class DetectorInputs(NamedTuple):
@@ -149,7 +150,7 @@ class StaticDetector(nn.Module):
             features, limits, proposal_keep
         )
         atlas = self.roi_align.atlas(features[:4])
-        box_grid = self.roi_align.grid(proposals, _BOX_SIDE)
+        box_grid = self.roi_align.grid(proposals, BOX_SIDE)
         pooled = self.roi_align.sample(atlas, box_grid)
         boxes, scores, labels, detection_keep, detections_settled, detection_probe = self._detect(
             pooled, proposals, is_proposal, limits, classes, score_min, detection_keep
@@ -179,19 +180,19 @@ class StaticDetector(nn.Module):
         best_logits, best_anchors, offset = [], [], 0
         for level, total, kept in zip(logits, self._level_counts, self._kept_counts, strict=True):
             values, indices = level.topk(kept)
-            best_logits.append(F.pad(values, (0, rows - kept), value=_NOTHING))
+            best_logits.append(F.pad(values, (0, rows - kept), value=NOTHING))
             best_anchors.append(F.pad(indices + offset, (0, rows - kept)))
             offset += total
         level_logits = torch.stack(best_logits)
         chosen = torch.stack(best_anchors)
 
-        boxes = _decode(flat_deltas[chosen], self._anchors[chosen], (1.0, 1.0, 1.0, 1.0), limits)
-        active = self._real_anchor & _is_larger(boxes, _PROPOSAL_MIN_SIDE)
+        boxes = decode(flat_deltas[chosen], self._anchors[chosen], (1.0, 1.0, 1.0, 1.0), limits)
+        active = self._real_anchor & is_larger(boxes, PROPOSAL_MIN_SIDE)
         suppresses = suppression_matrix(boxes, active, rpn.nms_thresh)
         keep, settled = settle(suppresses, keep, self.settings.nms_steps)
-        ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, _NOTHING))
+        ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, NOTHING))
         best, order = ranks.reshape(-1).topk(self.proposals)
-        is_proposal = best > _NOTHING / 2
+        is_proposal = best > NOTHING / 2
         proposals = boxes.reshape(-1, 4)[order] * is_proposal[:, None]
         return proposals, is_proposal, keep, settled, suppresses[0, 0, 0]
 
@@ -213,8 +214,8 @@ class StaticDetector(nn.Module):
         sources = order // foreground
         labels = order - sources * foreground + 1
         chosen = deltas.reshape(-1, 4)[sources * self.classes + labels]
-        boxes = _decode(chosen, proposals[sources], heads.box_coder.weights, limits)
-        active = (scores > score_min) & _is_larger(boxes, _DETECTION_MIN_SIDE)
+        boxes = decode(chosen, proposals[sources], heads.box_coder.weights, limits)
+        active = (scores > score_min) & is_larger(boxes, DETECTION_MIN_SIDE)
         suppresses = suppression_matrix(boxes, active, heads.nms_thresh, groups=labels)
         keep, settled = settle(suppresses, keep, self.settings.nms_steps)
         ranks = torch.where((keep > 0.5) & active, scores, torch.zeros_like(scores))
@@ -265,7 +266,7 @@ class StaticMasks(nn.Module):
 
     def forward(self, atlas: Tensor, boxes: Tensor, labels: Tensor) -> MaskOutputs:
         """Runs the graph; see `MaskInputs` and `MaskOutputs`."""
-        grid = self.roi_align.grid(boxes, _MASK_SIDE)
+        grid = self.roi_align.grid(boxes, MASK_SIDE_IN)
         pooled = self.roi_align.sample(atlas, grid)
         heads = self.model.roi_heads
         predictor = heads.mask_predictor
@@ -285,17 +286,22 @@ def _anchor_major(deltas: Tensor) -> Tensor:
     return deltas.reshape(channels // 4, 4, height, width).permute(2, 3, 0, 1).reshape(-1, 4)
 
 
-def _decode(deltas: Tensor, boxes: Tensor, weights: tuple[float, float, float, float], limits: Tensor) -> Tensor:
-    """BoxCoder of torchvision: (..., 4) offsets and the boxes they start from -> (..., 4), clipped to the limits."""
+def decode(deltas: Tensor, boxes: Tensor, weights: tuple[float, float, float, float], limits: Tensor) -> Tensor:
+    """BoxCoder of torchvision: (..., 4) offsets and the boxes they start from -> (..., 4), clipped to the limits.
+
+    Its weights of x and y are the same, and those of width and height.
+    """
     size = boxes[..., 2:] - boxes[..., :2]
     centre = boxes[..., :2] + 0.5 * size
-    shift = deltas[..., :2] / torch.tensor(weights[:2])
-    scale = (deltas[..., 2:] / torch.tensor(weights[2:])).clamp(max=_MAX_LOG_SCALE)
+    # Numbers, not tensors: a GPU graph that is being captured may not copy any from the host.
+    shift = deltas[..., :2] / weights[0]
+    scale = (deltas[..., 2:] / weights[2]).clamp(max=_MAX_LOG_SCALE)
     new_centre = shift * size + centre
     new_half = 0.5 * (scale.exp() * size)
     decoded = torch.cat((new_centre - new_half, new_centre + new_half), dim=-1)
     return torch.minimum(decoded.clamp(min=0), limits)
 
 
-def _is_larger(boxes: Tensor, side: float) -> Tensor:
+def is_larger(boxes: Tensor, side: float) -> Tensor:
+    """Returns where neither side of (..., 4) boxes is under this length in pixels."""
     return (boxes[..., 2:] - boxes[..., :2] >= side).all(-1)

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MAY_SKIP = ("needs a processor that multiplies bf16", "needs the right to mount")
+MAY_SKIP = (
+    "needs a processor that multiplies bf16",
+    "needs a CUDA GPU",
+    "needs a machine without a CUDA GPU",
+    "needs the right to mount",
+)
 """Reasons that depend on the machine's chips or its guard, which no installation changes."""
 
 

@@ -18,6 +18,7 @@ from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.compare import compare
 from roadmask.streaming.cli.doctor import doctor
+from roadmask.streaming.cli.engine import engine_app
 from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
@@ -41,6 +42,7 @@ app.command()(doctor)
 app.add_typer(bench_app, name="bench")
 bench_app.command()(tracking)
 bench_app.command()(tracking_robustness)
+app.add_typer(engine_app, name="engine")
 app.command()(track)
 app.command()(compare)
 

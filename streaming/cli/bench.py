@@ -139,6 +139,39 @@ def camera_motion(
         write_results(json, results)
 
 
+@bench_app.command()
+def gpu(
+    weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = "resnet50",
+    size: Annotated[
+        list[str] | None, typer.Option(metavar="HxW", help="Repeat for several.", show_default="384x640, 736x1280")
+    ] = None,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeat for several.", show_default="1, 4, 8")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 50,
+    json: JsonOption = None,
+) -> None:
+    """Checks, then times what runs on this machine's NVIDIA GPU: torchvision, torch.compile, our engines.
+
+    Camera frames are 1080p, of the sample drive. Exit codes: 0, or 2 without a GPU or where an engine is wrong.
+    """
+    try:
+        from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu
+    except ImportError as error:
+        raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
+
+    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.weights import find_weights
+
+    shapes = tuple(parse_size(each) for each in size or ["384x640", "736x1280"])
+    settings = GpuBenchmark(shapes, tuple(batch or [1, 4, 8]), rounds)
+    console = Console(highlight=False)
+    found = find_weights(weights)
+    with console.status("Checking and timing engines"):
+        results = benchmark_gpu(found, settings)
+    show_records(console, f"{found.name} on this GPU", results, leave_out=("weights",))
+    if json is not None:
+        write_results(json, results)
+
+
 def show_records(
     console: Console, title: str, results: list[dict[str, Any]], *, leave_out: tuple[str, ...] = ()
 ) -> None:

@@ -101,9 +101,12 @@ class DurableStore(LocalStore):
         return {folder for path in paths for folder in path.parents if folder.is_relative_to(self.root)}
 
     def _refused(self, error: OSError) -> StoreError:
+        why = error.strerror or error
+        if not self.root.is_dir():
+            why = f"{self.root} is gone, was its disk taken away?"
         return StoreError(
-            f"cannot write to {error.filename or self.root}: {error.strerror or error}. What was committed is safe and "
-            f"opens; make room or repair the disk, then go on with --resume."
+            f"cannot write to {error.filename or self.root}: {why}. What was committed is safe and opens; make room or "
+            f"repair the disk, then go on with --resume."
         )
 
 

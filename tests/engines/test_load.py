@@ -60,7 +60,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"engine": "tensorflow"}, "openvino or torch, got 'tensorflow'"),
+            ({"engine": "tensorflow"}, "openvino, torch, torch-cuda or tensorrt, got 'tensorflow'"),
             ({"classes": ["pedestrain"]}, "did you mean 'pedestrian'"),
             ({"classes": ["zebra"]}, "does not know the class 'zebra'"),  # COCO does, lite does not
             ({"classes": []}, "at least one class"),
@@ -68,8 +68,10 @@ class TestArguments:
             ({"score_min": float("nan")}, "score_min"),
             ({"threads": 0}, "at least one thread"),
             ({"size": "100x100"}, "multiples of 32"),
-            ({"precision": "int8"}, "auto, bf16, fp32, got 'int8'"),
+            ({"precision": "int8"}, "auto, bf16, fp16, fp32, got 'int8'"),
             ({"precision": "bf16", "engine": "torch"}, "choose the engine openvino"),
+            ({"precision": "fp16", "engine": "openvino"}, "expected bf16 or fp32 for the engine openvino, got fp16"),
+            ({"precision": "bf16", "engine": "tensorrt"}, "expected fp16 or fp32 for the engine tensorrt, got bf16"),
         ],
     )
     def test_what_is_not_understood(self, arguments: dict[str, Any], message: str) -> None:

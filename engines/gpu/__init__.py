@@ -1,0 +1,12 @@
+"""The static graph on an NVIDIA GPU: built into TensorRT plans anywhere, run with nothing in the way.
+
+    graph.py         the whole network, camera frames in, instances out, as one graph
+    typed_onnx.py    that graph as ONNX in fp32, fp16 or int8
+    onnx_engine.py   that ONNX run on a CPU, to judge it; streaming/gpu_acceptance.py accepts a precision by mask AP
+    build.py         ONNX -> plan, on a machine with or without a GPU
+    plans.py         the cache of plans and their manifests
+    cuda.py, run.py  plan -> numbers, buffers allocated once
+    segmenter.py     numbers -> instances
+
+Importing this loads neither torch nor TensorRT nor CUDA.
+"""

@@ -1,0 +1,105 @@
+"""ONNX -> TensorRT plan. Strongly typed networks only: the types are those of the ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roadmask.engines.errors import BuildError
+from roadmask.engines.gpu.device import describe_gpu
+from roadmask.engines.gpu.tensorrt_module import Flavour, find_target, load_tensorrt
+
+_FRAME_MAX = (2160, 3840)
+"""The largest frame that a plan takes: the profile needs a bound."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a plan is built for."""
+
+    flavour: Flavour
+    chip: str
+    """`sm89` and the like for TensorRT for RTX without a GPU, or `here`: the GPU of this machine."""
+
+
+def build_plan(
+    onnx: Path, target: Target, batch: int, shape: tuple[int, int], progress: Callable[[str], None] = lambda _: None
+) -> bytes:
+    """Builds a plan.
+
+    Args:
+        onnx: from `typed_onnx`.
+        target: for which chip.
+        batch: the graph's number of frames.
+        shape: the graph's network shape, to which frames are expected to be near.
+        progress: called with the name of each phase as it begins.
+
+    Raises:
+        TensorRtMissingError: the flavour is not installed.
+        GpuMissingError: the target needs a GPU here.
+        BuildError: the chip or the graph is refused; TensorRT's own words are in the message.
+    """
+    tensorrt = load_tensorrt(target.flavour)
+    if target.chip != "here" and target.flavour == "tensorrt":
+        raise BuildError(
+            f"the flavour tensorrt builds for the GPU it runs on, got the target {target.chip}: leave the target out, "
+            "or use --flavour tensorrt-rtx, which builds for other chips."
+        )
+    chip = tensorrt.ComputeCapability.CURRENT if target.flavour == "tensorrt-rtx" and target.chip == "here" else None
+    if target.chip != "here":
+        chip = find_target(tensorrt, target.chip)
+    else:
+        describe_gpu(target.flavour)  # or its error, which names the way out
+    heard = _listener(tensorrt)
+    builder = tensorrt.Builder(heard)
+    # TensorRT 11 has no other networks and leaves the flag out.
+    typed = getattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if typed is None else 1 << int(typed))
+    parser = tensorrt.OnnxParser(network, heard)
+    if not parser.parse_from_file(str(onnx)):
+        reasons = "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors))
+        raise BuildError(f"TensorRT {tensorrt.__version__} cannot read {onnx.name}: {reasons}.")
+    config = builder.create_builder_config()
+    if chip is not None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(chip, 0)
+    frames = builder.create_optimization_profile()
+    frames.set_shape("frames", (batch, 1, 1, 3), (batch, *shape, 3), (batch, *_FRAME_MAX, 3))
+    config.add_optimization_profile(frames)
+    config.progress_monitor = _monitor(tensorrt, progress)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        said = "; ".join(heard.errors[-3:]) or "nothing"
+        raise BuildError(f"TensorRT {tensorrt.__version__} built no plan of {onnx.name}; it said: {said}.")
+    return bytes(plan)
+
+
+def _listener(tensorrt: Any) -> Any:
+    class Listener(tensorrt.ILogger):  # type: ignore[misc]
+        """Keeps what TensorRT complains of, for the error's message."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in {self.INTERNAL_ERROR, self.ERROR}:
+                self.errors.append(message)
+
+    return Listener()
+
+
+def _monitor(tensorrt: Any, progress: Callable[[str], None]) -> Any:
+    class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
+        def phase_start(self, name: str, _parent: str | None, _steps: int) -> None:
+            progress(name)
+
+        def step_complete(self, _name: str, _step: int) -> bool:
+            return True
+
+        def phase_finish(self, name: str) -> None:
+            pass
+
+    return Monitor()

@@ -1,0 +1,52 @@
+"""The GPU of this machine, as CUDA tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from roadmask.engines.errors import DriverTooOldError, EngineError, GpuMissingError
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What a plan that is built here depends on."""
+
+    chip: str
+    """Name and compute capability."""
+    driver: str
+    """CUDA version of the driver, as 13.0."""
+
+
+def describe_gpu(flavour: str) -> Gpu:
+    """Returns the GPU that plans are built for here.
+
+    Raises:
+        GpuMissingError: there is none; the message names the way out.
+        DriverTooOldError: it is too old for the CUDA that is installed.
+        EngineError: cuda-bindings is not installed.
+    """
+    try:
+        runtime: Any = import_module("cuda.bindings.runtime")
+    except ImportError as error:
+        raise EngineError("asking for the GPU needs cuda-bindings: pip install cuda-bindings") from error
+    status, count = runtime.cudaGetDeviceCount()
+    if status == runtime.cudaError_t.cudaErrorInsufficientDriver and runtime.cudaDriverGetVersion()[1] > 0:
+        wanted, found = runtime.cudaRuntimeGetVersion()[1], runtime.cudaDriverGetVersion()[1]
+        raise DriverTooOldError(
+            f"expected a driver for CUDA {_version(wanted)}, this one knows CUDA {_version(found)}: update the NVIDIA "
+            "driver."
+        )
+    if status != runtime.cudaError_t.cudaSuccess or not count:
+        raise GpuMissingError(
+            f"{flavour} for this machine needs an NVIDIA GPU, and there is none: build ahead of time with "
+            "--flavour tensorrt-rtx --target sm89 (or the chip that the plan will run on)."
+        )
+    _, properties = runtime.cudaGetDeviceProperties(0)
+    name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
+    return Gpu(f"{name} sm{properties.major}{properties.minor}", _version(runtime.cudaDriverGetVersion()[1]))
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"

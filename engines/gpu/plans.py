@@ -1,0 +1,153 @@
+"""The cache of plans. A plan is code that the GPU's process runs: its manifest's SHA-256 is checked before it loads.
+
+plans/<key>.plan    TensorRT's bytes
+plans/<key>.json    the manifest, written last: without it there is no plan
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from roadmask.engines import cache
+from roadmask.engines.errors import PlanError, PlanForeignError, PlanTamperedError
+
+_LOG = logging.getLogger("roadmask")
+
+
+@dataclass(frozen=True)
+class PlanKey:
+    """All that a plan depends on."""
+
+    onnx_sha256: str
+    weights: str
+    """Name of the weights, to read; their hash is in that of the ONNX."""
+    flavour: str
+    version: str
+    """Of TensorRT."""
+    chip: str
+    """Target as `sm89`, or name and compute capability of the GPU it was built on."""
+    driver: str
+    """Version of the GPU's driver; empty for a plan that was built without a GPU."""
+    precision: str
+    shape: str
+    """HxW of the network's input."""
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """Returns the stem of the plan's files."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return f"{self.shape}-b{self.batch}-{self.precision}-{self.chip.replace(' ', '_')}-{digest}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan in the cache."""
+
+    key: PlanKey
+    path: Path
+    bytes: int
+    sha256: str
+
+    @property
+    def manifest(self) -> Path:
+        """Where its manifest lies."""
+        return self.path.with_suffix(".json")
+
+
+def find_or_build(key: PlanKey, build: Callable[[], bytes]) -> tuple[Plan, bool]:
+    """Returns the plan of a key and whether it was built now; two processes that want the same build it once.
+
+    A plan that is damaged or of another key is built anew, with a message.
+
+    Raises:
+        EngineError: it cannot be built, or the cache cannot be written; no half plan is left.
+    """
+    folder = cache.subfolder("plans")
+    path = folder / f"{key.name}.plan"
+    with cache.lock(folder / f"{key.name}.lock"):
+        if path.with_suffix(".json").exists():
+            try:
+                plan = read_manifest(path.with_suffix(".json"))
+                load(plan, key)
+            except PlanError as error:
+                _LOG.warning("building %s anew: %s", key.name, error)
+            else:
+                return plan, False
+        content = build()
+        plan = Plan(key, path, len(content), hashlib.sha256(content).hexdigest())
+        manifest = {"key": asdict(key), "bytes": plan.bytes, "sha256": plan.sha256}
+        plan.manifest.unlink(missing_ok=True)
+        cache.write_atomically(path, content)
+        try:
+            cache.write_atomically(plan.manifest, json.dumps(manifest, indent=2).encode())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return plan, True
+
+
+def load(plan: Plan, key: PlanKey | None = None) -> bytes:
+    """Returns the plan's bytes, checked against its manifest, and the manifest against the key if one is given.
+
+    Raises:
+        PlanTamperedError: the bytes are not those that were written.
+        PlanForeignError: it was built of or for something else; the differences are named.
+    """
+    if key is not None and plan.key != key:
+        ours, theirs = asdict(key), asdict(plan.key)
+        apart = ", ".join(f"{name} {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name])
+        raise PlanForeignError(f"{plan.path} is for {apart}: build it again with `roadmask engine build`.")
+    try:
+        content = plan.path.read_bytes()
+    except OSError as error:
+        raise PlanTamperedError(f"{plan.path} cannot be read ({error.strerror}): {_AGAIN}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != plan.sha256:
+        raise PlanTamperedError(
+            f"expected {plan.path} with the SHA-256 {plan.sha256[:12]}... of its manifest, got {found[:12]}...: it was "
+            f"changed and is not loaded; {_AGAIN}"
+        )
+    return content
+
+
+def read_manifest(path: Path) -> Plan:
+    """Reads a manifest.
+
+    Raises:
+        PlanTamperedError: it is not what roadmask wrote.
+    """
+    try:
+        written = json.loads(path.read_bytes())
+        names = {field.name for field in fields(PlanKey)}
+        if set(written) != {"key", "bytes", "sha256"} or set(written["key"]) != names:
+            raise KeyError("fields")  # noqa: TRY301 - one message for all that can be wrong
+        plan = Plan(PlanKey(**written["key"]), path.with_suffix(".plan"), int(written["bytes"]), str(written["sha256"]))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise PlanTamperedError(f"{path} is no manifest that roadmask wrote ({error}): {_AGAIN}") from error
+    if plan.key.name != path.stem:
+        raise PlanTamperedError(f"the manifest {path} describes the plan {plan.key.name}: it was changed; {_AGAIN}")
+    return plan
+
+
+def manifests() -> list[Path]:
+    """Returns the manifests in the cache, by name."""
+    return sorted(cache.subfolder("plans").glob("*.json"))
+
+
+def remove(name: str) -> int:
+    """Removes the plans whose name begins so; returns how many."""
+    found = [path for path in manifests() if path.stem.startswith(name)]
+    for path in found:
+        path.unlink()
+        path.with_suffix(".plan").unlink(missing_ok=True)
+        path.with_suffix(".lock").unlink(missing_ok=True)
+    return len(found)
+
+
+_AGAIN = "remove it with `roadmask engine remove` and build it again."

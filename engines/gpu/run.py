@@ -1,0 +1,208 @@
+"""Plan -> numbers. All memory is allocated when a runner is made; a batch is one copy, one launch and one wait.
+
+Who owns what: the runner owns its context, stream, CUDA graph, device memory and pinned memory, and frees them in
+`close`. `frames` is the runner's pinned memory, which the caller fills. What `collect` returns is the runner's pinned
+memory too, overwritten by the next launch: whoever keeps numbers copies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import DeviceMemoryError, EngineError, InputError, PlanForeignError
+from roadmask.engines.gpu.cuda import Cuda
+from roadmask.engines.gpu.resizing import ResizePlan
+from roadmask.engines.letterbox import Letterbox
+
+INPUTS = {
+    "frames": "uint8",
+    **dict.fromkeys(("rows", "row_weights", "columns", "column_weights"), "int32"),
+    **dict.fromkeys(("content", "classes", "score_min", "proposal_keep", "detection_keep"), "float32"),
+}
+"""Inputs of every plan and their types, see `Inputs` of graph.py."""
+OUTPUTS = {
+    **dict.fromkeys(("boxes", "scores", "masks", "converged"), "float32"),
+    **dict.fromkeys(("labels", "found"), "int32"),
+    **dict.fromkeys(("proposal_keep_out", "detection_keep_out"), "float32"),
+}
+_KEEPS = ("proposal_keep", "detection_keep")
+_ON_HOST = ("boxes", "scores", "labels", "masks", "found", "converged")
+
+
+@dataclass(frozen=True)
+class LoadedPlan:
+    """A plan in the GPU's memory; any number of runners share its weights."""
+
+    tensorrt: Any
+    engine: Any
+    runtime: Any
+    """Kept as long as the engine, which needs it."""
+    batch: int
+    network_shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, content: bytes, tensorrt: Any) -> LoadedPlan:
+        """Loads a plan whose bytes were checked against its manifest.
+
+        Raises:
+            PlanForeignError: TensorRT does not take it here, or it is not of this graph.
+        """
+        runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
+        engine = runtime.deserialize_cuda_engine(content)
+        if engine is None:
+            raise PlanForeignError(
+                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU: build it again here, or for "
+                "this chip, with `roadmask engine build`."
+            )
+        found = {name: np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))).name for name in _names(engine)}
+        wrong = [f"{k}: expected {v}, got {found.get(k, 'nothing')}" for k, v in (INPUTS | OUTPUTS).items()]
+        wrong = [text for text, (k, v) in zip(wrong, (INPUTS | OUTPUTS).items(), strict=True) if found.get(k) != v]
+        if wrong:
+            raise PlanForeignError(f"the plan is of another graph ({'; '.join(wrong[:3])}): build it again.")
+        frames, rows, columns = (tuple(engine.get_tensor_shape(name)) for name in ("frames", "rows", "columns"))
+        return cls(tensorrt, engine, runtime, frames[0], (rows[1], columns[1]))
+
+
+def _names(engine: Any) -> list[str]:
+    return [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+
+
+def _context(plan: LoadedPlan, frame_size: tuple[int, int]) -> Any:
+    context = plan.engine.create_execution_context()
+    if context is None:
+        raise DeviceMemoryError("TensorRT made no context, for want of GPU memory: use a smaller batch.")
+    if not context.set_input_shape("frames", (plan.batch, *frame_size, 3)):
+        raise EngineError(f"the plan takes no frames of {frame_size}: shrink them to at most 2160 x 3840.")
+    return context
+
+
+class PlanRunner:
+    """Runs a plan on frames of one size, on a stream of its own.
+
+    Args:
+        plan: to run.
+        frame_size: height and width of every frame.
+        classes: float (C,), see `Inputs` of graph.py.
+        score_min: only detections above this score.
+        cuda: the GPU.
+
+    Raises:
+        DeviceMemoryError: the GPU's memory is full; nothing stays allocated.
+        EngineError: the plan takes no frames of this size, or CUDA failed.
+    """
+
+    def __init__(
+        self, plan: LoadedPlan, frame_size: tuple[int, int], classes: NDArray[np.float32], score_min: float, cuda: Cuda
+    ) -> None:
+        self._plan, self._cuda, self._letterbox = plan, cuda, Letterbox.fit(frame_size, plan.network_shape)
+        self._device: dict[str, int] = {}
+        self._pinned: dict[str, tuple[int, NDArray[Any]]] = {}
+        self._graph: Any = None
+        self._stream: Any = None
+        try:
+            self._stream = cuda.stream()
+            self._context = _context(plan, frame_size)
+            for name in (*INPUTS, *OUTPUTS):
+                self._allocate(name)
+            fixed: dict[str, Any] = {
+                "classes": classes,
+                "score_min": [score_min],
+                **vars(ResizePlan.of(self._letterbox)),
+            }
+            for name in INPUTS:
+                self._pinned[name][1][...] = fixed.get(name, 1 if name in _KEEPS else 0)
+                self._upload(name)
+            self._enqueue()  # TensorRT prepares what it may not prepare while it is captured
+            cuda.call("StreamSynchronize", self._stream)
+            cuda.begin_capture(self._stream)
+            self._enqueue()
+            captured = cuda.call("StreamEndCapture", self._stream)
+            self._graph = cuda.call("GraphInstantiate", captured, 0)
+            cuda.call("GraphDestroy", captured)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def letterbox(self) -> Letterbox:
+        """How a frame lies in the network's input."""
+        return self._letterbox
+
+    def launch(self, frames: Sequence[NDArray[np.uint8]]) -> None:
+        """Copies frames, at most the plan's batch, and starts the GPU; returns before it is done.
+
+        Raises:
+            InputError: too many frames, or of another size or type than the runner was made for.
+        """
+        memory = self._pinned["frames"][1]
+        if not 0 < len(frames) <= len(memory):
+            raise InputError(f"expected 1 to {len(memory)} frames, got {len(frames)}.")
+        for place, frame in enumerate(frames):
+            if frame.shape != memory.shape[1:]:
+                raise InputError(f"expected frames of the shape {memory.shape[1:]}, got {frame.shape}.")
+            if frame.dtype != np.uint8:
+                raise InputError(f"expected frames of uint8, got {frame.dtype}.")
+            memory[place] = frame
+        memory[len(frames) :] = 0
+        self._cuda.call("GraphLaunch", self._graph, self._stream)
+
+    def collect(self) -> dict[str, NDArray[Any]]:
+        """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has settled."""
+        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in _KEEPS)  # each settles at least one more box
+        for run in range(runs_max):
+            self._cuda.call("StreamSynchronize", self._stream)
+            if self._pinned["converged"][1].all():
+                if run:
+                    for name in _KEEPS:
+                        self._upload(name)  # ones again
+                return {name: self._pinned[name][1] for name in _ON_HOST}
+            for name in _KEEPS:
+                size = self._pinned[name][1].nbytes
+                self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
+            self._cuda.call("GraphLaunch", self._graph, self._stream)
+        raise EngineError(f"non-maximum suppression did not settle in {runs_max} runs: the plan is damaged.")
+
+    def repeat(self) -> None:
+        """Runs the last frames again and waits; for measuring."""
+        self._cuda.call("GraphLaunch", self._graph, self._stream)
+        self._cuda.call("StreamSynchronize", self._stream)
+
+    def close(self) -> None:
+        """Frees everything; safe to call twice."""
+        if self._stream is not None:
+            self._cuda.call("StreamSynchronize", self._stream)
+        if self._graph is not None:
+            self._cuda.call("GraphExecDestroy", self._graph)
+        while self._device:
+            self._cuda.call("Free", self._device.popitem()[1])
+        while self._pinned:
+            self._cuda.call("FreeHost", self._pinned.popitem()[1][0])
+        if self._stream is not None:
+            self._cuda.call("StreamDestroy", self._stream)
+        self._stream = self._graph = self._context = None
+
+    _context: Any = None
+
+    def _allocate(self, name: str) -> None:
+        shape, dtype = tuple(self._context.get_tensor_shape(name)), np.dtype((INPUTS | OUTPUTS)[name])
+        self._device[name] = int(self._cuda.call("Malloc", int(np.prod(shape)) * dtype.itemsize))
+        self._context.set_tensor_address(name, self._device[name])
+        if name in INPUTS or name in _ON_HOST:
+            self._pinned[name] = self._cuda.pinned(shape, dtype)
+
+    def _upload(self, name: str) -> None:
+        address, array = self._pinned[name]
+        self._cuda.copy(self._device[name], address, array.nbytes, "HostToDevice", self._stream)
+
+    def _enqueue(self) -> None:
+        self._upload("frames")
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise EngineError("TensorRT refused to run the plan: build it again, or choose another engine.")
+        for name in _ON_HOST:
+            address, array = self._pinned[name]
+            self._cuda.copy(address, self._device[name], array.nbytes, "DeviceToHost", self._stream)

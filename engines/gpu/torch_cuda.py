@@ -1,0 +1,207 @@
+"""The same graph in torch on a CUDA GPU, for machines without TensorRT: half, channels last, captured as a CUDA graph.
+
+Who owns what: the segmenter owns the graph's weights, inputs and outputs on the device, and pinned memory for frames
+and results; what it returns is copied out of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from roadmask.engines.errors import DeviceMemoryError, EngineError, GpuMissingError
+from roadmask.engines.gpu.graph import GpuGraph, Inputs, Outputs
+from roadmask.engines.gpu.resizing import ResizePlan
+from roadmask.engines.gpu.typed_onnx import GpuPrecision
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.instances import Instances
+from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.models import load_model
+from roadmask.engines.picture import checked_picture, network_instances
+from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.weights import Weights
+
+_KEEPS = ("proposal_keep", "detection_keep")
+
+
+class TorchCudaSegmenter:
+    """Runs frames of one size together, so many in a batch as it was made for.
+
+    Args:
+        weights: see `find_weights`.
+        category_ids: COCO category ids to report.
+        score_min: instances below it are not reported.
+        network_shape: height and width of the network's input; chosen by each picture's aspect by default.
+        precision: of the networks; boxes are decoded in fp32 always.
+        batch: frames that run at a time; slots that are left over cost as much.
+        settings: size of the graph.
+        device: `cuda`; on `cpu` the same steps run without capture, to test them.
+
+    Raises:
+        GpuMissingError: torch sees no CUDA GPU.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        category_ids: Sequence[int],
+        *,
+        score_min: float,
+        network_shape: tuple[int, int] | None = None,
+        precision: GpuPrecision = "fp16",
+        batch: int = 1,
+        settings: GraphSettings | None = None,
+        device: str = "cuda",
+    ) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise GpuMissingError(
+                f"the engine torch-cuda needs an NVIDIA GPU, torch {torch.__version__} sees none: choose the engine "
+                "openvino, or install a torch for this GPU's driver."
+            )
+        self._weights, self._shape, self._batch, self._device = weights, network_shape, batch, device
+        self._dtype = torch.float16 if precision == "fp16" else torch.float32
+        self._settings = settings or GraphSettings.of(weights.architecture)
+        self._categories = np.array(weights.architecture.category_ids, np.int64)
+        self._classes = torch.from_numpy(np.isin(self._categories, category_ids).astype(np.float32))
+        self._score_min = torch.tensor([score_min])
+        self._graphs: dict[tuple[int, int], GpuGraph] = {}
+        self._captured: dict[tuple[int, int], _Captured] = {}
+        self._info = SegmenterInfo.of("torch-cuda", weights, precision, category_ids, score_min)
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """What it is made of."""
+        return self._info
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Captures the graph for frames of this (H, W), and runs it once."""
+        self([np.zeros((*image_size, 3), np.uint8)])
+
+    def __call__(self, images: Sequence[Image]) -> list[Instances]:
+        """Segments a batch; see `Segmenter`."""
+        pictures = [checked_picture(image) for image in images]
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for place, picture in enumerate(pictures):
+            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(place)
+        results: dict[int, Instances] = {}
+        try:
+            for size, places in by_size.items():
+                captured = self._for_size(size)
+                for start in range(0, len(places), self._batch):
+                    chunk = places[start : start + self._batch]
+                    found = captured.run([pictures[place] for place in chunk])
+                    for row, place in enumerate(chunk):
+                        results[place] = self._instances(found, row, captured.letterbox)
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError(f"the GPU has no memory left ({error}): use a smaller batch or shape.") from error
+        return [results[place] for place in range(len(pictures))]
+
+    def _instances(self, found: Outputs, row: int, letterbox: Letterbox) -> Instances:
+        count = int(found.found[row])
+        boxes, scores, labels, masks = (each[row, :count].numpy().copy() for each in found[:4])
+        return network_instances(letterbox, boxes, scores, self._categories[labels], masks)
+
+    def _for_size(self, size: tuple[int, int]) -> _Captured:
+        if size not in self._captured:
+            letterbox = Letterbox.fit(size, self._shape)
+            graph = self._graph(letterbox.network_shape)
+            places = {name: torch.from_numpy(values) for name, values in vars(ResizePlan.of(letterbox)).items()}
+            inputs = graph.example_inputs(size)._replace(classes=self._classes, score_min=self._score_min, **places)
+            inputs = Inputs(*(each.to(self._device) for each in inputs))
+            self._captured[size] = _Captured.of(graph, inputs, letterbox, capture=self._device == "cuda")
+        return self._captured[size]
+
+    def _graph(self, shape: tuple[int, int]) -> GpuGraph:
+        if shape not in self._graphs:
+            with torch.inference_mode():
+                graph = GpuGraph(load_model(self._weights), shape, self._batch, self._settings, self._dtype).eval()
+                graph = graph.to(self._device)
+                for part in graph.reduced_parts:
+                    part.to(memory_format=torch.channels_last)
+            self._graphs[shape] = graph
+        return self._graphs[shape]
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """The graph on inputs and outputs that stay where they are."""
+
+    inputs: Inputs
+    outputs: Outputs
+    """On the device."""
+    frames: torch.Tensor
+    """Pinned; what the GPU copies from."""
+    host: Outputs
+    """Pinned; what the GPU copies to. `keep` outputs stay on the device."""
+    replay: Callable[[], None]
+    """Copies the frames, runs the graph, and copies what it gives; enqueued, not awaited."""
+    wait: Callable[[], None]
+    letterbox: Letterbox
+
+    @classmethod
+    def of(cls, graph: GpuGraph, inputs: Inputs, letterbox: Letterbox, *, capture: bool) -> _Captured:
+        """Runs the graph twice to let torch choose its kernels, then captures it."""
+        pin = {"pin_memory": True} if capture else {}
+        frames = torch.zeros(inputs.frames.shape, dtype=torch.uint8, **pin)  # type: ignore[call-overload]
+
+        with torch.inference_mode():
+            outputs = graph(*inputs)
+            host = Outputs(
+                *(torch.zeros(each.shape, dtype=each.dtype, **pin) for each in outputs)  # type: ignore[call-overload]
+            )
+
+        def run(to: Outputs) -> None:
+            with torch.inference_mode():
+                inputs.frames.copy_(frames, non_blocking=True)
+                for place, values in zip(to, graph(*inputs), strict=True):
+                    place.copy_(values)
+                for place, values in zip(host[:6], to[:6], strict=True):
+                    place.copy_(values, non_blocking=True)
+
+        if not capture:
+            return cls(inputs, outputs, frames, host, lambda: run(outputs), lambda: None, letterbox)
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            run(outputs)
+        stream.synchronize()
+        recorded = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(recorded, stream=stream):
+            run(outputs)
+
+        def replay() -> None:
+            with torch.cuda.stream(stream):
+                recorded.replay()
+
+        return cls(inputs, outputs, frames, host, replay, stream.synchronize, letterbox)
+
+    def run(self, pictures: Sequence[Image]) -> Outputs:
+        """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has settled."""
+        with torch.inference_mode():
+            self.frames.zero_()
+            for place, picture in enumerate(pictures):
+                self.frames[place].copy_(torch.from_numpy(np.require(picture, requirements="W")))
+            keeps = [getattr(self.inputs, name) for name in _KEEPS]
+            stopped = [getattr(self.outputs, f"{name}_out") for name in _KEEPS]
+            runs_max = 1 + sum(each.shape[-1] for each in keeps)  # each settles at least one more box
+            for run in range(runs_max):
+                self.replay()
+                self.wait()
+                if self.host.converged.all():
+                    if run:
+                        for keep in keeps:
+                            keep.fill_(1)
+                        self._settle_device()
+                    return self.host
+                for keep, stop in zip(keeps, stopped, strict=True):
+                    keep.copy_(stop)
+                self._settle_device()
+        raise EngineError(f"non-maximum suppression did not settle in {runs_max} runs: the graph is damaged.")
+
+    def _settle_device(self) -> None:
+        """What was enqueued on torch's own stream must be done before the graph runs on its other one; rare."""
+        if self.frames.is_pinned() and torch.cuda.is_available():
+            torch.cuda.synchronize()

@@ -1,0 +1,101 @@
+"""Exports the whole network to ONNX with its types written down, once per weights, shape, batch and precision."""
+
+# ruff: noqa: PLC0415 - torch is imported only to export
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from roadmask.engines import cache
+from roadmask.engines.errors import EngineError
+from roadmask.engines.extras import missing_package
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.weights import Weights
+
+GpuPrecision = Literal["fp32", "fp16"]
+FORBIDDEN = ("NonMaxSuppression", "RoiAlign", "NonZero", "Loop", "If", "Scan")
+"""What TensorRT for RTX has not, or would make shapes depend on the picture."""
+_SOURCES = (
+    *("gpu/typed_onnx.py", "gpu/graph.py", "gpu/folding.py"),
+    *("models.py", "nms.py", "roi_align.py", "static_graph.py"),
+)
+_OPSET = 20
+
+
+def typed_onnx(
+    weights: Weights, shape: tuple[int, int], batch: int, precision: GpuPrecision, settings: GraphSettings | None = None
+) -> Path:
+    """Returns the ONNX file of the whole network, exporting it first if the cache does not hold it.
+
+    Inputs and outputs are those of graph.py; height and width of the frames are open.
+
+    Raises:
+        WeightsError: the weights do not fit the architecture.
+        EngineError: torch is needed and not installed, or the graph holds what TensorRT cannot run.
+    """
+    settings = settings or GraphSettings.of(weights.architecture)
+    key = hashlib.sha256(json.dumps([weights.sha256, shape, batch, precision, asdict(settings)]).encode())
+    for name in _SOURCES:
+        key.update((Path(__file__).parent.parent / name).read_bytes())
+    height, width = shape
+    stem = f"{weights.architecture.value}-{height}x{width}-b{batch}-{precision}-{key.hexdigest()[:16]}"
+    folder = cache.subfolder("gpu-graphs")
+    path = folder / f"{stem}.onnx"
+    with cache.lock(folder / f"{stem}.lock"):
+        if not path.is_file():
+            cache.write_atomically(path, _export(weights, shape, batch, precision, settings))
+    return path
+
+
+def _export(
+    weights: Weights, shape: tuple[int, int], batch: int, precision: GpuPrecision, settings: GraphSettings
+) -> bytes:
+    try:
+        import onnxscript  # noqa: F401 - torch's exporter needs it and onnx
+        import torch
+        from torch.export import Dim
+
+        from roadmask.engines.gpu.graph import GpuGraph, Inputs, Outputs
+        from roadmask.engines.models import load_model
+    except ImportError as error:
+        raise missing_package(error.name or "torch", f"exporting {weights.name} for a GPU", extra="torch") from error
+
+    dtype = {"fp32": torch.float32, "fp16": torch.float16}[precision]
+    with torch.inference_mode():
+        graph = GpuGraph(load_model(weights), shape, batch, settings, dtype).eval()
+        # Frames of another size than the network's, or the exporter would take the two for one.
+        inputs = graph.example_inputs((shape[0] + 7, shape[1] + 9))
+        frames = {1: Dim("frame_height", min=1, max=8192), 2: Dim("frame_width", min=1, max=8192)}
+        program = torch.onnx.export(
+            graph,
+            tuple(inputs),
+            input_names=list(Inputs._fields),
+            output_names=list(Outputs._fields),
+            dynamic_shapes=(frames, *[None] * (len(Inputs._fields) - 1)),
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise EngineError(f"torch {torch.__version__} exported nothing; try another version of torch.")
+    model = program.model_proto
+    unfit = unfit_nodes(model)
+    if unfit:
+        raise EngineError(f"expected a graph of standard operators, got {', '.join(unfit)}: try another torch.")
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def unfit_nodes(model: object) -> list[str]:
+    """Returns the operators of an `onnx.ModelProto` that TensorRT would refuse, custom ones included."""
+    return sorted(
+        {
+            f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+            for node in model.graph.node  # type: ignore[attr-defined]
+            if node.op_type in FORBIDDEN or node.domain not in {"", "ai.onnx"}
+        }
+    )

@@ -1,0 +1,219 @@
+"""`roadmask engine`: TensorRT plans, built on any machine, listed, verified and removed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from roadmask.engines.errors import ConfigError, InputError, PlanError
+from roadmask.streaming.cli.progress import image_bar
+
+if TYPE_CHECKING:
+    from roadmask.engines.gpu.tensorrt_module import Flavour
+    from roadmask.engines.gpu.typed_onnx import GpuPrecision
+    from roadmask.engines.weights import Weights
+
+engine_app = typer.Typer(help="Build and keep TensorRT plans.", no_args_is_help=True)
+WeightsOption = Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")]
+PrecisionOption = Annotated[str, typer.Option(help="fp32 or fp16.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="ROADMASK_DATA",
+        metavar="DIR",
+        help="Folder of coco_dev and pennfudan_dev, by which a precision is accepted.",
+    ),
+]
+
+
+@engine_app.command()
+def build(
+    weights: WeightsOption = "lite",
+    precision: PrecisionOption = "fp16",
+    shape: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    batch: Annotated[str, typer.Option(help="Frames in a call; a plan for each.")] = "1",
+    flavour: Annotated[str, typer.Option(help="tensorrt or tensorrt-rtx.")] = "tensorrt-rtx",
+    target: Annotated[
+        str | None, typer.Option(help="Chip, such as sm89; needs no GPU. [dim]Default: the GPU here[/]")
+    ] = None,
+    data: DataOption = None,
+    unmeasured: Annotated[
+        bool, typer.Option("--unmeasured", help="Build fp16 though nothing says how much accuracy it costs.")
+    ] = False,
+) -> None:
+    """Builds TensorRT plans into the cache.
+
+    fp16 is built only if mask AP on coco_dev and pennfudan_dev falls by at most 0.3 points against fp32; measured once
+    for a graph, through ONNX Runtime on the CPU. Exit codes: 0, or 2 if it cannot be built or is refused.
+
+    [bold]roadmask engine build --precision fp16 --shape 384x640 --batch 1,4 --target sm89[/]
+    """
+    from roadmask.engines.gpu.build import Target, build_plan
+    from roadmask.engines.gpu.plans import PlanKey, find_or_build
+    from roadmask.engines.gpu.tensorrt_module import find_target, load_tensorrt
+    from roadmask.engines.gpu.typed_onnx import typed_onnx
+    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.weights import find_weights
+
+    console = Console(highlight=False)
+    if flavour not in {"tensorrt", "tensorrt-rtx"}:
+        raise ConfigError(f"expected the flavour tensorrt or tensorrt-rtx, got {flavour!r}.")
+    kind, network_shape, arithmetic = cast("Flavour", flavour), parse_size(shape), _precision(precision)
+    tensorrt = load_tensorrt(kind)
+    if target is None:
+        # A plan for the GPU here is keyed by its name and driver, which only CUDA tells.
+        chip, driver = _gpu_here(flavour)
+    else:
+        chip, driver = target, ""
+        if kind == "tensorrt-rtx":
+            find_target(tensorrt, target)
+    found = find_weights(weights)
+    size = f"{network_shape[0]}x{network_shape[1]}"
+    batches = _batches(batch)
+    if arithmetic != "fp32" and not unmeasured:
+        _accept(found, arithmetic, network_shape, data, console)
+    for frames in batches:
+        with console.status(f"{found.name} {size} batch {frames}: exporting") as status:
+            onnx = typed_onnx(found, network_shape, frames, arithmetic)
+            digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
+            key = PlanKey(digest, found.name, flavour, str(tensorrt.__version__), chip, driver, precision, size, frames)
+            label = f"{found.name} {size} batch {frames}: "
+            plan, new = find_or_build(
+                key,
+                lambda onnx=onnx, frames=frames, label=label: build_plan(  # type: ignore[misc]
+                    onnx,
+                    Target(kind, target or "here"),
+                    frames,
+                    network_shape,
+                    lambda phase: status.update(label + phase),
+                ),
+            )
+        said = "built" if new else "already built"
+        what = f"{found.name} {precision} {size} batch {frames} for {chip}"
+        console.print(f"{said}: {what}, {plan.bytes / 1e6:.1f} MB, {plan.path}", soft_wrap=True)
+
+
+@engine_app.command("list")
+def list_plans() -> None:
+    """Lists the plans in the cache, each checked against its manifest."""
+    from roadmask.engines.gpu.plans import load, manifests, read_manifest
+
+    headings = ("plan", "weights", "flavour", "chip", "precision", "batch", "MB", "state")
+    table = Table(*headings, title="Plans", title_justify="left")
+    for path in manifests():
+        try:
+            plan = read_manifest(path)
+            load(plan)
+        except PlanError as error:
+            table.add_row(path.stem, *["-"] * 6, f"refused: {error}")
+            continue
+        key, megabytes = plan.key, f"{plan.bytes / 1e6:.1f}"
+        version = f"{key.flavour} {key.version}"
+        table.add_row(path.stem, key.weights, version, key.chip, key.precision, str(key.batch), megabytes, "intact")
+    Console(highlight=False).print(table)
+
+
+@engine_app.command()
+def remove(name: Annotated[str, typer.Argument(help="A plan's name or how it begins, as `list` shows it.")]) -> None:
+    """Removes plans from the cache."""
+    from roadmask.engines.gpu.plans import remove as remove_plans
+
+    if not name:
+        raise InputError("expected the name of a plan, got nothing: `roadmask engine list` shows them.")
+    removed = remove_plans(name)
+    if not removed:
+        raise InputError(
+            f"expected a plan that begins with {name!r}, there is none: `roadmask engine list` shows them."
+        )
+    Console(highlight=False).print(f"removed {removed}")
+
+
+@engine_app.command()
+def verify(
+    weights: WeightsOption = "lite",
+    precision: PrecisionOption = "fp16",
+    shape: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    data: DataOption = None,
+) -> None:
+    """Runs real pictures through the engine and through torchvision eager: differences, and mask AP of both.
+
+    On a machine without a GPU the ONNX that plans are built from is verified instead, in ONNX Runtime, and said to be.
+    Exit code 2 beyond the tolerances: mask AP 0.1 points under torchvision's in fp32, 0.3 in fp16.
+    """
+    from roadmask.engines.classes import category_ids
+    from roadmask.engines.gpu.onnx_engine import OnnxGraphSegmenter
+    from roadmask.engines.gpu.opening import open_tensorrt
+    from roadmask.engines.graph_settings import GraphSettings
+    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.torch_engine import TorchSegmenter
+    from roadmask.engines.weights import find_weights
+    from roadmask.evaluation import common_classes, read_truth
+    from roadmask.streaming.gpu_acceptance import SETS
+    from roadmask.streaming.gpu_verification import verify_segmenter
+
+    console = Console(highlight=False)
+    found, arithmetic, network_shape = find_weights(weights), _precision(precision), parse_size(shape)
+    folders = [data / each for each in SETS if (data / each / "instances.json").is_file()] if data else []
+    if not folders:
+        raise ConfigError(f"expected --data DIR or ROADMASK_DATA with {' or '.join(SETS)} in it, got {data}.")
+    on_gpu = Path("/proc/driver/nvidia/version").exists()
+    if not on_gpu:
+        console.print("No GPU here: this verifies the ONNX that plans are built from, in ONNX Runtime; no plan is run.")
+    known = [category for category in found.architecture.category_ids if category]
+    names = dict.fromkeys(n for f in folders for n in common_classes(read_truth(f / "instances.json"), known))
+    wanted = category_ids(list(names), known)
+    open_engine = open_tensorrt if on_gpu else OnnxGraphSegmenter
+    engine = open_engine(found, wanted, score_min=0.05, network_shape=network_shape, precision=arithmetic)
+    settings = GraphSettings.of(found.architecture)
+    eager = TorchSegmenter(found, wanted, score_min=0.05, network_shape=network_shape, settings=settings)
+    for folder in folders:
+        with image_bar(folder.name, 2 * len(read_truth(folder / "instances.json").images)) as advance:
+            seen = verify_segmenter(engine, eager, folder, advance)
+        table = Table("output", "99 % within", "largest", title=f"{found.name} {precision} on {folder.name}")
+        for name, (most, largest) in (("box, px", seen.box_px), ("score", seen.score), ("mask", seen.mask)):
+            table.add_row(name, f"{most:.5f}", f"{largest:.5f}")
+        console.print(table)
+        console.print(f"{seen.sure - seen.lost} of {seen.sure} instances that torchvision scores above 0.6 are found")
+        console.print(f"mask AP {seen.ap:.4f}, torchvision eager {seen.eager_ap:.4f}")
+        seen.require(precision)
+
+
+def _accept(
+    weights: Weights, precision: GpuPrecision, shape: tuple[int, int], data: Path | None, console: Console
+) -> None:
+    from roadmask.streaming.gpu_acceptance import accept, measure
+
+    with image_bar(f"mask AP of {precision}", 0) as advance:
+        measured = measure(weights, precision, shape, data, advance)
+    for each, figures in measured.items():
+        shown = ", ".join(f"{kind} {ap:.4f}" for kind, ap in figures.items())
+        console.print(f"{weights.name} on {each}: mask AP {shown}")
+    accept(measured, precision)
+
+
+def _precision(name: str) -> GpuPrecision:
+    if name not in {"fp32", "fp16"}:
+        raise ConfigError(f"expected the precision fp32 or fp16, got {name!r}.")
+    return cast("GpuPrecision", name)
+
+
+def _batches(text: str) -> list[int]:
+    try:
+        batches = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"expected batch sizes as 1,4,8, got {text!r}.") from error
+    if min(batches) < 1 or max(batches) > 64:
+        raise ConfigError(f"expected batch sizes from 1 to 64, got {text!r}.")
+    return batches
+
+
+def _gpu_here(flavour: str) -> tuple[str, str]:
+    from roadmask.engines.gpu.device import describe_gpu
+
+    gpu = describe_gpu(flavour)
+    return gpu.chip, gpu.driver

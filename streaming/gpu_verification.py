@@ -1,0 +1,132 @@
+"""Whether an engine for GPUs finds what torchvision eager finds: differences of each output, and mask AP of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from roadmask.engines import Image, Instances, Segmenter, SegmenterInfo
+from roadmask.engines.errors import EngineError, InputError
+from roadmask.evaluation import evaluate_masks, read_truth, segment_truth
+
+SURE = 0.6
+"""Instances of torchvision above this score must be found; at the threshold, rounding decides."""
+AP_DROP_MAX = {"fp32": 0.001, "fp16": 0.003}
+"""By how much mask AP, 0 to 1, may be under that of torchvision eager; fp32 differs by the order of sums alone."""
+LOST_MAX = {"fp32": 0.002, "fp16": 0.01}
+"""Share of the sure instances that may be missing: two that nearly tie may change places in NMS."""
+_IOU_MIN = 0.5
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What two segmenters found in the same pictures."""
+
+    pictures: int
+    sure: int
+    """Instances of torchvision above `SURE`."""
+    lost: int
+    """Of these, how many the engine has not (same class, box IoU 0.5)."""
+    box_px: tuple[float, float]
+    """Largest difference of a corner's coordinate, in the picture's pixels: of 99 % of those found, and of all."""
+    score: tuple[float, float]
+    """Of the score."""
+    mask: tuple[float, float]
+    """Of a cell's probability in the 28 x 28 mask."""
+    ap: float
+    """Mask AP of the engine, 0 to 1."""
+    eager_ap: float
+    """Of torchvision eager."""
+
+    def require(self, precision: str) -> None:
+        """Lets what is within the tolerances pass.
+
+        Raises:
+            EngineError: something is beyond them.
+        """
+        if self.eager_ap - self.ap > AP_DROP_MAX[precision]:
+            raise EngineError(
+                f"mask AP is {self.ap:.4f}, torchvision's is {self.eager_ap:.4f}: expected at most "
+                f"{AP_DROP_MAX[precision]} less in {precision}; choose fp32, or report it if it is."
+            )
+        if self.lost > LOST_MAX[precision] * self.sure:
+            raise EngineError(
+                f"{self.lost} of {self.sure} sure instances are missing: expected at most {LOST_MAX[precision]:.1%} in "
+                f"{precision}; choose fp32, or report it if it is."
+            )
+
+
+def verify_segmenter(
+    segmenter: Segmenter, eager: Segmenter, folder: Path, on_image: Callable[[], None] = lambda: None
+) -> Verification:
+    """Runs both on the pictures of a ground truth.
+
+    Args:
+        segmenter: to verify.
+        eager: torchvision's, with the same numbers of proposals and detections, classes and score threshold.
+        folder: of `instances.json` and `images`.
+        on_image: called after each picture of each.
+
+    Raises:
+        InputError: the ground truth has nothing to find.
+    """
+    truth = read_truth(folder / "instances.json")
+    names = [name for name in truth.annotated_classes if name in eager.info.class_names.values()]
+    recorders = [_Recorder(each) for each in (segmenter, eager)]
+    precisions = []
+    for recorder in recorders:
+        results = segment_truth(recorder, truth, folder / "images", on_image)
+        ap = evaluate_masks(truth, results, names)[-1].ap
+        if ap is None:
+            raise InputError(f"expected masks to find in {folder}, there are none.")
+        precisions.append(ap)
+    ours, theirs = (recorder.found for recorder in recorders)
+    differences = [difference for pair in zip(ours, theirs, strict=True) for difference in _differences(*pair)]
+    apart = np.array([each for each in differences if each is not None]).reshape(-1, 3)
+    if not len(apart):
+        raise EngineError(f"the engine finds none of torchvision's {len(differences)} sure instances in {folder}.")
+    box, score, mask = ((float(np.quantile(each, 0.99)), float(each.max())) for each in apart.T)
+    return Verification(len(ours), len(differences), len(differences) - len(apart), box, score, mask, *precisions)
+
+
+class _Recorder:
+    """Keeps what a segmenter finds, as it was found."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self.found: list[Instances] = []
+
+    @property
+    def info(self) -> SegmenterInfo:
+        return self._segmenter.info
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        self._segmenter.warm_up(image_size)
+
+    def __call__(self, images: Sequence[Image]) -> list[Instances]:
+        found = self._segmenter(images)
+        self.found += found
+        return found
+
+
+def _differences(ours: Instances, theirs: Instances) -> list[tuple[float, float, float] | None]:
+    """Returns, of each sure instance of theirs, how far ours is in box, score and mask; None where there is none."""
+    differences: list[tuple[float, float, float] | None] = []
+    for place in np.flatnonzero(theirs.scores > SURE):
+        box = theirs.boxes[place]
+        overlap = np.clip(np.minimum(box[2:], ours.boxes[:, 2:]) - np.maximum(box[:2], ours.boxes[:, :2]), 0, None)
+        both = (box[2:] - box[:2]).prod() + (ours.boxes[:, 2:] - ours.boxes[:, :2]).prod(1)
+        inside = overlap.prod(1)
+        ious = np.where(ours.labels == theirs.labels[place], inside / np.maximum(both - inside, 1e-9), 0)
+        if ious.max(initial=0) < _IOU_MIN:
+            differences.append(None)
+            continue
+        best = int(ious.argmax())
+        one, other = ours[best : best + 1].masks, theirs[place : place + 1].masks
+        cells = np.abs(one.probabilities - other.probabilities).max()  # type: ignore[union-attr]
+        moved = np.abs(ours.boxes[best] - box).max()
+        differences.append((float(moved), float(abs(ours.scores[best] - theirs.scores[place])), float(cells)))
+    return differences

@@ -1,0 +1,154 @@
+"""Plans of the real graph, built by the real TensorRT for RTX, without a GPU."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from roadmask.engines.errors import BuildError, ConfigError, DriverTooOldError, GpuMissingError, TensorRtMissingError
+from roadmask.engines.gpu import build
+from roadmask.engines.gpu.build import Target, build_plan
+from roadmask.engines.gpu.device import describe_gpu
+from roadmask.engines.gpu.tensorrt_module import load_tensorrt
+from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx, unfit_nodes
+from roadmask.engines.weights import Architecture, Weights, find_weights
+from roadmask.streaming.benchmarks.random_weights import write_random_weights
+from roadmask.streaming.cli.app import app
+from roadmask.streaming.gpu_acceptance import accept
+
+SHAPE = (384, 640)
+TARGETS = ("sm80", "sm89", "sm120")
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_lite_builds_for_each_chip(lite: Weights, precision: GpuPrecision, batch: int) -> None:
+    path = typed_onnx(lite, SHAPE, batch, precision)
+    model = onnx.load(path)
+    assert unfit_nodes(model) == []
+    assert len(model.graph.node) > 300
+    kinds = {onnx.TensorProto.DataType.Name(weights.data_type) for weights in model.graph.initializer}
+    assert ("FLOAT16" in kinds) == (precision == "fp16")
+    phases: list[str] = []
+    for chip in TARGETS:
+        plan = build_plan(path, Target("tensorrt-rtx", chip), batch, SHAPE, phases.append)
+        assert len(plan) > 10e6, "the weights are in the plan"
+    assert phases
+
+
+def test_resnet50_builds_in_half_and_again_alike(tmp_path: Path) -> None:
+    file = tmp_path / "random.safetensors"
+    write_random_weights(file, Architecture.RESNET50, np.zeros((128, 128, 3), np.uint8))
+    path = typed_onnx(find_weights(file), SHAPE, 1, "fp16")
+    first, second = (len(build_plan(path, Target("tensorrt-rtx", "sm89"), 1, SHAPE)) for _ in range(2))
+    assert first > 80e6
+    assert abs(first - second) < 0.01 * first
+
+
+def test_forbidden_operators_are_found() -> None:
+    nodes = [onnx.helper.make_node(*each) for each in (("NonZero", ["a"], ["b"]), ("Relu", ["b"], ["c"]))]
+    nodes.append(onnx.helper.make_node("Mine", ["c"], ["d"], domain="custom"))
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "graph", [], []))
+    assert unfit_nodes(model) == ["NonZero", "custom::Mine"]
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("flavour", "package"), [("tensorrt", "tensorrt-cu13"), ("tensorrt-rtx", "tensorrt-rtx-cu13")]
+    )
+    def test_tensorrt_missing(self, flavour: Any, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, flavour.replace("-", "_"), None)
+        with pytest.raises(TensorRtMissingError, match=f"pip install {package}$"):
+            load_tensorrt(flavour)
+
+    def test_tensorrt_of_another_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="8.6.1"))
+        with pytest.raises(TensorRtMissingError, match=re.escape("got 8.6.1: pip install 'tensorrt-cu13>=10,<12'")):
+            load_tensorrt("tensorrt")
+
+    def test_chip_it_does_not_build_for(self, tmp_path: Path) -> None:
+        with pytest.raises(BuildError, match=r"expected a target of sm75, .*, got 'sm90'"):
+            build_plan(tmp_path / "no.onnx", Target("tensorrt-rtx", "sm90"), 1, SHAPE)
+
+    def test_tensorrt_builds_for_no_other_chip(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(build, "load_tensorrt", lambda _: SimpleNamespace(__version__="10.1"))
+        with pytest.raises(BuildError, match="use --flavour tensorrt-rtx"):
+            build_plan(tmp_path / "no.onnx", Target("tensorrt", "sm89"), 1, SHAPE)
+
+    def test_a_file_that_is_no_graph(self, tmp_path: Path) -> None:
+        (tmp_path / "no.onnx").write_bytes(b"no")
+        with pytest.raises(BuildError, match=r"cannot read no\.onnx"):
+            build_plan(tmp_path / "no.onnx", Target("tensorrt-rtx", "sm89"), 1, SHAPE)
+
+    def test_no_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scripted_cuda(monkeypatch, status="cudaErrorNoDevice")
+        with pytest.raises(GpuMissingError, match="--flavour tensorrt-rtx --target sm89"):
+            describe_gpu("tensorrt")
+
+    def test_driver_too_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scripted_cuda(monkeypatch, status="cudaErrorInsufficientDriver", driver=12040)
+        with pytest.raises(DriverTooOldError, match=r"CUDA 13\.0, this one knows CUDA 12\.4"):
+            describe_gpu("tensorrt")
+
+    def test_a_gpu_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scripted_cuda(monkeypatch, status="cudaSuccess")
+        gpu = describe_gpu("tensorrt")
+        assert (gpu.chip, gpu.driver) == ("Scripted sm89", "13.0")
+
+
+def scripted_cuda(monkeypatch: pytest.MonkeyPatch, *, status: str, driver: int = 13000) -> None:
+    names = SimpleNamespace(cudaSuccess=0, cudaErrorNoDevice=100, cudaErrorInsufficientDriver=35)
+    runtime = SimpleNamespace(
+        cudaError_t=names,
+        cudaGetDeviceCount=lambda: (getattr(names, status), int(status == "cudaSuccess")),
+        cudaDriverGetVersion=lambda: (0, driver),
+        cudaRuntimeGetVersion=lambda: (0, 13000),
+        cudaGetDeviceProperties=lambda _: (0, SimpleNamespace(name=b"Scripted", major=8, minor=9)),
+    )
+    monkeypatch.setattr("roadmask.engines.gpu.device.import_module", lambda _: runtime)
+
+
+class TestAcceptance:
+    def test_a_small_fall_passes_and_a_large_one_does_not(self) -> None:
+        accept({"coco_dev": {"fp32": 0.400, "fp16": 0.398}}, "fp16")
+        with pytest.raises(ConfigError, match=r"refused: mask AP falls by 0\.40 points on other, at most 0\.3"):
+            accept({"coco_dev": {"fp32": 0.4, "fp16": 0.4}, "other": {"fp32": 0.4, "fp16": 0.396}}, "fp16")
+
+
+class TestCommand:
+    def test_build_list_and_remove(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
+        built: list[Path] = []
+
+        def scripted(onnx_file: Path, *_: Any) -> bytes:
+            built.append(onnx_file)
+            return b"plan"
+
+        monkeypatch.setattr("roadmask.engines.gpu.build.build_plan", scripted)
+        monkeypatch.setattr("roadmask.engines.gpu.typed_onnx._export", lambda *_: b"onnx")
+        asked = ["engine", "build", "--precision", "fp32", "--shape", "192x160", "--batch", "1,4", "--target", "sm89"]
+        first, second = (CliRunner().invoke(app, asked) for _ in range(2))
+        assert first.exit_code == 0, first.output
+        assert first.output.count("built: lite fp32 192x160 batch") == 2
+        assert second.output.count("already built: ") == 2
+        assert len(built) == 2
+        listed = CliRunner().invoke(app, ["engine", "list"], env={"COLUMNS": "250"})
+        assert listed.output.count("intact") == 2
+        assert CliRunner().invoke(app, ["engine", "remove", "192x160-b4"]).exit_code == 0
+        assert CliRunner().invoke(app, ["engine", "list"], env={"COLUMNS": "250"}).output.count("intact") == 1
+
+    def test_half_that_nobody_measured_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
+        monkeypatch.setattr("roadmask.engines.gpu.typed_onnx._export", lambda *_: b"onnx")
+        asked = ["engine", "build", "--target", "sm89", "--data", str(tmp_path)]
+        found = CliRunner().invoke(app, asked)
+        assert isinstance(found.exception, ConfigError)
+        assert "or build with --unmeasured" in str(found.exception)

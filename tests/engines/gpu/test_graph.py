@@ -1,0 +1,135 @@
+"""The one graph for GPUs, in torch on the CPU: the same numbers as torchvision and as the CPU's letterbox."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from roadmask.engines import Image
+from roadmask.engines.classes import LITE_CATEGORY_IDS
+from roadmask.engines.gpu.folding import fold_batch_norms
+from roadmask.engines.gpu.graph import GpuGraph, Inputs, Outputs
+from roadmask.engines.gpu.resizing import ResizePlan
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.models import build_model, load_model
+from roadmask.engines.torch_engine import TorchSegmenter
+from roadmask.engines.weights import Architecture, Weights
+from support.parity import Found, assert_equal_numbers
+
+SHAPE = (192, 160)
+SETTINGS = GraphSettings(proposals=64, detections=20)
+ACTIVATION_MAX = 3e4
+"""Half overflows at 65504."""
+
+
+@pytest.fixture(scope="module")
+def graph(lite: Weights) -> GpuGraph:
+    with torch.inference_mode():
+        return GpuGraph(load_model(lite), SHAPE, 2, SETTINGS).eval()
+
+
+def inputs_for(graph: GpuGraph, pictures: list[Image]) -> Inputs:
+    plan = ResizePlan.of(Letterbox.fit(pictures[0].shape[:2], graph.shape))
+    return graph.example_inputs()._replace(
+        frames=torch.from_numpy(np.stack(pictures)), **{k: torch.from_numpy(v) for k, v in vars(plan).items()}
+    )
+
+
+def run(graph: GpuGraph, inputs: Inputs) -> Outputs:
+    with torch.inference_mode():
+        found = graph(*inputs)
+        while not found.converged.all():
+            again = inputs._replace(proposal_keep=found.proposal_keep_out, detection_keep=found.detection_keep_out)
+            found = graph(*again)
+    return found
+
+
+def picture_of(found: Outputs, place: int) -> Found:
+    count = int(found.found[place])
+    boxes, scores, labels, masks = (each[place, :count].numpy() for each in found[:4])
+    return Found(boxes, scores, labels.astype(np.int64), masks)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(1080, 1920), (375, 1242), (480, 640), (192, 160), (100, 80), (95, 160), (1, 1), (3, 400), (333, 517)],
+    ids=str,
+)
+def test_frames_are_resized_to_the_last_bit(graph: GpuGraph, size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    with torch.inference_mode():
+        ours = graph.letterbox(*inputs_for(graph, [picture, picture])[:6])
+    assert np.array_equal(ours[0].numpy(), Letterbox.fit(size, SHAPE).apply(picture))
+
+
+def test_numbers_are_torchvisions(graph: GpuGraph, lite: Weights, portrait: Image) -> None:
+    mirrored = np.ascontiguousarray(portrait[:, ::-1])
+    found = run(graph, inputs_for(graph, [portrait, mirrored]))
+    eager = TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=SETTINGS)
+    letterbox = Letterbox.fit(portrait.shape[:2], SHAPE)
+    for place, picture in enumerate((portrait, mirrored)):
+        theirs = eager.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
+        boxes, scores, labels, masks = (theirs[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
+        assert len(scores) > 0
+        assert_equal_numbers(picture_of(found, place), Found(boxes, scores, labels, masks[:, 0]))
+
+
+def test_a_picture_does_not_see_its_neighbour(graph: GpuGraph, portrait: Image) -> None:
+    black = np.zeros_like(portrait)
+    beside_black = picture_of(run(graph, inputs_for(graph, [portrait, black])), 0)
+    beside_itself = picture_of(run(graph, inputs_for(graph, [portrait, portrait])), 0)
+    second = picture_of(run(graph, inputs_for(graph, [black, portrait])), 1)
+    for other in (beside_itself, second):
+        assert_equal_numbers(beside_black, other)
+
+
+@pytest.mark.parametrize("architecture", list(Architecture))
+def test_folding_changes_nothing(architecture: Architecture) -> None:
+    torch.manual_seed(0)
+    model = build_model(architecture)
+    with torch.inference_mode():
+        for name, value in model.named_buffers():
+            if name.endswith("running_var"):
+                value.uniform_(0.5, 2)
+        picture = torch.rand(1, 3, 64, 64)
+        before = model.backbone(picture)
+        folded = fold_batch_norms(model)
+        after = model.backbone(picture)
+    assert folded > 50
+    assert not [name for name, _ in model.named_buffers() if name.endswith("running_var")]
+    for level, features in before.items():
+        scale = float(features.abs().max())
+        assert float((after[level] - features).abs().max()) <= 1e-4 * scale
+
+
+def largest_activations(lite: Weights, pictures: list[Image], shape: tuple[int, int]) -> dict[str, float]:
+    """Runs the networks of the graph in fp32 and returns the largest number that each layer gives."""
+    seen: dict[str, float] = {}
+    with torch.inference_mode():
+        graph = GpuGraph(load_model(lite), shape, 1, GraphSettings.of(lite.architecture)).eval()
+
+        def watch(name: str) -> object:
+            def hook(_module: object, _inputs: object, output: object) -> None:
+                if isinstance(output, torch.Tensor):
+                    seen[name] = max(seen.get(name, 0.0), float(output.abs().max()))
+
+            return hook
+
+        for name, module in graph.model.named_modules():
+            if not list(module.children()):
+                module.register_forward_hook(watch(name))  # type: ignore[arg-type]
+        for picture in pictures:
+            graph(*inputs_for(graph, [picture]))
+    return seen
+
+
+def test_activations_of_real_pictures_fit_into_half(
+    lite: Weights, street_pictures: list[Image], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = largest_activations(lite, street_pictures[:2], (384, 640))
+    worst = max(seen, key=lambda name: seen[name])
+    print(f"largest activation: {seen[worst]:.1f} in {worst}, of {len(seen)} layers")  # noqa: T201
+    assert len(seen) > 60
+    assert seen[worst] < ACTIVATION_MAX

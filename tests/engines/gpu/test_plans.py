@@ -1,0 +1,116 @@
+"""The cache of plans: only what roadmask wrote is loaded, and it is written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roadmask.engines import EngineError, cache
+from roadmask.engines.errors import PlanForeignError, PlanTamperedError
+from roadmask.engines.gpu import plans
+from roadmask.engines.gpu.plans import PlanKey, find_or_build, load, manifests, read_manifest, remove
+
+KEY = PlanKey("ab" * 32, "lite", "tensorrt-rtx", "1.7.1", "sm89", "", "fp16", "384x640", 4)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
+    return tmp_path / "plans"
+
+
+def test_built_once_and_then_found() -> None:
+    plan, new = find_or_build(KEY, lambda: b"plan")
+    again, new_again = find_or_build(KEY, pytest.fail)
+    assert (new, new_again) == (True, False)
+    assert again == plan == read_manifest(manifests()[0])
+    assert load(again, KEY) == b"plan"
+
+
+def test_two_that_want_the_same_build_it_once() -> None:
+    built = []
+
+    def build() -> bytes:
+        built.append(1)
+        return b"plan"
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: find_or_build(KEY, build)[0], range(8)))
+    assert len(built) == 1
+    assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("field", ["onnx_sha256", "version", "chip", "driver", "precision", "shape", "flavour"])
+def test_everything_a_plan_depends_on_is_in_its_key(field: str) -> None:
+    other = replace(KEY, **{field: "other"})
+    assert other.name != KEY.name
+    plan, _ = find_or_build(KEY, lambda: b"plan")
+    with pytest.raises(PlanForeignError, match=f"{field} .*, not other: build it again"):
+        load(plan, other)
+
+
+def test_a_changed_plan_is_refused_and_built_anew(caplog: pytest.LogCaptureFixture) -> None:
+    plan, _ = find_or_build(KEY, lambda: b"plan")
+    plan.path.write_bytes(b"evil")
+    with pytest.raises(PlanTamperedError, match="was changed and is not loaded"):
+        load(plan)
+    again, new = find_or_build(KEY, lambda: b"plan")
+    assert new
+    assert load(again) == b"plan"
+    assert "anew" in caplog.text
+
+
+def test_a_missing_plan_is_refused() -> None:
+    plan, _ = find_or_build(KEY, lambda: b"plan")
+    plan.path.unlink()
+    with pytest.raises(PlanTamperedError, match="cannot be read"):
+        load(plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda written: written["key"].update(batch=8), "was changed"),
+        (lambda written: written["key"].pop("chip"), "no manifest"),
+        (lambda written: written.update(extra=1), "no manifest"),
+        (lambda written: written.update(bytes="many"), "no manifest"),
+        (lambda written: written.update(key=3), "no manifest"),
+    ],
+    ids=["key", "field gone", "field more", "type", "no key"],
+)
+def test_a_changed_manifest_is_refused(change: object, message: str) -> None:
+    plan, _ = find_or_build(KEY, lambda: b"plan")
+    written = json.loads(plan.manifest.read_bytes())
+    change(written)  # type: ignore[operator]
+    plan.manifest.write_text(json.dumps(written))
+    with pytest.raises(PlanTamperedError, match=message):
+        read_manifest(plan.manifest)
+    assert find_or_build(KEY, lambda: b"plan")[1]
+
+
+@pytest.mark.parametrize("failing", [".plan", ".json"])
+def test_a_full_disk_leaves_no_half_plan(own_cache: Path, failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = cache.write_atomically
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == failing:
+            raise EngineError(f"cannot write to the cache: {errno.ENOSPC}")
+        write(path, content)
+
+    monkeypatch.setattr(plans.cache, "write_atomically", full)
+    with pytest.raises(EngineError, match="cannot write"):
+        find_or_build(KEY, lambda: b"plan")
+    assert not [path for path in own_cache.iterdir() if path.suffix != ".lock"]
+
+
+def test_remove() -> None:
+    find_or_build(KEY, lambda: b"plan")
+    find_or_build(replace(KEY, batch=1), lambda: b"plan")
+    assert remove("384x640-b4") == 1
+    assert [read_manifest(path).key.batch for path in manifests()] == [1]
+    assert remove("nothing") == 0
