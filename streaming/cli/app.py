@@ -19,6 +19,7 @@ from roadmask.streaming.cli.doctor import doctor
 from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
+from roadmask.streaming.cli.export import export
 from roadmask.streaming.cli.info import info
 from roadmask.streaming.cli.run import run
 from roadmask.streaming.cli.track import track
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(info)
 app.command()(check)
+app.command()(export)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
 app.command()(track)
