@@ -22,6 +22,7 @@ from roadmask.streaming.cli.engine import engine_app
 from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
+from roadmask.streaming.cli.export import export
 from roadmask.streaming.cli.info import info
 from roadmask.streaming.cli.run import run
 from roadmask.streaming.cli.track import track
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(info)
 app.command()(check)
+app.command()(export)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
 bench_app.command()(tracking)

@@ -1,0 +1,112 @@
+"""CVAT's XML 1.1 "for video": tracks of polygons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import XMLGenerator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines import RleMasks
+from roadmask.engines.errors import InputError
+from roadmask.streaming.export.job import ExportJob
+from roadmask.streaming.store import CameraReader, Sighting
+
+_TOLERANCE_PX = 0.5
+"""How far a polygon may be from the edge of its mask."""
+
+
+def write(job: ExportJob, path: Path) -> None:
+    """Writes one camera; frames are counted as captured, as CVAT counts those of the video.
+
+    CVAT's tracks interpolate polygons, not masks: each mask becomes the outline of its largest part, so holes and
+    further parts are lost. Instances without a track are left out.
+
+    Raises:
+        InputError: there are several cameras, or the picture's size changes, which no CVAT task can.
+    """
+    camera = job.only_camera("cvat")
+    sizes = {epoch.info.image_size for epoch in camera.epochs}
+    if len(sizes) > 1:
+        raise InputError(f"camera {camera.name!r} has pictures of {sorted(sizes)}: a CVAT task has one size.")
+    with path.open("w", encoding="utf-8") as file:
+        xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
+        xml.startDocument()
+        xml.startElement("annotations", {})
+        _text(xml, "version", "1.1")
+        _write_meta(xml, camera, next(iter(sizes), (1, 1)))
+        summaries = camera.tracks()
+        for done, summary in enumerate(summaries, 1):
+            track = camera.track(summary.track_id)
+            xml.startElement("track", {"id": str(track.track_id), "label": track.class_name, "source": "auto"})
+            _write_shapes(xml, track.sightings)
+            xml.endElement("track")
+            xml.ignorableWhitespace("\n")
+            job.on_progress(done / len(summaries))
+        xml.endElement("annotations")
+        xml.endDocument()
+
+
+def _write_meta(xml: XMLGenerator, camera: CameraReader, image_size: tuple[int, int]) -> None:
+    last = int(camera.epochs[-1].index[-1]) if len(camera) else -1
+    xml.startElement("meta", {})
+    xml.startElement("task", {})
+    for name, value in (("name", camera.name), ("size", last + 1), ("mode", "interpolation"), ("overlap", 0)):
+        _text(xml, name, str(value))
+    xml.startElement("labels", {})
+    for class_name in camera.class_names.values():
+        xml.startElement("label", {})
+        _text(xml, "name", class_name)
+        xml.startElement("attributes", {})
+        xml.endElement("attributes")
+        xml.endElement("label")
+    xml.endElement("labels")
+    xml.startElement("original_size", {})
+    _text(xml, "width", str(image_size[1]))
+    _text(xml, "height", str(image_size[0]))
+    xml.endElement("original_size")
+    xml.endElement("task")
+    xml.endElement("meta")
+    xml.ignorableWhitespace("\n")
+
+
+def _write_shapes(xml: XMLGenerator, sightings: tuple[Sighting, ...]) -> None:
+    for n, seen in enumerate(sightings):
+        points = ";".join(f"{x:.2f},{y:.2f}" for x, y in outline(seen.mask).tolist())
+        if not points:
+            continue
+        following = sightings[n + 1].index if n + 1 < len(sightings) else None
+        _write_shape(xml, seen.index, points, outside=False)
+        # Without this CVAT would go on showing the last polygon.
+        if following is None or following > seen.index + 1:
+            _write_shape(xml, seen.index + 1, points, outside=True)
+
+
+def _write_shape(xml: XMLGenerator, frame: int, points: str, *, outside: bool) -> None:
+    shape = {"frame": str(frame), "outside": str(int(outside)), "occluded": "0", "keyframe": "1"}
+    xml.startElement("polygon", {**shape, "points": points, "z_order": "0"})
+    xml.endElement("polygon")
+
+
+def _text(xml: XMLGenerator, name: str, value: str) -> None:
+    xml.startElement(name, {})
+    xml.characters(value)
+    xml.endElement(name)
+
+
+def outline(mask: RleMasks) -> NDArray[np.float64]:
+    """Returns the (P, 2) outline x, y in pixels of the largest part of one mask, along the edges of its pixels."""
+    left, columns = mask.columns(0)
+    if not columns.size:
+        return np.zeros((0, 2))
+    # Contours run through the centres of pixels; halves of pixels bring them to within a quarter of the edge.
+    inside = np.repeat(np.repeat(columns.T.astype(np.uint8), 2, axis=0), 2, axis=1)
+    contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest = max(contours, key=cv2.contourArea)
+    points = cv2.approxPolyDP(largest, 2 * _TOLERANCE_PX, True).reshape(-1, 2)
+    if len(points) < 3:
+        points = cv2.boxPoints(cv2.minAreaRect(largest))
+    moved: NDArray[np.float64] = (points + 0.5) / 2 + (left, 0)
+    return moved

@@ -1,0 +1,69 @@
+"""What an export is asked to do; the frames of a drive, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from roadmask.engines.errors import InputError
+from roadmask.streaming.store import CameraReader, Drive, StoredFrame
+
+
+def _silent(_: float) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """One drive on its way into one file or folder."""
+
+    drive: Drive
+    """What is exported, as of its last commit."""
+    camera: str | None = None
+    """Only this camera; all if None."""
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Camera -> where its pictures are; see `find_pictures`."""
+    anonymize: bool = False
+    """Blur road users in the pictures."""
+    whole_boxes: bool = False
+    """Blur their boxes instead of their masks with a margin."""
+    overlay: bool = False
+    """Draw masks into anonymized pictures, too."""
+    on_progress: Callable[[float], None] = _silent
+    """Called now and then with the share that is done, 0 to 1."""
+
+    @property
+    def cameras(self) -> list[CameraReader]:
+        """The cameras to export.
+
+        Raises:
+            InputError: the camera asked for is not there, or none is.
+        """
+        names = list(self.drive)
+        if not names:
+            raise InputError(f"{self.drive.path} has no camera yet: nothing was committed.")
+        if self.camera is not None and self.camera not in names:
+            raise InputError(f"{self.drive.path} has no camera {self.camera!r}: it has {', '.join(names)}.")
+        return [self.drive[name] for name in names if self.camera in (None, name)]
+
+    def only_camera(self, what: str) -> CameraReader:
+        """Returns the one camera, for formats that hold one.
+
+        Raises:
+            InputError: there are several and none was chosen.
+        """
+        cameras = self.cameras
+        if len(cameras) > 1:
+            names = ", ".join(camera.name for camera in cameras)
+            raise InputError(f"{what} holds one camera, {self.drive.path} has {names}: choose with --camera NAME.")
+        return cameras[0]
+
+    def frames(self) -> Iterator[tuple[CameraReader, StoredFrame]]:
+        """Yields the frames camera by camera, and reports progress."""
+        cameras = self.cameras
+        done, total = 0, sum(map(len, cameras)) or 1
+        for camera in cameras:
+            for position in range(len(camera)):
+                yield camera, camera.frame(position)
+                done += 1
+                self.on_progress(done / total)
