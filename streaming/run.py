@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from roadmask.engines import SegmenterInfo
+from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, CameraProbe, ProgressCallback, RunResult, probe
@@ -61,6 +61,7 @@ def record_drive(
     out: Path,
     *,
     on_ray: bool = False,
+    build: Callable[[], Segmenter] | None = None,
     on_progress: ProgressCallback = lambda _: None,
     stop: threading.Event | None = None,
     command: str = "",
@@ -73,6 +74,7 @@ def record_drive(
         config: what decides the result.
         out: the store to write; must not exist.
         on_ray: spread over processes.
+        build: builds the segmenter; the one that `config` asks for if absent.
         on_progress: called often with the progress of each camera.
         stop: set it to end early; everything read so far is stored.
         command: kept in the store's provenance.
@@ -90,7 +92,8 @@ def record_drive(
     # Ray would give an actor another default, and with it the reference engine other last digits.
     threads = config.engine.threads or psutil.cpu_count(logical=False) or 1
     config = replace(config, engine=replace(config.engine, threads=threads))
-    segmenter = build_segmenter(config.engine)
+    build = build or partial(build_segmenter, config.engine)
+    segmenter = build()
     image_sizes = [seen.image_size for seen in probes.values()]
     if not on_ray:
         for image_size in dict.fromkeys(image_sizes):
@@ -110,7 +113,6 @@ def record_drive(
         from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
 
         del segmenter  # the actor has its own
-        build = partial(build_segmenter, config.engine)
         return run_on_ray(jobs, config, out, build, info.class_names, image_sizes, on_progress=on_progress, stop=stop)
 
 
