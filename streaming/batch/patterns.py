@@ -12,18 +12,21 @@ FIELDS = ("drive", "camera", "chapter")
 
 _SIDES = "front|forward|fwd|rear|back|left|right|top|wide|narrow|main|road"
 _PLACES = "interior|inside|inner|cabin|driver|repeater|pillar|side|corner"
-_CAMERA = rf"(?:cam(?:era)?[_-]?[a-z0-9]+|(?:{_SIDES}|{_PLACES})(?:[_-]?(?:{_SIDES}|{_PLACES}|cam(?:era)?|[0-9]))*)"
+_CAMERA = rf"(?:cam(?:era)?[_-]?[a-z0-9]+|(?:{_SIDES}|{_PLACES})(?:[_-]?(?:{_SIDES}|{_PLACES}|cam(?:era)?)|[0-9]+)*)"
 """Words that name a camera, alone or together: front, rear_left, left_repeater, cam0, camera_2."""
 _CHAPTER = r"[0-9](?:[0-9_.T-]*[0-9])?"
 """A number, or a date and time."""
 _MOMENT = r"(?:[0-9]{4}[_-]?[0-9]{2}[_-]?[0-9]{2}|[0-9]{6})[_T-][0-9]{2}[_-]?[0-9]{2}(?:[_-]?[0-9]{2})?"
 """A date and a time: 20240131_120000, 2024-01-31_12-00-00, 240131_1200."""
 
-_CAMERA_FILE = re.compile(rf"(?P<camera>{_CAMERA}?)(?:[_-](?P<chapter>{_CHAPTER}))?", re.IGNORECASE)
+_CAMERA_FILE = re.compile(rf"(?P<camera>{_CAMERA})(?:[_-](?P<chapter>{_CHAPTER}))?", re.IGNORECASE)
 _TIMED_CAMERA_FILE = re.compile(rf"(?P<chapter>{_MOMENT})[_-](?P<camera>{_CAMERA})", re.IGNORECASE)
-_DASHCAM = re.compile(rf"(?P<drive>(?:[a-z]+_?)?{_MOMENT}(?:[_-][0-9]+)?)[_-]?(?P<camera>[NEPMIS]?[FRI]|[FRI]H)")
+_RECORDING = rf"(?P<drive>(?:[A-Za-z]+_?)?{_MOMENT}(?:[_-][0-9]+)?)"
+_DASHCAM = re.compile(rf"{_RECORDING}[_-]?(?P<camera>[NEPMIS]?[FRI]|[FRI]H)")
 """Viofo 20240131_120000_0001F, BlackVue 20240131_120000_NF, Thinkware REC_2024_01_31_12_00_00_F, Nextbase _FH."""
-_DASHCAM_WORD = re.compile(rf"(?P<drive>(?:[a-z]+_?)?{_MOMENT}(?:[_-][0-9]+)?)[_-](?P<camera>{_CAMERA})", re.IGNORECASE)
+_DASHCAM_WORD = re.compile(
+    rf"(?P<drive>(?:[A-Za-z]+_?)?{_MOMENT}(?:[_-][0-9]+)?)[_-](?P<camera>{_CAMERA})", re.IGNORECASE
+)
 _GOPRO = re.compile(r"(?P<make>G[HXLP])(?P<chapter>[0-9]{2})(?P<number>[0-9]{4})|GOPR(?P<first>[0-9]{4})")
 _LETTERS = {"F": "front", "R": "rear", "I": "interior"}
 

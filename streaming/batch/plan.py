@@ -241,7 +241,7 @@ def require_room(expected: Estimate, out: Path) -> None:
     if not expected.fits:
         raise StoreError(
             f"the stores would take about {expected.stored_bytes / 1e9:.1f} GB, {out} has "
-            f"{expected.free_bytes / 1e9:.1f} GB left: make room, choose another --out, or give --force to begin anyway."
+            f"{expected.free_bytes / 1e9:.1f} GB left: make room, choose another --out, or add --force."
         )
     if expected.stored_bytes > 0.8 * expected.free_bytes:
         _log.warning("the stores will take more than four fifths of what is free at %s", out)

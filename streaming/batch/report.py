@@ -33,7 +33,8 @@ th,td{padding:9px 12px;text-align:left;vertical-align:top;border-top:1px solid v
 thead th{border-top:0;font-weight:600;font-size:13px;color:var(--dim)}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td img{display:block;width:150px;border-radius:6px}
-.chip{display:inline-block;padding:1px 9px;border-radius:99px;font-size:13px;font-weight:600;border:1px solid currentColor}
+.chip{display:inline-block;padding:1px 9px;border-radius:99px;font-size:13px;
+font-weight:600;border:1px solid currentColor}
 .stored{color:var(--stored)}
 .incomplete{color:var(--incomplete)}
 .failed{color:var(--failed)}
