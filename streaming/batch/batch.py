@@ -41,6 +41,8 @@ class BatchPlan:
     workers: int
     threads: int
     """Of each worker's engine."""
+    cpus: int
+    """Of a node of the Ray cluster, for each drive."""
     settings: BatchSettings = field(default_factory=BatchSettings)
 
 
@@ -79,18 +81,17 @@ def plan_batch(
     """
     settings = settings or BatchSettings()
     cores, memory = this_machine()
+    workers, threads = workers_for(len(drives), cores, memory, config.engine.threads)
+    cpus = threads
     if settings.ray_address is not None:
-        cpus = _cluster_cpus(settings.ray_address)
-        cores, memory = sum(cpus), 2**62  # its nodes' memory is theirs to watch
-    workers, threads = workers_for(settings.workers or len(drives), cores, memory, config.engine.threads)
-    if settings.workers is not None and settings.ray_address is None:
-        workers = min(settings.workers, len(drives))
-    if settings.ray_address is not None:
-        threads = min(threads, max(cpus))
+        nodes = _cluster_cpus(settings.ray_address)
+        cpus = min(threads, max(nodes))
+        workers = sum(node // cpus for node in nodes)
+    workers = min(settings.workers or workers, len(drives))
     out = out.resolve()
     common = {"command": settings.command, "cwd": str(Path.cwd()), "build": settings.build}
     tasks = [DriveTask(drive, out, config, threads, **common) for drive in drives]  # type: ignore[arg-type]
-    return BatchPlan(out, plan_drives(tasks), workers, threads, settings)
+    return BatchPlan(out, plan_drives(tasks), workers, threads, cpus, settings)
 
 
 def run_batch(
@@ -141,7 +142,7 @@ def _workers(plan: BatchPlan) -> Workers:
         return LocalWorkers(plan.workers)
     from roadmask.streaming.batch.ray_workers import RayWorkers  # noqa: PLC0415 - Ray is optional, and slow to import
 
-    return RayWorkers(plan.settings.ray_address, plan.threads, plan.settings.workers)
+    return RayWorkers(plan.settings.ray_address, plan.cpus, plan.settings.workers)
 
 
 def _cluster_cpus(address: str) -> list[int]:

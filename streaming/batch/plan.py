@@ -125,11 +125,11 @@ def _plan(task: DriveTask) -> PlannedDrive:
 def workers_for(drives: int, cores: int, memory_bytes: int, threads: int | None) -> tuple[int, int]:
     """Returns how many workers to run, and with how many threads each.
 
-    Many drives: a worker for each core, as far as memory goes, since decoding and storing run beside the engine. Few
-    drives: the cores are shared among them.
+    The engine's last digits depend on its threads. Unless they are given they are those of `roadmask run`, one for each
+    core, so that the stores are the same; fewer threads make room for more workers.
     """
-    most = max(1, min(drives, cores // (threads or 1), memory_bytes // WORKER_BYTES))
-    return most, threads or max(1, cores // most)
+    threads = threads or cores
+    return max(1, min(drives, cores // threads, memory_bytes // WORKER_BYTES)), threads
 
 
 def this_machine() -> tuple[int, int]:

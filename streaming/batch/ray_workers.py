@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: each drive is a task that takes as many CPUs as the engine has threads.
+"""Workers on a Ray cluster: each drive is a task that takes some of the CPUs of its node.
 
 Drives go wherever there is room. Ray's own retries are off: a task that died with its node comes back to the scheduler,
 which submits it again, so that the number of attempts is bounded and told in the report.
@@ -60,14 +60,14 @@ class RayWorkers:
 
     Args:
         address: of the cluster, or `auto`; a cluster this process is connected to is used whatever it says.
-        threads: CPUs of each drive.
+        cpus: of a node, for each drive.
         most: drives at a time; as many as there are CPUs for if None.
 
     Raises:
         InputError: there is no cluster at the address, or none of its nodes has as many CPUs.
     """
 
-    def __init__(self, address: str, threads: int, most: int | None = None) -> None:
+    def __init__(self, address: str, cpus: int, most: int | None = None) -> None:
         self._own = not ray.is_initialized()
         if self._own:
             try:
@@ -77,21 +77,21 @@ class RayWorkers:
                     f"no Ray cluster answers at {address!r} ({error}): start one with `ray start --head`, or leave "
                     "--ray-address out."
                 ) from error
-        self._threads = threads
+        self._cpus = cpus
         self._most = most
         self._running: dict[Any, str] = {}
         if not self._slots():
-            cpus = sorted((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), reverse=True)
+            found = _alive_cpus()
             self.close()
-            raise InputError(f"expected a node with {threads} CPUs or more, the cluster's nodes have {cpus}.")
+            raise InputError(f"expected a node with {cpus} CPUs or more, the cluster's nodes have {found}.")
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
-        self._record = ray.remote(_record_on_node).options(
-            num_cpus=threads, max_retries=0, scheduling_strategy="SPREAD"
+        self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._record: Any = ray.remote(_record_on_node).options(
+            num_cpus=cpus, max_retries=0, scheduling_strategy="SPREAD"
         )
 
     def _slots(self) -> int:
-        slots = sum(int(node["Resources"].get("CPU", 0) // self._threads) for node in ray.nodes() if node["Alive"])
+        slots = sum(cpus // self._cpus for cpus in _alive_cpus())
         return slots if self._most is None else min(slots, self._most)
 
     def free(self) -> int:
@@ -141,7 +141,12 @@ def cluster_cpus(address: str) -> list[int]:
     """
     workers = None if ray.is_initialized() else RayWorkers(address, 1)
     try:
-        return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        return _alive_cpus()
     finally:
         if workers is not None:
             workers.close()
+
+
+def _alive_cpus() -> list[int]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]

@@ -50,7 +50,7 @@ class DriveTask:
     """Folder of the stores, absolute."""
     config: RunConfig
     threads: int
-    """Of the engine."""
+    """Of the engine. Its last digits depend on them, so they are the same wherever the drive is recorded."""
     build: Build | None = None
     """Builds the segmenter; the one that the configuration asks for if absent."""
     command: str = ""
@@ -188,7 +188,7 @@ def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
     for camera in summary.cameras:
         for state, counts in (("failed", camera.ledger.failed), ("dropped", camera.ledger.dropped)):
             lost.update({f"{state}: {why}": count for why, count in counts.items()})
-        tracks.update({found.class_name: found.tracks for found in camera.classes})
+        tracks.update({found.class_name: found.tracks for found in camera.classes if found.tracks})
     size = next((epoch.image_size for camera in summary.cameras for epoch in camera.epochs), (0, 0))
     if lost:
         status = "incomplete"
@@ -238,10 +238,9 @@ def _thumbnail(task: DriveTask) -> str:
         tracks = Tracks(stored.instances, stored.track_ids, stored.states, *zeros, lost)
         drawn = draw_overlay(picture.image, tracks, camera.class_names)
         height, width = drawn.shape[:2]
-        if width > _THUMBNAIL_WIDTH:
-            size = (_THUMBNAIL_WIDTH, round(height * _THUMBNAIL_WIDTH / width))
-            drawn = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)
-        encoded = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+        scale = min(1.0, _THUMBNAIL_WIDTH / width)
+        small = cv2.resize(drawn, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
         return base64.b64encode(encoded.tobytes()).decode()
     except RoadmaskError as error:
         _log.warning("%s: no picture for the report: %s", task.drive.name, error)

@@ -178,11 +178,11 @@ def test_the_estimate_counts_what_is_left(tmp_path: Path, done) -> None:
 @pytest.mark.parametrize(
     ("drives", "cores", "memory_gib", "threads", "expected"),
     [
-        (100, 16, 64, None, (16, 1)),
-        (2, 16, 64, None, (2, 8)),
-        (100, 16, 8, None, (4, 4)),  # memory for four
+        (100, 16, 64, None, (1, 16)),  # as `run` does
         (100, 16, 64, 4, (4, 4)),
-        (100, 2, 1, None, (1, 2)),
+        (2, 16, 64, 4, (2, 4)),
+        (100, 16, 8, 1, (4, 1)),  # memory for four
+        (100, 2, 1, 4, (1, 4)),
     ],
 )
 def test_workers_follow_cores_memory_and_drives(drives, cores, memory_gib, threads, expected) -> None:

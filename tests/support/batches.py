@@ -31,7 +31,7 @@ def red_segmenter() -> ScriptedSegmenter:
 
 
 def slow_segmenter() -> ScriptedSegmenter:
-    return ScriptedSegmenter(find_red, delay_s=0.05)
+    return ScriptedSegmenter(find_red, delay_s=0.1)
 
 
 def deadly_segmenter() -> ScriptedSegmenter:
