@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -69,6 +69,7 @@ def record_drive(
     out: Path,
     *,
     on_ray: bool = False,
+    build: Callable[[], Segmenter] | None = None,
     on_progress: ProgressCallback = lambda _: None,
     stop: threading.Event | None = None,
     command: str = "",
@@ -84,6 +85,7 @@ def record_drive(
         config: what decides the result.
         out: the store to write; must not exist unless it is to be resumed.
         on_ray: spread over processes.
+        build: builds the segmenter; the one that `config` asks for if absent.
         on_progress: called often with the progress of each camera.
         stop: set it to end early; what is decided by then is stored.
         command: kept in the store's provenance.
@@ -103,7 +105,8 @@ def record_drive(
     # Ray would give an actor another default, and with it the reference engine other last digits.
     threads = config.engine.threads or psutil.cpu_count(logical=False) or 1
     config = replace(config, engine=replace(config.engine, threads=threads))
-    segmenter = build_segmenter(config.engine)
+    build = build or partial(build_segmenter, config.engine)
+    segmenter = build()
     image_sizes = [seen.image_size for seen in probes.values()]
     if not on_ray:
         for image_size in dict.fromkeys(image_sizes):
@@ -119,29 +122,26 @@ def record_drive(
         command=command,
         resume=resume,
     ) as store:
-        result = _run(
-            jobs, config, out, segmenter, image_sizes, on_ray, on_progress=on_progress, stop=stop, resume=resume
-        )
+        if on_ray:
+            from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
+
+            del segmenter  # the actor has its own
+            result = run_on_ray(
+                jobs,
+                config,
+                out,
+                build,
+                info.class_names,
+                image_sizes,
+                on_progress=on_progress,
+                stop=stop,
+                resume=resume,
+            )
+        else:
+            result = run_in_process(jobs, config, out, segmenter, on_progress=on_progress, stop=stop, resume=resume)
         if result.interrupted:
             store.note("interrupted", why="asked to stop")
         return result
-
-
-def _run(
-    jobs: Sequence[CameraJob],
-    config: RunConfig,
-    out: Path,
-    segmenter: Segmenter,
-    image_sizes: Sequence[tuple[int, int]],
-    on_ray: bool,
-    **control: Any,
-) -> RunResult:
-    if not on_ray:
-        return run_in_process(jobs, config, out, segmenter, **control)
-    from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
-
-    build = partial(build_segmenter, config.engine)  # the actor has its own
-    return run_on_ray(jobs, config, out, build, segmenter.info.class_names, image_sizes, **control)
 
 
 def _attributes(info: SegmenterInfo) -> dict[str, Any]:

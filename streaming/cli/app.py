@@ -13,6 +13,7 @@ from rich.markup import escape
 
 import roadmask
 from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.cli.batch import batch
 from roadmask.streaming.cli.bench import bench_app
 from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(batch)
 app.command()(info)
 app.command()(check)
 app.command()(export)

@@ -1,0 +1,210 @@
+"""Finds drives: which files belong together, by their folders and names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from glob import has_magic, iglob
+from itertools import pairwise
+from pathlib import Path
+
+from roadmask.engines.errors import InputError, SourceError
+from roadmask.streaming.batch.patterns import NameParts, Pattern, camera_in_drive_folder, recorder_name
+from roadmask.streaming.jobs import CameraJob
+from roadmask.streaming.sources.files import VIDEO_SUFFIXES, is_image, natural_key
+
+
+@dataclass(frozen=True)
+class DriveFiles:
+    """One drive to record."""
+
+    name: str
+    """Names its store."""
+    cameras: dict[str, tuple[Path, ...]]
+    """Camera -> its files, absolute, chapters in order; a folder of pictures is one file here."""
+
+    def jobs(self) -> list[CameraJob]:
+        """Returns what `record_drive` takes."""
+        return [CameraJob(camera, tuple(map(str, paths))) for camera, paths in self.cameras.items()]
+
+
+@dataclass(frozen=True)
+class FoundDrives:
+    """What a search found."""
+
+    drives: list[DriveFiles]
+    """In natural order of their names."""
+    left_out: list[Path] = field(default_factory=list)
+    """Videos that fit no pattern."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A video, or a folder of pictures."""
+
+    path: Path
+    root: Path
+    """The folder that was searched."""
+
+    @property
+    def stem(self) -> str:
+        return self.path.name if self.path.is_dir() else self.path.stem
+
+    @property
+    def folder(self) -> tuple[str, ...]:
+        """Names of the folders between what was searched and the item."""
+        return self.path.relative_to(self.root).parts[:-1]
+
+
+def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out: Path | None = None) -> FoundDrives:
+    """Searches folders, patterns of paths and files for drives.
+
+    Without a pattern, in each folder: when every video in it is named after a camera (`front.mp4`, `rear_0002.mp4`,
+    `2024-01-31_12-00-00-left_repeater.mp4`) the folder is one drive. Otherwise each file is a drive, but for the
+    names that dashcams and GoPros give, which say what belongs together. A folder of pictures counts as a video. A
+    camera that no name tells is called like the drive, as `roadmask run` does.
+
+    Args:
+        inputs: folders, searched with all folders in them; globs; files.
+        patterns: read names by the first of these that fits instead.
+        out: not searched.
+
+    Raises:
+        InputError: no drive was found, or two would have one name.
+        SourceError: an input does not exist or cannot be read.
+    """
+    items = list(_all_items(inputs, out))
+    if not items:
+        raise InputError(
+            f"no video and no folder of pictures in {', '.join(inputs)}: expected {', '.join(sorted(VIDEO_SUFFIXES))}."
+        )
+    if patterns:
+        parts = {item: _first_match(patterns, item) for item in items}
+        left_out = [item.path for item, found in parts.items() if found is None]
+        if len(left_out) == len(items):
+            tried = " or ".join(repr(pattern.text) for pattern in patterns)
+            raise InputError(f"none of {len(items)} videos fits {tried}; the first is {left_out[0]}.")
+        return FoundDrives(_grouped((item, found) for item, found in parts.items() if found), left_out)
+    folders: dict[Path, list[_Item]] = {}
+    for item in items:
+        folders.setdefault(item.path.parent, []).append(item)
+    return FoundDrives(_grouped(pair for members in folders.values() for pair in _read_folder(members)))
+
+
+def _first_match(patterns: Sequence[Pattern], item: _Item) -> NameParts | None:
+    return next((found for pattern in patterns if (found := pattern.match(item.path.parts))), None)
+
+
+def _read_folder(items: Sequence[_Item]) -> Iterator[tuple[_Item, NameParts]]:
+    """Reads the names in one folder without a pattern."""
+    cameras = [camera_in_drive_folder(item.stem) for item in items]
+    where = items[0].folder
+    if all(cameras):
+        drive = "_".join(where) or items[0].root.name
+        for item, parts in zip(items, cameras, strict=True):
+            if parts is not None:
+                yield item, NameParts(drive, parts.camera, parts.chapter)
+        return
+    for item in items:
+        parts = recorder_name(item.stem) or NameParts(item.stem)
+        yield item, NameParts("_".join([*where, parts.drive or ""]), parts.camera, parts.chapter)
+
+
+def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
+    """Puts the files of a drive together, refusing two that claim the same place."""
+    drives: dict[str, dict[str, list[tuple[_Item, NameParts]]]] = {}
+    for item, parts in found:
+        drive = _safe(parts.drive or "", r"[^\w.-]+", item)
+        camera = _safe(parts.camera or item.stem, r"[^A-Za-z0-9_-]+", item)
+        if parts.camera is None and parts.chapter:
+            camera = _safe(parts.drive or "", r"[^A-Za-z0-9_-]+", item)
+        drives.setdefault(drive, {}).setdefault(camera, []).append((item, parts))
+    result = []
+    for drive, cameras in sorted(drives.items(), key=lambda entry: natural_key(Path(entry[0]))):
+        unnamed = [item for members in cameras.values() for item, parts in members if parts.camera is None]
+        if len({parts.chapter for members in cameras.values() for _, parts in members}) == 1 and len(unnamed) > 1:
+            raise _same_name(drive, unnamed)
+        if len(unnamed) > 1:  # chapters of one camera, the first of which says no number: GOPR0001, GP010001
+            members = [member for of_camera in cameras.values() for member in of_camera]
+            ordered = {_safe(drive, r"[^A-Za-z0-9_-]+", unnamed[0]): _chapters(drive, members)}
+        else:
+            ordered = {camera: _chapters(drive, members) for camera, members in sorted(cameras.items())}
+        result.append(DriveFiles(drive, ordered))
+    return result
+
+
+def _chapters(drive: str, members: Sequence[tuple[_Item, NameParts]]) -> tuple[Path, ...]:
+    ordered = sorted(members, key=lambda member: (natural_key(Path(member[1].chapter or "0")), member[0].path))
+    for (one, first), (other, second) in pairwise(ordered):
+        if first.chapter == second.chapter:
+            raise _same_name(drive, [one, other])
+    return tuple(item.path for item, _ in ordered)
+
+
+def _same_name(drive: str, items: Sequence[_Item]) -> InputError:
+    return InputError(
+        f"{items[0].path} and {items[1].path} would be the same camera of drive {drive!r}: rename one of them, or say "
+        "with --pattern what their names mean."
+    )
+
+
+def _safe(name: str, unwanted: str, item: _Item) -> str:
+    safe = re.sub(unwanted, "_", name).strip("_-.")
+    if not safe:
+        raise InputError(f"no name can be made of {item.path}: rename it, or say with --pattern what its name means.")
+    return safe
+
+
+def _all_items(inputs: Sequence[str], out: Path | None) -> Iterator[_Item]:
+    seen: set[Path] = set()
+    for text in inputs:
+        for item in _items_of(text, None if out is None else out.resolve()):
+            if item.path not in seen:
+                seen.add(item.path)
+                yield item
+
+
+def _items_of(text: str, out: Path | None) -> Iterator[_Item]:
+    path = Path(text)
+    if path.is_dir():
+        yield from _walk(path.resolve(), out)
+    elif path.exists():
+        yield _Item(path.resolve(), path.resolve().parent)
+    elif has_magic(text):
+        matches = sorted(map(Path, iglob(text, recursive=True)), key=lambda match: natural_key(Path(match.as_posix())))  # noqa: PTH207  absolute patterns too
+        if not matches:
+            raise SourceError(f"no file matches {text!r}: check the pattern and the folder it names.")
+        for match in matches:
+            if match.is_dir():
+                for item in _walk(match.resolve(), out):
+                    yield _Item(item.path, match.resolve().parent)
+            elif match.suffix.lower() in VIDEO_SUFFIXES:
+                yield _Item(match.resolve(), match.resolve().parent)
+    else:
+        raise SourceError(f"no file or folder {path}: check the name and the folder.")
+
+
+def _walk(root: Path, out: Path | None) -> Iterator[_Item]:
+    """Walks a folder in natural order; stores, hidden files and what roadmask writes are left out."""
+
+    def refused(error: OSError) -> None:
+        raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}.") from error
+
+    for name, folders, files in os.walk(root, onerror=refused, followlinks=True):
+        folder = Path(name)
+        folders[:] = sorted(
+            (
+                inner
+                for inner in folders
+                if not inner.startswith(".") and not inner.endswith(".zarr") and folder / inner != out
+            ),
+            key=lambda inner: natural_key(Path(inner)),
+        )
+        shown = sorted((Path(file) for file in files if not file.startswith(".")), key=natural_key)
+        videos = [file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES]
+        for file in videos:
+            yield _Item(folder / file, root)
+        if not videos and any(is_image(file) for file in shown):
+            yield _Item(folder, root if folder != root else root.parent)

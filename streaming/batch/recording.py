@@ -1,0 +1,233 @@
+"""One drive from its files to its store, as a worker does it. Whatever happens, it ends with an outcome."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from roadmask.engines import Segmenter
+from roadmask.engines.errors import RoadmaskError, StoreError, StoreExistsError, StoreLockedError
+from roadmask.streaming.batch.drives import DriveFiles
+from roadmask.streaming.batch.outcome import DriveOutcome, Notes, Status
+from roadmask.streaming.config import RunConfig
+from roadmask.streaming.frames import Frame
+from roadmask.streaming.jobs import CameraProbe
+from roadmask.streaming.run import probe_cameras, record_drive
+from roadmask.streaming.segmentation import build_segmenter
+from roadmask.streaming.store import open_drive, summarize_drive
+from roadmask.streaming.store.layout import plain
+
+Build = Callable[[], Segmenter]
+_THUMBNAIL_FRAMES = 250
+"""The frame to show is looked for among the first of these."""
+_THUMBNAIL_WIDTH = 480
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DriveTask:
+    """What a worker is given."""
+
+    drive: DriveFiles
+    out: Path
+    """Folder of the stores, absolute."""
+    config: RunConfig
+    threads: int
+    """Of the engine. Its last digits depend on them, so they are the same wherever the drive is recorded."""
+    build: Build | None = None
+    """Builds the segmenter; the one that the configuration asks for if absent."""
+    command: str = ""
+    cwd: str = ""
+    """What relative paths in the configuration start from."""
+    frames_expected: int | None = None
+    attempts: int = 1
+
+    @property
+    def store(self) -> Path:
+        """Where its store goes."""
+        return self.out / f"{self.drive.name}.zarr"
+
+    @property
+    def segmenter(self) -> Build:
+        """Builds the segmenter with this task's threads."""
+        engine = replace(self.config.engine, threads=self.threads)
+        return self.build or partial(build_segmenter, engine)
+
+    def made_of(self) -> dict[str, Any]:
+        """Returns what the store depends on: configuration, and each file by name, size and time of change."""
+        files = {camera: [_state(path) for path in paths] for camera, paths in self.drive.cameras.items()}
+        return {"config": plain(self.config.describe(), "config"), "files": files}
+
+
+def _state(path: Path) -> list[Any]:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = [file.stat() for file in files]
+    return [path.name, len(found), sum(stat.st_size for stat in found), max(stat.st_mtime_ns for stat in found)]
+
+
+def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
+    """Records a drive; skips a finished store, goes on with an interrupted one.
+
+    Args:
+        task: what to record.
+        stop: set it to end early.
+        on_frames: called with the number of frames so far.
+    """
+    started, clock = time.time(), time.monotonic()
+    common: dict[str, Any] = {"started": started, "host": socket.gethostname(), "attempts": task.attempts}
+    try:
+        if task.cwd and Path(task.cwd).is_dir():
+            os.chdir(task.cwd)
+        cv2.setNumThreads(1)
+        outcome = _record(task, stop, on_frames)
+    except StoreLockedError as error:
+        outcome = DriveOutcome(task.drive.name, "locked", str(error))
+    except RoadmaskError as error:
+        _log.warning("%s: %s", task.drive.name, error)
+        broken = isinstance(error, StoreError) and not isinstance(error, StoreExistsError)
+        outcome = DriveOutcome(task.drive.name, "failed", str(error), store_failed=broken)
+    except Exception as error:  # whatever a broken drive sets off must not take the others with it
+        _log.exception("%s broke", task.drive.name)
+        outcome = DriveOutcome(task.drive.name, "failed", f"{type(error).__name__}: {error}")
+    outcome = replace(outcome, **common, seconds=time.monotonic() - clock)
+    if outcome.status in ("stored", "incomplete"):
+        try:
+            Notes(task.out).finish(outcome, task.made_of())
+        except StoreError as error:
+            return replace(outcome, status="failed", reason=str(error), store_failed=True)
+    return outcome
+
+
+def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
+    notes, jobs = Notes(task.out), task.drive.jobs()
+    probes = probe_cameras(jobs, task.config, task.store.with_name(f"{task.store.name}.none"))
+    if task.store.exists():
+        if _finished(task, probes, unfinished=notes.unfinished(task.drive.name)):
+            return replace(_outcome(task, "stored", ""), skipped=True)
+    notes.begin(task.drive.name)
+    result = record_drive(
+        jobs,
+        probes,
+        task.config,
+        task.store,
+        build=task.segmenter,
+        on_progress=lambda cameras: on_frames(sum(progress.frames for progress in cameras.values())),
+        stop=stop,
+        command=task.command,
+        resume=True,
+    )
+    if result.interrupted:
+        return DriveOutcome(task.drive.name, "interrupted", "stopped; the same command goes on")
+    reasons = [f"camera {camera.camera} ended early: {camera.problem}" for camera in result.cameras if camera.problem]
+    reasons += [
+        f"camera {camera.camera}, {count} frames failed: {reason}"
+        for camera in result.cameras
+        for reason, count in camera.failures.items()
+    ]
+    return _outcome(task, "stored" if result.exit_code == 0 else "incomplete", "; ".join(reasons))
+
+
+def _finished(task: DriveTask, probes: Mapping[str, CameraProbe], *, unfinished: bool) -> bool:
+    """Whether the store is a finished one of this drive.
+
+    Raises:
+        StoreExistsError: it is finished, but of another source or configuration.
+    """
+    if unfinished or not _complete(task.store, probes):
+        return False
+    attributes = open_drive(task.store).attributes
+    sources = {camera: seen.description for camera, seen in probes.items()}
+    for what, ours in (("source", plain(sources, "sources")), ("config", plain(task.config.describe(), "config"))):
+        if attributes["sources" if what == "source" else what] != ours:
+            raise StoreExistsError(
+                f"{task.store} is finished, but of another {what}: remove it, or choose another --out."
+            )
+    return True
+
+
+def _complete(store: Path, cameras: Iterable[str]) -> bool:
+    try:
+        drive = open_drive(store)
+        return all(camera in drive and drive[camera].complete for camera in cameras)
+    except RoadmaskError:  # whoever goes on with it says what is wrong
+        return False
+
+
+def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
+    summary = summarize_drive(task.store)
+    lost: Counter[str] = Counter()
+    tracks: Counter[str] = Counter()
+    for camera in summary.cameras:
+        for state, counts in (("failed", camera.ledger.failed), ("dropped", camera.ledger.dropped)):
+            lost.update({f"{state}: {why}": count for why, count in counts.items()})
+        tracks.update({found.class_name: found.tracks for found in camera.classes if found.tracks})
+    size = next((epoch.image_size for camera in summary.cameras for epoch in camera.epochs), (0, 0))
+    if lost:
+        status = "incomplete"
+        reason = reason or ", ".join(f"{count} frames {why}" for why, count in sorted(lost.items()))
+    return DriveOutcome(
+        task.drive.name,
+        status,
+        reason,
+        cameras=len(summary.cameras),
+        frames=summary.frames,
+        lost=dict(sorted(lost.items())),
+        tracks=dict(sorted(tracks.items())),
+        video_s=summary.seconds,
+        stored_bytes=summary.stored_bytes,
+        files=sum(1 for path in task.store.rglob("*") if path.is_file()),
+        height=size[0],
+        width=size[1],
+        thumbnail=_thumbnail(task),
+    )
+
+
+def _thumbnail(task: DriveTask) -> str:
+    """Draws the early frame that shows most tracks; empty where that fails, which costs the drive nothing."""
+    from roadmask.streaming.drawing import draw_overlay  # noqa: PLC0415 - fonts are loaded only where they are used
+    from roadmask.tracking import LostTracks, Tracks  # noqa: PLC0415
+
+    try:
+        job = task.drive.jobs()[0]
+        camera = open_drive(task.store)[job.camera]
+        if not len(camera):
+            return ""
+        epoch = camera.epochs[0]
+        seen = np.bincount(epoch.frame_of_instance[epoch.track_id > 0], minlength=len(epoch))[:_THUMBNAIL_FRAMES]
+        stored = camera.frame(int(np.argmax(seen)))
+        source = job.open()
+        try:
+            picture = next(
+                (i for i in islice(source, stored.index + 1) if isinstance(i, Frame) and i.index == stored.index), None
+            )
+        finally:
+            source.close()
+        if picture is None:
+            return ""
+        count, none = len(stored), np.zeros(0, np.int64)
+        lost = LostTracks(none, none, np.zeros((0, 4), np.float32), none)
+        zeros = np.zeros(count, np.int64), np.zeros((count, 2), np.float32)
+        tracks = Tracks(stored.instances, stored.track_ids, stored.states, *zeros, lost)
+        drawn = draw_overlay(picture.image, tracks, camera.class_names)
+        height, width = drawn.shape[:2]
+        scale = min(1.0, _THUMBNAIL_WIDTH / width)
+        small = cv2.resize(drawn, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+        return base64.b64encode(encoded.tobytes()).decode()
+    except RoadmaskError as error:
+        _log.warning("%s: no picture for the report: %s", task.drive.name, error)
+        return ""

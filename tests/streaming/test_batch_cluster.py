@@ -1,0 +1,61 @@
+"""A batch on a Ray cluster of three nodes, one of which dies half way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+import support.batches
+from roadmask.streaming.batch.batch import BatchSettings, run_batch
+from roadmask.streaming.batch.outcome import DriveOutcome
+from roadmask.streaming.batch.schedule import BatchView
+from roadmask.streaming.store.compare import differing_files
+from support.batches import plan_of, single, slow_segmenter, write_drives
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """The first of three nodes, where the driver is; a node that is gone is noticed soon."""
+    ray.cloudpickle.register_pickle_by_value(support.batches)
+    soon = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
+    head = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "_system_config": soon, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+        ray.cloudpickle.unregister_pickle_by_value(support.batches)
+
+
+def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, cluster: Cluster) -> None:
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
+    ray.init(address=cluster.address, log_to_driver=False)
+    videos = write_drives(tmp_path / "videos", 37, broken=3)
+    killed = []
+
+    def kill_half_way(view: BatchView, outcome: DriveOutcome | None) -> None:
+        # Every node has just begun a drive, which takes at least half a second.
+        begun = [frames for frames in view.running.values() if frames in (1, 2)]
+        if not killed and len(view.outcomes) >= 20 and len(begun) == 3:
+            killed.append(set(view.running))
+            cluster.remove_node(nodes[0], allow_graceful=False)
+
+    settings = BatchSettings(ray_address="auto", build=slow_segmenter)
+    result = run_batch(plan_of(videos, tmp_path / "out", settings), on_change=kill_half_way)
+    assert killed
+    by_name = {outcome.drive: outcome for outcome in result.outcomes}
+    assert result.exit_code == 3
+    assert [name for name, outcome in by_name.items() if outcome.status != "stored"] == ["d37", "d38", "d39"]
+    for name, words in (("d37", "text file"), ("d38", "moov"), ("d39", "empty file")):
+        assert words in by_name[name].reason
+    # the drive that was on the dead node was begun again on another
+    assert any(by_name[name].attempts == 2 for name in killed[0])
+    for number in range(37):
+        name = f"d{number:02d}"
+        one = single(videos / f"{name}.mp4", tmp_path / "single" / f"{name}.zarr")
+        assert differing_files(one, tmp_path / "out" / f"{name}.zarr") == [], name
