@@ -115,9 +115,8 @@ def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int
 def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
     notes, jobs = Notes(task.out), task.drive.jobs()
     probes = probe_cameras(jobs, task.config, task.store.with_name(f"{task.store.name}.none"))
-    if task.store.exists():
-        if _finished(task, probes, unfinished=notes.unfinished(task.drive.name)):
-            return replace(_outcome(task, "stored", ""), skipped=True)
+    if task.store.exists() and _finished(task, probes, unfinished=notes.unfinished(task.drive.name)):
+        return replace(_outcome(task, "stored", ""), skipped=True)
     notes.begin(task.drive.name)
     result = record_drive(
         jobs,
