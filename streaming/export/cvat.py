@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
 
 import cv2
 import numpy as np
@@ -34,13 +35,13 @@ def write(job: ExportJob, path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
         xml.startDocument()
-        xml.startElement("annotations", {})
+        _open(xml, "annotations")
         _text(xml, "version", "1.1")
         _write_meta(xml, camera, next(iter(sizes), (1, 1)))
         summaries = camera.tracks()
         for done, summary in enumerate(summaries, 1):
             track = camera.track(summary.track_id)
-            xml.startElement("track", {"id": str(track.track_id), "label": track.class_name, "source": "auto"})
+            _open(xml, "track", id=str(track.track_id), label=track.class_name, source="auto")
             _write_shapes(xml, track.sightings)
             xml.endElement("track")
             xml.ignorableWhitespace("\n")
@@ -51,19 +52,19 @@ def write(job: ExportJob, path: Path) -> None:
 
 def _write_meta(xml: XMLGenerator, camera: CameraReader, image_size: tuple[int, int]) -> None:
     last = int(camera.epochs[-1].index[-1]) if len(camera) else -1
-    xml.startElement("meta", {})
-    xml.startElement("task", {})
+    _open(xml, "meta")
+    _open(xml, "task")
     for name, value in (("name", camera.name), ("size", last + 1), ("mode", "interpolation"), ("overlap", 0)):
         _text(xml, name, str(value))
-    xml.startElement("labels", {})
+    _open(xml, "labels")
     for class_name in camera.class_names.values():
-        xml.startElement("label", {})
+        _open(xml, "label")
         _text(xml, "name", class_name)
-        xml.startElement("attributes", {})
+        _open(xml, "attributes")
         xml.endElement("attributes")
         xml.endElement("label")
     xml.endElement("labels")
-    xml.startElement("original_size", {})
+    _open(xml, "original_size")
     _text(xml, "width", str(image_size[1]))
     _text(xml, "height", str(image_size[0]))
     xml.endElement("original_size")
@@ -85,13 +86,17 @@ def _write_shapes(xml: XMLGenerator, sightings: tuple[Sighting, ...]) -> None:
 
 
 def _write_shape(xml: XMLGenerator, frame: int, points: str, *, outside: bool) -> None:
-    shape = {"frame": str(frame), "outside": str(int(outside)), "occluded": "0", "keyframe": "1"}
-    xml.startElement("polygon", {**shape, "points": points, "z_order": "0"})
+    hidden = str(int(outside))
+    _open(xml, "polygon", frame=str(frame), outside=hidden, occluded="0", keyframe="1", points=points, z_order="0")
     xml.endElement("polygon")
 
 
+def _open(xml: XMLGenerator, name: str, **attributes: str) -> None:
+    xml.startElement(name, AttributesImpl(attributes))
+
+
 def _text(xml: XMLGenerator, name: str, value: str) -> None:
-    xml.startElement(name, {})
+    _open(xml, name)
     xml.characters(value)
     xml.endElement(name)
 
