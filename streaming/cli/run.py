@@ -44,7 +44,9 @@ def run(
     weights: Annotated[
         str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, openvino or torch. [dim]Default: auto[/]")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="auto, openvino, tensorrt, torch-cuda or torch. [dim]Default: auto[/]")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")
     ] = None,
