@@ -86,6 +86,10 @@ bars-tracks-mots: $(STAMP) | out/bars
 	$(BIN)/roadmask eval tracks --gt $(DATA)/kitti_mots_gt --results out/bars/tracks-mots --format kitti-mots --ceiling \
 		--json out/bars/tracks-mots.json --plot out/bars/tracks-mots.png --hota-min car=98 --hota-min pedestrian=94
 
+.PHONY: bars-resume
+bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and resume them; takes minutes
+	$(BIN)/python -m pytest -m bars tests/streaming/test_resume.py
+
 .PHONY: clean
 clean: ## Remove what was built; keeps .venv
 	rm -rf build out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -84,6 +84,7 @@ class RunConfig:
         """Returns the configuration as plain JSON values, as stores keep it."""
         described: dict[str, Any] = cattrs.unstructure(self)
         described["engine"]["classes"] = list(self.engine.classes)
+        described["ignore"] = {camera: IgnoreRegion(text).describe() for camera, text in self.ignore.items()}
         return described
 
 

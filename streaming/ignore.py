@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,13 @@ class IgnoreRegion:
 
     def __post_init__(self) -> None:
         self._drawn((1, 1))  # so that a wrong region is refused before the run starts
+
+    def describe(self) -> str:
+        """Returns the polygon, or the path of the picture with the hash of what it shows now."""
+        path = Path(self.text)
+        if not path.is_file():
+            return self.text
+        return f"{self.text} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
     def covers(self, instances: Instances) -> NDArray[np.bool_]:
         """Returns (N,) whether more than half of each instance lies in the region; of its box where it has no mask."""

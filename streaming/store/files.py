@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import socket
 import uuid
@@ -25,6 +26,7 @@ from roadmask.engines.errors import StoreError, StoreLockedError
 
 PARTIAL = ".partial"
 """Ends the name of a file that is still being written; what a killed writer leaves behind is never read."""
+_log = logging.getLogger(__name__)
 _FSYNC_THREADS = 8
 """File systems merge flushes that are asked for together."""
 
@@ -147,7 +149,7 @@ class WriterLock:
         self._guarded = guarded
         self._name = json.dumps({**this_process(), "token": uuid.uuid4().hex}) + "\n"
         try:
-            self._lock.acquire(timeout=wait_s)
+            self._acquire(wait_s)
             path.write_text(self._name)
         except filelock.Timeout as error:
             raise StoreLockedError(
@@ -159,6 +161,15 @@ class WriterLock:
                 f"cannot write to {guarded}: {error.strerror or error} ({error.filename or path}). Choose a folder "
                 f"that you may write to."
             ) from error
+
+    def _acquire(self, wait_s: float) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if not wait_s:
+                raise
+            _log.warning("waiting up to %.0f s for the writer of %s: %s", wait_s, self._guarded, _holder(self._path))
+            self._lock.acquire(timeout=wait_s)
 
     def require_held(self) -> None:
         """Makes sure that nobody took the lock's file away: a writer that lost it must not write any more.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -208,6 +209,16 @@ def test_another_source_or_engine_is_refused_and_other_threads_are_not(
     monkeypatch.setattr(running, "build_segmenter", lambda _: bright_segmenter())
     threads = replace(CONFIG, engine=replace(CONFIG.engine, threads=1))
     assert record(out, [scripted_job(frames=40)], threads, resume=True).exit_code == 0
+
+
+def test_a_mask_picture_that_was_painted_over_is_noticed(tmp_path: Path) -> None:
+    out, mask = tmp_path / "drive.zarr", tmp_path / "bonnet.png"
+    cv2.imwrite(str(mask), np.zeros((8, 8), np.uint8))
+    config = replace(CONFIG, ignore={"front": str(mask)})
+    record(out, [scripted_job(frames=40, delay_seed=1)], config, **stop_after(10))
+    cv2.imwrite(str(mask), np.full((8, 8), 255, np.uint8))
+    with pytest.raises(StoreResumeError, match=r"config\.ignore\.front was .*bonnet\.png sha256:"):
+        record(out, [scripted_job(frames=40)], config, resume=True)
 
 
 def test_an_overlay_cannot_be_resumed(tmp_path: Path) -> None:
