@@ -31,6 +31,17 @@ _LIBRARIES = (
     ("pycocotools", "pycocotools.mask", True, "run lengths", "pip install roadmask"),
     ("matplotlib", "matplotlib", True, "plots", "pip install roadmask"),
     ("ray", "ray", False, "several cameras in several processes", "pip install 'roadmask[ray]'"),
+    ("trackeval", "trackeval", False, "measuring tracks", "pip install 'roadmask[eval]'"),
+    ("pyarrow", "pyarrow", False, "exports to Parquet", "pip install 'roadmask[export]'"),
+    ("rerun-sdk", "rerun", False, "exports to rerun", "pip install 'roadmask[export]'"),
+    ("fsspec", "fsspec", False, "exports and batches to object stores", "pip install 'roadmask[export]'"),
+    (
+        "tensorrt-rtx-cu13",
+        "tensorrt_rtx",
+        False,
+        "plans for NVIDIA GPUs, built on any machine",
+        "pip install 'roadmask[tensorrt-rtx]'",
+    ),
 )
 
 
