@@ -45,7 +45,6 @@ font-weight:600;border:1px solid currentColor}
 .errors p{margin:4px 0 0;color:var(--ink)}
 svg{display:block;width:100%;height:auto}
 svg text{fill:var(--dim);font-size:11px}
-@media(max-width:720px){svg text{font-size:26px}}
 @media(max-width:720px){main{padding:18px 12px 40px}
 thead{display:none}
 table,tbody,tr,td{display:block}
