@@ -48,9 +48,9 @@ def batch(
 ) -> None:
     """Records many drives, a store for each, and a report.
 
-    What is finished is skipped, what was interrupted goes on at its last commit, and a broken drive never stops the others. Exit
-    codes: 0 all frames of all drives stored, 2 unusable arguments, 3 a drive failed or lost frames, 4 the folder cannot
-    be written, 130 interrupted (the same command goes on).
+    What is finished is skipped, what was interrupted goes on at its last commit, and a broken drive never stops the
+    others. Exit codes: 0 all frames of all drives stored, 2 unusable arguments, 3 a drive failed or lost frames, 4 the
+    folder cannot be written, 130 interrupted (the same command goes on).
 
     [bold]roadmask batch /mnt/drives --out stores[/]
     """
