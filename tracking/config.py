@@ -22,7 +22,7 @@ class IouTrackerConfig:
     """Share of the mask IoU in the overlap, 0 to 1; the rest is box IoU. Without masks the box IoU counts alone."""
     score_confident: float = 0.5
     """Instances of at least this score are matched first and may start tracks, 0 to 1; weaker ones only go on with
-    tracks that exist."""
+    tracks that they overlap, and tell nothing of the camera."""
     confirm_hits: int = 2
     """A track is believed once it was seen in at least this many frames ..."""
     confirm_after_s: float = 0.1
@@ -32,7 +32,7 @@ class IouTrackerConfig:
     far_overlap_min: float = -0.35
     """What is left without a partner may be paired at this generalised IoU or above, -1 to 1: below 0 even things as
     large as each other that do not touch. 1: never."""
-    camera_share: float = 0.3
+    camera_share: float = 0.5
     """Share of the tracks that must find their box again by a common displacement, and would not without it, for the
     camera to have turned, above 0 to 1. 1: the camera is taken to stand still."""
     keep_lost_s: float = 2.0

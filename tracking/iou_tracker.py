@@ -167,13 +167,16 @@ class IouTracker:
         if camera is not None:
             tracks = replace(tracks, boxes=warped(tracks.boxes, camera))
 
-        # Predict where each track is now, and measure what it overlaps there.
-        tracks = self._turned_with_the_camera(tracks, boxes, seen.labels, instances.image_size, now)
+        # Predict where each track is now, and measure what it overlaps there. Weak instances are often false and lie
+        # where they do by chance, so they tell nothing of the camera.
+        confident = seen.scores >= self.config.score_confident
+        tracks = self._turned_with_the_camera(
+            tracks, boxes[confident], seen.labels[confident], instances.image_size, now
+        )
         predicted = self._predicted(tracks, now)
         overlap = self._overlap(tracks, predicted, boxes, seen.labels, masks)
 
         # Match the surest first: confirmed tracks with confident instances, then all that is left.
-        confident = seen.scores >= self.config.score_confident
         matched_track, matched_instance = associate(
             overlap, np.flatnonzero(tracks.confirmed), np.flatnonzero(confident), self.config.overlap_min
         )
@@ -181,8 +184,10 @@ class IouTracker:
         more_tracks, more_instances = associate(overlap, *rest, self.config.overlap_min)
         matched_track = np.concatenate([matched_track, more_tracks])
         matched_instance = np.concatenate([matched_instance, more_instances])
-        # What is left moved unexpectedly, or all but a part of it is hidden.
-        rest = (_without(len(tracks), matched_track), _without(len(seen), matched_instance))
+        # What is left moved unexpectedly, or all but a part of it is hidden. A weak instance that far from where the
+        # track is expected is rather a false one: it would carry the track off.
+        left = _without(len(seen), matched_instance)
+        rest = (_without(len(tracks), matched_track), left[confident[left]])
         more_tracks, more_instances = self._associate_far(tracks, predicted, boxes, seen.labels, *rest, now)
         matched_track = np.concatenate([matched_track, more_tracks])
         matched_instance = np.concatenate([matched_instance, more_instances])

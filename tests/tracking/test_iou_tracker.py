@@ -168,6 +168,28 @@ def test_weak_instances_go_on_with_tracks_but_start_none() -> None:
     assert tracks[-1].states.tolist() == [CONFIRMED]
 
 
+@pytest.mark.parametrize(
+    ("x", "score", "expected"),
+    [
+        (75, 0.4, 1),  # overlaps the track by a quarter
+        (82, 0.4, 0),  # touches where it should be: rather a false one
+        (82, 0.5, 1),  # a confident one is taken for the thing, which sped up
+    ],
+)
+def test_weak_instances_are_never_matched_from_afar(x: float, score: float, expected: int) -> None:
+    tracker = IouTracker(IouTrackerConfig(score_confident=0.5, camera_share=1))
+    follow(tracker, [frame(square(50))] * 5)
+    assert tracker.update(frame(square(x), scores=[score]), 200 * MS).track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.4, [0, 0, 0]), (0.9, [1, 2, 3])])
+def test_weak_instances_tell_nothing_of_the_camera(score: float, expected: list[int]) -> None:
+    tracker = IouTracker(IouTrackerConfig(score_confident=0.5, far_overlap_min=1))
+    follow(tracker, [frame(square(50), square(150), square(250))] * 5)
+    moved = frame(square(95), square(195), square(295), scores=[score] * 3)
+    assert sorted(tracker.update(moved, 200 * MS).track_ids.tolist()) == expected
+
+
 def test_a_confirmed_track_claims_an_instance_before_a_tentative_one() -> None:
     tracker = IouTracker()
     follow(tracker, [frame(square(50))] * 5)  # track 1, confirmed
