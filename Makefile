@@ -90,6 +90,16 @@ bars-tracks-mots: $(STAMP) | out/bars
 bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and resume them; takes minutes
 	$(BIN)/python -m pytest -m bars tests/streaming/test_resume.py
 
+.PHONY: bars-store bars-run
+bars-store: $(STAMP) | out/bars ## Measure the size and reading of stores
+	$(BIN)/roadmask bench store $(DATA)/clips/highway.mp4 $(DATA)/kitti_mots_gt --json out/bars/store.json \
+		--share-max 0.02 --p95-max 20
+bars-run: $(STAMP) | out/bars ## Measure a run against its engine, in process and on Ray
+	$(BIN)/roadmask bench run $(DATA)/clips/highway.mp4 --json out/bars/run.json --ratio-min 0.8 --overhead-max 8 \
+		--growth-max 100
+	$(BIN)/roadmask bench run $(DATA)/clips/highway.mp4 --ray --json out/bars/run-ray.json --ratio-min 0.7 \
+		--overhead-max 8 --growth-max 100
+
 .PHONY: clean
 clean: ## Remove what was built; keeps .venv
 	rm -rf build out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -15,6 +15,8 @@ import roadmask
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.cli.batch import batch
 from roadmask.streaming.cli.bench import bench_app
+from roadmask.streaming.cli.bench_drive import run as bench_run
+from roadmask.streaming.cli.bench_drive import store as bench_store
 from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.compare import compare
@@ -46,6 +48,8 @@ app.command()(doctor)
 app.add_typer(bench_app, name="bench")
 bench_app.command()(tracking)
 bench_app.command()(tracking_robustness)
+bench_app.command("store")(bench_store)
+bench_app.command("run")(bench_run)
 app.add_typer(engine_app, name="engine")
 app.command()(track)
 app.command()(compare)
