@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from roadmask.engines import Image, Instances, ScriptedSegmenter, Segmenter
-from roadmask.engines.errors import InputError
+from roadmask.engines.errors import EngineError, InputError
 from roadmask.streaming.benchmarks.looped import LoopedSource
 from roadmask.streaming.benchmarks.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
@@ -55,8 +55,8 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
 
     Then the clip, looped, is recorded by a segmenter that only replays what the engine found in each frame; decoding,
     encoding of masks, tracking and storing are real. Processor time is that of this process and all below it between
-    the first settled frame and the last that was told of. Memory is their unique set size and what is used of
-    /dev/shm, which counts other programs' shares of it, too.
+    the first settled frame and the last that was told of. Memory is their unique set size and what they map
+    of /dev/shm.
 
     Args:
         source: as `roadmask run` takes them.
@@ -73,6 +73,8 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         InputError: it has too few frames to measure.
         EngineError: the segmenter cannot be built, or Ray is missing.
     """
+    if settings.on_ray and find_spec("grpc") is None:
+        raise EngineError("asking Ray what it spilled needs gRPC: pip install grpcio")
     threads = psutil.cpu_count(logical=False) or 1
     config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=threads))
     build = build or partial(build_segmenter, config.engine)
@@ -229,14 +231,15 @@ def _cpu_s() -> float:
 
 
 def _memory_bytes() -> int:
+    """Returns what our processes alone hold, with their share of the pages of /dev/shm, where Ray keeps objects."""
     total = 0
     for process in _processes():
         try:
-            total += process.memory_full_info().uss
+            shared = [entry.pss for entry in process.memory_maps() if entry.path.startswith("/dev/shm")]  # noqa: S108
+            total += process.memory_full_info().uss + sum(shared)
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
-    shared = Path("/dev/shm")  # noqa: S108 - looked at, not written to
-    return total + (shutil.disk_usage(shared).used if shared.is_dir() else 0)
+    return total
 
 
 def _ray_session() -> Any:

@@ -112,7 +112,9 @@ def test_replayed_masks_are_encoded_anew() -> None:
 
 
 def test_a_run_is_measured_beside_its_engine() -> None:
-    record = benchmark_run(CLIP, RunBenchmark(frames=8, rounds=1, replayed=100), lambda: ScriptedSegmenter([found()]))
+    record = benchmark_run(
+        CLIP, RunBenchmark(frames=8, rounds=1, replayed=100), lambda: ScriptedSegmenter([found()], delay_s=0.02)
+    )
     assert (record["frames"], record["engine"], record["ray"], record["spilled_bytes"]) == (8, "scripted", False, None)
     assert record["mean_instances"] == 1
     assert record["ratio"] == pytest.approx(record["fps"] / record["engine_fps"], rel=0.01, abs=1e-4)
