@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import open_camera
@@ -48,7 +48,7 @@ class LoopedSource(BaseSource):
                     step_ns = time_ns - last_ns if turn else step_ns
                     last_ns = time_ns
                     time_ns = start_ns + time_ns - first_ns
-                yield replace(item, index=self.captured, timestamp_ns=time_ns)  # type: ignore[type-var]
+                yield replace(item, index=self.captured, timestamp_ns=cast("int", time_ns))  # None only where it may be
                 self.captured += 1
                 if turn + 1 == self._period or self.captured == self._total:
                     break

@@ -253,5 +253,6 @@ def _spilled_bytes() -> int:
     import ray  # noqa: PLC0415 - Ray is optional, and slow to import
     from ray._private.internal_api import get_memory_info_reply, get_state_from_address  # noqa: PLC0415
 
-    state = get_state_from_address(ray.get_runtime_context().gcs_address)
-    return int(get_memory_info_reply(state).store_stats.spilled_bytes_total)
+    state = get_state_from_address(ray.get_runtime_context().gcs_address)  # type: ignore[no-untyped-call]
+    memory = get_memory_info_reply(state)  # type: ignore[no-untyped-call]
+    return int(memory.store_stats.spilled_bytes_total)
