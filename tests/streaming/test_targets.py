@@ -116,7 +116,7 @@ def test_a_disk_that_is_pulled_out(pictures: Path, whole: Path, mount: Path, tmp
         assert "is gone" in printed
         assert list(mount.rglob("*")) == []  # nothing was written beside the disk
         stored = aside / "drive.zarr"
-        assert 16 <= len(open_drive(stored)["front"]) < FRAMES
+        assert 8 <= len(open_drive(stored)["front"]) < FRAMES  # the second commit may not have come to its end
         assert check_drive(stored).ok
         assert ended(roadmask(pictures, stored, "--resume"))[0] == 0
         assert differing_files(whole, stored) == []
