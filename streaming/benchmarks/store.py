@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore, WrapperStore
 
 from roadmask.engines import Image, Instances, Segmenter, SegmenterInfo
 from roadmask.engines.classes import CAR, CLASS_NAMES, PEDESTRIAN
@@ -218,27 +214,8 @@ def _cold_ms(path: Path, files: Sequence[Path], read: Callable[[Path], None]) ->
     return (time.perf_counter() - start) * 1e3
 
 
-class _CountingStore(WrapperStore[LocalStore]):
-    """Counts the bytes of chunks and shard indices that zarr asks for."""
-
-    bytes_read = 0
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        found = await super().get(key, prototype, byte_range)
-        if found is not None and not key.endswith(METADATA):
-            self.bytes_read += len(found)
-        return found
-
-
 def _track_bytes(camera: CameraReader, track_id: int) -> tuple[int, int]:
     """Returns the bytes of mask data that reading a track takes, and those of its own masks."""
-    stores = []
-    own = 0
-    for epoch in camera.epochs:
-        store = _CountingStore(LocalStore(epoch.folder / _MASKS, read_only=True))
-        stores.append(store)
-        # Under the reader's own name, so that what is counted is what it really asks for.
-        epoch._arrays[_MASKS] = zarr.open_array(store, mode="r", zarr_format=3)
-        own += int(np.diff(epoch.rle_offsets)[epoch.track_id == track_id].sum())
+    own = sum(int(np.diff(epoch.rle_offsets)[epoch.track_id == track_id].sum()) for epoch in camera.epochs)
     camera.track(track_id)
-    return sum(store.bytes_read for store in stores), own
+    return sum(epoch.bytes_read[_MASKS] for epoch in camera.epochs), own

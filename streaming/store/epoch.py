@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections import Counter
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError, StoreCorruptError
@@ -24,12 +22,9 @@ from roadmask.streaming.store.layout import (
     ROWS_PER_CHUNK,
     EpochInfo,
     Extent,
-    chunk_file,
     row_shape,
 )
-
-_T = TypeVar("_T")
-_RETRIES, _RETRY_S = 3, 0.05
+from roadmask.streaming.store.stored_array import StoredArray
 
 
 class EpochReader:
@@ -40,8 +35,10 @@ class EpochReader:
         self.folder = folder
         self.info = info
         self.extent = extent
-        self._arrays: dict[str, zarr.Array[Any]] = {}
-        self._block = lru_cache(maxsize=16)(self._read_block)
+        self.bytes_read: Counter[str] = Counter()
+        """Bytes of chunks and indices of shards read so far, by array."""
+        self._arrays: dict[str, StoredArray] = {}
+        self._block = lru_cache(maxsize=32)(self._read_block)
 
     def __len__(self) -> int:
         return self.extent.frames
@@ -50,23 +47,19 @@ class EpochReader:
         height, width = self.info.image_size
         return f"EpochReader({self.folder.parent.name}/{self.info.epoch}: {len(self)} frames of {width} x {height})"
 
-    def array(self, name: str) -> zarr.Array[Any]:
-        """Returns one of `ARRAYS` as zarr sees it, not sliced to what is committed.
+    def array(self, name: str) -> StoredArray:
+        """Returns one of `ARRAYS`, not sliced to what is committed.
 
         Raises:
             StoreCorruptError: it is missing, too short, or of another type or shape than the layout says.
         """
         if name not in self._arrays:
             spec = ARRAYS[name]
-            folder = self.folder / name
-            try:
-                array = zarr.open_array(folder, mode="r", zarr_format=3)
-            except Exception as error:
-                raise StoreCorruptError(f"cannot open {folder / METADATA}: {error}.") from error
+            array = StoredArray.open(self.folder / name)
             shape, tail = array.shape, row_shape(name, self.info.image_size)
             if array.dtype != spec.dtype or shape[1:] != tail or shape[0] < self.extent.rows(spec):
                 raise StoreCorruptError(
-                    f"{folder / METADATA}: expected {spec.dtype} ({self.extent.rows(spec)} or more, "
+                    f"{array.folder / METADATA}: expected {spec.dtype} ({self.extent.rows(spec)} or more, "
                     f"{', '.join(map(str, tail))}), got {array.dtype} {shape}."
                 )
             self._arrays[name] = array
@@ -82,9 +75,9 @@ class EpochReader:
         stop = end if stop is None else min(stop, end)
         if start >= stop:
             return np.zeros((0, *row_shape(name, self.info.image_size)), ARRAYS[name].dtype)
-        array = self.array(name)
-        self._require_files(name, start, stop)
-        return _retried(lambda: np.asarray(array[start:stop]), f"{self.folder / name}, rows {start} to {stop}")
+        rows, size = self.array(name).read(start, stop)
+        self.bytes_read[name] += size
+        return rows
 
     def files(self, name: str, start: int, stop: int) -> dict[Path, tuple[int, int]]:
         """Returns the files that hold rows start to stop of an array, each with the first and last row it holds.
@@ -93,22 +86,18 @@ class EpochReader:
             StoreCorruptError: the array cannot be opened.
         """
         array = self.array(name)
-        rows = (array.shards or array.chunks)[0]
-        end = self.extent.rows(ARRAYS[name])
+        rows, end = array.file_rows, self.extent.rows(ARRAYS[name])
         return {
-            self.folder / chunk_file(name, number): (number * rows, min((number + 1) * rows, end))
+            array.file(number): (number * rows, min((number + 1) * rows, end))
             for number in range(start // rows, -(-stop // rows))
         }
 
-    def _require_files(self, name: str, start: int, stop: int) -> None:
-        """Refuses what zarr would fill with zeros: the writer leaves no file out."""
-        for path in self.files(name, start, stop):
-            if not path.is_file() or not path.stat().st_size:
-                what = "empty" if path.exists() else "missing"
-                raise StoreCorruptError(f"{path} is {what}: restore it from a copy.")
+    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Reads a few rows of a small array through a cache: neighbours are likely to be asked for next.
 
-    def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Reads a few rows of a small array through a cache: neighbours are likely to be asked for next."""
+        Raises:
+            StoreCorruptError: its files cannot be read back.
+        """
         first, last = start // ROWS_PER_CHUNK, max(start, stop - 1) // ROWS_PER_CHUNK
         blocks = np.concatenate([self._block(name, number) for number in range(first, last + 1)])
         return blocks[start - first * ROWS_PER_CHUNK : stop - first * ROWS_PER_CHUNK]
@@ -158,21 +147,21 @@ class EpochReader:
 
     def frame(self, position: int) -> tuple[Instances, NDArray[np.int64], NDArray[np.uint8]]:
         """Returns the instances of a frame with their track ids and states."""
-        start, stop = map(int, self.offsets[position : position + 2])
-        edges = self.rle_offsets[start : stop + 1]
+        start, stop = map(int, self.rows("instances/offsets", position, position + 2))
+        edges = self.rows("instances/rle_offsets", start, stop + 1)
         data = self.read("instances/rle", int(edges[0]), int(edges[-1])).tobytes()
         counts = tuple(data[a - edges[0] : b - edges[0]] for a, b in pairwise(edges))
         try:
             instances = Instances(
                 self.info.image_size,
-                self._rows("instances/box", start, stop),
-                self._rows("instances/score", start, stop),
-                self.label[start:stop],
+                self.rows("instances/box", start, stop),
+                self.rows("instances/score", start, stop),
+                self.rows("instances/label", start, stop).astype(np.int64),
                 RleMasks(counts, self.info.image_size),
             )
         except InstancesError as error:
             raise StoreCorruptError(f"{self.folder}, frame {position}: {error}") from error
-        return instances, self.track_id[start:stop], self._rows("instances/state", start, stop)
+        return instances, self.rows("instances/track_id", start, stop), self.rows("instances/state", start, stop)
 
     def masks(self, instances: NDArray[np.int64]) -> list[RleMasks]:
         """Returns the mask of each of the instances, reading no other file chunks than theirs.
@@ -198,17 +187,3 @@ def _neighbours(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> list[ran
     far = starts[1:] // RLE_SHARD > starts[:-1] // RLE_SHARD  # bounds what is held at once
     cuts = [0, *(np.flatnonzero(apart | far) + 1).tolist(), len(starts)]
     return [range(a, b) for a, b in pairwise(cuts)]
-
-
-def _retried(read: Callable[[], _T], what: str) -> _T:
-    """Reads again when a writer replaced a shard between the reading of its index and of its chunks."""
-    for attempt in range(_RETRIES):
-        try:
-            return read()
-        except Exception as error:  # codecs raise whatever their libraries do
-            if attempt == _RETRIES - 1:
-                raise StoreCorruptError(
-                    f"cannot read {what}: {error}. `roadmask check` names the files that are broken."
-                ) from error
-            time.sleep(_RETRY_S)
-    raise AssertionError("unreachable")

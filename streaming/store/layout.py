@@ -167,12 +167,6 @@ def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
     return image_size if name == "labels" else ARRAYS[name].tail
 
 
-def chunk_file(name: str, number: int) -> str:
-    """Returns the path below the epoch of the file that holds the n-th stretch of an array's rows."""
-    dimensions = 3 if name == "labels" else 1 + len(ARRAYS[name].tail)
-    return f"{name}/c.{number}" + ".0" * (dimensions - 1)
-
-
 def rows_per_file(name: str, shard_frames: int) -> int:
     """Returns how many rows of an array share a file."""
     return {"labels": shard_frames, "instances/rle": RLE_SHARD}.get(name, ROWS_PER_CHUNK)

@@ -73,8 +73,8 @@ class CameraReader:
         instances, track_ids, states = epoch.frame(at)
         return StoredFrame(
             self._edges[self.epochs.index(epoch)] + at,
-            int(epoch.index[at]),
-            int(epoch.timestamp_ns[at]),
+            int(epoch.rows("frames/index", at, at + 1)[0]),
+            int(epoch.rows("frames/timestamp_ns", at, at + 1)[0]),
             epoch.info.epoch,
             instances,
             track_ids,

@@ -14,17 +14,10 @@ import zarr
 from roadmask.engines.errors import StoreCorruptError
 from roadmask.streaming.store import CheckReport, check_drive, open_drive
 from roadmask.streaming.store import check as check_module
-from roadmask.streaming.store import epoch as epoch_module
 from roadmask.streaming.store.layout import METADATA
 from support.stores import record, street
 
 SIZE = (24, 40)
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody writes here, so there is no writer to wait for before a file counts as broken."""
-    monkeypatch.setattr(epoch_module, "_RETRY_S", 0.0)
 
 
 @pytest.fixture(scope="module")
