@@ -1,18 +1,17 @@
-"""Makes the arrays of an epoch, empty."""
+"""Makes the arrays of an epoch, empty, and opens them to write."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from roadmask.streaming.store.config import StoreConfig
 from roadmask.streaming.store.files import DurableStore
-from roadmask.streaming.store.layout import ARRAYS, RLE_CHUNK, EpochInfo, row_shape, rows_per_file
+from roadmask.streaming.store.growing_array import GrowingArray
+from roadmask.streaming.store.layout import ARRAYS, RLE_CHUNK, EpochInfo, Extent, row_shape, rows_per_file
 
 
-def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> dict[str, zarr.Array[Any]]:
+def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> None:
     """Makes the group of an epoch with all of `ARRAYS`.
 
     Labels and run lengths are sharded, so that one picture or one mask can be read out of a large file; the other
@@ -23,7 +22,6 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
     """
     base = f"{camera}/{info.epoch}"
     shard_frames = config.shard_frames(info.image_size)
-    arrays = {}
     with store.commit():
         zarr.create_group(store, path=base, attributes=info.to_dict())
         for part in sorted({name.split("/")[0] for name in ARRAYS if "/" in name}):
@@ -32,7 +30,7 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
             row = row_shape(name, info.image_size)
             file_rows = rows_per_file(name, shard_frames)
             chunk_rows = {"labels": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
-            arrays[name] = zarr.create_array(
+            array = zarr.create_array(
                 store,
                 name=f"{base}/{name}",
                 shape=(spec.extra, *row),
@@ -46,5 +44,18 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
                 config={"write_empty_chunks": True},  # so that a missing file is always a loss
             )
             if spec.extra:
-                arrays[name][:] = 0
-    return arrays
+                array[:] = 0
+
+
+def open_arrays(
+    store: DurableStore, camera: str, info: EpochInfo, extent: Extent, config: StoreConfig
+) -> dict[str, GrowingArray]:
+    """Opens the arrays of an epoch for what comes after its extent.
+
+    Raises:
+        StoreCorruptError: they cannot be read back.
+    """
+    return {
+        name: GrowingArray(store, f"{camera}/{info.epoch}/{name}", extent.rows(spec), config.compression_level)
+        for name, spec in ARRAYS.items()
+    }

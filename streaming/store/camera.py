@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
+from roadmask.engines import RleMasks
 from roadmask.engines.errors import InputError, StoreError, StoreExistsError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.arrays import create_epoch
+from roadmask.streaming.store.arrays import create_epoch, open_arrays
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
+from roadmask.streaming.store.growing_array import GrowingArray
 from roadmask.streaming.store.labels import paint_labels
 from roadmask.streaming.store.layout import (
-    ARRAYS,
     LEDGER,
     METADATA,
     EpochInfo,
@@ -41,14 +41,15 @@ class _OpenEpoch:
     """The epoch that frames go into, and its frames that are not committed yet: at most one shard."""
 
     info: EpochInfo
-    arrays: dict[str, zarr.Array[Any]]
-    labels: NDArray[np.uint32]
-    """(T, H, W) the open shard, frames that are committed already included."""
+    arrays: dict[str, GrowingArray]
+    shard_frames: int
     committed: Extent = field(default_factory=Extent)
     end: Extent = field(default_factory=Extent)
-    """The committed extent plus what waits in `rows`."""
-    rows: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    """The committed extent plus what waits in the arrays."""
     last_timestamp_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        self._picture = np.zeros((1, *self.info.image_size), np.uint32)
 
     @property
     def waiting(self) -> int:
@@ -58,12 +59,14 @@ class _OpenEpoch:
     @property
     def full(self) -> bool:
         """Whether what waits reaches the end of the shard."""
-        return self.waiting > 0 and self.end.frames % len(self.labels) == 0
+        return self.waiting > 0 and self.end.frames % self.shard_frames == 0
 
-    def push(self, rows: Rows) -> None:
-        """Takes the rows of a frame."""
+    def push(self, rows: Rows, masks: RleMasks) -> None:
+        """Takes the rows of a frame, and the masks they are of."""
+        paint_labels(masks, rows["instances/track_id"], rows["instances/score"], self._picture[0])
+        self.arrays["labels"].append(self._picture)
         for name, row in rows.items():
-            self.rows.setdefault(name, []).append(row)
+            self.arrays[name].append(row)
         self.end = Extent(
             self.end.frames + 1,
             self.end.instances + len(rows["instances/label"]),
@@ -72,24 +75,21 @@ class _OpenEpoch:
 
     def write(self) -> None:
         """Writes what waits into the arrays; doing it again after a failure is safe."""
-        for name, spec in ARRAYS.items():
-            begin, stop = self.committed.rows(spec), self.end.rows(spec)
-            if name == "labels":
-                at = begin % len(self.labels)
-                values: NDArray[Any] = self.labels[at : at + self.waiting]
-            else:
-                values = np.concatenate(self.rows[name])
-            array = self.arrays[name]
-            array.resize((stop, *array.shape[1:]))
-            if stop > begin:
-                array[begin:stop] = values
+        for array in self.arrays.values():
+            array.write()
+
+    def settle(self) -> None:
+        """Forgets what waited: it is committed."""
+        self.committed = self.end
+        for array in self.arrays.values():
+            array.settle()
 
 
 class CameraWriter:
     """Writes one camera into its own group of an existing store.
 
     Frames are buffered and committed a shard at a time: zarr would rewrite a whole shard for each single frame.
-    Memory: one shard of raw labels, the run lengths of its frames, and while committing the compressed shard.
+    Memory: a shard of compressed labels and a megabyte of run lengths, twice while committing.
 
     Its arguments can be pickled, so that a process of its own can build one.
 
@@ -182,8 +182,8 @@ class CameraWriter:
             raise InputError(f"camera {self.camera!r}: expected an epoch after {before}, got {epoch}.")
         self.commit()
         described = EpochInfo(epoch, image_size, clock, plain(info or {}, f"info of epoch {epoch}"))
-        shard = np.zeros((self._config.shard_frames(image_size), *image_size), np.uint32)
-        opened = _OpenEpoch(described, create_epoch(self._store, self.camera, described, self._config), shard)
+        create_epoch(self._store, self.camera, described, self._config)
+        opened = self._opened(described, Extent())
         self._write_attributes({epoch: Extent()})
         self._epoch = opened
 
@@ -216,9 +216,7 @@ class CameraWriter:
             self.commit()
         masks = storable_masks(index, tracks, epoch.info, self._class_labels)
         rows = frame_rows(index, timestamp_ns, tracks, masks, epoch.end)
-        picture = epoch.labels[epoch.end.frames % len(epoch.labels)]
-        paint_labels(masks, tracks.track_ids, tracks.instances.scores, picture)
-        epoch.push(rows)
+        epoch.push(rows, masks)
         epoch.last_timestamp_ns, self._last_index = timestamp_ns, index
         self._tracker = tracker
         self.ledger.stored += 1
@@ -250,8 +248,7 @@ class CameraWriter:
                 self._store.write_file(f"{self.camera}/{tracker}", tracker_bytes(self._tracker))
         self._write_attributes({} if waiting is None else {waiting.info.epoch: waiting.end})
         if waiting is not None:
-            waiting.committed = waiting.end
-            waiting.rows.clear()
+            waiting.settle()
         remove_trackers(self.folder, keep=tracker)
 
     def close(self, captured: int | None = None) -> Ledger:
@@ -315,14 +312,13 @@ class CameraWriter:
             self._lock.release()
         elif begun.epochs:
             last = begun.epochs[-1]
-            arrays = {
-                name: zarr.open_array(self._store, path=f"{self.camera}/{last.info.epoch}/{name}", mode="r+")
-                for name in ARRAYS
-            }
-            shard = np.zeros((self._config.shard_frames(last.info.image_size), *last.info.image_size), np.uint32)
-            self._epoch = _OpenEpoch(last.info, arrays, shard, last.extent, last.extent)
+            self._epoch = self._opened(last.info, last.extent)
             self._epoch.last_timestamp_ns = int(last.timestamp_ns[-1]) if len(last) else None
             self._tracker = begun.tracker_state()
+
+    def _opened(self, info: EpochInfo, extent: Extent) -> _OpenEpoch:
+        arrays = open_arrays(self._store, self.camera, info, extent, self._config)
+        return _OpenEpoch(info, arrays, self._config.shard_frames(info.image_size), extent, extent)
 
     def _require_open(self) -> None:
         if self._closed:

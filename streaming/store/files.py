@@ -74,7 +74,7 @@ class DurableStore(LocalStore):
             self._prepared.clear()
 
     def write_file(self, key: str, data: bytes) -> None:
-        """Writes a file that is no part of the Zarr hierarchy, as durably as the others."""
+        """Writes a file without zarr, as durably as zarr's."""
         self._write(key, default_buffer_prototype().buffer.from_bytes(data))
 
     def _write(self, key: str, value: Buffer) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from roadmask.engines.errors import StoreCorruptError
 from roadmask.streaming.store.layout import METADATA
 
 _CRC_BYTES = 4
-_ABSENT = 2**64 - 1
-"""What the index of a shard says of a chunk that was never written."""
-_ENTRY = np.dtype("<u8")
+SHARD_INDEX = np.dtype("<u8")
+"""Of a shard's index: offset and bytes of each chunk, then a crc32c."""
+NO_CHUNK = np.uint64(2**64 - 1)
+"""What the index says of a chunk that was never written."""
 
 
 @dataclass(frozen=True)
@@ -117,23 +120,37 @@ class StoredArray:
         rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
         size = 0
         for number in range(start // self.file_rows, -(-stop // self.file_rows)):
-            path = self.file(number)
-            try:
-                handle = os.open(path, os.O_RDONLY)
-            except OSError as error:
-                what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-                raise StoreCorruptError(f"{path} {what}: restore it from a copy.") from error
-            try:
-                if not os.fstat(handle).st_size:
-                    raise StoreCorruptError(f"{path} is empty: restore it from a copy.")
+            with self._opened(number) as handle:
                 size += self._read_file(handle, number * self.file_rows, start, rows)
-            except (OSError, ValueError, zstandard.ZstdError) as error:
-                raise StoreCorruptError(
-                    f"cannot read {path}: {error}. `roadmask check` names the files that are broken."
-                ) from error
-            finally:
-                os.close(handle)
         return rows, size
+
+    def chunks(self, number: int, count: int) -> list[bytes]:
+        """Reads the first chunks of a file as they are stored, each still compressed.
+
+        Raises:
+            StoreCorruptError: the file is missing or broken.
+        """
+        with self._opened(number) as handle:
+            return [_read_exactly(handle, offset, length) for offset, length in self._extents(handle, 0, count)[0]]
+
+    @contextmanager
+    def _opened(self, number: int) -> Iterator[int]:
+        path = self.file(number)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            raise StoreCorruptError(f"{path} {what}: restore it from a copy.") from error
+        try:
+            if not os.fstat(handle).st_size:
+                raise StoreCorruptError(f"{path} is empty: restore it from a copy.")
+            yield handle
+        except (OSError, ValueError, zstandard.ZstdError) as error:
+            raise StoreCorruptError(
+                f"cannot read {path}: {error}. `roadmask check` names the files that are broken."
+            ) from error
+        finally:
+            os.close(handle)
 
     def _read_file(self, handle: int, file_start: int, start: int, rows: NDArray[Any]) -> int:
         """Fills those of the rows, which begin at start, that lie in a file; returns the bytes read."""
@@ -154,13 +171,13 @@ class StoredArray:
         if self.chunk_rows == self.file_rows:
             return [(0, file_bytes)], 0
         chunks = self.file_rows // self.chunk_rows
-        index_bytes = chunks * 2 * _ENTRY.itemsize + _CRC_BYTES
+        index_bytes = chunks * 2 * SHARD_INDEX.itemsize + _CRC_BYTES
         if file_bytes < index_bytes:
             raise ValueError(f"expected at least the {index_bytes} bytes of its index, got {file_bytes}")
-        index = np.frombuffer(_checked(_read_exactly(handle, file_bytes - index_bytes, index_bytes)), _ENTRY)
+        index = np.frombuffer(_checked(_read_exactly(handle, file_bytes - index_bytes, index_bytes)), SHARD_INDEX)
         extents = [(int(offset), int(length)) for offset, length in index.reshape(chunks, 2)[first:last]]
         for number, (offset, length) in enumerate(extents, first):
-            if offset == _ABSENT:
+            if offset == NO_CHUNK:
                 raise ValueError(f"chunk {number} is missing from it")
             if offset + length > file_bytes - index_bytes:
                 raise ValueError(f"chunk {number} lies beyond its end")

@@ -29,9 +29,7 @@ def jobs() -> list[Any]:
 
 def arm() -> None:
     """Makes this process kill itself, and the driver, at the step that the environment names."""
-    import zarr
-
-    from roadmask.streaming.store import camera, files
+    from roadmask.streaming.store import camera, files, growing_array
 
     wanted, _, at = os.environ.get(KILL, "none:0").partition(":")
     steps: Counter[str] = Counter()
@@ -51,7 +49,7 @@ def arm() -> None:
 
     for kind, owner, name in (
         ("write", Path, "write_bytes"),
-        ("resize", zarr.Array, "resize"),
+        ("resize", growing_array.GrowingArray, "write"),
         ("fsync", files, "flush"),
         ("rename", Path, "replace"),
         ("attribute", camera.CameraWriter, "_write_attributes"),
