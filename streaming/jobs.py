@@ -76,6 +76,8 @@ class RunResult:
     """In the order of the jobs."""
     interrupted: bool = False
     """Stopped before the sources ended."""
+    finished_before: bool = False
+    """Nothing was left to do: an earlier run stored all of it."""
 
     @property
     def exit_code(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,9 +18,10 @@ from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.jobs import CameraJob, CameraProbe, ProgressCallback, RunResult, probe
+from roadmask.streaming.recorder import CameraProgress, CameraResult
 from roadmask.streaming.runner import run_in_process
 from roadmask.streaming.segmentation import build_segmenter
-from roadmask.streaming.store import MaskStore, require_nothing
+from roadmask.streaming.store import MaskStore, open_drive, require_nothing
 
 
 def probe_cameras(
@@ -108,9 +110,6 @@ def record_drive(
     build = build or partial(build_segmenter, config.engine)
     segmenter = build()
     image_sizes = [seen.image_size for seen in probes.values()]
-    if not on_ray:
-        for image_size in dict.fromkeys(image_sizes):
-            segmenter.warm_up(image_size)
     info = segmenter.info
     with MaskStore.create(
         out,
@@ -122,6 +121,8 @@ def record_drive(
         command=command,
         resume=resume,
     ) as store:
+        if store.finished_before:
+            return _stored_result(out, jobs)
         if on_ray:
             from roadmask.streaming.ray_runner import run_on_ray  # noqa: PLC0415 - Ray is optional, and slow to import
 
@@ -138,10 +139,24 @@ def record_drive(
                 resume=resume,
             )
         else:
+            for image_size in dict.fromkeys(image_sizes):
+                segmenter.warm_up(image_size)
             result = run_in_process(jobs, config, out, segmenter, on_progress=on_progress, stop=stop, resume=resume)
         if result.interrupted:
             store.note("interrupted", why="asked to stop")
         return result
+
+
+def _stored_result(out: Path, jobs: Sequence[CameraJob]) -> RunResult:
+    """Returns what a finished store says of the run that made it."""
+    drive = open_drive(out)
+    results = []
+    for job in jobs:
+        camera = drive[job.camera]
+        tracks = Counter(track.label for track in camera.tracks())
+        progress = CameraProgress(camera.ledger.accounted, dict(tracks))
+        results.append(CameraResult(job.camera, camera.ledger, progress, {}))
+    return RunResult(results, finished_before=True)
 
 
 def _attributes(info: SegmenterInfo) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from roadmask.engines.extras import missing_package
+from roadmask.engines.weights import find_weights
 from roadmask.streaming.batch.drives import DriveFiles
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
 from roadmask.streaming.batch.plan import PlannedDrive, plan_drives, this_machine, workers_for
+from roadmask.streaming.batch.publishing import Shelf
 from roadmask.streaming.batch.recording import Build, DriveTask
 from roadmask.streaming.batch.schedule import BatchView, run_tasks
 from roadmask.streaming.batch.workers import LocalWorkers, Workers
@@ -30,6 +33,8 @@ class BatchSettings:
     """Builds the segmenter of each worker; the one that the configuration asks for if absent."""
     command: str = ""
     """Kept in the stores' provenance."""
+    shelf: str = ""
+    """URL that finished stores and the report are moved to; they stay in the folder if empty."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class BatchResult:
     interrupted: bool = False
     out_error: str = ""
     """Why nothing can be written any more, if so."""
+    kept_at: str = ""
+    """Where finished stores were moved to, if not in `out`."""
 
     @property
     def exit_code(self) -> int:
@@ -76,8 +83,10 @@ def plan_batch(
     """Looks at the drives, and at what is finished already; writes nothing.
 
     Raises:
-        EngineError: Ray is asked for and not installed.
-        InputError: no Ray cluster answers.
+        EngineError: Ray is asked for and not installed, or what the shelf needs is not.
+        WeightsError: the weights cannot be used.
+        StoreError: the shelf cannot be reached.
+        InputError: no Ray cluster answers, or the shelf's URL cannot be understood.
     """
     settings = settings or BatchSettings()
     cores, memory = this_machine()
@@ -89,8 +98,14 @@ def plan_batch(
         workers = sum(node // cpus for node in nodes)
     workers = min(settings.workers or workers, len(drives))
     out = out.resolve()
-    common = {"command": settings.command, "cwd": str(Path.cwd()), "build": settings.build}
-    tasks = [DriveTask(drive, out, config, threads, **common) for drive in drives]  # type: ignore[arg-type]
+    common: dict[str, Any] = {
+        "command": settings.command,
+        "cwd": str(Path.cwd()),
+        "build": settings.build,
+        "weights_sha256": find_weights(config.engine.weights).sha256 if settings.build is None else "",
+        "shelf": settings.shelf,
+    }
+    tasks = [DriveTask(drive, out, config, threads, **common) for drive in drives]
     return BatchPlan(out, plan_drives(tasks), workers, threads, cpus, settings)
 
 
@@ -108,12 +123,17 @@ def run_batch(
         on_change: called often with the progress, and with an outcome when a drive has ended.
 
     Raises:
-        StoreError: the folder of the stores cannot be written.
+        StoreError: the folder of the stores, or where they are moved to, cannot be written.
     """
     started, clock = time.time(), time.monotonic()
     stop = stop or threading.Event()
-    notes = Notes(plan.out)
-    notes.require_writable()
+
+    def require_writable() -> None:
+        Notes(plan.out).require_writable()
+        if plan.settings.shelf:
+            Shelf(plan.settings.shelf).require_writable()
+
+    require_writable()
     view = BatchView(expected={drive.task.drive.name: drive.frames for drive in plan.drives})
     tasks = []
     for drive in plan.drives:
@@ -129,12 +149,13 @@ def run_batch(
         tasks.sort(key=lambda task: -(task.frames_expected or 0))  # the longest first, so that none is left at the end
         workers = _workers(plan)
         try:
-            run_tasks(tasks, workers, view, notes=notes, stop=stop, on_change=on_change)
+            run_tasks(tasks, workers, view, require_writable=require_writable, stop=stop, on_change=on_change)
         finally:
             workers.close()
     outcomes = [view.outcomes[drive.task.drive.name] for drive in plan.drives]
+    kept_at = str(Shelf(plan.settings.shelf)) if plan.settings.shelf else ""
     interrupted = any(outcome.status in ("interrupted", "waiting") for outcome in outcomes)
-    return BatchResult(plan.out, outcomes, started, time.monotonic() - clock, interrupted, view.out_error)
+    return BatchResult(plan.out, outcomes, started, time.monotonic() - clock, interrupted, view.out_error, kept_at)
 
 
 def _workers(plan: BatchPlan) -> Workers:

@@ -68,6 +68,15 @@ class DriveOutcome:
         return record
 
 
+def read_note(text: str) -> tuple[DriveOutcome | None, Any]:
+    """Returns what a note says: the outcome and what the drive was made of; None for each where it is damaged."""
+    try:
+        note = json.loads(text)
+        return DriveOutcome(**note["outcome"]), note["made_of"]
+    except (ValueError, KeyError, TypeError):
+        return None, None
+
+
 class Notes:
     """The notes beside the stores of one folder.
 
@@ -89,9 +98,8 @@ class Notes:
     def read(self, drive: str) -> tuple[DriveOutcome | None, Any]:
         """Returns the last outcome of a drive and what it was made of; None for each where there is no note."""
         try:
-            note = json.loads((self._folder / f"{drive}.json").read_text(encoding="utf-8"))
-            return DriveOutcome(**note["outcome"]), note["made_of"]
-        except (OSError, ValueError, KeyError, TypeError):  # no note, or a damaged one: the store itself is looked at
+            return read_note((self._folder / f"{drive}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None, None
 
     def unfinished(self, drive: str) -> bool:

@@ -99,7 +99,7 @@ def plan_drives(tasks: Sequence[DriveTask]) -> list[PlannedDrive]:
 
 def _plan(task: DriveTask) -> PlannedDrive:
     try:
-        finished = Notes(task.out).finished(task.drive.name, task.made_of())
+        finished = task.finished_before()
         if finished is not None:
             size = (finished.height, finished.width)
             return PlannedDrive(task, finished.frames, finished.video_s, size, finished)
@@ -116,6 +116,8 @@ def _plan(task: DriveTask) -> PlannedDrive:
                 seconds = max(seconds, kept / (source.fps or 25.0))
             finally:
                 source.close()
+    except StoreError:  # where finished stores go cannot be reached: no fault of the drive
+        raise
     except (RoadmaskError, OSError) as error:
         return PlannedDrive(task, problem=str(error))
     task = replace(task, frames_expected=frames if known else None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import shutil
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -20,12 +21,12 @@ import cv2
 import numpy as np
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import RoadmaskError, StoreError, StoreExistsError, StoreLockedError
+from roadmask.engines.errors import RoadmaskError, StoreError, StoreLockedError, StoreResumeError
 from roadmask.streaming.batch.drives import DriveFiles
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes, Status
+from roadmask.streaming.batch.publishing import Shelf
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.jobs import CameraProbe
 from roadmask.streaming.run import probe_cameras, record_drive
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
@@ -53,6 +54,10 @@ class DriveTask:
     command: str = ""
     cwd: str = ""
     """What relative paths in the configuration start from."""
+    weights_sha256: str = ""
+    """Of the weights; empty where `build` knows them alone."""
+    shelf: str = ""
+    """URL that finished stores are moved to; they stay in `out` if empty."""
     frames_expected: int | None = None
     attempts: int = 1
 
@@ -68,9 +73,19 @@ class DriveTask:
         return self.build or partial(build_segmenter, engine)
 
     def made_of(self) -> dict[str, Any]:
-        """Returns what the store depends on: configuration, and each file by name, size and time of change."""
+        """Returns what the store depends on: configuration, weights, each file by name, size and time of change."""
         files = {camera: [_state(path) for path in paths] for camera, paths in self.drive.cameras.items()}
-        return {"config": plain(self.config.describe(), "config"), "files": files}
+        return {"config": plain(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
+
+    def finished_before(self) -> DriveOutcome | None:
+        """Returns its outcome if it was finished with the same files, weights and settings.
+
+        Raises:
+            StoreError: the shelf cannot be read.
+        """
+        if self.shelf:
+            return Shelf(self.shelf).finished(self.drive.name, self.made_of())
+        return Notes(self.out).finished(self.drive.name, self.made_of())
 
 
 def _state(path: Path) -> list[Any]:
@@ -98,7 +113,7 @@ def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int
         outcome = DriveOutcome(task.drive.name, "locked", str(error))
     except RoadmaskError as error:
         _log.warning("%s: %s", task.drive.name, error)
-        broken = isinstance(error, StoreError) and not isinstance(error, StoreExistsError)
+        broken = isinstance(error, StoreError) and not isinstance(error, StoreResumeError)
         outcome = DriveOutcome(task.drive.name, "failed", str(error), store_failed=broken)
     except Exception as error:  # whatever a broken drive sets off must not take the others with it
         _log.exception("%s broke", task.drive.name)
@@ -106,17 +121,24 @@ def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int
     outcome = replace(outcome, **common, seconds=time.monotonic() - clock)
     if outcome.status in ("stored", "incomplete"):
         try:
-            Notes(task.out).finish(outcome, task.made_of())
+            _keep(task, outcome)
         except StoreError as error:
             return replace(outcome, status="failed", reason=str(error), store_failed=True)
     return outcome
 
 
+def _keep(task: DriveTask, outcome: DriveOutcome) -> None:
+    """Notes that a drive is finished, and moves its store to the shelf if there is one."""
+    if task.shelf:
+        Shelf(task.shelf).put(task.store, outcome, task.made_of())
+    Notes(task.out).finish(outcome, task.made_of())
+    if task.shelf:
+        shutil.rmtree(task.store, ignore_errors=True)
+
+
 def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
     notes, jobs = Notes(task.out), task.drive.jobs()
-    probes = probe_cameras(jobs, task.config, task.store.with_name(f"{task.store.name}.none"))
-    if task.store.exists() and _finished(task, probes, unfinished=notes.unfinished(task.drive.name)):
-        return replace(_outcome(task, "stored", ""), skipped=True)
+    probes = probe_cameras(jobs, task.config, task.store, resume=True)
     notes.begin(task.drive.name)
     result = record_drive(
         jobs,
@@ -137,33 +159,8 @@ def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], N
         for camera in result.cameras
         for reason, count in camera.failures.items()
     ]
-    return _outcome(task, "stored" if result.exit_code == 0 else "incomplete", "; ".join(reasons))
-
-
-def _finished(task: DriveTask, probes: Mapping[str, CameraProbe], *, unfinished: bool) -> bool:
-    """Whether the store is a finished one of this drive.
-
-    Raises:
-        StoreExistsError: it is finished, but of another source or configuration.
-    """
-    if unfinished or not _complete(task.store, probes):
-        return False
-    attributes = open_drive(task.store).attributes
-    sources = {camera: seen.description for camera, seen in probes.items()}
-    for what, ours in (("source", plain(sources, "sources")), ("config", plain(task.config.describe(), "config"))):
-        if attributes["sources" if what == "source" else what] != ours:
-            raise StoreExistsError(
-                f"{task.store} is finished, but of another {what}: remove it, or choose another --out."
-            )
-    return True
-
-
-def _complete(store: Path, cameras: Iterable[str]) -> bool:
-    try:
-        drive = open_drive(store)
-        return all(camera in drive and drive[camera].complete for camera in cameras)
-    except RoadmaskError:  # whoever goes on with it says what is wrong
-        return False
+    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", "; ".join(reasons))
+    return replace(outcome, skipped=result.finished_before)
 
 
 def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:

@@ -76,15 +76,17 @@ def write_report(result: BatchResult, path: Path) -> None:
 def report_page(result: BatchResult) -> str:
     """Returns the page: totals, errors, a time line, and a row for each drive."""
     outcomes = result.outcomes
+    where = result.kept_at or str(result.out)
+    name = where.rstrip("/").rpartition("/")[2]
     ended = datetime.fromtimestamp(result.started + result.seconds, UTC)
     state = "could not be written to its end" if result.out_error else "was interrupted" if result.interrupted else ""
     heading = f"{ended:%Y-%m-%d %H:%M} UTC, after {length(result.seconds)}" + (f"; it {state}" if state else "")
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        f"<title>roadmask batch: {escape(result.out.name)}</title><style>{_STYLE}</style></head><body><main>",
-        f"<h1>Batch {escape(result.out.name)}</h1>",
-        f'<div class="dim">{escape(heading)}<br>{escape(str(result.out))}</div>',
+        f"<title>roadmask batch: {escape(name)}</title><style>{_STYLE}</style></head><body><main>",
+        f"<h1>Batch {escape(name)}</h1>",
+        f'<div class="dim">{escape(heading)}<br>{escape(where)}</div>',
         _totals(outcomes),
         _errors(result),
         _timeline(result),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from roadmask.engines.errors import StoreError
-from roadmask.streaming.batch.outcome import DriveOutcome, Notes
+from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.recording import DriveTask
 from roadmask.streaming.batch.workers import Died, Message, Progressed, Workers
 
@@ -45,24 +45,24 @@ def run_tasks(
     workers: Workers,
     view: BatchView,
     *,
-    notes: Notes,
+    require_writable: Callable[[], None],
     stop: threading.Event,
     on_change: OnChange = lambda _view, _outcome: None,
 ) -> None:
     """Records all tasks; one that fails never stops the others.
 
-    A drive whose worker dies is begun again, `ATTEMPTS` times in all. When a store fails and nothing can be written to
-    the folder of the stores any more, the batch ends.
+    A drive whose worker dies is begun again, `ATTEMPTS` times in all. When a store fails and nothing more can be
+    written where stores go, the batch ends.
 
     Args:
         tasks: in the order they are begun.
         workers: who records them.
         view: kept up to date.
-        notes: of the folder that is written.
+        require_writable: raises StoreError where finished stores cannot be written.
         stop: set it to end early.
         on_change: called often with the view, and with an outcome when a drive has ended.
     """
-    _Schedule(tasks, workers, view, notes, stop, on_change).run()
+    _Schedule(tasks, workers, view, require_writable, stop, on_change).run()
 
 
 class _Schedule:
@@ -73,7 +73,7 @@ class _Schedule:
         tasks: Sequence[DriveTask],
         workers: Workers,
         view: BatchView,
-        notes: Notes,
+        require_writable: Callable[[], None],
         stop: threading.Event,
         on_change: OnChange,
     ) -> None:
@@ -81,7 +81,7 @@ class _Schedule:
         self._running: dict[str, DriveTask] = {}
         self._workers = workers
         self._view = view
-        self._notes = notes
+        self._require_writable = require_writable
         self._stop = stop
         self._on_change = on_change
         self._locked_since: dict[str, float] = {}
@@ -147,7 +147,7 @@ class _Schedule:
 
     def _look_at_disk(self) -> None:
         try:
-            self._notes.require_writable()
+            self._require_writable()
         except StoreError as error:
             self._view.out_error = str(error)
             self._stop.set()

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from roadmask.engines.errors import InputError
+
 if TYPE_CHECKING:
     from roadmask.streaming.batch.batch import BatchPlan, BatchResult
     from roadmask.streaming.batch.plan import Estimate
@@ -22,7 +24,22 @@ def batch(
         list[str],
         typer.Argument(metavar="DIR|GLOB...", help="Folders, quoted globs or files of videos.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the stores and the report.", show_default=False)],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR|URL",
+            help="Folder of the stores and the report, or where to move them to, such as [bold]s3://bucket/drives[/].",
+            show_default=False,
+        ),
+    ],
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            help="With a URL: folder on a local disk to record in. [dim]Default: roadmask-work[/]", show_default=False
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Drives at a time. [dim]Default: from cores and memory[/]")
     ] = None,
@@ -53,11 +70,14 @@ def batch(
     folder cannot be written, 130 interrupted (the same command goes on).
 
     [bold]roadmask batch /mnt/drives --out stores[/]
+
+    [bold]roadmask batch "/mnt/drives/*.mp4" --out s3://bucket/stores --work /fast/disk[/]
     """
     from roadmask.streaming.batch.batch import BatchSettings, plan_batch, run_batch
     from roadmask.streaming.batch.drives import find_drives
     from roadmask.streaming.batch.patterns import Pattern
     from roadmask.streaming.batch.plan import estimate, require_room
+    from roadmask.streaming.batch.publishing import Shelf, is_url
     from roadmask.streaming.batch.report import write_report
     from roadmask.streaming.cli.batch_progress import batch_progress
     from roadmask.streaming.cli.run import _settings
@@ -66,12 +86,16 @@ def batch(
 
     console = Console(stderr=True, highlight=False)
     settings = _settings(config, weights, None, None, None, None, threads, None, max_frames)
-    found = find_drives(inputs, patterns=[Pattern(text) for text in pattern or []], out=out)
+    shelf = out if is_url(out) else ""
+    if work is not None and not shelf:
+        raise InputError(f"--work goes with an --out that is a URL, got the folder {out}: leave it out.")
+    folder = (work or Path("roadmask-work")) if shelf else Path(out)
+    found = find_drives(inputs, patterns=[Pattern(text) for text in pattern or []], out=folder)
     if found.left_out:
         console.print(f"[yellow]{len(found.left_out)} videos fit no pattern, the first is {found.left_out[0]}[/]")
-    how = BatchSettings(workers, ray_address, command=redacted(shlex.join(sys.argv)))
+    how = BatchSettings(workers, ray_address, command=redacted(shlex.join(sys.argv)), shelf=shelf)
     with console.status("Looking at the drives"):
-        plan = plan_batch(found.drives, out, settings, how)
+        plan = plan_batch(found.drives, folder, settings, how)
         expected = estimate(plan.drives, plan.workers)
     if dry_run:
         console.print(_plan_table(plan))
@@ -81,7 +105,7 @@ def batch(
         if json is not None:
             write_results(json, _plan_records(plan, expected))
         return
-    if expected and not force:
+    if expected and not force and not shelf:  # what is moved away makes room
         require_room(expected, plan.out)
     with batch_progress(console, plan) as (stop, on_change):
         result = run_batch(plan, stop=stop, on_change=on_change)
@@ -89,8 +113,9 @@ def batch(
     if result.out_error:
         console.print(f"[bold red]error:[/] {escape(result.out_error)}", soft_wrap=True)
     else:
-        write_report(result, plan.out / "report.html")
-        typer.echo(plan.out / "report.html")
+        report = plan.out / "report.html"
+        write_report(result, report)
+        typer.echo(Shelf(shelf).put_report(report) if shelf else report)
     if result.interrupted:
         console.print("[yellow]Interrupted: the same command goes on.[/]")
     if json is not None:

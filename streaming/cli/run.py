@@ -120,6 +120,8 @@ def run(
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
         console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
         _print_problems(console, result)
+        if result.finished_before:
+            console.print("Nothing was left to do: an earlier run stored all of it.")
         if result.interrupted:
             console.print(f"[yellow]Interrupted. To go on:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):

@@ -15,21 +15,21 @@ class StoreConfig:
     """How a store is cut into files.
 
     A shard is what one commit writes and what a killed run can lose. A writer holds one shard of labels in memory,
-    raw, and while it commits the compressed bytes beside it.
+    compressed.
 
     Raises:
         ConfigError: a value is out of range.
     """
 
-    shard_mb: float = 64.0
-    """Raw bytes of label pictures in one file, in 10^6 bytes. The number of frames this gives is kept between 8 and
-    64: 30 frames of 960 x 540, 8 of 1920 x 1080."""
+    shard_mb: float = 256.0
+    """Label pictures in one file, in 10^6 bytes before they are compressed. The number of frames this gives is kept
+    between 8 and 64: 64 frames of 960 x 540, 30 of 1920 x 1080."""
     compression_level: int = 1
     """zstd level, 1 (fast) to 22 (small)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.shard_mb <= 4096:
-            raise ConfigError(f"expected shard_mb above 0 and up to 4096, got {self.shard_mb}: 64 suits most drives.")
+            raise ConfigError(f"expected shard_mb above 0 and up to 4096, got {self.shard_mb}: 256 suits most drives.")
         if not 1 <= self.compression_level <= 22:
             raise ConfigError(f"expected compression_level from 1 to 22, got {self.compression_level}: 1 is fast.")
 

@@ -89,8 +89,8 @@ class GrowingArray:
 
     def _encode(self, rows: NDArray[Any]) -> bytes:
         data = np.ascontiguousarray(rows, self._layout.dtype).reshape(-1).view(np.uint8).data
-        chunk = self._compressor.compress(data)
-        return chunk + google_crc32c.value(chunk).to_bytes(4, "little")
+        chunk: bytes = self._compressor.compress(data)
+        return chunk + _checksum(chunk)
 
     def _shard(self, chunks: list[bytes]) -> bytes:
         index = np.full((self._layout.file_rows // self._layout.chunk_rows, 2), NO_CHUNK, SHARD_INDEX)
@@ -98,4 +98,8 @@ class GrowingArray:
         index[: len(chunks), 0] = np.cumsum(lengths) - lengths
         index[: len(chunks), 1] = lengths
         entries = index.tobytes()
-        return b"".join([*chunks, entries, google_crc32c.value(entries).to_bytes(4, "little")])
+        return b"".join([*chunks, entries, _checksum(entries)])
+
+
+def _checksum(data: bytes) -> bytes:
+    return int(google_crc32c.value(data)).to_bytes(4, "little")

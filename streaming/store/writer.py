@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,15 @@ from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.streaming.store.camera import CameraWriter
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import PARTIAL, DurableStore, WriterLock, flush, this_process
-from roadmask.streaming.store.layout import METADATA, PROVENANCE, SCHEMA_VERSION, plain, read_attributes, redacted
+from roadmask.streaming.store.layout import (
+    LEDGER,
+    METADATA,
+    PROVENANCE,
+    SCHEMA_VERSION,
+    plain,
+    read_attributes,
+    redacted,
+)
 from roadmask.streaming.store.resuming import require_same
 
 
@@ -40,6 +49,8 @@ class MaskStore:
         self._config = store_config
         self._cameras: dict[str, CameraWriter] = {}
         self._closed = False
+        self.finished_before = False
+        """Whether an earlier run finished every camera: there is nothing to go on with, and nothing is noted."""
 
     @classmethod
     def create(
@@ -94,7 +105,9 @@ class MaskStore:
             if resume and (path / METADATA).is_file():
                 require_same(read_attributes(path), attributes, path)
                 store = cls(path, lock, store_config)
-                store.note("resumed", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+                store.finished_before = _is_finished(path, attributes["sources"])
+                if not store.finished_before:
+                    store.note("resumed", command=redacted(command), roadmask=roadmask.__version__, **_machine())
                 return store
             if resume:
                 _remove_stillborn(path)
@@ -169,6 +182,8 @@ class MaskStore:
                     writer.close()
                 else:
                     writer.abandon()
+            if self.finished_before:
+                return
             if interruption is None:
                 self.note("closed")
             else:
@@ -188,6 +203,10 @@ def require_nothing(path: Path) -> None:
         raise StoreExistsError(
             f"{path} is already there: go on with it by --resume, choose another --out, or remove it first."
         )
+
+
+def _is_finished(path: Path, cameras: Iterable[str]) -> bool:
+    return all((path / camera / LEDGER / METADATA).is_file() for camera in cameras)
 
 
 def _remove_stillborn(path: Path) -> None:

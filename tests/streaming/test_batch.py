@@ -74,19 +74,20 @@ def test_the_store_of_a_single_run_counts_as_finished(tmp_path: Path) -> None:
     assert (store / "zarr.json").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("what", ["config", "source"])
+@pytest.mark.parametrize("what", ["config.engine", "sources.d00"])
 def test_a_finished_store_of_something_else_is_never_overwritten(tmp_path: Path, what: str) -> None:
     videos = write_drives(tmp_path / "videos", 2)
     config = RunConfig()
     store = single(videos / "d00.mp4", tmp_path / "out" / "d00.zarr")
-    if what == "config":
+    if what.startswith("config"):
         config = replace(config, engine=replace(config.engine, score_min=0.6))
     else:
         (videos / "d00.mp4").write_bytes((videos / "d01.mp4").read_bytes())
     before = (store / "provenance.jsonl").read_bytes()
     result = run_batch(plan_of(videos, tmp_path / "out", SETTINGS, config))
     assert result.outcomes[0].status == "failed"
-    assert f"of another {what}" in result.outcomes[0].reason
+    assert "begun otherwise" in result.outcomes[0].reason
+    assert f"{what}." in result.outcomes[0].reason
     assert result.outcomes[1].status == "stored"
     assert (store / "provenance.jsonl").read_bytes() == before
 
@@ -150,7 +151,7 @@ def test_a_drive_whose_worker_dies_once_is_stored(tmp_path: Path) -> None:
     videos = write_drives(tmp_path / "videos", 2)
     tasks = [drive.task for drive in plan_of(videos, tmp_path / "out", SETTINGS).drives]
     view = BatchView()
-    run_tasks(tasks, Fragile(), view, notes=Notes(tmp_path / "out"), stop=threading.Event())
+    run_tasks(tasks, Fragile(), view, require_writable=Notes(tmp_path / "out").require_writable, stop=threading.Event())
     assert [(o.status, o.attempts) for o in view.outcomes.values()] == [("stored", 2)] * 2
 
 

@@ -324,7 +324,7 @@ def test_config_is_validated(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "frames"), [((540, 960), 30), ((1080, 1920), 8), ((2160, 3840), 8), ((120, 160), 64), ((375, 1242), 34)]
+    ("size", "frames"), [((540, 960), 64), ((1080, 1920), 30), ((2160, 3840), 8), ((120, 160), 64), ((375, 1242), 64)]
 )
 def test_shards_hold_as_many_frames_as_fit(size: tuple[int, int], frames: int) -> None:
     assert StoreConfig().shard_frames(size) == frames

@@ -29,6 +29,7 @@ def jobs() -> list[Any]:
 
 def arm() -> None:
     """Makes this process kill itself, and the driver, at the step that the environment names."""
+    from roadmask.streaming import recorder
     from roadmask.streaming.store import camera, files, growing_array
 
     wanted, _, at = os.environ.get(KILL, "none:0").partition(":")
@@ -53,6 +54,7 @@ def arm() -> None:
         ("fsync", files, "flush"),
         ("rename", Path, "replace"),
         ("attribute", camera.CameraWriter, "_write_attributes"),
+        ("frame", recorder.Recorder, "push"),  # not inside a commit: where a run spends its time
     ):
         setattr(owner, name, counted(kind, getattr(owner, name)))
     if wanted == "none":
