@@ -175,9 +175,15 @@ def gpu(
 def show_records(
     console: Console, title: str, results: list[dict[str, Any]], *, leave_out: tuple[str, ...] = ()
 ) -> None:
-    """Prints records as a table."""
+    """Prints records as a table: a row each, or a column each where the rows would not fit."""
     table = Table(title=title, title_justify="left")
     names = [name for name in results[0] if name not in leave_out]
+    if sum(max(map(len, name.split("_"))) + 3 for name in names) > console.width:
+        table.show_header = False
+        for name in names:
+            table.add_row(name.replace("_", " "), *(_shown(record[name]) for record in results))
+        console.print(table)
+        return
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     for record in results:
