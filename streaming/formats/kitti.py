@@ -48,13 +48,15 @@ def sequence_files(folder: Path) -> dict[str, Path]:
     """Returns the sequences of a folder, or of the subfolder where KITTI keeps them: name -> file.
 
     Args:
-        folder: holds 0000.txt, 0001.txt, ..., itself or in `label_02` (ground truth) or `data` (results).
+        folder: holds 0000.txt, 0001.txt, ..., itself or in `label_02` (ground truth) or `data` (results). Files with
+            other names count where none is a number.
 
     Raises:
         InputError: there is none.
     """
     for place in (folder, folder / "label_02", folder / "data"):
-        found = {path.stem: path for path in sorted(place.glob("*.txt")) if path.stem.isdigit()}
+        files = {path.stem: path for path in sorted(place.glob("*.txt"))}
+        found = {name: path for name, path in files.items() if name.isdigit()} or files
         if found:
             return found
     raise InputError(f"expected a file for each sequence in {folder}, such as 0000.txt: found none.")
