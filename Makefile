@@ -30,7 +30,7 @@ demo: $(STAMP) ## Run the sample drive, or your own video: make demo SOURCE=my.m
 
 .PHONY: test
 test: $(STAMP) ## Run the tests; offline
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 .PHONY: lint
 lint: $(STAMP) typecheck ## Check style and types
