@@ -27,6 +27,7 @@ from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
 from roadmask.streaming.cli.export import export
 from roadmask.streaming.cli.info import info
+from roadmask.streaming.cli.live import live
 from roadmask.streaming.cli.run import run
 from roadmask.streaming.cli.track import track
 
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(live)
 app.command()(batch)
 app.command()(info)
 app.command()(check)

@@ -10,8 +10,8 @@ import numpy as np
 
 from roadmask.streaming.live.counts import Counts
 from roadmask.streaming.live.reader import FrameNote
-from roadmask.streaming.live.recorder import Losses
 from roadmask.streaming.live.reports import Ages
+from roadmask.streaming.live.storing import Losses
 
 WINDOW_NS = 60_000_000_000
 STALE, BEFORE_KEYFRAME, LATE, STOPPED = "stale", "before_keyframe", "late", "stopped"

@@ -18,7 +18,8 @@ from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.batching import EngineNote, LiveBatcher, Timing
 from roadmask.streaming.live.picture import PictureMaker
 from roadmask.streaming.live.reader import FrameNote, LiveReader, ReaderStatus
-from roadmask.streaming.live.recorder import LiveRecorder, Losses, Outcome
+from roadmask.streaming.live.recorder import LiveRecorder, Outcome
+from roadmask.streaming.live.storing import Losses
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.ray_actors import Actor
 from roadmask.streaming.runner import build_tracker
@@ -108,7 +109,7 @@ class RecorderActor(Actor):
         track = TrackStage(build_tracker(config), config.ignore_region(camera))
         pictures = PictureMaker(class_names)
         self._recorder = LiveRecorder(writer, track, class_names, pictures, floor_bytes=floor_bytes)
-        return self._recorder.frames_stored, os.getpid()
+        return self._recorder.committed, os.getpid()
 
     def push(self, frame: Frame, found: Instances, losses: Losses, show: bool) -> Outcome:
         """Takes the next frame."""
@@ -118,9 +119,9 @@ class RecorderActor(Actor):
         """Commits what is due."""
         return self._open().tick(losses)
 
-    def flush(self, losses: Losses) -> Outcome:
+    def finish(self) -> Outcome:
         """Decides what waits."""
-        return self._open().flush(losses)
+        return self._open().finish()
 
     def close(self, captured: int, losses: Losses) -> Ledger | None:
         """Closes the camera's store."""

@@ -178,7 +178,7 @@ class Conductor:
         self.account.finish(counts)
         problem: RoadmaskError | None = None
         try:
-            self._settle(await self._ask_recorder("flush", self.account.for_store(counts)))
+            self._settle(await self._ask_recorder("finish"))
             await self._ask_recorder("close", counts.captured, self.account.for_store(counts))
         except (RoadmaskError, RayError) as error:
             cause = own_error(error)
@@ -314,11 +314,12 @@ class Conductor:
             self._audience.publish(outcome.picture)
 
     def _settle(self, outcome: Outcome) -> None:
-        self.account.store(outcome.stored)
-        self.account.watch(outcome.watched)
-        for index in outcome.stored:
-            self._age("store", self._at_recorder.pop(index))
-        for index in outcome.watched:
+        fates = outcome.fates
+        self.account.store(index for index, _ in fates.stored)
+        self.account.watch(fates.watched)
+        for index, stored_ns in fates.stored:
+            self._age("store", self._at_recorder.pop(index), stored_ns)
+        for index in fates.watched:
             self._at_recorder.pop(index)
 
     async def _tick(self) -> None:

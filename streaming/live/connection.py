@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.codec.context import Flags, ThreadType
 
-from roadmask.streaming.live.address import Address, redact_urls
+from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.reports import CameraState
 
 if TYPE_CHECKING:
@@ -169,23 +169,31 @@ def _meaning(address: Address, error: BaseException, *, opening: bool) -> Stream
 
 def _reason(address: Address, error: BaseException, *, opening: bool) -> str:
     number: Any = getattr(error, "errno", None)
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused: nothing listens there, check host and port, and that the camera is on"
-    if isinstance(error, TimeoutError | av.ExitError):
-        if opening:
-            return f"no picture within {OPEN_TIMEOUT_S:.0f} s: check the address, and that the camera sends"
-        return f"nothing came for {READ_TIMEOUT_S:.1f} s"
-    if isinstance(error, av.InvalidDataError):
-        if opening:
-            return "what it sends is no video stream: expected MJPEG, MPEG-TS or RTSP"
-        return "what it sends is damaged"
-    if number == errno.EADDRINUSE:
-        return "the port is in use by another program: stop it, or have the camera send to another port"
-    if number == errno.ENOENT and address.kind == "device":
-        return "there is no such device: plug the camera in"
-    if number == errno.EACCES:
-        return "this user may not open it: change its permissions"
-    if number == errno.EIO and opening:
-        return "cannot be reached: check the name of the host and the network"
+    silent = isinstance(error, TimeoutError | av.ExitError)
+    damaged = isinstance(error, av.InvalidDataError)
+    unable = (number, address.kind) == (errno.ENOENT, "device")
+    known = (
+        (
+            isinstance(error, ConnectionRefusedError),
+            "connection refused: nothing listens there, check host and port, and that the camera is on",
+        ),
+        (
+            silent and opening,
+            f"no picture within {OPEN_TIMEOUT_S:.0f} s: check the address, and that the camera sends",
+        ),
+        (silent, f"nothing came for {READ_TIMEOUT_S:.1f} s"),
+        (damaged and opening, "what it sends is no video stream: expected RTSP, MPEG-TS or MJPEG"),
+        (damaged, "what it sends is damaged"),
+        (
+            number == errno.EADDRINUSE,
+            "the port is in use by another program: stop it, or have the camera send to another port",
+        ),
+        (unable, "there is no such device: plug the camera in"),
+        (number == errno.EACCES, "this user may not open it: change its permissions"),
+        (number == errno.EIO and opening, "cannot be reached: check the name of the host and the network"),
+    )
+    for applies, reason in known:
+        if applies:
+            return reason
     text = getattr(error, "strerror", None) or str(error)
-    return redact_urls(address.redact(str(text))).rstrip(".") or type(error).__name__
+    return address.redact(str(text)).rstrip(".") or type(error).__name__

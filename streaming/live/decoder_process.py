@@ -64,7 +64,7 @@ class _Out:
             "height": height,
             "width": width,
         }
-        self.send(header, memoryview(picture.image).cast("B"))
+        self.send(header, picture.image.reshape(-1).data)
 
 
 class _Wishes:

@@ -26,9 +26,9 @@ from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import Timing
 from roadmask.streaming.live.conductor import CameraEnd, Conductor, RecorderSettings
 from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.recorder import FLOOR_BYTES
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
+from roadmask.streaming.live.storing import FLOOR_BYTES
 from roadmask.streaming.ray_actors import drained_logs, own_errors, ray_session
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, require_nothing
@@ -81,6 +81,8 @@ class LiveRun:
         settings: how.
         audience: gets pictures and reports.
         build: builds the segmenter, in a process of its own; the one that the configuration asks for if None.
+        stop: set it to end the run after the frames that are on their way; from any thread or signal handler.
+        show: draw pictures for the audience.
     """
 
     def __init__(
@@ -90,23 +92,21 @@ class LiveRun:
         audience: LiveAudience | None = None,
         *,
         build: Callable[[], Segmenter] | None = None,
+        stop: threading.Event | None = None,
+        show: bool = False,
     ) -> None:
         self._addresses = list(addresses)
         self._settings = _with_threads(settings)
         self._audience: LiveAudience = audience or Nobody()
-        self._show = not isinstance(self._audience, Nobody)
+        self._show = show
         self._build = build or partial(build_segmenter, self._settings.config.engine)
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self.conductors: dict[str, Conductor] = {}
         """By camera, once the run has begun."""
         self.segmenter_pid: int | None = None
         self._info: SegmenterInfo | None = None
         self._timing: Timing | None = None
         self._began = time.monotonic()
-
-    def stop(self) -> None:
-        """Ends the run after the frames that are on their way; callable from any thread and signal handler."""
-        self._stop.set()
 
     def run(self) -> LiveResult:
         """Runs to the end.
