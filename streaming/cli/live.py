@@ -87,7 +87,7 @@ def live(
     from roadmask.streaming.cli.run import _settings
     from roadmask.streaming.cli.tables import ledger_table
     from roadmask.streaming.json_log import json_log
-    from roadmask.streaming.live.address import parse_live_sources, redact_urls
+    from roadmask.streaming.live.address import parse_live_sources, redact_argument
 
     if find_spec("ray") is None:
         raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
@@ -100,7 +100,7 @@ def live(
         out,
         budget_ms,
         round(floor_mb * 1e6),
-        redact_urls(shlex.join(sys.argv)),
+        shlex.join(map(redact_argument, sys.argv)),
     )
     with json_log(log_json), _interruptible(console) as stop, LiveView(console) as view:
         run = LiveRun(addresses, settings, view, stop=stop)

@@ -63,6 +63,12 @@ def redact_urls(text: str) -> str:
     return _URL.sub(lambda match: shown_url(match[0]), text)
 
 
+def redact_argument(argument: str) -> str:
+    """Returns an argument of a command line with the URL in it, if any, cut down; whatever characters it holds."""
+    match = re.search(r"[A-Za-z][A-Za-z0-9+.-]*://", argument)
+    return argument if match is None else argument[: match.start()] + shown_url(argument[match.start() :])
+
+
 def shown_url(url: str) -> str:
     """Returns a URL without user, password, query and fragment."""
     scheme, _, rest = url.partition("://")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import av
 from av.codec.context import Flags, ThreadType
@@ -190,10 +192,23 @@ def _reason(address: Address, error: BaseException, *, opening: bool) -> str:
         ),
         (unable, "there is no such device: plug the camera in"),
         (number == errno.EACCES, "this user may not open it: change its permissions"),
-        (number == errno.EIO and opening, "cannot be reached: check the name of the host and the network"),
+        (
+            number == errno.EIO and opening and not _has_host(address),
+            "there is no host of that name: check the address and the network",
+        ),
+        (number == errno.EIO and opening, "it answered, but sent no video stream: expected RTSP, MPEG-TS or MJPEG"),
     )
     for applies, reason in known:
         if applies:
             return reason
     text = getattr(error, "strerror", None) or str(error)
     return address.redact(str(text)).rstrip(".") or type(error).__name__
+
+
+def _has_host(address: Address) -> bool:
+    """FFmpeg gives the same error for a name that is unknown and for an answer that is empty."""
+    host = urlsplit(address.shown).hostname if "://" in address.shown else None
+    try:
+        return host is None or bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False
