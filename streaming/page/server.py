@@ -86,6 +86,11 @@ class LivePage:
         token = self._guard.token if self._guard is not None else None
         return f"http://{self._address.url_host()}:{self._port}/" + (f"?token={token}" if token else "")
 
+    @property
+    def port(self) -> int:
+        """The port it listens at; known once started, where any free one was asked for."""
+        return self._port
+
     def publish(self, picture: LivePicture) -> None:
         """Shows a picture to everybody who watches; never waits for them."""
         self._feed.publish(picture)

@@ -394,7 +394,7 @@ def test_any_other_address_needs_the_token() -> None:
         for path in ("/", "/ws", "/metrics", "/healthz", "/readyz", "/api/report", "/api/history", "/static/main.js"):
             assert get(page, path)[0] == 401, path
             assert get(page, path, Authorization="Bearer wrong")[0] == 403, path
-            assert get(page, path, Cookie=f"roadmask-{page._port}=wrong")[0] == 403, path
+            assert get(page, path, Cookie=f"roadmask-{page.port}=wrong")[0] == 403, path
         assert get(page, "/?token=wrong")[0] == 403
         assert get(page, "/?token=%C3%A4")[0] == 403
         assert get(page, "/metrics", Authorization=f"Bearer {token}")[0] == 200
@@ -461,7 +461,7 @@ def test_bad_addresses_say_what_was_expected(text: str) -> None:
 
 def test_a_port_in_use_names_it_and_what_to_do() -> None:
     with serving() as page:
-        port = page._port
+        port = page.port
         second = LivePage(PageAddress("127.0.0.1", port))
         with pytest.raises(PageError, match=rf"port {port} is in use .* --page 127\.0\.0\.1:{port + 1}"):
             second.start()

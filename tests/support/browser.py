@@ -64,6 +64,12 @@ class Browser:
     def open(self, url: str) -> None:
         self.driver.get(url)
 
+    def forget(self) -> None:
+        """Leaves the page, and drops what was noted of it."""
+        self.open("about:blank")
+        self.console()
+        self.requests()
+
     def script(self, code: str, *arguments: object) -> Any:
         return self.driver.execute_script(code, *arguments)
 

@@ -14,6 +14,7 @@ export class Follow extends EventTarget {
   #target = null;
   #began = 0;
   #seen = 0;
+  #wasSeen = false;
 
   constructor(panel) {
     super();
@@ -32,11 +33,12 @@ export class Follow extends EventTarget {
     this.#panel.hidden = target === null;
     if (target !== null) {
       this.#began = this.#seen = performance.now();
+      this.#wasSeen = false;
       const { canvas } = this.#context;
-      this.#context.clearRect(0, 0, canvas.width, canvas.height);
+      this.#context.fillRect(0, 0, canvas.width, canvas.height);
+      this.#tell("not in the picture", true);
       setText(this.#panel.querySelector("h2"), `${target.label} ${target.id}`);
       setText(this.#panel.querySelector(".where"), target.camera);
-      this.#panel.dataset.gone = "false";
     }
     this.dispatchEvent(new CustomEvent("change", { detail: target }));
   }
@@ -47,6 +49,7 @@ export class Follow extends EventTarget {
     const instance = camera.picture.instances.find(({ id }) => id === this.#target.id);
     if (instance === undefined) return;
     this.#seen = performance.now();
+    this.#wasSeen = true;
     this.#crop(camera.context.canvas, instance.box);
     this.#tell(`score ${instance.score.toFixed(2)} · followed for ${duration((this.#seen - this.#began) / 1000)}`, false);
   }
@@ -57,7 +60,7 @@ export class Follow extends EventTarget {
     const unseen = performance.now() - this.#seen;
     if (isPaused) this.#seen = Math.max(this.#seen, performance.now() - GONE_MS);
     else if (unseen > CLOSE_MS) this.set(null);
-    else if (unseen > GONE_MS) this.#tell(`gone for ${duration(unseen / 1000)}: this is the last of it`, true);
+    else if (unseen > GONE_MS && this.#wasSeen) this.#tell(`gone for ${duration(unseen / 1000)}: this is the last of it`, true);
   }
 
   #tell(text, isGone) {

@@ -2,6 +2,8 @@
 
 import { setText } from "./format.js";
 
+const PRESENT_MS = 1500; // a slow camera shows nothing new for as long
+
 /** Events: `follow` (detail: a track id). */
 export class Timeline extends EventTarget {
   #rows;
@@ -15,19 +17,31 @@ export class Timeline extends EventTarget {
     this.#number = section.querySelector(".number");
   }
 
-  /** Shows tracks, the newest at the top, over a stretch of the server's clock, ms. */
+  /** Shows tracks over a stretch of the server's clock, ms: those in the picture first, of them the newest. */
   show(tracks, from, to) {
-    setText(this.#number, tracks.length ? `(${tracks.length})` : "(none)");
+    const isPresent = ({ spans }) => to - spans.at(-1)[1] < PRESENT_MS;
+    const present = tracks.filter(isPresent).length;
+    setText(this.#number, tracks.length ? `${present} in the picture, ${tracks.length - present} gone` : "none");
     const wanted = new Set(tracks.map(({ id }) => id));
     for (const [id, element] of this.#elements) {
       if (wanted.has(id)) continue;
       element.remove();
       this.#elements.delete(id);
     }
-    for (const track of tracks) {
-      const element = this.#elements.get(track.id) ?? this.#add(track);
+    const order = [...tracks].sort((one, two) => isPresent(two) - isPresent(one) || two.id - one.id);
+    order.forEach((track, place) => {
+      const element = this.#elements.get(track.id) ?? this.#make(track);
+      element.classList.toggle("gone", !isPresent(track));
       this.#update(element, track, from, to);
-    }
+      if (this.#rows.children[place] !== element) this.#put(element, place);
+    });
+  }
+
+  /** Moves a row to its place; the keyboard stays where it is. */
+  #put(element, place) {
+    const hadFocus = element === document.activeElement;
+    this.#rows.insertBefore(element, this.#rows.children[place] ?? null);
+    if (hadFocus) element.focus({ preventScroll: true });
   }
 
   follow(id) {
@@ -35,7 +49,7 @@ export class Timeline extends EventTarget {
     for (const [track, element] of this.#elements) element.setAttribute("aria-pressed", String(track === id));
   }
 
-  #add({ id, colour }) {
+  #make({ id, colour }) {
     const element = document.createElement("button");
     element.type = "button";
     element.className = "track";
@@ -50,7 +64,6 @@ export class Timeline extends EventTarget {
     element.addEventListener("click", () => {
       this.dispatchEvent(new CustomEvent("follow", { detail: id === this.#followed ? null : id }));
     });
-    this.#rows.prepend(element);
     this.#elements.set(id, element);
     return element;
   }
