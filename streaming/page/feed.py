@@ -34,6 +34,9 @@ class PageLimits:
     """For all cameras together."""
     clients: int = 64
     """Browsers served at once; one more is refused."""
+    connections: int = 256
+    """Connections open at once, whoever opened them; more are closed at once, so that nobody can use up the files that
+    the run's process may open."""
     report_deadline_s: float = 5.0
     """A run that has not reported for longer is not healthy."""
     masks_deadline_s: float = 2.0

@@ -168,19 +168,34 @@ class LivePage:
     async def _serve(self, sockets: list[socket.socket], guard: Guard, started: threading.Event) -> None:
         runner = web.AppRunner(self._application(guard), handle_signals=False, access_log=None, shutdown_timeout=1.0)
         stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
         await runner.setup()
+        listening: list[asyncio.Server] = []
         try:
             for bound in sockets:
-                await web.SockSite(runner, bound).start()
+                listening.append(await loop.create_server(self._connections_of(runner), sock=bound))  # noqa: PERF401
             with self._wake_lock:
-                self._loop, self._stopping = asyncio.get_running_loop(), stopping
+                self._loop, self._stopping = loop, stopping
             started.set()
             await self._tell_until(stopping)
         finally:
             with self._wake_lock:
                 self._loop, self._stopping, self._wake_pending = None, None, False
+            for one in listening:
+                one.close()
             await asyncio.gather(*(client.close() for client in list(self._clients)), return_exceptions=True)
             await runner.cleanup()
+
+    def _connections_of(self, runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
+        """Returns what serves a new connection: the application, as long as there are not too many."""
+
+        def connection() -> asyncio.BaseProtocol:
+            server = runner.server
+            if server is None or len(server.connections) >= self._feed.limits.connections:
+                return _Refused()
+            return server()
+
+        return connection
 
     async def _tell_until(self, stopping: asyncio.Event) -> None:
         """Tells every page the state of the run, twice a second, whether the run reports or not."""
@@ -258,6 +273,13 @@ class LivePage:
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+
+class _Refused(asyncio.Protocol):
+    """A connection that is closed as soon as it is made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 async def _index(_request: web.Request) -> web.FileResponse:

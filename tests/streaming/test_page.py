@@ -8,6 +8,8 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -409,6 +411,42 @@ def test_any_other_address_needs_the_token() -> None:
         assert get(page, "/", Cookie=cookie)[0] == 200
         page.publish(picture_of())
         assert watch(page, lambda viewer: viewer.picture(), Cookie=cookie)[0]["camera"] == "front"
+
+
+def test_idle_connections_cannot_use_up_the_process() -> None:
+    with serving(limits=PageLimits(connections=4)) as page:
+        idle = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(4)]
+        try:
+            wait_until(lambda: refused_at_once(page.port), "a fifth connection is closed")
+        finally:
+            for one in idle:
+                one.close()
+        wait_until(lambda: not refused_at_once(page.port), "there is room again")
+        assert get(page, "/")[0] == 200
+
+
+def refused_at_once(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port)) as opened:
+        opened.settimeout(0.3)
+        try:
+            return opened.recv(1) == b""
+        except TimeoutError:
+            return False
+
+
+def test_without_its_packages_the_page_says_what_to_install() -> None:
+    program = """
+import sys
+sys.modules["aiohttp"] = None
+from roadmask.engines.errors import EngineError
+try:
+    import roadmask.streaming.page
+except EngineError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/").stdout
+    assert "the live page needs aiohttp" in said
+    assert "roadmask[live]" in said
 
 
 def test_every_run_has_a_token_of_its_own() -> None:

@@ -96,11 +96,11 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"waited {seconds:g} s in vain: {what}\n{self.console()}")
 
-    def follow(self, camera: str, place: int) -> None:
+    def follow(self, camera: str, track_id: int) -> None:
         """Follows a track by its row in the camera's time line."""
-        selector = f'.camera[data-camera="{camera}"] .track'
-        self.wait("a row of tracks", lambda: len(self.find_all(selector)) > place)
-        self.find_all(selector)[place].click()
+        selector = f'.camera[data-camera="{camera}"] .track[data-track="{track_id}"]'
+        self.wait("a row of tracks", lambda: self.find_all(selector))
+        self.find(selector).click()
 
     def screenshot(self, path: Path) -> None:
         self.driver.save_screenshot(str(path))

@@ -27,6 +27,8 @@ from support.browser import opened
 from support.live_feed import Moving, ScriptedLive
 
 FPS = 5.0
+LEADER = 1
+"""The car ahead, which is in every picture."""
 
 
 def drive_pictures(view: str, number: int) -> list[tuple[bytes, tuple[int, int], tuple[ShownInstance, ...]]]:
@@ -80,7 +82,7 @@ def main(path: Path) -> None:
         opened(page.url, width=1280, height=800) as browser,
     ):
         time.sleep(14)
-        browser.follow("front", 0)
+        browser.follow("front", LEADER)
         time.sleep(1)
         browser.screenshot(path)
     # few colours make a small file, and a picture of a page needs no more

@@ -85,6 +85,7 @@ function showTracks() {
   if (status === null) return;
   const { from, to } = transport.window();
   for (const [name, camera] of cameras) camera.showTracks(status.tracks[name] ?? [], from, to);
+  byId("cameras").style.setProperty("--playhead", transport.playhead);
 }
 
 connection.addEventListener("up", ({ detail }) => {
@@ -115,11 +116,16 @@ connection.addEventListener("status", ({ detail }) => {
   showTracks();
 });
 connection.addEventListener("picture", async ({ detail: picture }) => {
-  const isDrawn = !transport.isPaused && (await draw(picture));
-  connection.done(picture, isDrawn);
+  let isDrawn = false;
+  try {
+    isDrawn = !transport.isPaused && (await draw(picture));
+  } finally {
+    connection.done(picture, isDrawn); // whatever happened: the next one may come
+  }
 });
 
 transport.addEventListener("picture", ({ detail }) => draw(detail));
+transport.addEventListener("move", showTracks);
 transport.addEventListener("pause", ({ detail: isPaused }) => {
   for (const camera of cameras.values()) camera.hold();
   connection.watch(!isPaused && !document.hidden);

@@ -1,7 +1,15 @@
 // Runs before the first paint, so that a page of the other colour does not flash up.
 "use strict";
 
-const chosen = localStorage.getItem("theme");
+function remembered() {
+  try {
+    return localStorage.getItem("theme");
+  } catch {
+    return null; // forbidden by the browser's settings
+  }
+}
+
+const chosen = remembered();
 if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -10,6 +18,10 @@ document.addEventListener("DOMContentLoaded", () => {
     const now = document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
     const next = now === "dark" ? "light" : "dark";
     document.documentElement.dataset.theme = next;
-    localStorage.setItem("theme", next);
+    try {
+      localStorage.setItem("theme", next);
+    } catch {
+      // then only until the page is closed
+    }
   });
 });

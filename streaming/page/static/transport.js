@@ -8,7 +8,7 @@ import { setText } from "./format.js";
 
 const INDEX_MS = 1000;
 
-/** Events: `pause` (detail: whether), `picture` (detail: a picture to draw), `window` (detail: {from, to}). */
+/** Events: `pause` (detail: whether), `move` (to another moment), `picture` (detail: a picture to draw). */
 export class Transport extends EventTarget {
   seconds = 60;
   #clock;
@@ -38,6 +38,11 @@ export class Transport extends EventTarget {
   window() {
     const to = this.#end ?? this.#clock.at() ?? 0;
     return { from: to - this.seconds * 1000, to };
+  }
+
+  /** The moment that is shown, as a share of the window. */
+  get playhead() {
+    return 1 + Number(this.#parts.scrub.value) / this.seconds;
   }
 
   /** A new server has a new clock, and none of the old pictures. */
@@ -124,5 +129,6 @@ export class Transport extends EventTarget {
     setText(moment, this.isPaused ? (back === 0 ? "paused" : `−${back.toFixed(1)} s`) : "live");
     scrub.setAttribute("aria-valuetext", this.isPaused ? `${back.toFixed(1)} seconds before the pause` : "live");
     document.body.classList.toggle("paused", this.isPaused);
+    this.dispatchEvent(new CustomEvent("move"));
   }
 }
