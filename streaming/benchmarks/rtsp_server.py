@@ -6,15 +6,15 @@ Imports nothing of roadmask: another Python runs it.
 
 import sys
 
-import gi
-
-gi.require_version("Gst", "1.0")
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - after the versions
-
 
 def main(port: str, clip: str, user: str = "", password: str = "") -> None:
     """Serves until it is killed."""
+    import gi  # noqa: PLC0415 - only the system's Python has it
+
+    gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtspServer", "1.0")
+    from gi.repository import GLib, Gst, GstRtspServer  # noqa: PLC0415 - after the versions
+
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from roadmask.engines.classes import DEFAULT_CLASSES
 
 if TYPE_CHECKING:
     from roadmask.streaming.live.run import LiveResult
+    from roadmask.streaming.page import LivePage
 
 
 def live(
@@ -31,6 +34,15 @@ def live(
         Path | None,
         typer.Option("--out", "-o", help="Store to write; must not exist. [dim]Default: only watch[/]"),
     ] = None,
+    page: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Serve a page to watch at this address, or [bold]none[/]. Other addresses than this machine's own ask "
+            "for the token that is printed.",
+        ),
+    ] = "127.0.0.1:8642",
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
         typer.Option(
@@ -88,6 +100,7 @@ def live(
     from roadmask.streaming.cli.tables import ledger_table
     from roadmask.streaming.json_log import json_log
     from roadmask.streaming.live.address import parse_live_sources, redact_argument
+    from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
         raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
@@ -102,14 +115,34 @@ def live(
         round(floor_mb * 1e6),
         shlex.join(map(redact_argument, sys.argv)),
     )
-    with json_log(log_json), _interruptible(console) as stop, LiveView(console) as view:
-        run = LiveRun(addresses, settings, view, stop=stop)
-        result = run.run()
+    if out is not None:
+        require_nothing(out)
+    with ExitStack() as opened:
+        opened.enter_context(json_log(log_json))
+        stop = opened.enter_context(_interruptible(console))
+        shown = opened.enter_context(_page(page, console, open_page=open_page))
+        view = opened.enter_context(LiveView(console, shown))
+        result = LiveRun(addresses, settings, view, stop=stop, show=shown is not None).run()
     console.print(ledger_table([(camera.camera, camera.ledger) for camera in result.cameras]))
     _print_ends(console, result)
     if out is not None:
         typer.echo(out)
     sys.exit(result.exit_code)
+
+
+@contextmanager
+def _page(address: str, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
+    """Serves the page, unless there shall be none; a port that is in use ends the program before anything begins."""
+    if address == "none":
+        yield None
+        return
+    from roadmask.streaming.page import LivePage, PageAddress
+
+    with LivePage(PageAddress.parse(address)) as page:
+        console.print(f"watch at [bold]{escape(page.url)}[/]", soft_wrap=True)
+        if open_page:
+            typer.launch(page.url)
+        yield page
 
 
 def _print_ends(console: Console, result: LiveResult) -> None:

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
 
 _COLOURS = {
@@ -20,18 +21,26 @@ _COLOURS = {
 
 
 class LiveView:
-    """Draws a line for each camera on a terminal; prints changes of state where there is none."""
+    """Draws a line for each camera on a terminal; prints changes of state where there is none.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: the terminal.
+        page: gets everything, too, if there is one.
+    """
+
+    def __init__(self, console: Console, page: LiveAudience | None = None) -> None:
         self._console = console
+        self._page = page or Nobody()
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._states: dict[str, tuple[CameraState, str]] = {}
 
     def publish(self, picture: LivePicture) -> None:
-        """Terminals show no pictures."""
+        """Hands the picture on: terminals show none."""
+        self._page.publish(picture)
 
     def report(self, report: LiveReport) -> None:
         """Takes the newest state of the run."""
+        self._page.report(report)
         if self._live is not None:
             self._live.update(live_table(report), refresh=True)
             return
@@ -40,9 +49,9 @@ class LiveView:
                 self._states[camera.camera] = (camera.state, camera.detail)
                 self._console.print(f"camera {camera.camera}: {camera.state} {escape(camera.detail)}", soft_wrap=True)
 
-    def page_ages(self, camera: str) -> Ages | None:  # noqa: ARG002 - a terminal shows no picture of any camera
-        """Returns None."""
-        return None
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns how old a camera's pictures were on the page."""
+        return self._page.page_ages(camera)
 
     def __enter__(self) -> LiveView:
         if self._live is not None:
