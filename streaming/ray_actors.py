@@ -22,6 +22,10 @@ from roadmask.engines.errors import RoadmaskError, RunError
 _log = logging.getLogger("roadmask")
 
 
+class NotOpenError(RunError):
+    """An actor was started again and is empty."""
+
+
 class Actor:
     """What all actors share: the driver's folder, one OpenCV thread, and a log that the driver fetches.
 

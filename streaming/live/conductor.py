@@ -25,13 +25,14 @@ from roadmask.streaming.live.accounts import (
     Account,
     AgeWindow,
 )
-from roadmask.streaming.live.actors import ReaderActor, RecorderActor
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience
 from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.reader import FrameNote, ReaderStatus
+from roadmask.streaming.live.reader_actor import ReaderActor
 from roadmask.streaming.live.recorder import Outcome
+from roadmask.streaming.live.recorder_actor import RecorderActor
 from roadmask.streaming.live.reports import CameraReport, CameraState
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
 from roadmask.streaming.store.layout import read_attributes

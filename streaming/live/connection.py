@@ -12,17 +12,13 @@ import av
 from av.codec.context import Flags, ThreadType
 
 from roadmask.streaming.live.address import Address
+from roadmask.streaming.live.protocol import OPEN_TIMEOUT_S, READ_TIMEOUT_S
 from roadmask.streaming.live.reports import CameraState
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
-
-OPEN_TIMEOUT_S = 5.0
-"""A camera that does not send a picture's headers within this is tried again."""
-READ_TIMEOUT_S = 2.5
-"""A stream that sends nothing for this long is lost."""
 
 _FORMATS = "mjpeg,mpegts,mpjpeg,rtp,rtsp,sdp,video4linux2,v4l2"
 _REPLAYED = "asf,avi,flv,h264,hevc,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,webm"

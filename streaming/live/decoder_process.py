@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import struct
 import sys
 import threading
 from pathlib import Path
@@ -19,10 +18,9 @@ from typing import Any, BinaryIO
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder, LivePictureAt
+from roadmask.streaming.live.protocol import FRAMING, WANT
 from roadmask.streaming.live.reports import CameraState
 
-FRAMING = struct.Struct("<IQ")
-WANT = b"n"
 _PIPE_BYTES = 2**20
 
 

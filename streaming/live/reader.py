@@ -17,9 +17,8 @@ import numpy as np
 
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.address import Address
-from roadmask.streaming.live.connection import OPEN_TIMEOUT_S
 from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.decoder_process import FRAMING, WANT
+from roadmask.streaming.live.protocol import FRAMING, OPEN_TIMEOUT_S, WANT
 from roadmask.streaming.live.reports import CameraState
 
 STALLED_S = 1.0

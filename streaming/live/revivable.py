@@ -11,8 +11,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 
 from roadmask.engines.errors import RoadmaskError
-from roadmask.streaming.live.actors import NotOpenError
-from roadmask.streaming.ray_actors import Actor, start_actor
+from roadmask.streaming.ray_actors import Actor, NotOpenError, start_actor
 
 DEATHS = (RayActorError, WorkerCrashedError, NotOpenError)
 """What a call raises whose actor died, or came back empty."""

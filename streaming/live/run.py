@@ -20,7 +20,6 @@ import psutil
 from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.live.actors import SegmenterActor
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import Timing
@@ -28,6 +27,7 @@ from roadmask.streaming.live.conductor import CameraEnd, Conductor, RecorderSett
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
+from roadmask.streaming.live.segmenter_actor import SegmenterActor
 from roadmask.streaming.live.storing import FLOOR_BYTES
 from roadmask.streaming.ray_actors import drained_logs, own_errors, ray_session
 from roadmask.streaming.segmentation import build_segmenter
