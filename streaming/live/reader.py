@@ -25,6 +25,8 @@ STALLED_S = 1.0
 """A connected camera that gives no picture for this long has stalled."""
 SILENT_S = OPEN_TIMEOUT_S + 2.0
 """A decoder without a sign of life for this long hangs where its own timeouts do not reach it."""
+START_S = 30.0
+"""A new decoder may take this long to its first sign of life: machines are busy when much is started at once."""
 _LOOK_S = 0.25
 _log = logging.getLogger(__name__)
 
@@ -165,9 +167,18 @@ class LiveReader:
             time.sleep(_LOOK_S)
             if self._ended or self._closed:
                 continue
-            beat_ns = max(self._counts.read().beat_ns, self._started_ns)
-            silent = (time.monotonic_ns() - beat_ns) / 1e9 > self._silent_s
+            over = self._state in (CameraState.ENDED, CameraState.FAILED)  # it only waits to hand on what it holds
+            beat_ns = self._counts.read().beat_ns
+            since_ns, allowed_s = (
+                (self._started_ns, START_S) if beat_ns < self._started_ns else (beat_ns, self._silent_s)
+            )
+            silent = not over and (time.monotonic_ns() - since_ns) / 1e9 > allowed_s
             if not silent and self._process.poll() is None:
+                continue
+            if over:
+                with self._changed:
+                    self._ended = True
+                    self._changed.notify_all()
                 continue
             why = "gave no sign of life and was killed" if silent else "died"
             _log.warning("camera %s: its decoder %s; another one is started", self._address.camera, why)

@@ -1,6 +1,7 @@
 """The process that reads a live camera: a thin shell.
 
-Ray starts it again when it dies; it is then empty, and says so. It imports as little as it can: a reader that was killed shall be back soon.
+Ray starts it again when it dies; it is then empty, and says so. It imports as little as it can: a reader that was
+killed shall be back soon.
 """
 
 from __future__ import annotations

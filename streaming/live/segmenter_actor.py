@@ -14,6 +14,9 @@ from roadmask.streaming.live.batching import EngineNote, LiveBatcher, Timing
 from roadmask.streaming.ray_actors import Actor, NotOpenError
 from roadmask.streaming.segmentation import Segmentation, segment_each
 
+_USUAL_SIZE = (1080, 1920)
+"""Cameras differ in size, but most are as wide as this one, and their graph is compiled before the first picture."""
+
 
 class SegmenterActor(Actor):
     """Batches the frames of all cameras."""
@@ -25,6 +28,7 @@ class SegmenterActor(Actor):
     ) -> tuple[SegmenterInfo, int]:
         """Builds the engine; returns what it is, and the process's id."""
         segmenter = build()
+        segmenter.warm_up(_USUAL_SIZE)
         self._batcher = LiveBatcher(
             lambda images: segment_each(segmenter, images), segmenter.warm_up, cameras, budget_ms
         )

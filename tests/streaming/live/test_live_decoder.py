@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,6 +17,10 @@ import numpy as np
 import pytest
 
 from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
+from roadmask.streaming.live.address import parse_live_sources
+from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.decoder import LiveDecoder
+from roadmask.streaming.live.reader import LiveReader
 from roadmask.streaming.live.reports import CameraState
 from tests.streaming.live.conftest import Watched
 from tests.streaming.video_factory import number_of, picture, spoil_packets, write_clip
@@ -47,12 +55,6 @@ def test_a_replayed_file_keeps_its_pace_and_ends(watch: Watch, clip: Path) -> No
 
 
 def test_whoever_is_slow_gets_the_newest_picture(tmp_path: Path, clip: Path) -> None:
-    import threading
-
-    from roadmask.streaming.live.address import parse_live_sources
-    from roadmask.streaming.live.counts import CountsFile
-    from roadmask.streaming.live.decoder import LiveDecoder
-
     (address,) = parse_live_sources([f"replay:{clip}"])
     file = CountsFile(tmp_path / "counts", create=True)
     decoder = LiveDecoder(address, file, lambda *_: None)
@@ -67,10 +69,6 @@ def test_whoever_is_slow_gets_the_newest_picture(tmp_path: Path, clip: Path) -> 
 
 
 def test_a_decoder_goes_on_where_one_that_was_killed_stopped(watch: Watch, tmp_path: Path, clip: Path) -> None:
-    from dataclasses import replace
-
-    from roadmask.streaming.live.counts import CountsFile
-
     file = CountsFile(tmp_path / "camera.counts", create=True)
     file.write(replace(file.read(), captured=10, stale=3, handed=4, held=3, epoch=2))
     before = file.read()
@@ -272,3 +270,46 @@ def test_it_stops_soon_when_told_to(watch: Watch, long_clip: Path) -> None:
     begun = time.monotonic()
     camera.until(lambda: camera.decoder.ended)
     assert time.monotonic() - begun < 5
+
+
+def test_a_decoder_that_hangs_is_killed_and_its_frames_are_counted(tmp_path: Path, long_clip: Path) -> None:
+    (address,) = parse_live_sources([f"replay:{long_clip}"])
+    file = CountsFile(tmp_path / "counts", create=True)
+    reader = LiveReader(address, file.path, silent_s=1.0)
+    try:
+        while reader.next(1.0) is None:
+            pass
+        first = reader.status().decoder_pid
+        os.kill(first, signal.SIGSTOP)  # FFmpeg that hangs in C looks like this
+        deadline = time.monotonic() + 20
+        while reader.status().decoder_pid == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        while (got := reader.next(1.0)) is None or got[0].index < file.read().gone:
+            assert time.monotonic() < deadline
+        assert reader.status().restarts == 1
+        counts = file.read()
+        assert counts.gone >= 1
+        assert counts.captured == counts.settled + counts.held
+    finally:
+        reader.close()
+
+
+def test_the_end_waits_for_whoever_is_slow(tmp_path: Path, clip: Path) -> None:
+    (address,) = parse_live_sources([f"replay:{clip}"])
+    file = CountsFile(tmp_path / "counts", create=True)
+    reader = LiveReader(address, file.path, silent_s=0.5)
+    try:
+        deadline = time.monotonic() + 20
+        while reader.status().state is not CameraState.ENDED:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.5)  # longer than a decoder may be silent while it reads
+        last = reader.next(1.0)
+        assert last is not None
+        assert number_of(last[1].image) == 24
+        assert reader.next(1.0) is None
+        status = reader.status()
+        assert (status.ended, status.restarts) == (True, 0)
+    finally:
+        reader.close()
