@@ -100,7 +100,9 @@ class Browser:
         """Follows a track by its row in the camera's time line."""
         selector = f'.camera[data-camera="{camera}"] .track[data-track="{track_id}"]'
         self.wait("a row of tracks", lambda: self.find_all(selector))
-        self.find(selector).click()
+        row = self.find(selector)
+        self.script("arguments[0].scrollIntoView({block: 'center'})", row)
+        row.click()
 
     def screenshot(self, path: Path) -> None:
         self.driver.save_screenshot(str(path))

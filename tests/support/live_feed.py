@@ -138,6 +138,8 @@ class ScriptedLive:
 
     def __post_init__(self) -> None:
         self.published = dict.fromkeys(self.cameras, 0)
+        self.captured_ms: dict[str, list[int]] = {camera: [] for camera in self.cameras}
+        """When each picture was captured, as its barcode tells."""
         self.frozen = threading.Event()
         """Set, no more pictures come; reports go on."""
         self._stop = threading.Event()
@@ -160,6 +162,7 @@ class ScriptedLive:
                     scene = self.scenes.get(camera, SCENE)
                     self.page.publish(self.picture(camera, self.published[camera], captured_ns, scene))
                     self.published[camera] += 1
+                    self.captured_ms[camera].append(captured_ns // 1_000_000)
             if time.monotonic() - reported > 0.4:
                 reported = time.monotonic()
                 self.page.report(run_report(*map(self._camera, self.cameras), now_ns=self.wall_ns()))

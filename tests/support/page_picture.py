@@ -79,14 +79,17 @@ def main(path: Path) -> None:
     with (
         LivePage(PageAddress.parse("127.0.0.1:0")) as page,
         ScriptedLive(page, fps=FPS, delay_ms=140, picture=feed),
-        opened(page.url, width=1280, height=800) as browser,
+        opened(page.url, width=1280, height=880) as browser,
     ):
         time.sleep(14)
         browser.follow("front", LEADER)
         time.sleep(1)
+        browser.script(
+            "document.querySelector('.track[aria-pressed=true]').scrollIntoView({block: 'end'}); scrollTo(0, 0)"
+        )
         browser.screenshot(path)
-    # few colours make a small file, and a picture of a page needs no more
-    Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    # a palette makes a small file
+    Image.open(path).convert("RGB").quantize(160, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":
