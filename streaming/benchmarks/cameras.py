@@ -50,6 +50,22 @@ def lengthened(clip: Path, out: Path, times: int) -> Path:
     return out
 
 
+def shrunk(clip: Path, out: Path, frames: int = 50) -> Path:
+    """Writes the first frames of a clip at half its size; returns where."""
+    with av.open(str(clip)) as source, av.open(str(out), "w") as target:
+        video = source.streams.video[0]
+        stream = target.add_stream("libx264", rate=video.average_rate or 25, options={"g": "10", "bf": "0"})
+        stream.width, stream.height = video.width // 4 * 2, video.height // 4 * 2
+        for number, frame in enumerate(source.decode(video)):
+            if number == frames:
+                break
+            small = frame.reformat(stream.width, stream.height, "yuv420p")
+            small.pts = None
+            target.mux(stream.encode(small))
+        target.mux(stream.encode(None))
+    return out
+
+
 class RtspServer:
     """GStreamer's RTSP server in a process of its own.
 

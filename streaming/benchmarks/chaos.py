@@ -19,9 +19,11 @@ from roadmask.engines import Segmenter
 from roadmask.engines.errors import InputError
 from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, lengthened
 from roadmask.streaming.benchmarks.observed import ObservedRun
+from roadmask.streaming.benchmarks.page_clients import PageClients
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.run import LiveSettings
+from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.store import check_drive
 
 _LOGIN = ("eve", "correct-horse")
@@ -64,7 +66,8 @@ class _Stage:
             f"calm=replay:{self._long}",
         ]
         settings = LiveSettings(RunConfig(), self.store, floor_bytes=_FLOOR)
-        self.run = self._opened.enter_context(ObservedRun(parse_live_sources(sources), settings, build))
+        self._page = self._opened.enter_context(LivePage(PageAddress("127.0.0.1", 0)))
+        self.run = self._opened.enter_context(ObservedRun(parse_live_sources(sources), settings, build, self._page))
 
     def close(self) -> None:
         """Ends everything."""
@@ -121,6 +124,12 @@ class _Stage:
             os.posix_fallocate(file.fileno(), 0, max(free - _FLOOR // 2, 1))
         return ballast.unlink
 
+    def page_client_stops_reading(self) -> Callable[[], None]:
+        return PageClients(self._page.url, 1, reading=False).close
+
+    def ten_page_clients(self) -> Callable[[], None]:
+        return PageClients(self._page.url, 10, reading=True).close
+
     def _line(self, line: Any) -> Callable[[], None]:
         self._wire.line = line
 
@@ -146,11 +155,13 @@ FAULTS: dict[str, str] = {
     "reader_killed": "rtsp",
     "segmenter_killed": "rtsp",
     "writer_killed": "rtsp",
+    "page_client_stops_reading": "calm",
+    "ten_page_clients": "calm",
     "disk_full": "calm",
 }
 """Fault -> the camera that it hits."""
-NEEDS_MOUNT = frozenset({"disk_full"})
-"""The store must lie on a small disk of its own."""
+SMALL_DISK_BYTES = 2 * 10**9
+"""`disk_full` fills the disk it works on, which is done to no disk larger than this."""
 
 
 def run_chaos(
@@ -170,7 +181,8 @@ def run_chaos(
         settings: how long things stay broken.
         faults: which of `FAULTS`.
         build: builds the segmenter; `lite` if None.
-        folder: where to work, on a small disk for the fault `disk_full`; a temporary one if None.
+        folder: where to work, on a small disk for the fault `disk_full`, which is left out elsewhere; a temporary one
+            if None.
 
     Returns:
         Records of fault, camera, recovered_s (from the end of the cause, or from the kill, to a picture with masks that
@@ -184,6 +196,8 @@ def run_chaos(
         if fault not in FAULTS:
             raise InputError(f"unknown fault {fault!r}: expected {', '.join(FAULTS)}.")
     with _working(folder) as work:
+        if shutil.disk_usage(work).total > SMALL_DISK_BYTES:
+            faults = [fault for fault in faults if fault != "disk_full"]
         stage = _Stage(work, clip, small_clip, build)
         try:
             stage.run.until(lambda: stage.run.live("rtsp", "udp", "calm"), _START_S, "the cameras to come up")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from roadmask.engines import Segmenter
 from roadmask.streaming.live.address import Address
+from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
 from roadmask.streaming.live.run import LiveResult, LiveRun, LiveSettings
 
@@ -30,15 +31,20 @@ class Shown:
 
 
 class ObservedRun:
-    """Runs live cameras in a thread and remembers what they show and report. A context manager.
+    """Runs live cameras in a thread and remembers what they show and report; a page gets it, too. A context manager.
 
     Raises:
         Whatever the run raises, where it is left.
     """
 
     def __init__(
-        self, addresses: Sequence[Address], settings: LiveSettings, build: Callable[[], Segmenter] | None = None
+        self,
+        addresses: Sequence[Address],
+        settings: LiveSettings,
+        build: Callable[[], Segmenter] | None = None,
+        page: LiveAudience | None = None,
     ) -> None:
+        self._page = page or Nobody()
         self.shown: list[Shown] = []
         self.pictures: dict[str, LivePicture] = {}
         self.reports: list[LiveReport] = []
@@ -52,17 +58,19 @@ class ObservedRun:
 
     def publish(self, picture: LivePicture) -> None:
         """Takes a picture."""
+        self._page.publish(picture)
         self.pictures[picture.camera] = picture
         self.shown.append(Shown(picture.camera, picture.captured_ns, time.time_ns()))
 
     def report(self, report: LiveReport) -> None:
         """Takes a report."""
+        self._page.report(report)
         self.unbalanced += [camera for camera in report.cameras if not adds_up(camera)]
         self.reports.append(report)
 
-    def page_ages(self, camera: str) -> Ages | None:  # noqa: ARG002 - there is no page
-        """Returns None."""
-        return None
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns how old pictures were on the page."""
+        return self._page.page_ages(camera)
 
     def camera(self, name: str) -> CameraReport | None:
         """Returns the newest report of a camera."""
