@@ -47,7 +47,7 @@ class PageClients:
         async with aiohttp.ClientSession() as session, session.ws_connect(f"{self._url}ws") as page:
             if not self._reading:
                 if page._conn is not None and page._conn.transport is not None:
-                    page._conn.transport.pause_reading()  # type: ignore[attr-defined]
+                    page._conn.transport.pause_reading()
                 await asyncio.Event().wait()
             async for message in page:
                 if message.type is aiohttp.WSMsgType.BINARY:

@@ -49,6 +49,12 @@ def live(
             min=1, help="How old masks may be when they are found. [dim]Default: three times what a batch takes[/]"
         ),
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="2h|50GB", help="Keep only the newest part of the store, by time or size. [dim]Default: all[/]"
+        ),
+    ] = None,
     floor_mb: Annotated[float, typer.Option(min=0, help="Free disk below which nothing is stored.")] = 500.0,
     weights: Annotated[
         str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
@@ -100,6 +106,7 @@ def live(
     from roadmask.streaming.cli.tables import ledger_table
     from roadmask.streaming.json_log import json_log
     from roadmask.streaming.live.address import parse_live_sources, redact_argument
+    from roadmask.streaming.live.keep import Keep
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
@@ -113,6 +120,7 @@ def live(
         out,
         budget_ms,
         round(floor_mb * 1e6),
+        None if keep is None else Keep.parse(keep),
         shlex.join(map(redact_argument, sys.argv)),
     )
     if out is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,13 @@ from roadmask.streaming.live.accounts import (
     SEGMENTER_DIED,
     TRACK,
     Account,
-    AgeWindow,
 )
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience
 from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.gauges import Gauges
+from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.reader import FrameNote, ReaderStatus
 from roadmask.streaming.live.reader_actor import ReaderActor
 from roadmask.streaming.live.recorder import Outcome
@@ -37,7 +37,6 @@ from roadmask.streaming.live.reports import CameraReport, CameraState
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
 from roadmask.streaming.store.layout import read_attributes
 
-STAGES = ("decode", "queue", "engine", "track", "store")
 NEXT_S = 0.5
 """How long a reader is asked to wait for a picture."""
 AT_RECORDER_MAX = 4
@@ -54,6 +53,7 @@ class RecorderSettings:
     class_names: dict[int, str]
     store: Path | None
     floor_bytes: int
+    keep: Keep | None
     show: bool
     """Whether anybody looks at pictures."""
 
@@ -98,8 +98,7 @@ class Conductor:
         self._settings = settings
         self._audience = audience
         self.account = Account()
-        self._ages = {stage: AgeWindow() for stage in STAGES}
-        self._captured = AgeWindow()
+        self._gauges = Gauges()
         self._reader = Revivable(ReaderActor, f"reader of {self.camera}", self._open_reader, concurrency=4)
         self._recorder = Revivable(RecorderActor, f"recorder of {self.camera}", self._open_recorder)
         self.pids: dict[str, int] = {}
@@ -115,9 +114,6 @@ class Conductor:
         self._before: asyncio.Future[None] | None = None
         self._status = ReaderStatus(CameraState.CONNECTING, "starting", ended=False, restarts=0, decoder_pid=0)
         self._outcome = Outcome()
-        self._masks_ns: int | None = None
-        self._captured_before = (0, time.monotonic())
-        self._captured_fps = 0.0
 
     @property
     def handles(self) -> tuple[Any, Any]:
@@ -199,36 +195,10 @@ class Conductor:
         await self._look_at_reader()
         await self._tick()
         counts = self._counts.read()
-        losses = self.account.losses(counts)
         if missing := self.account.missing(counts):
             _log.error("camera %s: %d captured frames are in no column of the ledger", self.camera, missing)
-        now_ns = time.monotonic_ns()
-        ages = {stage: ages for stage, window in self._ages.items() if (ages := window.ages()) is not None}
         page = self._audience.page_ages(self.camera)
-        before, at = self._captured_before
-        if time.monotonic() - at > 2:
-            self._captured_fps = (counts.captured - before) / (time.monotonic() - at)
-            self._captured_before = counts.captured, time.monotonic()
-        return CameraReport(
-            self.camera,
-            self._status.state,
-            self._status.detail,
-            counts.epoch,
-            counts.size,
-            counts.captured,
-            self.account.stored,
-            self.account.watched,
-            losses.dropped,
-            losses.failed,
-            self.account.in_flight(counts),
-            round(self._captured_fps, 2),
-            round(self._ages["engine"].rate(), 2),
-            counts.reconnects,
-            (now_ns - counts.picture_ns) / 1e6 if counts.picture_ns else None,
-            None if self._masks_ns is None else (now_ns - self._masks_ns) / 1e6,
-            ages if page is None else ages | {"page": page},
-            dict(self._outcome.counts),
-        )
+        return self._gauges.report(self.camera, self._status, counts, self.account, dict(self._outcome.counts), page)
 
     async def _room(self) -> None:
         while (self._in_engine >= self._depth or self._pushing >= AT_RECORDER_MAX) and not self._stopping:
@@ -237,7 +207,7 @@ class Conductor:
 
     def _begin(self, note: FrameNote, frame: Any) -> None:
         self.account.receive(note)
-        self._age("decode", note.taken_ns)
+        self._gauges.age("decode", note.taken_ns)
         self._in_engine += 1
         self._pushing += 1
         before, done = self._before, asyncio.get_running_loop().create_future()
@@ -280,11 +250,11 @@ class Conductor:
             self._in_engine -= 1
             self._changed.set()
         self._depth = 2 if engine.ahead else 1
-        self._age("queue", note.taken_ns, engine.begun_ns)
+        self._gauges.age("queue", note.taken_ns, engine.begun_ns)
         if engine.late:
             self.account.drop(note.index, LATE)
             return None
-        self._age("engine", note.taken_ns, engine.done_ns)
+        self._gauges.age("engine", note.taken_ns, engine.done_ns)
         if engine.failure is not None:
             self.account.fail(note.index, ENGINE)
             return None
@@ -307,8 +277,8 @@ class Conductor:
             if self._at_recorder.pop(note.index, None) is not None:
                 self.account.fail(note.index, TRACK)
             return
-        self._age("track", note.taken_ns, outcome.tracked_ns)
-        self._masks_ns = note.taken_ns
+        self._gauges.age("track", note.taken_ns, outcome.tracked_ns)
+        self._gauges.masks_of(note.taken_ns)
         self._outcome = outcome
         self._settle(outcome)
         if outcome.picture is not None:
@@ -319,7 +289,7 @@ class Conductor:
         self.account.store(index for index, _ in fates.stored)
         self.account.watch(fates.watched)
         for index, stored_ns in fates.stored:
-            self._age("store", self._at_recorder.pop(index), stored_ns)
+            self._gauges.age("store", self._at_recorder.pop(index), stored_ns)
         for index in fates.watched:
             self._at_recorder.pop(index)
 
@@ -358,13 +328,10 @@ class Conductor:
     async def _open_recorder(self, handle: Any) -> None:
         settings = self._settings
         committed, self.pids["recorder"] = await handle.open.remote(
-            self.camera, settings.config, settings.class_names, settings.store, settings.floor_bytes
+            self.camera, settings.config, settings.class_names, settings.store, settings.floor_bytes, settings.keep
         )
         self.account.go_on(committed, self._at_recorder)
         self._at_recorder.clear()
-
-    def _age(self, stage: str, taken_ns: int, at_ns: int | None = None) -> None:
-        self._ages[stage].add(((time.monotonic_ns() if at_ns is None else at_ns) - taken_ns) / 1e6)
 
     def _detach(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -375,7 +342,9 @@ class Conductor:
 def committed_frames(folder: Path) -> int:
     """Returns how many frames of a camera are committed; 0 where its store cannot be read."""
     try:
-        return sum(int(extent["frames"]) for extent in read_attributes(folder)["committed"].values())
+        attributes = read_attributes(folder)
+        committed = sum(int(each["frames"]) for each in attributes["committed"].values())
+        return committed + int(attributes.get("removed", 0))
     except (StoreError, KeyError, TypeError):
         return 0
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from roadmask.engines import Instances
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.picture import PictureMaker
 from roadmask.streaming.live.reports import LivePicture
 from roadmask.streaming.live.storing import FLOOR_BYTES, Fates, Losses, Storable, Storing
@@ -43,6 +44,7 @@ class LiveRecorder:
         class_names: category id -> name.
         pictures: draws what is shown; None draws nothing.
         floor_bytes: free disk below which nothing is stored.
+        keep: how much of what is stored is kept; all if None.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class LiveRecorder:
         pictures: PictureMaker | None = None,
         *,
         floor_bytes: int = FLOOR_BYTES,
+        keep: Keep | None = None,
     ) -> None:
         self._track = track
         self._class_names = class_names
@@ -66,7 +69,7 @@ class LiveRecorder:
         if writer is not None:
             self.committed = writer.ledger.stored
             self._go_on(writer)
-            self._storing = Storing(writer, floor_bytes=floor_bytes)
+            self._storing = Storing(writer, floor_bytes=floor_bytes, keep=keep)
 
     def push(self, frame: Frame, found: Instances, losses: Losses, *, show: bool = False) -> Outcome:
         """Takes the next frame and what was found in it.

@@ -25,6 +25,7 @@ from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import Timing
 from roadmask.streaming.live.conductor import CameraEnd, Conductor, RecorderSettings
 from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
 from roadmask.streaming.live.segmenter_actor import SegmenterActor
@@ -48,6 +49,8 @@ class LiveSettings:
     """Latency budget; three times what a full batch takes, if None."""
     floor_bytes: int = FLOOR_BYTES
     """Free disk below which nothing is stored."""
+    keep: Keep | None = None
+    """How much of what is stored is kept; all if None."""
     command: str = ""
     """Kept in the store's provenance."""
 
@@ -139,8 +142,14 @@ class LiveRun:
 
     async def _conduct(self, folder: Path, segmenter: Revivable) -> LiveResult:
         assert self._info is not None  # noqa: S101 - the segmenter is open
+        keep = None if self._settings.keep is None else self._settings.keep.shared_by(len(self._addresses))
         settings = RecorderSettings(
-            self._settings.config, self._info.class_names, self._settings.out, self._settings.floor_bytes, self._show
+            self._settings.config,
+            self._info.class_names,
+            self._settings.out,
+            self._settings.floor_bytes,
+            keep,
+            self._show,
         )
         for address in self._addresses:
             counts = CountsFile(folder / f"{address.camera}.counts", create=True)

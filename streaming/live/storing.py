@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from roadmask.engines.errors import RoadmaskError, StoreError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.keep import Keep, Trimmer
 from roadmask.streaming.store import CameraWriter
 from roadmask.tracking import Backfill, TrackerState, Tracks
 
@@ -74,10 +75,12 @@ class Storing:
     Args:
         writer: of the camera; used by the thread alone until `close`.
         floor_bytes: free disk below which nothing is stored.
+        keep: how much of what is stored is kept; all if None.
     """
 
-    def __init__(self, writer: CameraWriter, *, floor_bytes: int = FLOOR_BYTES) -> None:
+    def __init__(self, writer: CameraWriter, *, floor_bytes: int = FLOOR_BYTES, keep: Keep | None = None) -> None:
         self._writer = writer
+        self._trimmer = None if keep is None else Trimmer(keep, writer)
         self._floor_bytes = floor_bytes
         self._came: queue.Queue[Storable | None] = queue.Queue(WAITING_MAX)
         self._backfill: Backfill[Storable] = Backfill()
@@ -160,6 +163,8 @@ class Storing:
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_S
+        if self._trimmer is not None:
+            self._guarded(self._trimmer.trim)
         short = self._short_of_disk()
         if self.problem and not short:
             try:
@@ -175,19 +180,28 @@ class Storing:
 
     def _store(self, frame: Storable) -> None:
         self._undecided.append(frame.index)
-        epoch = self._writer.epoch
-        if epoch is None or frame.stretch != self._stretch:
+        if self._writer.epoch is None or frame.stretch != self._stretch:
             self._append(self._backfill.flush())
-            number = max(frame.stretch, -1 if epoch is None else epoch.epoch + 1)
-            info = {"epoch": frame.camera_epoch, "stretch": frame.stretch}
-            self._writer.start_epoch(number, frame.image_size, frame.clock, info)
-            self._stretch = frame.stretch
+            self._start_epoch(frame)
         self._append(self._backfill.push(frame, frame.tracks))
+
+    def _start_epoch(self, frame: Storable) -> None:
+        before = self._writer.epoch
+        number = max(frame.stretch, -1 if before is None else before.epoch + 1)
+        info = {"epoch": frame.camera_epoch, "stretch": frame.stretch}
+        self._writer.start_epoch(number, frame.image_size, frame.clock, info)
+        self._stretch = frame.stretch
+        if self._trimmer is not None:
+            if before is not None:
+                self._trimmer.end(before.epoch)
+            self._trimmer.begin(number)
 
     def _append(self, resolved: list[tuple[Storable, Tracks]]) -> None:
         for frame, tracks in resolved:
             before = self._writer.ledger.stored
             try:
+                if self._trimmer is not None and self._trimmer.due():  # tracks go on over the cut
+                    self._start_epoch(frame)
                 self._writer.append(frame.index, frame.timestamp_ns, tracks, frame.tracker)
             finally:
                 self._undecided.remove(frame.index)

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roadmask.engines.errors import InputError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.picture import PictureMaker
 from roadmask.streaming.live.recorder import LiveRecorder, Losses
 from roadmask.streaming.pipeline import TrackStage
@@ -197,3 +199,75 @@ def test_pictures_are_no_wider_than_asked_for_and_boxes_fit_them() -> None:
     (car,) = shown.instances
     assert car.box == pytest.approx((32, 108, 128, 162), abs=1)
     assert (car.label, car.track_id) == ("car", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "size_bytes"),
+    [("2h", 7200, None), ("30min", 1800, None), ("0.5d", 43200, None), ("50GB", None, 50 * 10**9)],
+)
+def test_what_to_keep(text: str, seconds: float | None, size_bytes: int | None) -> None:
+    assert Keep.parse(text) == Keep(seconds, size_bytes)
+
+
+@pytest.mark.parametrize("text", ["2", "h", "-1h", "0h", "2 weeks", "50 GB of disk"])
+def test_refuses_to_keep_what_it_does_not_understand(text: str) -> None:
+    with pytest.raises(InputError, match="such as 30min, 2h"):
+        Keep.parse(text)
+
+
+@pytest.mark.parametrize("keep", [Keep(seconds=0.4), Keep(size_bytes=40_000)])
+def test_only_the_newest_part_is_kept_and_what_is_left_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Keep
+) -> None:
+    monkeypatch.setattr("roadmask.streaming.live.keep.SEGMENT_MIN_S", 0.2)
+    monkeypatch.setattr("roadmask.streaming.live.keep._LOOK_S", 0.1)
+    monkeypatch.setattr("roadmask.streaming.live.storing._LOOK_S", 0.1)
+    monkeypatch.setattr("roadmask.streaming.live.storing.COMMIT_S", 0.1)
+    out = tmp_path / "drive.zarr"
+    with made(out):
+        writer = CameraWriter(out, "front")
+        fates = Fates(LiveRecorder(writer, TrackStage(build_tracker(RunConfig())), CLASSES, floor_bytes=0, keep=keep))
+        index = 0
+
+        def removed() -> bool:
+            nonlocal index
+            fates.push(shot(index))
+            index += 1
+            time.sleep(0.03)
+            drive = open_drive(out)
+            return drive["front"].removed > 0
+
+        fates.until(removed, 60)
+        fates.finish()
+        fates.live.close(index, Losses())
+    front = open_drive(out)["front"]
+    assert fates.stored == list(range(index))
+    assert front.ledger.stored == index == len(front) + front.removed
+    assert 0 < len(front) < index
+    kept = [int(number) for epoch in front.epochs for number in epoch.index]
+    assert kept == list(range(front.removed, index))
+    assert [track.track_id for track in front.tracks()] == [1]  # over all cuts
+    report = check_drive(out)
+    assert report.ok, report.problems
+    assert any("oldest frames were removed" in note for note in report.notes)
+
+
+def test_a_resumed_camera_knows_what_was_removed(tmp_path: Path) -> None:
+    out = tmp_path / "drive.zarr"
+    with made(out):
+        writer = CameraWriter(out, "front")
+        fates = Fates(LiveRecorder(writer, TrackStage(build_tracker(RunConfig())), CLASSES, floor_bytes=0))
+        fates.push(shot(0), shot(1), shot(2, epoch=1), shot(3, epoch=1))
+        fates.finish()
+        writer.remove_epochs([0])
+        writer.suspend()
+        assert not (out / "front" / "0").exists()
+        live = recorder(out, resume=True)
+        assert live.committed == 4
+        fates = Fates(live)
+        fates.push(shot(4, epoch=1))
+        fates.finish()
+        live.close(5, Losses())
+    front = open_drive(out)["front"]
+    assert (front.removed, len(front), front.ledger.stored) == (2, 3, 5)
+    assert check_drive(out).ok
