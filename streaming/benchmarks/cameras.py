@@ -28,6 +28,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def seconds_of(clip: Path) -> float:
+    """Returns how long a clip is."""
+    with av.open(str(clip)) as container:
+        return max((container.duration or 0) / 1e6, 0.1)
+
+
 def lengthened(clip: Path, out: Path, times: int) -> Path:
     """Writes a clip several times in a row, packet by packet, so that it lasts; returns where."""
     with av.open(str(out), "w") as target:
@@ -55,12 +61,13 @@ def shrunk(clip: Path, out: Path, frames: int = 50) -> Path:
     with av.open(str(clip)) as source, av.open(str(out), "w") as target:
         video = source.streams.video[0]
         stream = target.add_stream("libx264", rate=video.average_rate or 25, options={"g": "10", "bf": "0"})
+        stream.codec_context.time_base = 1 / Fraction(video.average_rate or 25)
         stream.width, stream.height = video.width // 4 * 2, video.height // 4 * 2
         for number, frame in enumerate(source.decode(video)):
             if number == frames:
                 break
             small = frame.reformat(stream.width, stream.height, "yuv420p")
-            small.pts = None
+            small.pts, small.time_base = number, 1 / Fraction(video.average_rate or 25)
             target.mux(stream.encode(small))
         target.mux(stream.encode(None))
     return out

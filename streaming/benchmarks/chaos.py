@@ -17,7 +17,7 @@ import numpy as np
 
 from roadmask.engines import Segmenter
 from roadmask.engines.errors import InputError
-from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, lengthened
+from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, lengthened, seconds_of
 from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.benchmarks.page_clients import PageClients
 from roadmask.streaming.config import RunConfig
@@ -29,6 +29,7 @@ from roadmask.streaming.store import check_drive
 _LOGIN = ("eve", "correct-horse")
 _START_S, _RECOVER_S = 90.0, 60.0
 _FLOOR = 4_000_000
+_LONG_S = 900
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class _Stage:
 
     def __init__(self, folder: Path, clip: Path, small: Path, build: Callable[[], Segmenter] | None) -> None:
         self._opened = ExitStack()
-        self._folder = folder
-        self._long = lengthened(clip, folder / "long.mp4", max(1, round(3600 / _seconds(clip))))
+        clips = Path(self._opened.enter_context(tempfile.TemporaryDirectory(prefix="roadmask-clips-")))
+        self._long = lengthened(clip, clips / "long.mp4", max(1, round(_LONG_S / seconds_of(clip))))
         self._clip, self._small = clip, small
         self._server = RtspServer(self._long)
         self._locked = RtspServer(self._long, login=(_LOGIN[0], "another-battery"))
@@ -271,10 +272,3 @@ def _working(folder: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="roadmask-chaos-") as made:
         yield Path(made)
-
-
-def _seconds(clip: Path) -> float:
-    import av  # noqa: PLC0415 - only for this
-
-    with av.open(str(clip)) as container:
-        return max((container.duration or 0) / 1e6, 0.1)

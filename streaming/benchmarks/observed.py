@@ -43,6 +43,8 @@ class ObservedRun:
         settings: LiveSettings,
         build: Callable[[], Segmenter] | None = None,
         page: LiveAudience | None = None,
+        *,
+        show: bool = True,
     ) -> None:
         self._page = page or Nobody()
         self.shown: list[Shown] = []
@@ -53,7 +55,7 @@ class ObservedRun:
         self.result: LiveResult | None = None
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self.run = LiveRun(addresses, settings, self, build=build, stop=self._stop, show=True)
+        self.run = LiveRun(addresses, settings, self, build=build, stop=self._stop, show=show)
         self._thread = threading.Thread(target=self._run, name="live-run")
 
     def publish(self, picture: LivePicture) -> None:

@@ -1,4 +1,4 @@
-"""`roadmask bench chaos`: a live run, broken in every way that is known."""
+"""`roadmask bench live` and `roadmask bench chaos`: how fast a live run is, and what it survives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,33 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+
+
+def live(
+    clip: Annotated[Path, typer.Argument(help="A video that every camera replays.", show_default=False)],
+    cameras: Annotated[int, typer.Option(min=1)] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="How long it is measured.")] = 30.0,
+    show: Annotated[bool, typer.Option("--show", help="Draw the pictures of a page, too.")] = False,
+    ratio_min: Annotated[float, typer.Option(help="Exit 4 below this share of the engine's speed.")] = 0.0,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the record.")] = None,
+) -> None:
+    """Measures live cameras against their engine alone: pictures a second, and how old masks are.
+
+    Exit codes: 0, or 4 where the ratio is too low, a ledger did not add up or something stored is damaged.
+    """
+    from roadmask.engines.errors import StoreError
+    from roadmask.streaming.benchmarks.live import LiveBenchmark, benchmark_live
+    from roadmask.streaming.cli.bench import show_records
+    from roadmask.streaming.results_json import write_results
+
+    console = Console(highlight=False)
+    with console.status("Running"):
+        record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show))
+    show_records(console, "Live", [record])
+    if json is not None:
+        write_results(json, [record])
+    if record["ratio"] < ratio_min or record["unbalanced"] or not record["stored_ok"]:
+        raise StoreError("too slow, a ledger did not add up, or something stored is damaged: see the table.")
 
 
 def chaos(
