@@ -7,69 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ray.exceptions import RayError
 
 from roadmask.engines.errors import LedgerError, RoadmaskError, StoreError
-from roadmask.streaming.config import RunConfig
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.live.accounts import (
-    ENGINE,
-    LATE,
-    SEGMENTER_DIED,
-    TRACK,
-    Account,
-)
+from roadmask.streaming.live.accounts import ENGINE, LATE, SEGMENTER_DIED, TRACK, Account
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience
 from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.ending import CameraEnd, RecorderSettings, committed_frames
 from roadmask.streaming.live.gauges import Gauges
-from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.reader import FrameNote, ReaderStatus
 from roadmask.streaming.live.reader_actor import ReaderActor
 from roadmask.streaming.live.recorder import Outcome
 from roadmask.streaming.live.recorder_actor import RecorderActor
 from roadmask.streaming.live.reports import CameraReport, CameraState
-from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
-from roadmask.streaming.store.layout import read_attributes
+from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, awaited, own_error, within
 
 NEXT_S = 0.5
 """How long a reader is asked to wait for a picture."""
 AT_RECORDER_MAX = 4
 """Frames on their way to the recorder, at most; those that it holds back for their tracks do not count."""
-_ANSWER_S = 10.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RecorderSettings:
-    """What a recorder needs."""
-
-    config: RunConfig
-    class_names: dict[int, str]
-    store: Path | None
-    floor_bytes: int
-    keep: Keep | None
-    show: bool
-    """Whether anybody looks at pictures."""
-
-
-@dataclass(frozen=True)
-class CameraEnd:
-    """What became of a camera."""
-
-    camera: str
-    ledger: Ledger
-    """Frames that were only watched count as dropped here."""
-    watched: int
-    state: CameraState
-    detail: str
-    problem: RoadmaskError | None = None
-    """Why its store is not whole."""
 
 
 class Conductor:
@@ -169,7 +131,7 @@ class Conductor:
     async def close(self) -> CameraEnd:
         """Stores what waits, closes the store, and accounts for every frame."""
         await self._look_at_reader()
-        await _within(self._reader.handle.close.remote())
+        await within(self._reader.handle.close.remote())
         self._reader.kill()
         counts = self._counts.read()
         self.account.finish(counts)
@@ -181,7 +143,7 @@ class Conductor:
             cause = own_error(error)
             problem = cause if isinstance(cause, RoadmaskError) else StoreError(f"the recorder died: {cause}.")
             if self._settings.store is not None and not isinstance(cause, LedgerError):
-                await _within(self._recorder.handle.abandon.remote())
+                await within(self._recorder.handle.abandon.remote())
                 self.account.lose(committed_frames(self._settings.store / self.camera))
         self._recorder.kill()
         losses = self.account.for_store(counts)
@@ -316,7 +278,7 @@ class Conductor:
 
     async def _look_at_reader(self) -> ReaderStatus:
         try:
-            self._status = await asyncio.wait_for(_awaited(self._reader.handle.status.remote()), _ANSWER_S)
+            self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), ANSWER_S)
         except (*DEATHS, TimeoutError):
             detail = "the process that reads it died; another one is started"
             self._status = ReaderStatus(CameraState.RECONNECTING, detail, False, self._status.restarts, 0)
@@ -337,25 +299,3 @@ class Conductor:
         task = asyncio.ensure_future(work)
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
-
-
-def committed_frames(folder: Path) -> int:
-    """Returns how many frames of a camera are committed; 0 where its store cannot be read."""
-    try:
-        attributes = read_attributes(folder)
-        committed = sum(int(each["frames"]) for each in attributes["committed"].values())
-        return committed + int(attributes.get("removed", 0))
-    except (StoreError, KeyError, TypeError):
-        return 0
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference
-
-
-async def _within(reference: Any, seconds: float = _ANSWER_S) -> None:
-    """Waits for an actor that may be dead."""
-    try:
-        await asyncio.wait_for(_awaited(reference), seconds)
-    except (RayError, RoadmaskError, TimeoutError) as error:
-        _log.debug("no answer: %s", type(error).__name__)

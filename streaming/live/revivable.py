@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import RayActorError, RayError, RayTaskError, WorkerCrashedError
 
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.ray_actors import Actor, NotOpenError, start_actor
 
 DEATHS = (RayActorError, WorkerCrashedError, NotOpenError)
 """What a call raises whose actor died, or came back empty."""
+ANSWER_S = 10.0
+"""How long to wait for an actor that may be dead."""
 _RETRY_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -83,3 +85,16 @@ def own_error(error: BaseException) -> BaseException:
     while isinstance(cause, RayTaskError):
         cause = cause.cause
     return cause if isinstance(cause, RoadmaskError) else error
+
+
+async def awaited(reference: Any) -> Any:
+    """Returns what a call returns, as a coroutine."""
+    return await reference
+
+
+async def within(reference: Any, seconds: float = ANSWER_S) -> None:
+    """Waits for an actor that may be dead."""
+    try:
+        await asyncio.wait_for(awaited(reference), seconds)
+    except (RayError, RoadmaskError, TimeoutError) as error:
+        _log.debug("no answer: %s", type(error).__name__)

@@ -23,8 +23,9 @@ from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import Timing
-from roadmask.streaming.live.conductor import CameraEnd, Conductor, RecorderSettings
+from roadmask.streaming.live.conductor import Conductor
 from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
 from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error

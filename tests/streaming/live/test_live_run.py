@@ -18,7 +18,7 @@ from roadmask.streaming.benchmarks.cameras import lengthened
 from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.address import parse_live_sources
-from roadmask.streaming.live.conductor import CameraEnd
+from roadmask.streaming.live.ending import CameraEnd
 from roadmask.streaming.live.reports import CameraState
 from roadmask.streaming.live.run import LiveResult, LiveSettings
 from roadmask.streaming.store import check_drive, open_drive
