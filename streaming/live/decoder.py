@@ -159,10 +159,9 @@ class LiveDecoder:
                     keyed = keyed or packet.is_keyframe or skipped >= _KEY_WAIT
                     with self._lock:
                         number = self._counts.captured
-                        self._count(captured=1, before_keyframe=0 if keyed else 1, beat=True)
                         if keyed:
                             self._waiting[number] = packet.pts
-                            self._publish()
+                        self._count(captured=1, before_keyframe=0 if keyed else 1, beat=True)
                     if not keyed:
                         skipped += 1
                         continue

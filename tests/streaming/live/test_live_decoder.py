@@ -18,7 +18,7 @@ import pytest
 
 from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
 from roadmask.streaming.live.address import parse_live_sources
-from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder
 from roadmask.streaming.live.reader import LiveReader
 from roadmask.streaming.live.reports import CameraState
@@ -313,3 +313,22 @@ def test_the_end_waits_for_whoever_is_slow(tmp_path: Path, clip: Path) -> None:
         assert (status.ended, status.restarts) == (True, 0)
     finally:
         reader.close()
+
+
+def test_the_counts_add_up_whenever_they_are_written(tmp_path: Path, clip: Path) -> None:
+    class Checked(CountsFile):
+        written = 0
+
+        def write(self, counts: Counts) -> None:
+            assert counts.captured == counts.settled + counts.held, counts
+            self.written += 1
+            super().write(counts)
+
+    (address,) = parse_live_sources([f"replay:{clip}"])
+    file = Checked(tmp_path / "counts", create=True)
+    decoder = LiveDecoder(address, file, lambda *_: None)
+    taking = threading.Thread(target=lambda: [decoder.take(0.05) for _ in range(10)])
+    taking.start()
+    decoder.run()  # raises what `write` raises
+    taking.join()
+    assert file.written > 50
