@@ -30,7 +30,8 @@ def live(
     console = Console(highlight=False)
     with console.status("Running"):
         record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show))
-    show_records(console, "Live", [record])
+    stages = tuple(name for name in record if name.endswith("_p95_ms"))
+    show_records(console, "Live", [record], leave_out=(*stages, "seconds", "shown"))
     if json is not None:
         write_results(json, [record])
     if record["ratio"] < ratio_min or record["unbalanced"] or not record["stored_ok"]:

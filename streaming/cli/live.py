@@ -129,6 +129,7 @@ def live(
         opened.enter_context(json_log(log_json))
         stop = opened.enter_context(_interruptible(console))
         shown = opened.enter_context(_page(page, console, open_page=open_page))
+        console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console, shown))
         result = LiveRun(addresses, settings, view, stop=stop, show=shown is not None).run()
     console.print(ledger_table([(camera.camera, camera.ledger) for camera in result.cameras]))

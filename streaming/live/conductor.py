@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 from ray.exceptions import RayError
 
 from roadmask.engines.errors import LedgerError, RoadmaskError, StoreError
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.live.accounts import ENGINE, LATE, SEGMENTER_DIED, TRACK, Account
+from roadmask.streaming.live.accounts import ENGINE, LATE, SEGMENTER_DIED, TRACK, WRITER_DIED, Account
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience
 from roadmask.streaming.live.batching import EngineNote
@@ -31,6 +32,8 @@ NEXT_S = 0.5
 """How long a reader is asked to wait for a picture."""
 AT_RECORDER_MAX = 4
 """Frames on their way to the recorder, at most; those that it holds back for their tracks do not count."""
+_GLANCE_S = 1.0
+"""A report waits no longer than this for a reader."""
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +76,7 @@ class Conductor:
         self._at_recorder: dict[int, int] = {}
         """Index of each frame whose fate the recorder has not told -> when it was taken."""
         self._carrying: set[asyncio.Task[None]] = set()
+        self._ticking: asyncio.Task[None] | None = None
         self._before: asyncio.Future[None] | None = None
         self._status = ReaderStatus(CameraState.CONNECTING, "starting", ended=False, restarts=0, decoder_pid=0)
         self._outcome = Outcome()
@@ -112,14 +116,14 @@ class Conductor:
                 note_ref, frame = self._reader.handle.next.options(num_returns=2).remote(NEXT_S)
                 note: FrameNote | None = await note_ref
             except DEATHS:
-                await self._reader.revive(generation)
+                await self._revive(self._reader, generation)
                 continue
             if note is not None:
                 self._begin(note, frame)
             elif over:
                 break
             else:  # a last picture may have come between the two questions
-                over = (await self._look_at_reader()).ended
+                over = (await self._look_at_reader(ANSWER_S)).ended
         while self._carrying:
             await asyncio.wait(self._carrying)
 
@@ -130,7 +134,9 @@ class Conductor:
 
     async def close(self) -> CameraEnd:
         """Stores what waits, closes the store, and accounts for every frame."""
-        await self._look_at_reader()
+        await self._look_at_reader(ANSWER_S)
+        if self._ticking is not None:
+            await self._ticking
         await within(self._reader.handle.close.remote())
         self._reader.kill()
         counts = self._counts.read()
@@ -154,8 +160,9 @@ class Conductor:
 
     async def report(self) -> CameraReport:
         """Returns the state of the camera; also gives the recorder the chance to commit."""
-        await self._look_at_reader()
-        await self._tick()
+        await self._look_at_reader(_GLANCE_S)
+        if self._ticking is None or self._ticking.done():
+            self._ticking = asyncio.create_task(self._tick())
         counts = self._counts.read()
         if missing := self.account.missing(counts):
             _log.error("camera %s: %d captured frames are in no column of the ledger", self.camera, missing)
@@ -202,7 +209,7 @@ class Conductor:
             engine: EngineNote = await note_ref
         except DEATHS:
             self.account.fail(note.index, SEGMENTER_DIED)
-            self._detach(self._segmenter.revive(generation))
+            self._detach(self._revive(self._segmenter, generation))
             return None
         except (RayError, RoadmaskError) as error:
             _log.warning("camera %s: the engine failed: %s", self.camera, own_error(error))
@@ -232,7 +239,8 @@ class Conductor:
         try:
             outcome: Outcome = await answer
         except DEATHS:
-            await self._recorder.revive(generation)
+            if not await self._revive(self._recorder, generation) and self._at_recorder.pop(note.index, 0):
+                self.account.fail(note.index, WRITER_DIED)
             return
         except (RayError, RoadmaskError) as error:
             _log.warning("camera %s: a frame could not be followed: %s", self.camera, own_error(error))
@@ -256,14 +264,25 @@ class Conductor:
             self._at_recorder.pop(index)
 
     async def _tick(self) -> None:
+        """Asks the recorder what became of frames; nobody waits for one that is being started again."""
         generation = self._recorder.generation
         try:
             outcome = await self._recorder.handle.tick.remote(self.account.for_store(self._counts.read()))
         except DEATHS:
-            await self._recorder.revive(generation)
+            await self._revive(self._recorder, generation)
             return
         self._settle(outcome)
-        self._outcome = Outcome(storing=outcome.storing, store_detail=outcome.store_detail, counts=self._outcome.counts)
+        self._outcome = replace(self._outcome, storing=outcome.storing, store_detail=outcome.store_detail)
+
+    async def _revive(self, actor: Revivable, generation: int) -> bool:
+        """Opens an actor again; where it cannot be opened, as a recorder on a full disk, the next frame tries again."""
+        try:
+            await actor.revive(generation)
+        except (RayError, RoadmaskError) as error:
+            _log.error("camera %s: the %s cannot be started again: %s", self.camera, actor.name, own_error(error))
+            await asyncio.sleep(1)
+            return False
+        return True
 
     async def _ask_recorder(self, what: str, *arguments: Any) -> Any:
         """Asks for something; where the recorder dies over it, its successor is asked."""
@@ -276,9 +295,9 @@ class Conductor:
                 await self._recorder.revive(generation)
         return await getattr(self._recorder.handle, what).remote(*arguments)
 
-    async def _look_at_reader(self) -> ReaderStatus:
+    async def _look_at_reader(self, patience_s: float) -> ReaderStatus:
         try:
-            self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), ANSWER_S)
+            self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), patience_s)
         except (*DEATHS, TimeoutError):
             detail = "the process that reads it died; another one is started"
             self._status = ReaderStatus(CameraState.RECONNECTING, detail, False, self._status.restarts, 0)

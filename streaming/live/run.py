@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -186,7 +186,8 @@ class LiveRun:
     async def report(self, segmenter: Revivable) -> LiveReport:
         """Returns the state of the run."""
         if self._timing is None:
-            self._timing = await segmenter.handle.timing.remote()
+            with suppress(*DEATHS):
+                self._timing = await segmenter.handle.timing.remote()
         conductors = list(self.conductors.values())
         cameras = await asyncio.gather(*(conductor.report() for conductor in conductors))
         out = self._settings.out

@@ -61,7 +61,7 @@ def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> 
     listening = threading.Thread(target=lambda: said.extend(run.stderr or []), daemon=True)
     listening.start()
     try:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 240  # on a busy machine the export of the graph takes long
 
         def stored() -> int:
             drive = open_drive(out) if (out / "zarr.json").exists() else {}
