@@ -28,6 +28,10 @@ setup: $(STAMP) ## Make the virtual environment and install roadmask into it
 demo: $(STAMP) ## Run the sample drive, or your own video: make demo SOURCE=my.mp4
 	@$(BIN)/python demos/01_record_a_drive.py $(if $(SOURCE),"$(SOURCE)")
 
+.PHONY: live-demo
+live-demo: $(STAMP) ## Watch the sample drive as two live cameras, in a browser
+	@$(BIN)/python demos/02_watch_live.py
+
 .PHONY: test
 test: $(STAMP) ## Run the tests; offline
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile

@@ -4,6 +4,7 @@ RoadmaskError
 ├── InputError             the caller's arguments or files cannot be used      (exit code 2)
 │   ├── ConfigError        a configuration key or value
 │   ├── SourceError        a camera, video file or folder of images
+│   ├── PageError          an address the live page cannot be served at, or its token
 │   ├── WeightsError       model weights
 │   └── InstancesError     arrays that do not describe instances
 ├── EngineError            a segmenter cannot be built or run on this machine  (exit code 2)
@@ -50,6 +51,10 @@ class ConfigError(InputError):
 
 class SourceError(InputError):
     """A camera, video file or folder of images cannot be read."""
+
+
+class PageError(InputError):
+    """The live page cannot be served at the address that was asked for, or its token is unfit."""
 
 
 class WeightsError(InputError):

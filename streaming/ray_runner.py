@@ -7,29 +7,21 @@ its recorder, so a camera is stored exactly as it is in one process.
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from logging.handlers import QueueHandler
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
-import cv2
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import RoadmaskError, RunError, SourceError
+from roadmask.engines.errors import SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
+from roadmask.streaming.ray_actors import Actor, own_errors, pass_on_logs, ray_session, start_actor
 from roadmask.streaming.reader import Reader
 from roadmask.streaming.recorder import CameraProgress, CameraResult, Recorder
 from roadmask.streaming.runner import all_closed, build_recorder
@@ -39,30 +31,9 @@ from roadmask.streaming.store import CameraWriter
 IN_FLIGHT = 4
 """Frames of one camera between its reader and its recorder, at most."""
 POLL_SECONDS = 0.25
-_log = logging.getLogger("roadmask")
 
 
-class _Actor:
-    """What all actors share: the driver's folder, one OpenCV thread, and a log that the driver fetches.
-
-    Constructors of actors do nothing that can fail: Ray would not say why. `open` does.
-    """
-
-    def __init__(self, cwd: str) -> None:
-        os.chdir(cwd)  # paths mean what they mean to the driver, also on a Ray that was started elsewhere
-        cv2.setNumThreads(1)
-        self._records: SimpleQueue[logging.LogRecord] = SimpleQueue()
-        logger = logging.getLogger("roadmask")
-        logger.addHandler(QueueHandler(self._records))
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
-
-    def drain_log(self) -> list[logging.LogRecord]:
-        """Returns what was logged since it was last called."""
-        return [self._records.get() for _ in range(self._records.qsize())]
-
-
-class _SegmenterActor(_Actor):
+class _SegmenterActor(Actor):
     """Batches the pictures of all cameras."""
 
     async def open(self, build: Callable[[], Segmenter], image_sizes: Sequence[tuple[int, int]]) -> None:
@@ -77,7 +48,7 @@ class _SegmenterActor(_Actor):
         return await self._batch(frame.image)
 
 
-class _RecorderActor(_Actor):
+class _RecorderActor(Actor):
     """Follows and stores one camera."""
 
     _recorder: Recorder | None = None
@@ -117,7 +88,7 @@ class _RecorderActor(_Actor):
         return self._recorder
 
 
-class _ReaderActor(_Actor):
+class _ReaderActor(Actor):
     """Reads one camera and sends each frame on its way."""
 
     def open(self, job: CameraJob, frames_max: int | None, skip: int) -> None:
@@ -185,11 +156,11 @@ def run_on_ray(
         RunError: a process of the run died.
     """
     stop = stop or threading.Event()
-    with _ray(), _own_errors():
+    with ray_session(), own_errors():
         # Two threads for a reader, so that `stop` is heard while `run` runs.
-        segmenter = _start(_SegmenterActor)
-        recorders = [_start(_RecorderActor) for _ in jobs]
-        readers = [_start(_ReaderActor, max_concurrency=2) for _ in jobs]
+        segmenter = start_actor(_SegmenterActor)
+        recorders = [start_actor(_RecorderActor) for _ in jobs]
+        readers = [start_actor(_ReaderActor, max_concurrency=2) for _ in jobs]
         actors = (segmenter, *recorders, *readers)
         try:
             warming = segmenter.open.remote(build, list(image_sizes))
@@ -226,14 +197,9 @@ def run_on_ray(
             ray.wait(aborting, num_returns=len(aborting), timeout=5)
             raise
         finally:
-            _pass_on_logs(actors)
+            pass_on_logs(actors)
             for actor in actors:
                 ray.kill(actor)
-
-
-def _start(stage: type[_Actor], **options: Any) -> Any:
-    """Starts an actor. It takes no CPU from Ray's budget: the engine's threads are set, and the others mostly wait."""
-    return ray.remote(stage).options(num_cpus=0, **options).remote(str(Path.cwd()))
 
 
 def _wait(answers: Sequence[Any], actors: Sequence[Any], look: Callable[[], None] = lambda: None) -> list[Any]:
@@ -243,62 +209,11 @@ def _wait(answers: Sequence[Any], actors: Sequence[Any], look: Callable[[], None
         ended, pending = ray.wait(pending, timeout=POLL_SECONDS)
         for answer in ended:
             _get(answer)  # a store that failed ends the run now, not when the other cameras are through
-        _pass_on_logs(actors)
+        pass_on_logs(actors)
         look()
     return [_get(answer) for answer in answers]
 
 
 def _get(answer: Any) -> Any:
-    with _own_errors():
+    with own_errors():
         return ray.get(answer)
-
-
-def _pass_on_logs(actors: Sequence[Any]) -> None:
-    """Logs here what the actors logged there. A reader that is blocked answers later, so nobody waits for it."""
-    answers = [actor.drain_log.remote() for actor in actors]
-    ended, _ = ray.wait(answers, num_returns=len(answers), timeout=1)
-    for answer in ended:
-        try:
-            records = ray.get(answer)
-        except RayError:  # an actor that died has no log; what it broke says so itself
-            continue
-        for record in records:
-            _log.handle(record)
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Turns Ray's errors into those that their cause raised in its process, or into one that says what died."""
-    try:
-        yield
-    except RayError as error:
-        cause: BaseException = error
-        while isinstance(cause, RayTaskError):
-            cause = cause.cause
-        if isinstance(cause, RoadmaskError):
-            raise cause from None
-        if not isinstance(cause, RayError):
-            raise
-        summary = str(cause).strip().splitlines()[0]
-        raise RunError(
-            f"a process of the run died ({type(cause).__name__}: {summary}); what is committed is safe: look for a "
-            "lack of memory, or run with --no-ray."
-        ) from error
-
-
-@contextmanager
-def _ray() -> Iterator[None]:
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(
-        address="local",  # whatever RAY_ADDRESS says: a cluster is joined by who connects to it before
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=512 * 2**20,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()

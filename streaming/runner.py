@@ -23,6 +23,12 @@ from roadmask.tracking import CameraTracker, IouTracker, Tracker
 _log = logging.getLogger(__name__)
 
 
+def build_tracker(config: RunConfig) -> Tracker:
+    """Returns a tracker, as every way to run builds it."""
+    tracker = IouTracker(config.tracker)
+    return CameraTracker(tracker) if config.picture_motion else tracker
+
+
 def build_recorder(writer: CameraWriter, job: CameraJob, config: RunConfig, class_names: dict[int, str]) -> Recorder:
     """Returns the recorder of a camera, as every way to run builds it."""
     overlay = None
@@ -30,10 +36,7 @@ def build_recorder(writer: CameraWriter, job: CameraJob, config: RunConfig, clas
         from roadmask.streaming.overlay import OverlayWriter  # noqa: PLC0415 - draws only where asked to
 
         overlay = OverlayWriter(job.overlay, class_names=class_names)
-    tracker: Tracker = IouTracker(config.tracker)
-    if config.picture_motion:
-        tracker = CameraTracker(IouTracker(config.tracker))
-    track = TrackStage(tracker, config.ignore_region(job.camera))
+    track = TrackStage(build_tracker(config), config.ignore_region(job.camera))
     return Recorder(writer, track, overlay)
 
 

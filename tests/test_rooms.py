@@ -97,5 +97,7 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     expected = {f"roadmask/{path.relative_to(ROOT)}" for room in MAY_IMPORT for path in modules(room)}
     expected |= {"roadmask/__init__.py", "roadmask/py.typed"}
     expected |= {f"roadmask/engines/data/{name}" for name in ("models.md", "roadmask-lite.safetensors")}
+    page = ROOT / "streaming" / "page" / "static"
+    expected |= {f"roadmask/{path.relative_to(ROOT)}" for path in page.iterdir()}
     assert expected <= inside
     assert not {name for name in inside if name.startswith(("tests", "engines", "evaluation", "streaming"))}

@@ -244,9 +244,9 @@ def _memory_bytes() -> int:
 
 def _ray_session() -> Any:
     """Starts Ray once for all runs, so that neither its start nor its end is timed."""
-    from roadmask.streaming.ray_runner import _ray  # noqa: PLC0415 - Ray is optional, and slow to import
+    from roadmask.streaming.ray_actors import ray_session  # noqa: PLC0415 - Ray is optional, and slow to import
 
-    return _ray()
+    return ray_session()
 
 
 def _spilled_bytes() -> int:

@@ -17,6 +17,8 @@ from roadmask.streaming.cli.batch import batch
 from roadmask.streaming.cli.bench import bench_app
 from roadmask.streaming.cli.bench_drive import run as bench_run
 from roadmask.streaming.cli.bench_drive import store as bench_store
+from roadmask.streaming.cli.bench_live import chaos as bench_chaos
+from roadmask.streaming.cli.bench_live import live as bench_live
 from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.compare import compare
@@ -27,6 +29,7 @@ from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
 from roadmask.streaming.cli.export import export
 from roadmask.streaming.cli.info import info
+from roadmask.streaming.cli.live import live
 from roadmask.streaming.cli.run import run
 from roadmask.streaming.cli.track import track
 
@@ -40,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(live)
 app.command()(batch)
 app.command()(info)
 app.command()(check)
@@ -50,6 +54,8 @@ bench_app.command()(tracking)
 bench_app.command()(tracking_robustness)
 bench_app.command("store")(bench_store)
 bench_app.command("run")(bench_run)
+bench_app.command("live")(bench_live)
+bench_app.command("chaos")(bench_chaos)
 app.add_typer(engine_app, name="engine")
 app.command()(track)
 app.command()(compare)

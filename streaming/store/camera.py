@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +120,7 @@ class CameraWriter:
         """What became of the frames so far."""
         self._config = store_config
         self._extents: dict[int, Extent] = {}
+        self._removed = 0
         self._epoch: _OpenEpoch | None = None
         self._last_index = -1
         self._tracker: TrackerState | None = None
@@ -251,6 +254,34 @@ class CameraWriter:
             waiting.settle()
         remove_trackers(self.folder, keep=tracker)
 
+    def remove_epochs(self, epochs: Collection[int]) -> None:
+        """Removes whole epochs from the store: whoever keeps only the newest hours of a live camera.
+
+        Their frames stay in the ledger as stored, and are counted as `removed`. Readers that opened the camera before
+        can no longer read them.
+
+        Args:
+            epochs: numbers of epochs that are committed; not the one that frames go into.
+
+        Raises:
+            InputError: an epoch is open or unknown.
+            StoreError: the store cannot be written.
+        """
+        self._require_open()
+        current = None if self._epoch is None else self._epoch.info.epoch
+        for epoch in epochs:
+            if epoch == current or epoch not in self._extents:
+                raise InputError(f"camera {self.camera!r}: expected a closed epoch to remove, got {epoch}.")
+        if not epochs:
+            return
+        self.commit()
+        kept = {epoch: extent for epoch, extent in self._extents.items() if epoch not in epochs}
+        self._removed += sum(self._extents[epoch].frames for epoch in epochs)
+        self._extents = kept
+        self._write_attributes({})  # from here on nobody reads them; a crash leaves folders that no commit speaks of
+        for epoch in epochs:
+            shutil.rmtree(self.folder / str(epoch), ignore_errors=True)
+
     def close(self, captured: int | None = None) -> Ledger:
         """Commits the rest, writes the ledger and gives the camera back.
 
@@ -304,6 +335,7 @@ class CameraWriter:
         self.begun, self.ledger = begun, begun.ledger
         self._group = zarr.open_group(self._store, path=self.camera, mode="r+")
         self._extents = {epoch.info.epoch: epoch.extent for epoch in begun.epochs}
+        self._removed = begun.removed
         self._written = self._attributes()
         self._last_index = begun.last_index
         if begun.finished:
@@ -339,4 +371,5 @@ class CameraWriter:
             "committed": {str(epoch): extent.to_dict() for epoch, extent in committed.items()},
             "dropped": ledger["dropped"],
             "failed": ledger["failed"],
+            **({"removed": self._removed} if self._removed else {}),
         }

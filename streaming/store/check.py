@@ -163,8 +163,11 @@ def _check_ledger(camera: CameraReader, report: CheckReport, *, finished: bool) 
         _add(report, Problem(f"{path} is missing: restore it from a copy.", camera.name, path=path))
     elif not camera.complete:
         report.notes.append(f"camera {camera.name} was not closed: its run was killed or still goes on")
-    if camera.ledger.stored != len(camera):
-        message = f"expected {camera.ledger.stored} stored frames as the ledger says, got {len(camera)}."
+    if camera.removed:
+        report.notes.append(f"camera {camera.name}: its {camera.removed} oldest frames were removed, as it was told to")
+    if camera.ledger.stored != len(camera) + camera.removed:
+        kept = camera.ledger.stored - camera.removed
+        message = f"expected {kept} stored frames as the ledger says, got {len(camera)}."
         _add(report, Problem(message, camera.name, path=path))
     try:
         camera.ledger.check(camera.name)

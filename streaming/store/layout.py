@@ -4,7 +4,8 @@
 
     drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config
       provenance.jsonl             wall clock, host, command: all that differs between two equal runs
-      <camera>/                    attributes: committed = {epoch: {frames, instances, rle_bytes}}, dropped, failed
+      <camera>/                    attributes: committed = {epoch: {frames, instances, rle_bytes}}, dropped, failed,
+                                   removed = frames of whole epochs that were taken out again, if any
         ledger/                    attributes: captured, stored, dropped, failed; written when the camera is closed
         <epoch>/                   attributes: image_size, clock, info
           labels                   uint32 (T, H, W)  track id per pixel, 0 = none

@@ -36,6 +36,8 @@ class CameraReader:
         try:
             committed = {int(epoch): Extent.from_dict(extent) for epoch, extent in attributes["committed"].items()}
             lost = {"dropped": attributes["dropped"], "failed": attributes["failed"]}
+            self.removed = int(attributes.get("removed", 0))
+            """Frames that were stored and removed again, the oldest ones of a live camera (`live --keep`)."""
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreCorruptError(f"{folder / METADATA}: expected `committed` by epoch, got {attributes}.") from error
         self.epochs = [
@@ -46,7 +48,7 @@ class CameraReader:
         self._edges = [0, *accumulate(len(epoch) for epoch in self.epochs)]
         self.complete = (folder / LEDGER / METADATA).is_file()
         """Whether the camera was closed; if not, it is still being written or its run was killed."""
-        stored = self._edges[-1]
+        stored = self._edges[-1] + self.removed
         self.ledger = (
             Ledger.from_dict(read_attributes(folder / LEDGER))
             if self.complete

@@ -40,6 +40,8 @@ class Begun:
     """Whether its source was read to the end."""
     epochs: Sequence[EpochReader] = ()
     """Its epochs so far."""
+    removed: int = 0
+    """Frames that were stored and removed again."""
     tracker: Arrays | None = None
     """State of the tracker after the last stored frame; None before the first one, and once it is finished."""
 
@@ -110,7 +112,7 @@ def begun_camera(folder: Path) -> Begun:
     tracker = None
     if not camera.complete and len(camera):
         tracker = _read_tracker(folder / tracker_file(camera.ledger.accounted))
-    return Begun(camera.ledger, camera.complete, camera.epochs, tracker)
+    return Begun(camera.ledger, camera.complete, camera.epochs, camera.removed, tracker)
 
 
 def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:

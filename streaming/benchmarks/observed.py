@@ -1,0 +1,143 @@
+"""A live run in a thread, and everything that it says of itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from roadmask.engines import Segmenter
+from roadmask.streaming.live.address import Address
+from roadmask.streaming.live.audience import LiveAudience, Nobody
+from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
+from roadmask.streaming.live.run import LiveResult, LiveRun, LiveSettings
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture that reached the audience."""
+
+    camera: str
+    taken_ns: int
+    """When it was taken, nanoseconds since 1970."""
+    shown_ns: int
+    """When it came here."""
+
+    @property
+    def age_ms(self) -> float:
+        """How old it was."""
+        return (self.shown_ns - self.taken_ns) / 1e6
+
+
+class ObservedRun:
+    """Runs live cameras in a thread and remembers what they show and report; a page gets it, too. A context manager.
+
+    Raises:
+        Whatever the run raises, where it is left.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        settings: LiveSettings,
+        build: Callable[[], Segmenter] | None = None,
+        page: LiveAudience | None = None,
+        *,
+        show: bool = True,
+    ) -> None:
+        self._page = page or Nobody()
+        self.shown: list[Shown] = []
+        self.pictures: dict[str, LivePicture] = {}
+        self.reports: list[LiveReport] = []
+        self.unbalanced: list[CameraReport] = []
+        """Reports whose ledger did not add up."""
+        self.result: LiveResult | None = None
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self.run = LiveRun(addresses, settings, self, build=build, stop=self._stop, show=show)
+        self._thread = threading.Thread(target=self._run, name="live-run")
+
+    def publish(self, picture: LivePicture) -> None:
+        """Takes a picture."""
+        self._page.publish(picture)
+        self.pictures[picture.camera] = picture
+        self.shown.append(Shown(picture.camera, picture.captured_ns, time.time_ns()))
+
+    def report(self, report: LiveReport) -> None:
+        """Takes a report."""
+        self._page.report(report)
+        self.unbalanced += [camera for camera in report.cameras if not adds_up(camera)]
+        self.reports.append(report)
+
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns how old pictures were on the page."""
+        return self._page.page_ages(camera)
+
+    def camera(self, name: str) -> CameraReport | None:
+        """Returns the newest report of a camera."""
+        if not self.reports:
+            return None
+        return next((each for each in self.reports[-1].cameras if each.camera == name), None)
+
+    def until(self, true: Callable[[], bool], timeout_s: float, what: str) -> float:
+        """Waits; returns how long it took, in seconds.
+
+        Raises:
+            TimeoutError: it did not come true in time, or the run ended before.
+        """
+        begun = time.monotonic()
+        while not true():
+            if time.monotonic() - begun > timeout_s or not self._thread.is_alive():
+                last = self.reports[-1] if self.reports else None
+                raise TimeoutError(f"waited {time.monotonic() - begun:.1f} s for {what}; {self._error!r}; {last}")
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    def live(self, *cameras: str) -> bool:
+        """Whether cameras are live and their masks come."""
+        return all(
+            (seen := self.camera(name)) is not None and seen.state is CameraState.LIVE and name in self.pictures
+            for name in cameras
+        )
+
+    def fresh(self, camera: str, since_ns: int) -> bool:
+        """Whether a picture came that was taken after a moment."""
+        picture = self.pictures.get(camera)
+        return picture is not None and picture.captured_ns > since_ns
+
+    def stop(self) -> LiveResult:
+        """Ends the run and returns what became of it."""
+        self._stop.set()
+        return self.join()
+
+    def join(self) -> LiveResult:
+        """Waits for the run to end by itself."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        if self.result is None:
+            raise RuntimeError("the run gave no result")
+        return self.result
+
+    def _run(self) -> None:
+        try:
+            self.result = self.run.run()
+        except BaseException as error:  # raised where the run is left
+            self._error = error
+
+    def __enter__(self) -> ObservedRun:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
+
+
+def adds_up(camera: CameraReport) -> bool:
+    """Whether every captured frame is in exactly one column."""
+    lost = sum(camera.dropped.values()) + sum(camera.failed.values())
+    return camera.captured == camera.stored + camera.watched + lost + camera.in_flight

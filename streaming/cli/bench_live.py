@@ -1,0 +1,81 @@
+"""`roadmask bench live` and `roadmask bench chaos`: how fast a live run is, and what it survives."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def live(
+    clip: Annotated[Path, typer.Argument(help="A video that every camera replays.", show_default=False)],
+    cameras: Annotated[int, typer.Option(min=1)] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="How long it is measured.")] = 30.0,
+    show: Annotated[bool, typer.Option("--show", help="Draw the pictures of a page, too.")] = False,
+    ratio_min: Annotated[float, typer.Option(help="Exit 4 below this share of the engine's speed.")] = 0.0,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the record.")] = None,
+) -> None:
+    """Measures live cameras against their engine alone: pictures a second, and how old masks are.
+
+    Exit codes: 0, or 4 where the ratio is too low, a ledger did not add up or something stored is damaged.
+    """
+    from roadmask.engines.errors import StoreError
+    from roadmask.streaming.benchmarks.live import LiveBenchmark, benchmark_live
+    from roadmask.streaming.cli.bench import show_records
+    from roadmask.streaming.results_json import write_results
+
+    console = Console(highlight=False)
+    with console.status("Running"):
+        record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show))
+    stages = tuple(name for name in record if name.endswith("_p95_ms"))
+    show_records(console, "Live", [record], leave_out=(*stages, "seconds", "shown"))
+    if json is not None:
+        write_results(json, [record])
+    if record["ratio"] < ratio_min or record["unbalanced"] or not record["stored_ok"]:
+        raise StoreError("too slow, a ledger did not add up, or something stored is damaged: see the table.")
+
+
+def chaos(
+    clip: Annotated[Path, typer.Argument(help="H.264 in MP4: what the cameras see.", show_default=False)],
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Only this one; repeat it for several.", show_default="all")
+    ] = None,
+    calm: Annotated[float, typer.Option(min=1, help="Seconds before each fault.")] = 10.0,
+    broken: Annotated[float, typer.Option(min=1, help="Seconds that a fault lasts.")] = 10.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where to work; on a disk of less than 2 GB, such as a tmpfs, the disk is filled up, too."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write a record for each fault.")
+    ] = None,
+) -> None:
+    """Measures how a live run of four cameras comes back from everything that can happen to it.
+
+    Servers, senders, lines, disk and processes are real; needs GStreamer's RTSP server, see .ci/apt.txt. Exit codes: 0,
+    or 4 where a ledger did not add up or something stored is damaged.
+    """
+    from roadmask.engines.errors import StoreError
+    from roadmask.streaming.benchmarks.cameras import shrunk
+    from roadmask.streaming.benchmarks.chaos import FAULTS, ChaosSettings, run_chaos
+    from roadmask.streaming.cli.bench import show_records
+    from roadmask.streaming.results_json import write_results
+
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory() as made, console.status("Breaking things"):
+        small = shrunk(clip, Path(made) / "small.mp4")
+        results = run_chaos(clip, small, ChaosSettings(calm, broken), faults=tuple(fault or FAULTS), folder=folder)
+    show_records(console, "Chaos", [_short(record) for record in results])
+    if json is not None:
+        write_results(json, results)
+    if any(record["unbalanced"] or not record["stored_ok"] for record in results):
+        raise StoreError("a ledger did not add up, or something that was stored is damaged: see the table.")
+
+
+def _short(record: dict[str, object]) -> dict[str, object]:
+    lost = ", ".join(f"{count} {name[5:]}" for name, count in record.items() if name.startswith("lost_"))
+    keep = ("fault", "recovered_s", "others_p95_ms_before", "others_p95_ms", "others_p95_ratio", "stored_ok")
+    return {name: record[name] for name in keep} | {"lost": lost or "nothing"}

@@ -1,0 +1,102 @@
+"""The state of a live run in a terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from roadmask.streaming.live.audience import LiveAudience, Nobody
+from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
+
+_COLOURS = {
+    CameraState.LIVE: "green",
+    CameraState.ENDED: "dim",
+    CameraState.REFUSED: "red",
+    CameraState.FAILED: "red",
+}
+
+
+class LiveView:
+    """Draws a line for each camera on a terminal; prints changes of state where there is none.
+
+    Args:
+        console: the terminal.
+        page: gets everything, too, if there is one.
+    """
+
+    def __init__(self, console: Console, page: LiveAudience | None = None) -> None:
+        self._console = console
+        self._page = page or Nobody()
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._states: dict[str, tuple[CameraState, str]] = {}
+
+    def publish(self, picture: LivePicture) -> None:
+        """Hands the picture on: terminals show none."""
+        self._page.publish(picture)
+
+    def report(self, report: LiveReport) -> None:
+        """Takes the newest state of the run."""
+        self._page.report(report)
+        if self._live is not None:
+            self._live.update(live_table(report), refresh=True)
+            return
+        for camera in report.cameras:
+            if self._states.get(camera.camera, (None, ""))[0] is not camera.state:
+                self._states[camera.camera] = (camera.state, camera.detail)
+                self._console.print(f"camera {camera.camera}: {camera.state} {escape(camera.detail)}", soft_wrap=True)
+
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns how old a camera's pictures were on the page."""
+        return self._page.page_ages(camera)
+
+    def __enter__(self) -> LiveView:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def live_table(report: LiveReport) -> Table:
+    """Returns the state of the run as a table."""
+    table = Table("camera", "state", title=_title(report), title_justify="left")
+    for heading in ("in/s", "masks/s", "age ms", "stored", "watched", "dropped", "failed"):
+        table.add_column(heading, justify="right")
+    table.add_column("seen")
+    for camera in report.cameras:
+        colour = _COLOURS.get(camera.state, "yellow")
+        engine = camera.ages.get("engine")
+        table.add_row(
+            camera.camera,
+            f"[{colour}]{camera.state}[/]" + (f" [dim]{escape(camera.detail)}[/]" if camera.detail else ""),
+            f"{camera.captured_fps:.1f}",
+            f"{camera.segmented_fps:.1f}",
+            f"{engine.p50_ms:.0f} / {engine.p95_ms:.0f}" if engine is not None else "-",
+            str(camera.stored),
+            str(camera.watched),
+            _by_reason(camera.dropped),
+            _by_reason(camera.failed),
+            _seen(camera),
+        )
+    return table
+
+
+def _title(report: LiveReport) -> str:
+    budget = "" if report.budget_ms is None else f", budget {report.budget_ms:.0f} ms"
+    return f"{report.uptime_s:.0f} s, {escape(report.store_detail)}{budget}"
+
+
+def _by_reason(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "0"
+
+
+def _seen(camera: CameraReport) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(camera.counts.items()))

@@ -1,0 +1,218 @@
+"""One engine for many cameras, within a latency budget."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import median
+
+from roadmask.engines.segmenter import Image
+from roadmask.streaming.segmentation import FailedSegmentation, Segmentation
+
+BUDGET_BATCHES = 3.0
+"""Default budget, in times that a full batch takes."""
+BUDGET_MIN_MS = 100.0
+"""No default budget is shorter: handing a frame from process to process takes some milliseconds."""
+_TRIALS = 3
+_PAYS = 0.9
+"""A batch pays where a picture in it takes less than this share of what it takes alone."""
+_RECENT_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class EngineNote:
+    """What became of a frame at the engine; small, where the masks may not be."""
+
+    begun_ns: int
+    """When its batch began, on the monotonic clock."""
+    done_ns: int
+    """When its batch was done."""
+    late: bool = False
+    """It waited so long that the budget was broken before its batch began, so it was left out."""
+    failure: str | None = None
+    """Why the engine failed on it."""
+    ahead: bool = True
+    """Whether a second frame of the camera may wait while one is in the engine, without breaking the budget."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How fast the engine is here."""
+
+    batch_ms: float
+    """A full batch, median."""
+    budget_ms: float
+    """What a frame may be old when its batch is done."""
+    pays: bool
+    """Whether waiting for a fuller batch saves time."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    camera: str
+    image: Image
+    taken_ns: int
+    came_ns: int
+    answer: asyncio.Future[tuple[EngineNote, Segmentation | None]]
+
+
+class LiveBatcher:
+    """Gathers frames of all cameras into batches, at most one of each camera in a batch.
+
+    A batch closes when it is full, or when waiting for more would break the budget of the oldest frame in it. Where
+    batches do not pay, as on a CPU that segments one picture after the other, nothing waits for company. Who waited
+    longest goes first, so no camera can starve another.
+
+    Args:
+        segment: segments a batch, one result a picture; runs in a thread of its own.
+        warm_up: prepares for pictures of a (height, width).
+        cameras: how many there are: the largest batch.
+        budget_ms: latency budget; three times what a full batch takes, if None.
+    """
+
+    def __init__(
+        self,
+        segment: Callable[[Sequence[Image]], list[Segmentation]],
+        warm_up: Callable[[tuple[int, int]], None],
+        cameras: int,
+        budget_ms: float | None = None,
+    ) -> None:
+        self._segment = segment
+        self._warm_up = warm_up
+        self._batch_max = max(cameras, 1)
+        self._budget_ms = budget_ms
+        self._waiting: list[_Waiting] = []
+        self._came = asyncio.Event()
+        self._seen: dict[str, int] = {}
+        self._late: set[str] = set()
+        self._sizes: set[tuple[int, int]] = set()
+        self._took_ms: deque[float] = deque(maxlen=64)
+        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._worker: asyncio.Task[None] | None = None
+        self.timing: Timing | None = None
+        """None before the first frame."""
+        self.batches: dict[int, int] = {}
+        """Size of a batch -> how many there were."""
+
+    async def __call__(self, camera: str, image: Image, taken_ns: int) -> tuple[EngineNote, Segmentation | None]:
+        """Returns what is in a frame, or a note that says why not.
+
+        Args:
+            camera: whose it is.
+            image: (H, W, 3) RGB.
+            taken_ns: when it was taken, on the monotonic clock.
+        """
+        answer: asyncio.Future[tuple[EngineNote, Segmentation | None]] = asyncio.get_running_loop().create_future()
+        now_ns = time.monotonic_ns()
+        self._seen[camera] = now_ns
+        self._waiting.append(_Waiting(camera, image, taken_ns, now_ns, answer))
+        self._came.set()
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await answer
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await self._fill()
+            batch = self._close()
+            begun_ns = time.monotonic_ns()
+            for frame in [frame for frame in batch if self._is_late(frame, begun_ns)]:
+                batch.remove(frame)
+                self._late.add(frame.camera)
+                frame.answer.set_result((EngineNote(begun_ns, begun_ns, late=True, ahead=self._ahead()), None))
+            if batch:
+                await self._run(batch)
+
+    async def _run(self, batch: list[_Waiting]) -> None:
+        images = [frame.image for frame in batch]
+        try:
+            begun_ns, results = await asyncio.get_running_loop().run_in_executor(self._engine, self._timed, images)
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            for frame in batch:
+                if not frame.answer.done():
+                    frame.answer.set_exception(error)
+            return
+        done_ns = time.monotonic_ns()
+        self._took_ms.append((done_ns - begun_ns) / 1e6)
+        self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
+        for frame, result in zip(batch, results, strict=True):
+            self._late.discard(frame.camera)
+            failure = result.reason if isinstance(result, FailedSegmentation) else None
+            note = EngineNote(begun_ns, done_ns, failure=failure, ahead=self._ahead())
+            if not frame.answer.done():
+                frame.answer.set_result((note, None if failure is not None else result))
+
+    async def _fill(self) -> None:
+        """Waits for more frames while that pays and the oldest one can afford it."""
+        while self.timing is not None and self.timing.pays and not self._full():
+            oldest_ns = min(frame.taken_ns for frame in self._waiting)
+            left_ms = self.timing.budget_ms - self.batch_ms - (time.monotonic_ns() - oldest_ns) / 1e6
+            if left_ms <= 0:
+                return
+            self._came.clear()
+            try:
+                await asyncio.wait_for(self._came.wait(), left_ms / 1e3)
+            except TimeoutError:
+                return
+
+    def _full(self) -> bool:
+        """Whether nobody who sends frames these days is missing."""
+        now_ns = time.monotonic_ns()
+        there = {frame.camera for frame in self._waiting}
+        sending = {camera for camera, seen_ns in self._seen.items() if now_ns - seen_ns < _RECENT_NS}
+        return len(there) >= min(len(sending), self._batch_max)
+
+    def _close(self) -> list[_Waiting]:
+        """Takes the frame of each camera that waited longest out of the queue."""
+        batch: dict[str, _Waiting] = {}
+        for frame in self._waiting:  # in the order they came
+            if frame.camera not in batch and len(batch) < self._batch_max:
+                batch[frame.camera] = frame
+        for frame in batch.values():
+            self._waiting.remove(frame)
+        return list(batch.values())
+
+    def _is_late(self, frame: _Waiting, now_ns: int) -> bool:
+        """Whether the time in this queue alone broke the budget; never twice in a row, or a camera would starve."""
+        if self.timing is None or frame.camera in self._late:
+            return False
+        waited_ms = (now_ns - frame.came_ns) / 1e6
+        return waited_ms > max(self.timing.budget_ms - self.batch_ms, self.batch_ms) + self.batch_ms
+
+    @property
+    def batch_ms(self) -> float:
+        """What a batch takes these days, median."""
+        return median(self._took_ms) if self._took_ms else 0.0
+
+    def _ahead(self) -> bool:
+        return self.timing is None or self.timing.budget_ms >= 2 * self.batch_ms
+
+    def _timed(self, images: list[Image]) -> tuple[int, list[Segmentation]]:
+        """Runs in the engine's thread; prepares what is new before the clock runs."""
+        for image in images:
+            size = (image.shape[0], image.shape[1])
+            if size not in self._sizes:
+                self._warm_up(size)
+                self._sizes.add(size)
+        if self.timing is None:
+            self.timing = self._measure(images[0])
+        begun_ns = time.monotonic_ns()
+        return begun_ns, self._segment(images)
+
+    def _measure(self, image: Image) -> Timing:
+        alone_ms = self._median_ms([image])
+        batch_ms = self._median_ms([image] * self._batch_max) if self._batch_max > 1 else alone_ms
+        budget_ms = self._budget_ms or max(BUDGET_BATCHES * batch_ms, BUDGET_MIN_MS)
+        return Timing(batch_ms, budget_ms, batch_ms < _PAYS * alone_ms * self._batch_max)
+
+    def _median_ms(self, images: list[Image]) -> float:
+        took = []
+        for _ in range(_TRIALS):
+            begun = time.monotonic_ns()
+            self._segment(images)
+            took.append((time.monotonic_ns() - begun) / 1e6)
+        return median(took)

@@ -1,0 +1,86 @@
+"""When a live picture was taken, on a clock that never goes back within an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+JUMP_NS = 1_000_000_000
+"""A clock that is off by more than this has jumped; less is jitter or drift, and is followed."""
+_SETTLE_NS = 3_000_000_000
+"""A new connection begins with a burst of what was buffered; its clock is believed only after this."""
+_FOLLOW = 50
+"""A stream that runs slower than we do, or whose way to us got longer, is followed by this part of the difference."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """When a picture was taken."""
+
+    monotonic_ns: int
+    """On this machine's monotonic clock; ages are measured on it."""
+    unix_ns: int
+    """Since 1970; strictly rising within an epoch."""
+    jumped: bool
+    """Whether the stream's or the machine's clock jumped right before: a new epoch begins."""
+
+
+class LiveClock:
+    """Places the pictures of one camera in time.
+
+    Streams count from anywhere, and pictures arrive late and in bursts. The picture that came fastest tells how the
+    stream's clock lies to ours; the others were taken as long after it as the stream says, which takes the jitter of
+    the network out of the times. What the way takes at least cannot be known from here: it is not part of any age.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ns: int | None = None
+        self._wall_ns: int | None = None
+        self._last_unix_ns = -1
+        self._last_ns = -1
+        self._settled_ns = 0
+
+    def reconnect(self, now_ns: int) -> None:
+        """Forgets the stream's clock: the next connection may count from elsewhere.
+
+        Args:
+            now_ns: monotonic clock.
+        """
+        self._offset_ns = None
+        self._settled_ns = now_ns + _SETTLE_NS
+
+    def place(self, stream_ns: int | None, arrival_ns: int, unix_ns: int) -> Placed:
+        """Returns when a picture was taken.
+
+        Args:
+            stream_ns: time that the stream states; None where it states none.
+            arrival_ns: monotonic clock when the picture's last packet came.
+            unix_ns: wall clock at that moment.
+        """
+        jumped = False
+        wall_ns = unix_ns - arrival_ns
+        if self._wall_ns is None:
+            self._wall_ns = wall_ns
+        elif abs(wall_ns - self._wall_ns) > JUMP_NS:  # somebody set the clock of this machine
+            self._wall_ns, jumped = wall_ns, True
+        taken_ns = arrival_ns
+        if stream_ns is not None:
+            early_ns = arrival_ns - stream_ns
+            if self._offset_ns is None:
+                self._offset_ns = early_ns
+            late_ns = early_ns - self._offset_ns
+            if abs(late_ns) > JUMP_NS:
+                self._offset_ns = early_ns
+                jumped = jumped or arrival_ns > self._settled_ns
+            elif late_ns < 0:
+                self._offset_ns = early_ns
+            else:
+                self._offset_ns += late_ns // _FOLLOW
+            taken_ns = min(stream_ns + self._offset_ns, arrival_ns)
+        if not jumped:
+            taken_ns = max(taken_ns, self._last_ns + 1)
+        placed_ns = taken_ns + self._wall_ns
+        if jumped:
+            self._last_unix_ns = placed_ns - 1
+        placed_ns = max(placed_ns, self._last_unix_ns + 1)
+        self._last_ns, self._last_unix_ns = taken_ns, placed_ns
+        return Placed(taken_ns, placed_ns, jumped)

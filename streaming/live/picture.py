@@ -1,0 +1,68 @@
+"""Pictures as they are shown: masks drawn in, no wider than a screen needs, as JPEG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from roadmask.streaming.drawing import draw_overlay
+from roadmask.streaming.frames import Frame
+from roadmask.streaming.live.reports import LivePicture, ShownInstance
+from roadmask.streaming.overlay import Trails, heading_of
+from roadmask.tracking import Tracks, TrackState
+
+WIDTH_MAX = 960
+_QUALITY = 80
+
+
+class PictureMaker:
+    """Draws the pictures of one camera.
+
+    Args:
+        class_names: category id -> name.
+        width_max: wider pictures are made smaller, in pixels.
+    """
+
+    def __init__(self, class_names: Mapping[int, str], width_max: int = WIDTH_MAX) -> None:
+        self._class_names = dict(class_names)
+        self._width_max = width_max
+        self._trails = Trails()
+        self._epoch: int | None = None
+
+    def __call__(self, frame: Frame, tracks: Tracks) -> LivePicture:
+        """Returns a frame with its tracks drawn in."""
+        if frame.epoch != self._epoch:
+            self._trails, self._epoch = Trails(), frame.epoch
+        trails = self._trails.update(tracks, frame.timestamp_ns)
+        drawn = draw_overlay(frame.image, tracks, self._class_names, heading=heading_of(frame), trails=trails)
+        height, width = frame.image_size
+        scale = min(1.0, self._width_max / width)
+        size = (max(round(height * scale), 1), max(round(width * scale), 1))
+        if scale < 1:
+            drawn = np.asarray(cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        return LivePicture(
+            frame.camera,
+            frame.epoch,
+            frame.index,
+            frame.timestamp_ns,
+            jpeg.tobytes(),
+            size,
+            self._instances(tracks, size[1] / width, size[0] / height),
+        )
+
+    def _instances(self, tracks: Tracks, scale_x: float, scale_y: float) -> tuple[ShownInstance, ...]:
+        seen = tracks[(tracks.states == TrackState.CONFIRMED) & (tracks.track_ids > 0)]
+        boxes = seen.instances.boxes * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
+        return tuple(
+            ShownInstance(track_id, self._class_names.get(label, f"class {label}"), round(score, 3), tuple(box))
+            for track_id, label, score, box in zip(
+                seen.track_ids.tolist(),
+                seen.instances.labels.tolist(),
+                seen.instances.scores.tolist(),
+                boxes.round(1).tolist(),
+                strict=True,
+            )
+        )

@@ -1,0 +1,14 @@
+"""What a reader and its decoding process agree on; apart, so that the reader need not load FFmpeg."""
+
+from __future__ import annotations
+
+import struct
+
+OPEN_TIMEOUT_S = 5.0
+"""A camera that does not send a picture's headers within this is tried again."""
+READ_TIMEOUT_S = 2.5
+"""A stream that sends nothing for this long is lost."""
+FRAMING = struct.Struct("<IQ")
+"""Before each message: length of its header in JSON, and of the pixels that follow."""
+WANT = b"n"
+"""Asks for one picture."""

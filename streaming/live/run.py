@@ -1,0 +1,243 @@
+"""A live run: every camera's processes, one engine, and who watches."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from roadmask.engines import Segmenter, SegmenterInfo
+from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.config import RunConfig
+from roadmask.streaming.live.address import Address
+from roadmask.streaming.live.audience import LiveAudience, Nobody
+from roadmask.streaming.live.batching import Timing
+from roadmask.streaming.live.conductor import Conductor
+from roadmask.streaming.live.counts import CountsFile
+from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
+from roadmask.streaming.live.keep import Keep
+from roadmask.streaming.live.reports import CameraState, LiveReport
+from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
+from roadmask.streaming.live.segmenter_actor import SegmenterActor
+from roadmask.streaming.live.storing import FLOOR_BYTES
+from roadmask.streaming.ray_actors import drained_logs, own_errors, ray_session
+from roadmask.streaming.segmentation import build_segmenter
+from roadmask.streaming.store import MaskStore, require_nothing
+
+REPORT_S = 0.5
+_log = logging.getLogger("roadmask")
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """How a live run runs."""
+
+    config: RunConfig = field(default_factory=RunConfig)
+    out: Path | None = None
+    """Store to write; None only watches."""
+    budget_ms: float | None = None
+    """Latency budget; three times what a full batch takes, if None."""
+    floor_bytes: int = FLOOR_BYTES
+    """Free disk below which nothing is stored."""
+    keep: Keep | None = None
+    """How much of what is stored is kept; all if None."""
+    command: str = ""
+    """Kept in the store's provenance."""
+
+
+@dataclass(frozen=True)
+class LiveResult:
+    """What became of a live run."""
+
+    cameras: list[CameraEnd]
+    interrupted: bool
+    """It was told to stop."""
+
+    @property
+    def exit_code(self) -> int:
+        """4 the store failed, 2 no camera ever could work, 130 stopped, 3 some frames failed, 0 otherwise."""
+        if any(camera.problem is not None for camera in self.cameras):
+            return 4
+        if all(camera.state is CameraState.FAILED and not camera.ledger.captured for camera in self.cameras):
+            return 2
+        if self.interrupted:
+            return 130
+        broken = any(camera.ledger.failed or camera.state is CameraState.FAILED for camera in self.cameras)
+        return 3 if broken else 0
+
+
+class LiveRun:
+    """Reads, segments, follows, stores and shows live cameras until they end or it is told to stop.
+
+    Args:
+        addresses: the cameras.
+        settings: how.
+        audience: gets pictures and reports.
+        build: builds the segmenter, in a process of its own; the one that the configuration asks for if None.
+        stop: set it to end the run after the frames that are on their way; from any thread or signal handler.
+        show: draw pictures for the audience.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        settings: LiveSettings,
+        audience: LiveAudience | None = None,
+        *,
+        build: Callable[[], Segmenter] | None = None,
+        stop: threading.Event | None = None,
+        show: bool = False,
+    ) -> None:
+        self._addresses = list(addresses)
+        self._settings = _with_threads(settings)
+        self._audience: LiveAudience = audience or Nobody()
+        self._show = show
+        self._build = build or partial(build_segmenter, self._settings.config.engine)
+        self._stop = stop or threading.Event()
+        self.conductors: dict[str, Conductor] = {}
+        """By camera, once the run has begun."""
+        self.segmenter_pid: int | None = None
+        self._info: SegmenterInfo | None = None
+        self._timing: Timing | None = None
+        self._began = time.monotonic()
+
+    def run(self) -> LiveResult:
+        """Runs to the end.
+
+        Raises:
+            EngineError: the engine cannot be built.
+            StoreError: the store cannot be begun.
+        """
+        if self._settings.out is not None:
+            require_nothing(self._settings.out)
+        with ray_session(), own_errors(), tempfile.TemporaryDirectory(prefix="roadmask-live-") as folder:
+            return asyncio.run(self._run(Path(folder)))
+
+    async def _run(self, folder: Path) -> LiveResult:
+        self._began = time.monotonic()
+        segmenter = Revivable(SegmenterActor, "segmenter", self._open_segmenter)
+        with ExitStack() as opened:
+            opened.callback(segmenter.kill)
+            try:
+                await self._open_segmenter(segmenter.handle)
+            except (*DEATHS, RoadmaskError) as error:
+                raise own_error(error) from None
+            store = self._begin_store()
+            if store is not None:
+                opened.enter_context(store)
+            try:
+                return await self._conduct(folder, segmenter)
+            finally:
+                await self._pass_on_logs(segmenter)
+
+    async def _conduct(self, folder: Path, segmenter: Revivable) -> LiveResult:
+        assert self._info is not None  # noqa: S101 - the segmenter is open
+        keep = None if self._settings.keep is None else self._settings.keep.shared_by(len(self._addresses))
+        settings = RecorderSettings(
+            self._settings.config,
+            self._info.class_names,
+            self._settings.out,
+            self._settings.floor_bytes,
+            keep,
+            self._show,
+        )
+        for address in self._addresses:
+            counts = CountsFile(folder / f"{address.camera}.counts", create=True)
+            self.conductors[address.camera] = Conductor(address, counts, segmenter, settings, self._audience)
+        conductors = list(self.conductors.values())
+        await asyncio.gather(*(conductor.open() for conductor in conductors))
+        reporting = asyncio.create_task(self._report_on(segmenter))
+        stopping = asyncio.create_task(self._watch_stop(conductors))
+        try:
+            await asyncio.gather(*(conductor.run() for conductor in conductors))
+        finally:
+            stopping.cancel()
+            reporting.cancel()
+            await asyncio.gather(stopping, reporting, return_exceptions=True)
+            ends = await asyncio.gather(*(conductor.close() for conductor in conductors))
+        return LiveResult(list(ends), self._stop.is_set())
+
+    async def _watch_stop(self, conductors: Sequence[Conductor]) -> None:
+        while not self._stop.is_set():
+            await asyncio.sleep(0.05)
+        for conductor in conductors:
+            conductor.stop()
+
+    async def _report_on(self, segmenter: Revivable) -> None:
+        while True:
+            try:
+                self._audience.report(await self.report(segmenter))
+                await self._pass_on_logs(segmenter)
+            except Exception:  # whatever it is, cameras go on
+                _log.exception("the run could not report")
+            await asyncio.sleep(REPORT_S)
+
+    async def report(self, segmenter: Revivable) -> LiveReport:
+        """Returns the state of the run."""
+        if self._timing is None:
+            with suppress(*DEATHS):
+                self._timing = await segmenter.handle.timing.remote()
+        conductors = list(self.conductors.values())
+        cameras = await asyncio.gather(*(conductor.report() for conductor in conductors))
+        out = self._settings.out
+        storing = out is not None and any(conductor.storing for conductor in conductors)
+        problems = [conductor.store_detail for conductor in conductors if conductor.store_detail]
+        where = "nothing is stored: no --out was given" if out is None else f"storing to {out.name}"
+        return LiveReport(
+            time.time_ns(),
+            time.monotonic() - self._began,
+            tuple(cameras),
+            storing,
+            problems[0] if problems else where,
+            None if self._timing is None else self._timing.budget_ms,
+        )
+
+    async def _open_segmenter(self, handle: Any) -> None:
+        self._info, self.segmenter_pid = await handle.open.remote(
+            self._build, len(self._addresses), self._settings.budget_ms
+        )
+
+    def _begin_store(self) -> MaskStore | None:
+        out, config = self._settings.out, self._settings.config
+        if out is None or self._info is None:
+            return None
+        engine = dataclasses.asdict(self._info)
+        del engine["class_names"]  # the store has them at its top
+        return MaskStore.create(
+            out,
+            class_names=self._info.class_names,
+            engine=engine,
+            sources={each.camera: {"kind": each.kind, "address": each.shown} for each in self._addresses},
+            config=config.describe(),
+            store_config=config.store,
+            command=self._settings.command,
+        )
+
+    async def _pass_on_logs(self, segmenter: Revivable) -> None:
+        handles = [segmenter.handle, *(handle for each in self.conductors.values() for handle in each.handles)]
+        for record in await asyncio.to_thread(drained_logs, handles):
+            record.msg, record.args = self._redacted(record.getMessage()), None
+            _log.handle(record)
+
+    def _redacted(self, text: str) -> str:
+        for address in self._addresses:
+            text = address.redact(text)
+        return text
+
+
+def _with_threads(settings: LiveSettings) -> LiveSettings:
+    """Ray would give an actor another number of threads."""
+    threads = settings.config.engine.threads or psutil.cpu_count(logical=False) or 1
+    config = replace(settings.config, engine=replace(settings.config.engine, threads=threads))
+    return replace(settings, config=config)

@@ -1,0 +1,141 @@
+"""One browser: what it gets and when.
+
+A client may have at most two pictures of a camera under way; the next is sent when it says that it has drawn one, and
+is then the newest. So a slow client sees fewer pictures, never older ones, and a client that stops reading costs
+nothing but its socket until the heartbeat ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from roadmask.streaming.page.feed import Feed
+from roadmask.streaming.page.history import KeptPicture
+from roadmask.streaming.page.wire import to_json
+
+MOST_UNDER_WAY = 2
+"""Pictures of a camera sent and not yet drawn: one on the wire while the other is decoded."""
+_HEARTBEAT_S = 10.0
+_GOODBYE_S = 1.0
+"""How long a page may take to answer a goodbye."""
+_LONGEST_MESSAGE = 1024
+"""Bytes; what a page says is short."""
+
+_log = logging.getLogger(__name__)
+
+
+class PageClient:
+    """Serves one browser; lives in the server's loop."""
+
+    def __init__(self, feed: Feed, server: str) -> None:
+        self._feed = feed
+        self._server = server
+        self._socket = web.WebSocketResponse(
+            timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, max_msg_size=_LONGEST_MESSAGE, compress=False
+        )
+        self._wake = asyncio.Event()
+        self._watching = True
+        self._status: str | None = None
+        self._pong: str | None = None
+        self._last: dict[str, KeptPicture] = {}
+        """The last picture sent, by camera; without which one cannot know what is newer."""
+        self._under_way: dict[str, dict[int, int]] = {}
+        """Camera -> key -> time of capture of what was sent and is not yet drawn."""
+
+    def wake(self) -> None:
+        """Says that there may be a newer picture."""
+        self._wake.set()
+
+    def tell(self, status: str) -> None:
+        """Sends a status as soon as possible, in the place of one that has not left yet."""
+        self._status = status
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Ends the connection as a server does that goes away."""
+        async with asyncio.timeout(2 * _GOODBYE_S):  # one that does not read does not take the goodbye either
+            await self._socket.close(code=1001, message=b"the run ends")
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Talks to the browser until it leaves."""
+        await self._socket.prepare(request)
+        writer = asyncio.create_task(self._write())
+        try:
+            async for message in self._socket:
+                if message.type is not WSMsgType.TEXT or not self._heed(message.data):
+                    await self._socket.close(code=1008, message=b"not a message of the live page")
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return self._socket
+
+    async def _write(self) -> None:
+        limits = self._feed.limits
+        hello = {"type": "hello", "server": self._server, "seconds": limits.history_seconds}
+        try:
+            await self._socket.send_str(to_json(hello))
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while (message := self._next()) is not None:
+                    if isinstance(message, str):
+                        await self._socket.send_str(message)
+                    else:
+                        await self._socket.send_bytes(message)
+        except (ConnectionError, RuntimeError):  # it left while something was being sent
+            _log.debug("a page left")
+
+    def _next(self) -> str | bytes | None:
+        """Returns what to send now: what is small first, then the camera that has waited longest."""
+        if self._pong is not None:
+            message, self._pong = self._pong, None
+            return message
+        if self._status is not None:
+            message, self._status = self._status, None
+            return message
+        if not self._watching:
+            return None
+        ready = [picture for picture in self._feed.newest() if self._wants(picture)]
+        if not ready:
+            return None
+        picture = min(ready, key=lambda one: self._last[one.camera].key if one.camera in self._last else 0)
+        last = self._last.get(picture.camera)
+        if last is not None:
+            self._feed.skipped[picture.camera] += picture.number - last.number - 1
+        self._feed.sent[picture.camera] += 1
+        self._last[picture.camera] = picture
+        self._under_way.setdefault(picture.camera, {})[picture.key] = picture.captured_ns
+        return picture.message
+
+    def _wants(self, picture: KeptPicture) -> bool:
+        last = self._last.get(picture.camera)
+        is_newer = last is None or picture.key > last.key
+        return is_newer and len(self._under_way.get(picture.camera, ())) < MOST_UNDER_WAY
+
+    def _heed(self, text: str) -> bool:
+        """Does what the page says; False where a page of ours would not say it."""
+        try:
+            said: Any = json.loads(text)
+            match said:
+                case {"type": "drawn" | "passed" as what, "camera": str(camera), "key": int(key)}:
+                    captured_ns = self._under_way.get(camera, {}).pop(key, None)
+                    if captured_ns is not None and what == "drawn":
+                        self._feed.drawn(camera, captured_ns)
+                case {"type": "ping", "sent": int() | float() as sent}:
+                    self._pong = to_json({"type": "pong", "sent": sent, **self._clocks()})
+                case {"type": "watch", "pictures": bool(pictures)}:
+                    self._watching = pictures
+                case _:
+                    return False
+        except (ValueError, RecursionError):  # no JSON, or brackets within brackets
+            return False
+        self._wake.set()
+        return True
+
+    def _clocks(self) -> dict[str, float]:
+        return {"at": self._feed.now_ms(), "wall": self._feed.wall_ns() / 1e6}

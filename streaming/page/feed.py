@@ -1,0 +1,158 @@
+"""What the run has published, shared between the run's threads and the server's.
+
+Nothing here waits for a browser: a client looks at the newest picture when it is ready for one, so there is no queue
+that could grow.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from roadmask.streaming.live.reports import Ages, LivePicture, LiveReport
+from roadmask.streaming.page.history import History, KeptPicture
+from roadmask.streaming.page.track_log import TrackLog
+from roadmask.streaming.page.wire import picture_message, report_fields, to_json
+
+_MOST_AGES = 4096
+"""Ages kept for a camera: a minute of 30 pictures a second, drawn by two clients."""
+
+
+@dataclass(frozen=True)
+class PageLimits:
+    """How much the page keeps and how late the run may be."""
+
+    history_seconds: float = 60.0
+    history_bytes: int = 128 * 2**20
+    """For all cameras together."""
+    clients: int = 64
+    """Browsers served at once; one more is refused."""
+    connections: int = 256
+    """Connections open at once, whoever opened them; more are closed at once, so that nobody can use up the files that
+    the run's process may open."""
+    report_deadline_s: float = 5.0
+    """A run that has not reported for longer is not healthy."""
+    masks_deadline_s: float = 2.0
+    """A camera whose newest masks are older is not ready; three times the latency budget where that is more."""
+
+
+class Feed:
+    """The newest picture of every camera, the last minute, and the last report. Thread-safe."""
+
+    def __init__(self, limits: PageLimits, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        self.limits = limits
+        self.wall_ns = wall_ns
+        self.sent: Counter[str] = Counter()
+        """Pictures sent to clients, by camera; only the server's thread counts."""
+        self.skipped: Counter[str] = Counter()
+        """Pictures a client did not get because a newer one was there first; only the server's thread counts."""
+        self._lock = threading.Lock()
+        self._start_ns = time.monotonic_ns()
+        self._keys = count(1)
+        self._newest: dict[str, KeptPicture] = {}
+        self._published: Counter[str] = Counter()
+        self._history = History(limits.history_seconds, limits.history_bytes)
+        self._tracks: dict[str, TrackLog] = {}
+        self._ages: dict[str, deque[tuple[float, float]]] = {}
+        self._report: LiveReport | None = None
+        self._reported_ms = 0.0
+
+    def now_ms(self) -> float:
+        """Returns the server's own clock: milliseconds since the feed began, never jumping."""
+        return (time.monotonic_ns() - self._start_ns) / 1e6
+
+    def publish(self, picture: LivePicture) -> None:
+        """Makes a picture its camera's newest."""
+        key, at_ms = next(self._keys), self.now_ms()
+        message = picture_message(picture, key, at_ms)  # outside the lock: it copies the JPEG
+        with self._lock:
+            number = self._published[picture.camera]
+            kept = KeptPicture(key, number, picture.camera, picture.captured_ns, at_ms, message)
+            self._published[picture.camera] += 1
+            self._newest[picture.camera] = kept
+            self._history.add(kept)
+            log = self._tracks.setdefault(picture.camera, TrackLog(self.limits.history_seconds))
+            log.see(at_ms, picture.instances)
+
+    def report(self, report: LiveReport) -> None:
+        """Makes a report the last one."""
+        with self._lock:
+            self._report, self._reported_ms = report, self.now_ms()
+
+    def last_report(self) -> tuple[LiveReport | None, float]:
+        """Returns the last report and its age in seconds; before the first, the age of the feed."""
+        with self._lock:
+            return self._report, (self.now_ms() - self._reported_ms) / 1000
+
+    def newest(self) -> list[KeptPicture]:
+        """Returns the newest picture of every camera."""
+        with self._lock:
+            return list(self._newest.values())
+
+    def published(self) -> dict[str, int]:
+        """Returns how many pictures each camera has published."""
+        with self._lock:
+            return dict(self._published)
+
+    def drawn(self, camera: str, captured_ns: int) -> None:
+        """Notes that a browser says it has drawn a picture: its age now, by our clock, is that of the stage `page`."""
+        now_ms, age_ms = self.now_ms(), max((self.wall_ns() - captured_ns) / 1e6, 0.0)
+        with self._lock:
+            self._ages.setdefault(camera, deque(maxlen=_MOST_AGES)).append((now_ms, age_ms))
+
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns how old a camera's pictures were when browsers had drawn them; None where none drew any lately."""
+        oldest = self.now_ms() - 60_000
+        with self._lock:
+            ages = [age for at, age in self._ages.get(camera, ()) if at >= oldest]
+        if not ages:
+            return None
+        p50, p95, p99 = np.percentile(ages, (50, 95, 99))
+        return Ages(float(p50), float(p95), float(p99))
+
+    def find(self, key: int) -> KeptPicture | None:
+        """Returns a kept picture by its key; None where it is gone."""
+        with self._lock:
+            return self._history.find(key)
+
+    def history_index(self) -> dict[str, Any]:
+        """Returns keys and times of all kept pictures, by camera, oldest first."""
+        now_ms = self.now_ms()
+        with self._lock:
+            self._history.expire(now_ms)
+            cameras = {
+                camera: [[picture.key, round(picture.at_ms)] for picture in kept]
+                for camera, kept in self._history.by_camera()
+            }
+        return {"now": round(now_ms), "seconds": self.limits.history_seconds, "cameras": cameras}
+
+    def history_bytes(self) -> int:
+        """Returns what the kept pictures weigh."""
+        with self._lock:
+            self._history.expire(self.now_ms())
+            return self._history.total_bytes
+
+    def status(self) -> str:
+        """Returns the message that tells a page everything but pictures."""
+        report, report_age_s = self.last_report()
+        now_ms = self.now_ms()
+        with self._lock:
+            self._history.expire(now_ms)
+            tracks = {camera: log.rows(now_ms) for camera, log in self._tracks.items()}
+        fields = {
+            "type": "status",
+            "at": now_ms,
+            "wall": self.wall_ns() / 1e6,
+            "report": None if report is None else report_fields(report),
+            "report_age_s": round(report_age_s, 2),
+            "report_late": report_age_s > self.limits.report_deadline_s,
+            "tracks": tracks,
+        }
+        return to_json(fields)

@@ -1,0 +1,118 @@
+"""Who may see the page.
+
+At a loopback address everybody on this machine may, but no website that their browser has open: names other than
+those of this machine are refused (DNS rebinding), and so are WebSockets of other origins. At any other address a token
+is needed. Behind this guard nothing can be changed, only seen.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from roadmask.engines.errors import PageError
+from roadmask.streaming.page.address import PageAddress, is_loopback
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_HELP = "Open the whole address that roadmask printed: it ends in the token. Programs send it as a bearer token."
+
+
+class Guard:
+    """Lets requests through or refuses them."""
+
+    def __init__(self, address: PageAddress, token: str | None, port: int) -> None:
+        """Makes a guard for an address.
+
+        Args:
+            address: where the page is served.
+            token: the token of the user's choice; None makes one up where the address needs one.
+            port: the port it listens at; cookies know no ports, so that two runs on a host need two names.
+
+        Raises:
+            PageError: the token is too short or has characters that do not fit into an address.
+        """
+        if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", token):
+            raise PageError("the page's token must be 16 to 256 letters, digits, - or _: leave it out to get one")
+        self._checks_host = address.is_loopback
+        self._host = address.host
+        self.token = token if token is not None or self._checks_host else secrets.token_urlsafe(32)
+        self._cookie = f"roadmask-{port}"
+
+    def middleware(self) -> Middleware:
+        """Returns what stands before every handler."""
+
+        @web.middleware
+        async def guard(
+            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ) -> web.StreamResponse:
+            self._check_host(request)
+            if self.token is None:
+                return await handler(request)
+            if request.path == "/" and "token" in request.query:
+                self._check_token(request.query["token"])
+                return self._into_cookie(self.token)
+            self._check_token(self._shown_token(request))
+            return await handler(request)
+
+        return guard
+
+    def check_origin(self, request: web.Request) -> None:
+        """Refuses a WebSocket that another website's page opens: browsers ask no permission for those."""
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+            _refuse(HTTPStatus.FORBIDDEN, f"Pages of {origin[:100]} may not watch this run.")
+
+    def _check_host(self, request: web.Request) -> None:
+        if not self._checks_host:
+            return
+        try:
+            name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        except ValueError:
+            name = ""
+        if not is_loopback(name) and name != self._host.lower():
+            _refuse(HTTPStatus.FORBIDDEN, "This page answers to the names of its own machine only: open 127.0.0.1.")
+
+    def _shown_token(self, request: web.Request) -> str | None:
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        return bearer.strip() if scheme.lower() == "bearer" else request.cookies.get(self._cookie)
+
+    def _check_token(self, shown: str | None) -> None:
+        if shown is None:
+            _refuse(HTTPStatus.UNAUTHORIZED, f"This page needs its token. {_HELP}")
+        if not hmac.compare_digest(shown.encode(), (self.token or "").encode()):
+            _refuse(HTTPStatus.FORBIDDEN, f"This is not the token of this run. {_HELP}")
+
+    def _into_cookie(self, token: str) -> web.Response:
+        """Answers with a cookie and an address without the token, so that nobody copies it from the address bar."""
+        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/"})
+        # Lax, not Strict: the token's address is often opened from a mail or a chat
+        response.set_cookie(self._cookie, token, httponly=True, samesite="Lax", path="/")
+        return response
+
+
+async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Sets what every answer carries, whoever made it."""
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _refuse(status: HTTPStatus, text: str) -> NoReturn:
+    if status is HTTPStatus.UNAUTHORIZED:
+        raise web.HTTPUnauthorized(text=text, headers={"WWW-Authenticate": 'Bearer realm="roadmask"'})
+    raise web.HTTPForbidden(text=text)

@@ -1,0 +1,133 @@
+"""The last report as Prometheus reads it, with what the page itself does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from roadmask.streaming.live.reports import CameraReport, CameraState, LiveReport
+from roadmask.streaming.page.feed import Feed
+
+_COUNTERS: tuple[tuple[str, str, Callable[[CameraReport], float]], ...] = (
+    ("captured_frames", "Frames captured.", lambda camera: camera.captured),
+    ("stored_frames", "Frames stored with their masks.", lambda camera: camera.stored),
+    ("watched_frames", "Frames segmented and shown, but not stored.", lambda camera: camera.watched),
+    ("reconnects", "Times the stream was connected again.", lambda camera: camera.reconnects),
+)
+_COUNTERS_BY_REASON: tuple[tuple[str, str, Callable[[CameraReport], dict[str, int]]], ...] = (
+    ("dropped_frames", "Frames dropped, by reason.", lambda camera: camera.dropped),
+    ("failed_frames", "Frames that failed, by reason.", lambda camera: camera.failed),
+)
+_GAUGES: tuple[tuple[str, str, Callable[[CameraReport], float | None]], ...] = (
+    ("in_flight_frames", "Frames captured and not yet decided.", lambda camera: camera.in_flight),
+    ("captured_frames_per_second", "Frames captured a second, lately.", lambda camera: camera.captured_fps),
+    ("segmented_frames_per_second", "Frames segmented a second, lately.", lambda camera: camera.segmented_fps),
+    ("picture_age_seconds", "Age of the newest picture.", lambda camera: _seconds(camera.picture_age_ms)),
+    ("masks_age_seconds", "Age of the newest picture that has masks.", lambda camera: _seconds(camera.masks_age_ms)),
+    ("epoch", "Stretch of one resolution and clock, counted from 0.", lambda camera: camera.epoch),
+    ("engine_width_pixels", "Width the engine works at.", lambda camera: camera.shape and camera.shape[1]),
+    ("engine_height_pixels", "Height the engine works at.", lambda camera: camera.shape and camera.shape[0]),
+    ("sampling_interval_frames", "One of so many frames is offered to the engine.", lambda camera: camera.every),
+)
+_QUANTILES = (("0.5", "p50_ms"), ("0.95", "p95_ms"), ("0.99", "p99_ms"))
+
+
+class RunCollector(Collector):
+    """Turns the last report into metrics each time it is asked."""
+
+    def __init__(self, feed: Feed, clients: Callable[[], int]) -> None:
+        self._feed = feed
+        self._clients = clients
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields every metric; those of the run only once it has reported."""
+        report, age_s = self._feed.last_report()
+        yield _gauge("roadmask_report_age_seconds", "Time since the run last reported.", age_s)
+        if report is not None:
+            yield from _run_metrics(report)
+        yield from self._page_metrics()
+
+    def _page_metrics(self) -> Iterator[Metric]:
+        yield _gauge("roadmask_page_clients", "Pages open.", self._clients())
+        yield _gauge(
+            "roadmask_page_history_bytes", "Bytes of pictures kept to scrub through.", self._feed.history_bytes()
+        )
+        published = CounterMetricFamily("roadmask_page_published_pictures", "Pictures published.", labels=["camera"])
+        sent = CounterMetricFamily("roadmask_page_sent_pictures", "Pictures sent to pages.", labels=["camera"])
+        skipped = CounterMetricFamily(
+            "roadmask_page_skipped_pictures",
+            "Pictures a page missed because a newer one came first.",
+            labels=["camera"],
+        )
+        for camera, number in self._feed.published().items():
+            published.add_metric([camera], number)
+            sent.add_metric([camera], self._feed.sent[camera])
+            skipped.add_metric([camera], self._feed.skipped[camera])
+        yield from (published, sent, skipped)
+
+
+def run_registry(feed: Feed, clients: Callable[[], int]) -> CollectorRegistry:
+    """Returns the metrics of the run, its page and its process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(RunCollector(feed, clients))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def _run_metrics(report: LiveReport) -> Iterator[Metric]:
+    yield _gauge("roadmask_uptime_seconds", "Time since the run began.", report.uptime_s)
+    yield _gauge("roadmask_storing", "1 while masks are stored.", float(report.storing))
+    if report.budget_ms is not None:
+        yield _gauge("roadmask_latency_budget_seconds", "The latency budget.", report.budget_ms / 1000)
+    for name, text, count_of in _COUNTERS:
+        counter = CounterMetricFamily(f"roadmask_camera_{name}", text, labels=["camera"])
+        for camera in report.cameras:
+            counter.add_metric([camera.camera], count_of(camera))
+        yield counter
+    for name, text, counts_of in _COUNTERS_BY_REASON:
+        counter = CounterMetricFamily(f"roadmask_camera_{name}", text, labels=["camera", "reason"])
+        for camera in report.cameras:
+            for reason, number in counts_of(camera).items():
+                counter.add_metric([camera.camera, reason], number)
+        yield counter
+    for name, text, value_of in _GAUGES:
+        gauge = GaugeMetricFamily(f"roadmask_camera_{name}", text, labels=["camera"])
+        for camera in report.cameras:
+            value = value_of(camera)
+            if value is not None:
+                gauge.add_metric([camera.camera], value)
+        yield gauge
+    yield from _labelled_gauges(report)
+
+
+def _labelled_gauges(report: LiveReport) -> Iterator[Metric]:
+    state = GaugeMetricFamily("roadmask_camera_state", "1 for the state it is in.", labels=["camera", "state"])
+    ages = GaugeMetricFamily(
+        "roadmask_camera_stage_age_seconds",
+        "Age of frames when a stage had finished with them, over the last minute.",
+        labels=["camera", "stage", "quantile"],
+    )
+    tracks = GaugeMetricFamily(
+        "roadmask_camera_tracks", "Confirmed tracks in the newest picture.", labels=["camera", "class"]
+    )
+    for camera in report.cameras:
+        for one in CameraState:
+            state.add_metric([camera.camera, one.value], float(camera.state is one))
+        for stage, quantiles in camera.ages.items():
+            for quantile, field in _QUANTILES:
+                ages.add_metric([camera.camera, stage, quantile], getattr(quantiles, field) / 1000)
+        for name, number in camera.counts.items():
+            tracks.add_metric([camera.camera, name], number)
+    yield from (state, ages, tracks)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1000

@@ -1,0 +1,295 @@
+"""The server of the page: a thread of the run's process, with its own loop.
+
+The run hands over pictures and reports from any thread and never waits:
+
+    with LivePage(PageAddress.parse("127.0.0.1:8642")) as page:
+        print(page.url)
+        page.publish(picture)
+        page.report(report)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from roadmask.engines.errors import PageError
+from roadmask.streaming.live.reports import Ages, LivePicture, LiveReport
+from roadmask.streaming.page.address import PageAddress
+from roadmask.streaming.page.client import PageClient
+from roadmask.streaming.page.feed import Feed, PageLimits
+from roadmask.streaming.page.guard import Guard, add_headers
+from roadmask.streaming.page.health import Health, liveness, readiness
+from roadmask.streaming.page.metrics import run_registry
+from roadmask.streaming.page.wire import report_fields, to_json
+
+_STATIC = Path(__file__).parent / "static"
+_STATUS_EVERY_S = 0.5
+_STOP_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class LivePage:
+    """Serves the page. `publish`, `report` and `page_ages` may be called from any thread, before and after its life."""
+
+    def __init__(
+        self,
+        address: PageAddress,
+        *,
+        token: str | None = None,
+        limits: PageLimits | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Makes a page that is not yet served.
+
+        Args:
+            address: where to listen.
+            token: what a browser must show; None makes one up, or needs none at a loopback address.
+            limits: what it keeps; None takes the defaults.
+            wall_ns: the clock that times of capture are told in, nanoseconds since 1970.
+
+        Raises:
+            PageError: the token is unfit or the host unknown.
+        """
+        Guard(address, token, address.port)  # refuses an unfit token before anything is started
+        self._address = address
+        self._token = token
+        self._feed = Feed(limits or PageLimits(), wall_ns)
+        self._server = secrets.token_hex(8)
+        self._clients: set[PageClient] = set()
+        self._registry = run_registry(self._feed, lambda: len(self._clients))
+        self._port = address.port
+        self._guard: Guard | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+        self._wake_lock = threading.Lock()
+        self._wake_pending = False
+
+    @property
+    def url(self) -> str:
+        """The address to open, with the token where one is needed; known once started."""
+        token = self._guard.token if self._guard is not None else None
+        return f"http://{self._address.url_host()}:{self._port}/" + (f"?token={token}" if token else "")
+
+    @property
+    def port(self) -> int:
+        """The port it listens at; known once started, where any free one was asked for."""
+        return self._port
+
+    def publish(self, picture: LivePicture) -> None:
+        """Shows a picture to everybody who watches; never waits for them."""
+        self._feed.publish(picture)
+        with self._wake_lock:
+            if self._wake_pending or self._loop is None:
+                return  # one wake-up serves all pictures published before it comes
+            self._wake_pending = True
+            self._loop.call_soon_threadsafe(self._wake_clients)
+
+    def report(self, report: LiveReport) -> None:
+        """Tells how the run is."""
+        self._feed.report(report)
+
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns the ages of a camera's pictures when browsers had drawn them, over the last minute.
+
+        By our own clock, when the browser's word for it has arrived: so they include that word's way back.
+        """
+        return self._feed.page_ages(camera)
+
+    def start(self) -> None:
+        """Listens, and returns when the page can be opened.
+
+        Raises:
+            PageError: the port is in use or the address is not one of this machine's.
+        """
+        if self._thread is not None:
+            raise RuntimeError("the page is served already")
+        sockets = self._address.bind()
+        self._port = sockets[0].getsockname()[1]
+        self._guard = Guard(self._address, self._token, self._port)
+        self._failure = None
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(sockets, self._guard, started), name="live-page", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        if self._failure is not None:
+            self._thread.join()
+            self._thread = None
+            raise PageError(f"the page at {self._address} did not start: {self._failure}") from self._failure
+
+    def stop(self) -> None:
+        """Says goodbye to every browser, closes the port and ends the thread; does nothing where none runs."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        with self._wake_lock:
+            if self._loop is not None and self._stopping is not None:
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        thread.join(_STOP_S)
+        if thread.is_alive():
+            _log.warning("the page's server did not end within %g s", _STOP_S)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    def _run(self, sockets: list[socket.socket], guard: Guard, started: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(sockets, guard, started))
+        except Exception as error:
+            self._failure = error
+            if started.is_set():
+                _log.exception("the page's server died; the run goes on without it")
+        finally:
+            for bound in sockets:
+                bound.close()
+            started.set()
+
+    async def _serve(self, sockets: list[socket.socket], guard: Guard, started: threading.Event) -> None:
+        runner = web.AppRunner(self._application(guard), handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        await runner.setup()
+        listening: list[asyncio.Server] = []
+        try:
+            for bound in sockets:
+                listening.append(await loop.create_server(self._connections_of(runner), sock=bound))  # noqa: PERF401
+            with self._wake_lock:
+                self._loop, self._stopping = loop, stopping
+            started.set()
+            await self._tell_until(stopping)
+        finally:
+            with self._wake_lock:
+                self._loop, self._stopping, self._wake_pending = None, None, False
+            for one in listening:
+                one.close()
+            await asyncio.gather(*(client.close() for client in list(self._clients)), return_exceptions=True)
+            await runner.cleanup()
+
+    def _connections_of(self, runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
+        """Returns what serves a new connection: the application, as long as there are not too many."""
+
+        def connection() -> asyncio.BaseProtocol:
+            server = runner.server
+            if server is None or len(server.connections) >= self._feed.limits.connections:
+                return _Refused()
+            return server()
+
+        return connection
+
+    async def _tell_until(self, stopping: asyncio.Event) -> None:
+        """Tells every page the state of the run, twice a second, whether the run reports or not."""
+        while not stopping.is_set():
+            if self._clients:
+                status = self._feed.status()
+                for client in self._clients:
+                    client.tell(status)
+            try:
+                await asyncio.wait_for(stopping.wait(), _STATUS_EVERY_S)
+            except TimeoutError:
+                continue
+
+    def _wake_clients(self) -> None:
+        with self._wake_lock:
+            self._wake_pending = False
+        for client in self._clients:
+            client.wake()
+
+    def _application(self, guard: Guard) -> web.Application:
+        async def socket_handler(request: web.Request) -> web.StreamResponse:
+            guard.check_origin(request)
+            return await self._serve_client(request)
+
+        app = web.Application(middlewares=[guard.middleware()])
+        app.on_response_prepare.append(add_headers)
+        app.add_routes(
+            [
+                web.get("/", _index),
+                web.static("/static", _STATIC),
+                web.get("/ws", socket_handler),
+                web.get("/api/report", self._api_report),
+                web.get("/api/history", self._api_history),
+                web.get("/api/history/{key:[0-9]{1,15}}", self._api_picture),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        return app
+
+    async def _serve_client(self, request: web.Request) -> web.StreamResponse:
+        limit = self._feed.limits.clients
+        if len(self._clients) >= limit:
+            raise web.HTTPServiceUnavailable(text=f"{limit} pages are open already: close one of them.")
+        client = PageClient(self._feed, self._server)
+        client.tell(self._feed.status())
+        self._clients.add(client)
+        try:
+            return await client.serve(request)
+        finally:
+            self._clients.discard(client)
+
+    async def _api_report(self, _request: web.Request) -> web.Response:
+        report, _ = self._feed.last_report()
+        if report is None:
+            return _json({"error": "the run has not reported yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json(report_fields(report))
+
+    async def _api_history(self, _request: web.Request) -> web.Response:
+        return _json(self._feed.history_index())
+
+    async def _api_picture(self, request: web.Request) -> web.Response:
+        picture = self._feed.find(int(request.match_info["key"]))
+        if picture is None:
+            raise web.HTTPNotFound(text="This picture is no longer kept: only about the last minute is.")
+        return web.Response(body=picture.message, content_type="application/octet-stream")
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return _verdict(liveness(*self._feed.last_report(), self._feed.limits))
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        return _verdict(readiness(*self._feed.last_report(), self._feed.limits))
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+
+class _Refused(asyncio.Protocol):
+    """A connection that is closed as soon as it is made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _index(_request: web.Request) -> web.FileResponse:
+    return web.FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def _json(fields: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(text=to_json(fields), status=status, content_type="application/json")
+
+
+def _verdict(health: Health) -> web.Response:
+    fields = {"status": "ok" if health.ok else "unavailable", "reasons": health.reasons}
+    return _json(fields, HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE)

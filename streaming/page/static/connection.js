@@ -1,0 +1,113 @@
+// The line to the server: comes back by itself, and knows why it cannot.
+
+import { ServerClock } from "./clock.js";
+
+const PING_MS = 1000;
+const SILENCE_MS = 5000; // the server speaks twice a second
+const RETRY_MS = [300, 600, 1000, 2000, 3000];
+
+/** Reads a picture message: header length (4 bytes, big-endian), JSON header, JPEG. */
+export function readPicture(buffer) {
+  const length = new DataView(buffer).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  return { ...header, jpeg: new Blob([new Uint8Array(buffer, 4 + length)], { type: "image/jpeg" }) };
+}
+
+/** Events: `up` (detail: the hello), `down` (detail: a sentence), `status`, `picture`. */
+export class Connection extends EventTarget {
+  clock = new ServerClock();
+  #socket = null;
+  #failures = 0;
+  #watching = true;
+  #heard = 0;
+
+  constructor() {
+    super();
+    setInterval(() => this.#tick(), PING_MS);
+    this.#open();
+  }
+
+  /** Says that a picture is on the screen, or was passed over: only then is the next one sent. */
+  done({ camera, key }, isDrawn) {
+    this.#send({ type: isDrawn ? "drawn" : "passed", camera, key });
+  }
+
+  /** Asks for pictures, or for none while the page is paused or hidden. */
+  watch(pictures) {
+    if (pictures === this.#watching) return;
+    this.#watching = pictures;
+    this.#send({ type: "watch", pictures });
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #tick() {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    if (performance.now() - this.#heard > SILENCE_MS) {
+      this.#lost(this.#socket); // a link that went down says nothing, not even goodbye
+      return;
+    }
+    this.#send({ type: "ping", sent: performance.now() });
+  }
+
+  #open() {
+    const address = new URL("ws", location.href);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
+    socket.addEventListener("close", () => this.#lost(socket));
+    socket.addEventListener("open", () => {
+      this.#heard = performance.now();
+      this.clock.forget();
+      this.#send({ type: "ping", sent: performance.now() });
+      if (!this.#watching) this.#send({ type: "watch", pictures: false });
+    });
+  }
+
+  #receive(data) {
+    this.#heard = performance.now();
+    if (typeof data !== "string") {
+      this.#emit("picture", readPicture(data));
+      return;
+    }
+    const message = JSON.parse(data);
+    if (message.type === "pong") this.clock.note(message.sent, message);
+    if (message.type === "status") this.#emit("status", message);
+    if (message.type === "hello") {
+      this.#failures = 0;
+      this.#emit("up", message);
+    }
+  }
+
+  async #lost(socket) {
+    if (socket !== this.#socket) return;
+    this.#socket = null;
+    socket.close();
+    const wait = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
+    this.#emit("down", "Connection to the run lost. Trying again …");
+    this.#emit("down", await whyLost());
+    setTimeout(() => this.#open(), wait);
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** A WebSocket does not tell why it was refused, an ordinary request does. */
+async function whyLost() {
+  try {
+    const answer = await fetch("api/history", { signal: AbortSignal.timeout(2000) });
+    if (answer.status === 401 || answer.status === 403) {
+      return "The run does not know this page any more. Open the address that roadmask printed when it started.";
+    }
+    if (answer.ok) return "Connection to the run lost. Trying again …";
+  } catch {
+    // nobody answers
+  }
+  return "The run does not answer: it has ended, or the network is down. Trying again …";
+}

@@ -1,0 +1,60 @@
+"""What travels between the server and a browser.
+
+A picture is one binary message: the length of a JSON header (4 bytes, big-endian), the header, the JPEG. Everything
+else is JSON text with a `type`. Times are milliseconds: `at` and `now` on the server's own clock, which starts at 0
+with the server and never jumps; `wall` and `captured` since 1970.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import struct
+from typing import Any
+
+from roadmask.streaming.live.reports import LivePicture, LiveReport
+
+
+def picture_message(picture: LivePicture, key: int, at_ms: float) -> bytes:
+    """Returns a picture with its boxes in one message."""
+    header = {
+        "key": key,
+        "camera": picture.camera,
+        "epoch": picture.epoch,
+        "index": picture.index,
+        "at": round(at_ms, 1),
+        "captured": round(picture.captured_ns / 1e6, 3),
+        "size": picture.size,
+        "instances": [
+            {
+                "id": instance.track_id,
+                "label": instance.label,
+                "score": round(float(instance.score), 3),
+                "box": [round(float(edge), 1) for edge in instance.box],
+            }
+            for instance in picture.instances
+        ],
+    }
+    text = to_json(header).encode()
+    return struct.pack(">I", len(text)) + text + picture.jpeg
+
+
+def report_fields(report: LiveReport) -> dict[str, Any]:
+    """Returns a report as JSON holds it."""
+    return dataclasses.asdict(report)
+
+
+def to_json(fields: object) -> str:
+    """Returns compact JSON that any parser reads: what is not finite becomes null."""
+    return json.dumps(_finite(fields), allow_nan=False, separators=(",", ":"))
+
+
+def _finite(fields: Any) -> Any:
+    if isinstance(fields, float):
+        return fields if math.isfinite(fields) else None
+    if isinstance(fields, dict):
+        return {str(name): _finite(value) for name, value in fields.items()}
+    if isinstance(fields, (list, tuple)):
+        return [_finite(value) for value in fields]
+    return fields

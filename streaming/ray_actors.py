@@ -1,0 +1,109 @@
+"""What everything on Ray shares: actors without logic, their logs, their errors, and a Ray to run them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging.handlers import QueueHandler
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import cv2
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from roadmask.engines.errors import RoadmaskError, RunError
+
+_log = logging.getLogger("roadmask")
+
+
+class NotOpenError(RunError):
+    """An actor was started again and is empty."""
+
+
+class Actor:
+    """What all actors share: the driver's folder, one OpenCV thread, and a log that the driver fetches.
+
+    Constructors of actors do nothing that can fail: Ray would not say why. `open` does.
+    """
+
+    def __init__(self, cwd: str) -> None:
+        os.chdir(cwd)  # paths mean what they mean to the driver, also on a Ray that was started elsewhere
+        cv2.setNumThreads(1)
+        self._records: SimpleQueue[logging.LogRecord] = SimpleQueue()
+        logger = logging.getLogger("roadmask")
+        logger.addHandler(QueueHandler(self._records))
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+
+    def drain_log(self) -> list[logging.LogRecord]:
+        """Returns what was logged since it was last called."""
+        return [self._records.get() for _ in range(self._records.qsize())]
+
+
+def start_actor(stage: type[Actor], **options: Any) -> Any:
+    """Starts an actor. It takes no CPU from Ray's budget: the engine's threads are set, and the others mostly wait."""
+    return ray.remote(stage).options(num_cpus=0, **options).remote(str(Path.cwd()))
+
+
+def pass_on_logs(actors: Sequence[Any]) -> None:
+    """Logs here what the actors logged there."""
+    for record in drained_logs(actors):
+        _log.handle(record)
+
+
+def drained_logs(actors: Sequence[Any]) -> list[logging.LogRecord]:
+    """Returns what actors logged. A reader that is blocked answers later, so nobody waits for it."""
+    drained: list[logging.LogRecord] = []
+    answers = [actor.drain_log.remote() for actor in actors]
+    ended, _ = ray.wait(answers, num_returns=len(answers), timeout=1)
+    for answer in ended:
+        try:
+            drained += ray.get(answer)
+        except RayError:  # an actor that died has no log; what it broke says so itself
+            continue
+    return drained
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Turns Ray's errors into those that their cause raised in its process, or into one that says what died."""
+    try:
+        yield
+    except RayError as error:
+        cause: BaseException = error
+        while isinstance(cause, RayTaskError):
+            cause = cause.cause
+        if isinstance(cause, RoadmaskError):
+            raise cause from None
+        if not isinstance(cause, RayError):
+            raise
+        summary = str(cause).strip().splitlines()[0]
+        raise RunError(
+            f"a process of the run died ({type(cause).__name__}: {summary}); what is committed is safe: look for a "
+            "lack of memory, or run with --no-ray."
+        ) from error
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """Uses the Ray this process is connected to, or starts one for as long as it lasts."""
+    if ray.is_initialized():
+        yield
+        return
+    ray.init(
+        address="local",  # whatever RAY_ADDRESS says: a cluster is joined by who connects to it before
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=512 * 2**20,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,72 @@
+"""A live run of four cameras that everything happens to, shortly; `roadmask bench chaos` does it at length.
+
+What kills processes is in test_live_run, what befalls one connection in test_live_decoder.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+import support.live
+from roadmask.streaming.benchmarks.cameras import shrunk
+from roadmask.streaming.benchmarks.chaos import ChaosSettings, run_chaos
+from support.live import corner_segmenter
+from tests.streaming.video_factory import write_clip
+
+FAULTS = (
+    "server_killed",
+    "garbage_bytes",
+    "resolution_change",
+    "wrong_password",
+    "page_client_stops_reading",
+    "ten_page_clients",
+    "disk_full",
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount: {mounted.stderr.strip()}")
+    yield folder
+    while folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.cloudpickle.register_pickle_by_value(support.live)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
+    yield
+    ray.shutdown()
+    ray.cloudpickle.unregister_pickle_by_value(support.live)
+
+
+@pytest.mark.system
+def test_a_run_survives_everything_and_loses_count_of_nothing(
+    tmp_path: Path, small_disk: Path, gstreamer: None, cluster: None
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(50), gop=5, b_frames=0)
+    small = shrunk(clip, tmp_path / "small.mp4")
+    records = run_chaos(
+        clip, small, ChaosSettings(1.0, 2.0, 0.5), faults=FAULTS, build=corner_segmenter, folder=small_disk
+    )
+    assert [record["fault"] for record in records] == list(FAULTS)
+    for record in records:  # a camera that did not come back would have raised
+        assert record["unbalanced"] == 0
+        assert record["stored_ok"], record["problem"]
+    assert records[-1]["lost_watched"] > 0
+    # one camera's address held a login
+    written = b"".join(path.read_bytes() for path in (small_disk / "store").rglob("*") if path.is_file())
+    assert b"rtsp://127.0.0.1" in written
+    for secret in (b"correct-horse", b"eve:"):
+        assert secret not in written

@@ -1,0 +1,334 @@
+"""One camera on real servers and senders: what comes, what is counted, what each failure is called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
+from roadmask.streaming.live.address import parse_live_sources
+from roadmask.streaming.live.counts import Counts, CountsFile
+from roadmask.streaming.live.decoder import LiveDecoder
+from roadmask.streaming.live.reader import LiveReader
+from roadmask.streaming.live.reports import CameraState
+from tests.streaming.live.conftest import Watched
+from tests.streaming.video_factory import number_of, picture, spoil_packets, write_clip
+
+Watch = Callable[[str], Watched]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", range(25), gop=5, b_frames=0)
+
+
+@pytest.fixture(scope="module")
+def long_clip(clip: Path) -> Path:
+    return lengthened(clip, clip.with_name("long.mp4"), 60)
+
+
+@pytest.fixture(scope="module")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "small.mp4", range(25), size=(64, 96), gop=5, b_frames=0)
+
+
+def test_a_replayed_file_keeps_its_pace_and_ends(watch: Watch, clip: Path) -> None:
+    camera = watch(f"replay:{clip}")
+    camera.until(lambda: camera.decoder.ended)
+    assert [state for state, _ in camera.told] == [CameraState.CONNECTING, CameraState.LIVE, CameraState.ENDED]
+    assert camera.file.read().captured == 25
+    numbers = [number_of(each.image) for each in camera.pictures]
+    assert numbers == [each.index for each in camera.pictures]
+    first, last = camera.pictures[0], camera.pictures[-1]
+    assert last.unix_ns - first.unix_ns == pytest.approx((last.index - first.index) * 40e6, abs=1e6)
+
+
+def test_whoever_is_slow_gets_the_newest_picture(tmp_path: Path, clip: Path) -> None:
+    (address,) = parse_live_sources([f"replay:{clip}"])
+    file = CountsFile(tmp_path / "counts", create=True)
+    decoder = LiveDecoder(address, file, lambda *_: None)
+    reading = threading.Thread(target=decoder.run)
+    reading.start()
+    reading.join()  # nobody asks until it is over
+    newest = decoder.take(0)
+    assert newest is not None
+    assert number_of(newest.image) == 24
+    counts = file.read()
+    assert (counts.captured, counts.stale, counts.handed, counts.held) == (25, 24, 1, 0)
+
+
+def test_a_decoder_goes_on_where_one_that_was_killed_stopped(watch: Watch, tmp_path: Path, clip: Path) -> None:
+    file = CountsFile(tmp_path / "camera.counts", create=True)
+    file.write(replace(file.read(), captured=10, stale=3, handed=4, held=3, epoch=2))
+    before = file.read()
+    camera = watch(f"replay:{clip}")
+    camera.until(lambda: camera.decoder.ended)
+    counts = file.read()
+    assert counts.gone == 3  # what the one before held
+    assert camera.pictures[0].index >= 10
+    assert camera.pictures[0].number == before.handed + 1
+    camera.pictures[:0] = camera.pictures[:1] * before.handed
+
+
+@pytest.mark.system
+def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
+    with RtspServer(lengthened(clip, clip.with_name("four.mp4"), 4)) as server:
+        camera = watch(server.url)
+        camera.until(lambda: len(camera.pictures) >= 15)
+        assert number_of(camera.pictures[-1].image) in range(25)
+        assert camera.file.read().undecodable == 0
+        # the clip ends, the camera does not: it is asked again
+        camera.until(lambda: camera.file.read().reconnects == 1)
+        assert "ended the stream" in str(camera.told_of(CameraState.RECONNECTING))
+
+
+@pytest.mark.system
+def test_an_rtsp_server_that_is_killed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
+    server = RtspServer(long_clip)
+    camera = watch(server.url)
+    camera.until(lambda: len(camera.pictures) >= 5)
+    server.close()
+    camera.until(lambda: "refused" in str(camera.told[-2:]))
+    assert camera.told_of(CameraState.REFUSED) is None
+    with RtspServer(long_clip, server.port):
+        seen = len(camera.pictures)
+        camera.until(lambda: len(camera.pictures) > seen + 5)
+    assert camera.pictures[-1].epoch == 0  # same size, same clock
+
+
+@pytest.mark.system
+def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
+    with RtspServer(long_clip) as server:
+        camera = watch(server.url)
+        camera.until(lambda: len(camera.pictures) >= 5)
+        server.freeze()
+        camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
+        assert "nothing came for" in str(camera.told_of(CameraState.RECONNECTING))
+        server.thaw()
+        seen = len(camera.pictures)
+        camera.until(lambda: len(camera.pictures) > seen + 5)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("line", ["down", "garbage"])
+def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: Path, line: str) -> None:
+    with RtspServer(long_clip) as server, Wire(server.port) as wire:
+        camera = watch(f"rtsp://127.0.0.1:{wire.port}/camera")
+        camera.until(lambda: len(camera.pictures) >= 5)
+        wire.line = line  # type: ignore[assignment]
+        camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
+        wire.line = "through"
+        seen = len(camera.pictures)
+        camera.until(lambda: len(camera.pictures) > seen + 5)
+
+
+@pytest.mark.system
+def test_a_wrong_password_is_refused_and_never_shown(watch: Watch, gstreamer: None, clip: Path) -> None:
+    with RtspServer(clip, login=("eve", "correct-horse")) as server:
+        url = f"rtsp://eve:wrong-battery@127.0.0.1:{server.port}/camera?token=abracadabra"
+        camera = watch(url)
+        camera.until(lambda: camera.told_of(CameraState.REFUSED) is not None)
+        assert "login was refused" in str(camera.told_of(CameraState.REFUSED))
+        for secret in ("wrong-battery", "eve", "abracadabra"):
+            assert secret not in repr(camera.told) + repr(camera.address)
+
+
+@pytest.mark.system
+def test_the_right_password_opens(watch: Watch, gstreamer: None, long_clip: Path) -> None:
+    with RtspServer(long_clip, login=("eve", "correct-horse")) as server:
+        camera = watch(f"rtsp://eve:correct-horse@127.0.0.1:{server.port}/camera")
+        camera.until(lambda: len(camera.pictures) >= 3)
+
+
+@pytest.mark.system
+def test_a_path_that_an_rtsp_server_does_not_have(watch: Watch, gstreamer: None, clip: Path) -> None:
+    with RtspServer(clip) as server:
+        camera = watch(f"rtsp://127.0.0.1:{server.port}/elsewhere")
+        camera.until(lambda: camera.told_of(CameraState.REFUSED) is not None)
+        assert "no such path" in str(camera.told_of(CameraState.REFUSED))
+
+
+def test_udp_that_changes_its_size_starts_an_epoch(watch: Watch, clip: Path, small_clip: Path) -> None:
+    port = free_port()
+    camera = watch(f"udp://127.0.0.1:{port}")
+    with UdpSender([clip, small_clip], port):
+        camera.until(lambda: {each.image.shape[:2] for each in camera.pictures} == {(96, 160), (64, 96)}, 20)
+    sizes: dict[int, set[tuple[int, ...]]] = {}
+    for each in camera.pictures:
+        sizes.setdefault(each.epoch, set()).add(each.image.shape[:2])
+    assert list(sizes) == list(range(len(sizes)))
+    assert all(len(each) == 1 for each in sizes.values())
+    assert len(sizes) >= 2
+
+
+def test_udp_whose_clock_jumps_starts_an_epoch(watch: Watch, clip: Path) -> None:
+    port = free_port()
+    camera = watch(f"udp://127.0.0.1:{port}")
+    with UdpSender([lengthened(clip, clip.with_name("five.mp4"), 5), clip], port, jump_s=1000):
+        camera.until(lambda: bool(camera.pictures) and camera.pictures[-1].epoch >= 1, 20)
+    stamps = [each.unix_ns for each in camera.pictures]
+    assert max(stamps) - min(stamps) < 30e9  # the jump is the stream's alone
+
+
+def test_mjpeg_over_http(watch: Watch) -> None:
+    jpegs = [cv2.imencode(".jpg", picture(number)[:, :, ::-1])[1].tobytes() for number in range(8)]
+    with http_camera(jpegs) as port:
+        camera = watch(f"http://127.0.0.1:{port}/mjpeg?token=abracadabra")
+        camera.until(lambda: len(camera.pictures) >= 5)
+        assert {number_of(each.image) for each in camera.pictures} <= set(range(8))
+    assert "abracadabra" not in repr(camera.told)
+
+
+def test_mpeg_ts_over_http(watch: Watch, clip: Path, tmp_path: Path) -> None:
+    stream = write_clip(tmp_path / "clip.ts", range(50), gop=5, b_frames=0).read_bytes()
+    with http_camera([b""], stream) as port:
+        camera = watch(f"http://127.0.0.1:{port}/ts")
+        camera.until(lambda: len(camera.pictures) >= 1 and camera.file.read().captured >= 25)
+
+
+@pytest.mark.parametrize(
+    ("path", "state", "says"),
+    [
+        ("nowhere", CameraState.REFUSED, "no such path on the camera (404)"),
+        ("secret", CameraState.REFUSED, "login was refused (401)"),
+        ("empty", CameraState.RECONNECTING, "sent no video stream"),
+        ("text", CameraState.RECONNECTING, "sent no video stream"),
+    ],
+)
+def test_what_http_servers_say_instead(watch: Watch, path: str, state: CameraState, says: str) -> None:
+    with http_camera([b""]) as port:
+        camera = watch(f"http://127.0.0.1:{port}/{path}")
+        camera.until(lambda: camera.told_of(state) is not None)
+    assert says in str(camera.told_of(state))
+
+
+def test_a_host_that_does_not_exist(watch: Watch) -> None:
+    camera = watch("rtsp://no.such.host.invalid/camera")
+    camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
+    assert "there is no host of that name" in str(camera.told_of(CameraState.RECONNECTING))
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_a_connection_that_is_refused(watch: Watch, scheme: str) -> None:
+    camera = watch(f"{scheme}://127.0.0.1:{free_port()}/camera")
+    camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
+    assert "connection refused: nothing listens there" in str(camera.told_of(CameraState.RECONNECTING))
+
+
+def test_a_udp_port_that_is_taken(watch: Watch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        camera = watch(f"udp://127.0.0.1:{taken.getsockname()[1]}")
+        camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
+    assert "port is in use" in str(camera.told_of(CameraState.RECONNECTING))
+
+
+def test_a_device_that_is_not_there(watch: Watch) -> None:
+    camera = watch("/dev/video97")
+    camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
+    assert "no such device" in str(camera.told_of(CameraState.RECONNECTING))
+
+
+def test_a_codec_that_cannot_be_decoded(watch: Watch, tmp_path: Path) -> None:
+    # a sound track is a stream, too, but holds no pictures
+    path = tmp_path / "sound.ts"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    camera = watch(f"replay:{path}")
+    camera.until(lambda: camera.decoder.ended)
+    assert "expected a video stream" in str(camera.told_of(CameraState.FAILED))
+
+
+def test_undecodable_packets_are_counted(watch: Watch, tmp_path: Path) -> None:
+    path = spoil_packets(write_clip(tmp_path / "spoiled.mp4", range(20), gop=5, b_frames=0), [7])
+    camera = watch(f"replay:{path}")
+    camera.until(lambda: camera.decoder.ended)
+    counts = camera.file.read()
+    assert counts.captured == 20
+    assert counts.undecodable >= 1
+
+
+def test_it_stops_soon_when_told_to(watch: Watch, long_clip: Path) -> None:
+    camera = watch(f"replay:{long_clip}")
+    camera.until(lambda: len(camera.pictures) >= 3)
+    camera.decoder.stop()
+    begun = time.monotonic()
+    camera.until(lambda: camera.decoder.ended)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_decoder_that_hangs_is_killed_and_its_frames_are_counted(tmp_path: Path, long_clip: Path) -> None:
+    (address,) = parse_live_sources([f"replay:{long_clip}"])
+    file = CountsFile(tmp_path / "counts", create=True)
+    reader = LiveReader(address, file.path, silent_s=1.0)
+    try:
+        while reader.next(1.0) is None:
+            pass
+        first = reader.status().decoder_pid
+        os.kill(first, signal.SIGSTOP)  # FFmpeg that hangs in C looks like this
+        deadline = time.monotonic() + 20
+        while reader.status().decoder_pid == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        while (got := reader.next(1.0)) is None or got[0].index < file.read().gone:
+            assert time.monotonic() < deadline
+        assert reader.status().restarts == 1
+        counts = file.read()
+        assert counts.gone >= 1
+        assert counts.captured == counts.settled + counts.held
+    finally:
+        reader.close()
+
+
+def test_the_end_waits_for_whoever_is_slow(tmp_path: Path, clip: Path) -> None:
+    (address,) = parse_live_sources([f"replay:{clip}"])
+    file = CountsFile(tmp_path / "counts", create=True)
+    reader = LiveReader(address, file.path, silent_s=0.5)
+    try:
+        deadline = time.monotonic() + 20
+        while reader.status().state is not CameraState.ENDED:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.5)  # longer than a decoder may be silent while it reads
+        last = reader.next(1.0)
+        assert last is not None
+        assert number_of(last[1].image) == 24
+        assert reader.next(1.0) is None
+        status = reader.status()
+        assert (status.ended, status.restarts) == (True, 0)
+    finally:
+        reader.close()
+
+
+def test_the_counts_add_up_whenever_they_are_written(tmp_path: Path, clip: Path) -> None:
+    class Checked(CountsFile):
+        written = 0
+
+        def write(self, counts: Counts) -> None:
+            assert counts.captured == counts.settled + counts.held, counts
+            self.written += 1
+            super().write(counts)
+
+    (address,) = parse_live_sources([f"replay:{clip}"])
+    file = Checked(tmp_path / "counts", create=True)
+    decoder = LiveDecoder(address, file, lambda *_: None)
+    taking = threading.Thread(target=lambda: [decoder.take(0.05) for _ in range(10)])
+    taking.start()
+    decoder.run()  # raises what `write` raises
+    taking.join()
+    assert file.written > 50

@@ -1,0 +1,170 @@
+"""Whole live runs on Ray: what is stored, shown and counted, and what survives when its processes are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+import support.live
+from roadmask.engines.errors import StoreError, StoreExistsError
+from roadmask.streaming.benchmarks.cameras import lengthened
+from roadmask.streaming.benchmarks.observed import ObservedRun
+from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.address import parse_live_sources
+from roadmask.streaming.live.ending import CameraEnd
+from roadmask.streaming.live.reports import CameraState
+from roadmask.streaming.live.run import LiveResult, LiveSettings
+from roadmask.streaming.store import check_drive, open_drive
+from support.live import corner_segmenter
+from tests.streaming.video_factory import write_clip
+
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One Ray for the tests of this module."""
+    ray.cloudpickle.register_pickle_by_value(support.live)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
+    yield
+    ray.shutdown()
+    ray.cloudpickle.unregister_pickle_by_value(support.live)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", range(50), gop=5, b_frames=0)
+
+
+@pytest.fixture(scope="module")
+def long_clip(clip: Path) -> Path:
+    return lengthened(clip, clip.with_name("long.mp4"), 100)
+
+
+def observed(sources: list[str], out: Path | None, **settings: Any) -> ObservedRun:
+    return ObservedRun(parse_live_sources(sources), LiveSettings(out=out, **settings), corner_segmenter)
+
+
+def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster: None, clip: Path) -> None:
+    out = tmp_path / "drive.zarr"
+    with observed([f"front=replay:{clip}", f"rear=replay:{clip}"], out) as run:
+        result = run.join()
+    assert not run.unbalanced
+    assert result.exit_code == 0
+    assert check_drive(out).ok
+    for camera in result.cameras:
+        assert camera.state is CameraState.ENDED
+        stored = open_drive(out)[camera.camera]
+        assert stored.complete
+        assert stored.ledger.to_dict() == camera.ledger.to_dict()
+        assert (camera.ledger.captured, camera.ledger.stored) == (50, len(stored))
+        assert len(stored) > 10
+        assert [track.frames for track in stored.tracks()] == [len(stored)]
+        assert stored.epochs[0].info.clock == "unix"
+        shown = run.pictures[camera.camera]
+        assert shown.jpeg[:2] == b"\xff\xd8"
+        assert [(each.label, each.track_id) for each in shown.instances] == [("car", 1)]
+
+
+def test_a_store_opens_while_it_is_written_and_ctrl_c_closes_it(tmp_path: Path, cluster: None, long_clip: Path) -> None:
+    out = tmp_path / "drive.zarr"
+    with observed([f"front=replay:{long_clip}"], out) as run:
+
+        def readable() -> int:
+            drive = open_drive(out) if (out / "zarr.json").exists() else {}
+            return len(drive["front"]) if "front" in drive else 0
+
+        run.until(lambda: readable() > 0, WAIT_S, "a first commit")
+        seen = readable()
+        run.until(lambda: readable() > seen, WAIT_S, "another commit")
+        drive = open_drive(out)
+        assert not drive["front"].complete
+        assert len(drive["front"].frame(0)) == 1
+        assert drive["front"].labels(0).max() == 1
+        result = run.stop()
+    assert result.exit_code == 130
+    assert not run.unbalanced
+    front = open_drive(out)["front"]
+    assert front.complete
+    assert front.ledger.captured == front.ledger.accounted
+    assert check_drive(out).ok
+
+
+def test_every_process_may_be_killed(tmp_path: Path, cluster: None, long_clip: Path) -> None:
+    out = tmp_path / "drive.zarr"
+    with observed([f"front=replay:{long_clip}", f"rear=replay:{long_clip}"], out) as run:
+        run.until(lambda: run.live("front", "rear"), WAIT_S, "both cameras")
+        front = run.run.conductors["front"]
+        time.sleep(4)  # something is committed, something is not
+        for kill in ("decoder", "reader", "segmenter", "recorder"):
+            pid = {
+                "decoder": front._status.decoder_pid,
+                "reader": front.pids["reader"],
+                "segmenter": run.run.segmenter_pid,
+                "recorder": front.pids["recorder"],
+            }[kill]
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+            killed_ns = time.time_ns()
+            run.until(lambda: run.fresh("front", killed_ns + 10**9), WAIT_S, f"front after its {kill} was killed")  # noqa: B023
+            assert run.fresh("rear", killed_ns)
+        result = run.stop()
+    assert not run.unbalanced
+    assert [camera.problem for camera in result.cameras] == [None, None]
+    ledger = result.cameras[0].ledger
+    assert ledger.captured == ledger.accounted
+    assert set(ledger.failed) <= {"reader_died", "segmenter_died", "writer_died", "decode"}
+    assert ledger.failed["writer_died"] > 0
+    assert result.cameras[1].ledger.failed.keys() <= {"segmenter_died"}
+    assert check_drive(out).ok
+    assert len(open_drive(out)["front"]) == ledger.stored
+
+
+def test_without_a_store_frames_are_watched(cluster: None, clip: Path) -> None:
+    with observed([f"front=replay:{clip}"], None) as run:
+        result = run.join()
+    (front,) = result.cameras
+    assert front.watched > 10
+    assert front.ledger.stored == 0
+    assert front.ledger.captured == front.ledger.accounted == 50
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "failed", "interrupted", "problem", "code"),
+    [
+        (["ended", "ended"], {}, False, None, 0),
+        (["ended", "live"], {}, True, None, 130),
+        (["failed", "ended"], {}, False, None, 3),
+        (["failed", "failed"], {}, False, None, 2),
+        (["ended", "ended"], {"decode": 1}, False, None, 3),
+        (["ended", "ended"], {"store": 1}, True, StoreError("the disk is gone"), 4),
+    ],
+)
+def test_exit_codes(
+    states: list[str], failed: dict[str, int], interrupted: bool, problem: StoreError | None, code: int
+) -> None:
+    ends = [
+        CameraEnd(
+            "front",
+            Ledger(0 if state == "failed" else 10, 10 - sum(failed.values()), {}, failed),
+            0,
+            CameraState(state),
+            "",
+            problem,
+        )
+        for state in states
+    ]
+    assert LiveResult(ends, interrupted).exit_code == code
+
+
+def test_an_existing_store_is_not_touched(tmp_path: Path, cluster: None, clip: Path) -> None:
+    with pytest.raises(StoreExistsError), observed([f"replay:{clip}"], tmp_path):
+        pass
