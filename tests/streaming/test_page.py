@@ -385,7 +385,14 @@ def test_pages_of_other_origins_may_not_watch() -> None:
 
     with serving() as page:
         assert run(see(page, base(page))) == 101
-        for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+        for origin in (
+            "http://evil.example",
+            "null",
+            "",
+            "http://[",
+            "http://127.0.0.1:1",
+            base(page) + ".evil.example",
+        ):
             assert run(see(page, origin)) == 403
 
 
@@ -448,6 +455,17 @@ except EngineError as error:
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/").stdout
     assert "the live page needs aiohttp" in said
     assert "roadmask[live]" in said
+
+
+@pytest.mark.parametrize(
+    "header", [b"Authorization: Bearer \xff\xfe", b"Cookie: roadmask-%d=\xff", b"Authorization: \xc3"]
+)
+def test_a_token_that_is_no_text_is_refused_like_any_other(header: bytes) -> None:
+    with serving(EVERYWHERE) as page, socket.create_connection(("127.0.0.1", page.port)) as opened:
+        sent = header.replace(b"%d", str(page.port).encode())
+        opened.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + sent + b"\r\n\r\n")
+        answer = opened.makefile("rb").read()
+    assert answer.split(b" ")[1] in {b"400", b"401", b"403"}, answer
 
 
 def test_every_run_has_a_token_of_its_own() -> None:
