@@ -14,6 +14,8 @@ import math
 import struct
 from typing import Any
 
+import numpy as np
+
 from roadmask.streaming.live.reports import LivePicture, LiveReport
 
 
@@ -53,6 +55,8 @@ def to_json(fields: object) -> str:
 
 
 def _finite(fields: Any) -> Any:
+    if isinstance(fields, np.generic):  # numbers that come from arrays
+        fields = fields.item()
     if isinstance(fields, float):
         return fields if math.isfinite(fields) else None
     if isinstance(fields, dict):

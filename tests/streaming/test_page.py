@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import aiohttp
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -633,6 +634,18 @@ def test_metrics_are_those_of_the_report() -> None:
     for family in text_string_to_metric_families(text):
         assert family.documentation, family.name
         assert family.name.startswith(("roadmask_", "process_"))
+
+
+def test_numbers_out_of_arrays_are_numbers() -> None:
+    picture = picture_of()
+    first = replace(picture.instances[0], track_id=np.int64(7), score=np.float32(0.5))
+    with serving() as page:
+        page.report(run_report(camera_report(captured=np.int64(5), masks_age_ms=np.float32("nan"))))
+        page.publish(replace(picture, instances=(first,)))
+        assert get_json(page, "/api/report")["cameras"][0]["captured"] == 5
+        header, _ = watch(page, lambda viewer: viewer.picture())
+        assert (header["instances"][0]["id"], header["instances"][0]["score"]) == (7, 0.5)
+        assert metrics(page)["roadmask_camera_captured_frames_total", (("camera", "front"),)] == 5
 
 
 def test_what_is_not_a_number_breaks_nothing() -> None:
