@@ -11,22 +11,17 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+NS = 1_000_000_000
+"""Nanoseconds in a second."""
+
 SIDE_CHANGE = 0.4
 """A side that changes by more from one sighting to the next, as a share of the longer, is being covered or freed."""
 
 
-def predict(boxes: Floats, velocities: Floats, elapsed_s: Floats) -> Floats:
-    """Moves boxes along their velocities.
-
-    Args:
-        boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        velocities: (N, 2) x, y in pixels per second.
-        elapsed_s: (N,) seconds since each box was seen.
-
-    Returns:
-        (N, 4) boxes; they may lie outside the picture.
-    """
-    return boxes + np.tile(velocities * elapsed_s[:, None], 2)
+def shifted(boxes: Floats, offsets: Floats) -> Floats:
+    """Returns (N, 4) boxes moved by (N, 2) offsets x, y; they may lie outside the picture."""
+    moved: Floats = (boxes.reshape(-1, 2, 2) + offsets[:, None]).reshape(-1, 4)
+    return moved
 
 
 def warped(boxes: Floats, camera: Floats) -> Floats:
@@ -64,10 +59,15 @@ def displacement(boxes: Floats, later: Floats, expected: Floats, hits: NDArray[n
         hits: (N,) sightings before this one; after a single one nothing is expected yet.
     """
     moved = later - boxes
-    by_part = np.stack([(moved[:, :2] + moved[:, 2:]) / 2, moved[:, :2], moved[:, 2:]])
+    first, last = moved[:, :2], moved[:, 2:]
+    centre: Floats = (first + last) / 2
     sides, later_sides = boxes[:, 2:] - boxes[:, :2], later[:, 2:] - later[:, :2]
-    covered = np.abs(later_sides - sides) > SIDE_CHANGE * np.maximum(sides, later_sides)
-    nearest = np.where(covered & (hits > 1)[:, None], np.abs(by_part - expected).argmin(axis=0), 0)
+    covered = np.abs(last - first) > SIDE_CHANGE * np.maximum(sides, later_sides)
+    covered &= (hits > 1)[:, None]
+    if not covered.any():
+        return centre
+    by_part = np.stack([centre, first, last])
+    nearest = np.where(covered, np.abs(by_part - expected).argmin(axis=0), 0)
     chosen: Floats = np.take_along_axis(by_part, nearest[None], axis=0)[0]
     return chosen
 
