@@ -21,8 +21,8 @@ from roadmask.tracking.association import Rows
 from roadmask.tracking.camera_motion import common_displacement, stands_still
 from roadmask.tracking.config import IouTrackerConfig
 from roadmask.tracking.iou_tracker_state import IouTrackerState
-from roadmask.tracking.matching import Pairs, Sightings, class_iou, match
-from roadmask.tracking.motion import NS, Floats, centres, displacement, shifted, smooth_velocity, warped
+from roadmask.tracking.matching import Pairs, Sightings, class_iou, match, where_new_ones_are
+from roadmask.tracking.motion import NS, Floats, centres, displacement, shifted, smooth_growth, smooth_velocity, warped
 from roadmask.tracking.seen_masks import SeenMasks
 from roadmask.tracking.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
@@ -55,6 +55,7 @@ class IouTracker:
         self._next_id = first_id
         self._confirm_after_ns = round(self.config.confirm_after_s * NS)
         self._keep_tentative_ns = round(self.config.keep_tentative_s * NS)
+        self._recall_tentative_ns = round(max(self.config.keep_tentative_s, self.config.recall_tentative_s) * NS)
         self._keep_lost_ns = round(self.config.keep_lost_s * NS)
         self.start_epoch()
 
@@ -132,6 +133,8 @@ class IouTracker:
             expected = expected + turn
             predicted = shifted(tracks.boxes, expected)
             iou = class_iou(predicted, tracks.labels, seen)
+        if self.config.newborn_still:
+            predicted, iou = where_new_ones_are(tracks, predicted, iou, shifted(tracks.boxes, tracks.drift), seen)
         pairs = match(tracks, predicted, iou, seen, elapsed_s, recent, self.config)
 
         # Update what was seen again, confirm what was seen often and long enough, start what nothing claimed.
@@ -145,7 +148,7 @@ class IouTracker:
             tracks = tracks.followed_by(self._born(seen, newborn, _common_velocity(tracks, now), now))
 
         # Drop tentative tracks that were missed for too long; the overlong lost ones went at the start.
-        self._tracks = tracks.kept(tracks.confirmed | (now - tracks.last_seen_ns <= self._keep_tentative_ns))
+        self._tracks = tracks.kept(tracks.confirmed | (now - tracks.last_seen_ns <= self._recall_tentative_ns))
         self._now_ns = now
         self._image_size = instances.image_size
         return self._report(instances, tracks, row_of_instance, now)
@@ -200,6 +203,10 @@ class IouTracker:
         velocities[rows] = smooth_velocity(
             velocities[rows], moved / elapsed_s[:, None], elapsed_s, hits[rows], self.config.velocity_smoothing_s
         )
+        growth = tracks.growth.copy()
+        growth[rows] = smooth_growth(
+            growth[rows], tracks.boxes[rows], boxes, elapsed_s, self.config.velocity_smoothing_s
+        )
         new_boxes, drift, last_seen_ns = tracks.boxes.copy(), tracks.drift.copy(), tracks.last_seen_ns.copy()
         seen_centres = tracks.seen_centres.copy()
         new_boxes[rows], seen_centres[rows], drift[rows], last_seen_ns[rows] = boxes, centres(boxes), 0, now
@@ -211,6 +218,7 @@ class IouTracker:
             boxes=new_boxes,
             seen_centres=seen_centres,
             velocities=velocities,
+            growth=growth,
             drift=drift,
             first_seen_ns=tracks.first_seen_ns,
             last_seen_ns=last_seen_ns,
@@ -231,6 +239,7 @@ class IouTracker:
             boxes=boxes,
             seen_centres=centres(boxes),
             velocities=np.tile(velocity, (count, 1)),
+            growth=np.zeros(count),
             drift=np.zeros((count, 2)),
             first_seen_ns=times,
             last_seen_ns=times,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from roadmask.tracking.association import Rows, associate, box_iou, centre_distance, generalized_iou, size_ratio
 from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.motion import Floats, centres
+from roadmask.tracking.motion import Floats, centres, nearer, shifted
 from roadmask.tracking.seen_masks import FrameMasks
 from roadmask.tracking.track_table import TrackTable
 
@@ -26,6 +26,8 @@ FAR_SPEED = 20.0
 FAR_SIZE_RATIO_MIN = 0.6
 """What does not overlap must at least be as large, up to this factor."""
 
+RECALL_HITS = 3
+"""Sightings from which on growth is told well enough to look for a lost track by it."""
 
 _NONE = np.zeros(0, np.intp)
 
@@ -89,6 +91,33 @@ def class_iou(predicted: Floats, labels: NDArray[np.int64], seen: Sightings) -> 
     return iou
 
 
+def where_new_ones_are(
+    tracks: TrackTable, predicted: Floats, iou: Floats, still: Floats, seen: Sightings
+) -> tuple[Floats, Floats]:
+    """Looks for tracks that were seen once also where they were: nobody knows their velocity yet.
+
+    Args:
+        tracks: T tracks.
+        predicted: (T, 4) boxes where they should be if they moved as others do.
+        iou: (T, N) of those boxes, see `class_iou`.
+        still: (T, 4) boxes where they are if they do not.
+        seen: N instances.
+
+    Returns:
+        Both with the better place of each.
+    """
+    new = np.flatnonzero(tracks.hits == 1)
+    if not len(new) or not len(seen.boxes):
+        return predicted, iou
+    other = class_iou(still[new], tracks.labels[new], seen)
+    better = other.max(axis=1) > iou[new].max(axis=1)
+    if not better.any():
+        return predicted, iou
+    predicted, iou = predicted.copy(), iou.copy()
+    predicted[new[better]], iou[new[better]] = still[new[better]], other[better]
+    return predicted, iou
+
+
 def match(
     tracks: TrackTable,
     predicted: Floats,
@@ -110,6 +139,9 @@ def match(
         config: settings.
     """
     pairs = Pairs(*iou.shape)
+    late = elapsed_s > config.follow_lost_s
+    if late.any():
+        iou = np.where(late[:, None], 0, iou)
     pairs.add(*_clear(iou))
     rows, columns = pairs.free_tracks, pairs.free_instances
     if not len(rows) or not len(columns):
@@ -125,8 +157,11 @@ def match(
     # What is left moved unexpectedly, or all but a part of it is hidden. A weak instance that far from where the
     # track is expected is rather a false one: it would carry the track off.
     rows, columns = pairs.free_tracks, pairs.free_instances
-    columns = columns[seen.confident[columns]]
+    rows, columns = rows[~late[rows]], columns[seen.confident[columns]]
     pairs.add(*_far(tracks, predicted, seen, rows, columns, elapsed_s, recent, config.far_overlap_min))
+    rows, columns = pairs.free_tracks, pairs.free_instances
+    columns = columns[seen.confident[columns]]
+    pairs.add(*_recalled(tracks, seen, rows, columns, elapsed_s, recent, config.recall_overlap_min))
     return pairs
 
 
@@ -181,6 +216,27 @@ def _far(
     alike = size_ratio(from_boxes, to_boxes) >= FAR_SIZE_RATIO_MIN
     in_reach = centre_distance(from_boxes, to_boxes) <= FAR_SPEED * elapsed_s[rows][:, None]
     near[apart & ~(recent[rows][:, None] & alike & in_reach)] = -1
+    every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
+    some, others = associate((near + 1) / 2, every_row, every_column, (overlap_min + 1) / 2)
+    return rows[some], columns[others]
+
+
+def _recalled(
+    tracks: TrackTable,
+    seen: Sightings,
+    rows: Rows,
+    columns: Rows,
+    elapsed_s: Floats,
+    recent: NDArray[np.bool_],
+    overlap_min: float,
+) -> tuple[Rows, Rows]:
+    """Pairs lost tracks with what is left where they would be if they moved evenly in space."""
+    rows = rows[~recent[rows] & (tracks.hits[rows] >= RECALL_HITS)]
+    if overlap_min >= 1 or not len(rows) or not len(columns):
+        return rows[:0], columns[:0]
+    moved = nearer(tracks.boxes[rows], tracks.velocities[rows], tracks.growth[rows], elapsed_s[rows])
+    near = generalized_iou(shifted(moved, tracks.drift[rows]), seen.boxes[columns])
+    near[tracks.labels[rows][:, None] != seen.labels[columns]] = -1
     every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
     some, others = associate((near + 1) / 2, every_row, every_column, (overlap_min + 1) / 2)
     return rows[some], columns[others]

@@ -32,6 +32,8 @@ class TrackTable:
     """(T, 2) x, y of the box when last seen, in pixels of the picture it was seen in, where the mask belongs."""
     velocities: NDArray[np.float64]
     """(T, 2) of the box centre, x and y in pixels per second."""
+    growth: NDArray[np.float64]
+    """(T,) by how much taller it gets a second, as a share: above 0 for what comes nearer."""
     drift: NDArray[np.float64]
     """(T, 2) what the camera's own turns moved it by since it was last seen, x and y in pixels."""
     first_seen_ns: NDArray[np.int64]
@@ -55,6 +57,7 @@ class TrackTable:
             boxes=np.zeros((0, 4), np.float64),
             seen_centres=np.zeros((0, 2), np.float64),
             velocities=np.zeros((0, 2), np.float64),
+            growth=np.zeros(0, np.float64),
             drift=np.zeros((0, 2), np.float64),
             first_seen_ns=integers,
             last_seen_ns=integers,
@@ -67,7 +70,8 @@ class TrackTable:
         return len(self.ids)
 
     def __getitem__(self, index: NDArray[Any]) -> TrackTable:
-        return TrackTable(*[getattr(self, name)[index] for name in _COLUMNS])
+        columns: dict[str, Any] = {name: getattr(self, name)[index] for name in _COLUMNS}
+        return TrackTable(**columns)
 
     def kept(self, mask: NDArray[np.bool_]) -> TrackTable:
         """Returns the rows where `mask` holds; itself where that is all of them, as in most frames."""
@@ -75,8 +79,10 @@ class TrackTable:
 
     def followed_by(self, other: TrackTable) -> TrackTable:
         """Returns the rows of both tables."""
-        columns = [np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS[:-1]]
-        return TrackTable(*columns, masks=self.masks.followed_by(other.masks))
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS[:-1]
+        }
+        return TrackTable(**columns, masks=self.masks.followed_by(other.masks))
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Returns the table as arrays of numbers: the masks as one run of bytes, with the length of each (-1: None)."""
@@ -119,7 +125,7 @@ class TrackTable:
         rows[known] = np.arange(len(known))
         counts = tuple(data[ends[n] - lengths[n] : ends[n]] for n in known.tolist())
         masks = RleMasks(counts, image_size) if image_size is not None else None
-        columns = {name: np.array(arrays[name]) for name in empty if not name.startswith("mask_")}
+        columns: dict[str, Any] = {name: np.array(arrays[name]) for name in empty if not name.startswith("mask_")}
         return cls(**columns, masks=SeenMasks.of(masks, rows))
 
 
