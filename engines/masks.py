@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.paste import paste
-from roadmask.engines.run_lengths import Spans, decode, encode, join, spans_of_columns
+from roadmask.engines.run_lengths import Spans, decode, encode, join, shared_pixels, spans_of_columns
 
 MASK_SIDE = 28
 """Side of the grid that Mask R-CNN predicts inside each box."""
@@ -153,6 +153,22 @@ class RleMasks:
         """
         return self._compare(other, over_own_area=False)
 
+    def iou_of_pairs(
+        self, other: RleMasks | BoxMasks, rows: NDArray[np.intp], columns: NDArray[np.intp], offsets: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Returns the (P,) intersection over union of masks moved along with other masks, pair by pair.
+
+        Args:
+            other: masks of a picture of the same size.
+            rows: (P,) positions among these masks.
+            columns: (P,) positions among the others.
+            offsets: (N, 2) pixels x, y that these masks are moved by, see `translated`.
+
+        Raises:
+            InstancesError: the picture sizes differ, an offset is not finite, or as `validate`.
+        """
+        return _iou_of_pairs(self, other, rows, columns, offsets)
+
     def share_inside(self, regions: RleMasks | BoxMasks) -> NDArray[np.float64]:
         """Returns the (N, M) share of each mask that lies inside each region; 0 for empty masks.
 
@@ -179,11 +195,7 @@ class RleMasks:
         Raises:
             InstancesError: an offset is not finite, or as `validate`.
         """
-        if not np.isfinite(offsets).all():
-            raise InstancesError("expected finite offsets, got NaN or infinity.")
-        height, width = self.image_size
-        whole = np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
-        return RleMasks._from_spans(self._spans.moved(whole, self.image_size), self.image_size)
+        return RleMasks._from_spans(_moved(self, offsets), self.image_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,13 +228,19 @@ class BoxMasks:
         return len(self.boxes)
 
     def __getitem__(self, index: slice | NDArray[Any]) -> BoxMasks:
-        return BoxMasks(self.probabilities[index], self.boxes[index], self.image_size)
+        masks = BoxMasks(self.probabilities[index], self.boxes[index], self.image_size)
+        if "_rle" in self.__dict__:  # drawn already
+            masks.__dict__["_rle"] = self._rle[index]
+            masks.__dict__["_spans"] = masks._rle._spans
+        return masks
+
+    @cached_property
+    def _spans(self) -> Spans:
+        return paste(self.probabilities, self.boxes, self.image_size, MASK_THRESHOLD)
 
     @cached_property
     def _rle(self) -> RleMasks:
-        return RleMasks._from_spans(
-            paste(self.probabilities, self.boxes, self.image_size, MASK_THRESHOLD), self.image_size
-        )
+        return RleMasks._from_spans(self._spans, self.image_size)
 
     def to_rle(self) -> RleMasks:
         """Pastes each mask into the picture as torchvision does and encodes it; computed once."""
@@ -241,6 +259,16 @@ class BoxMasks:
         """
         return self._rle.iou(other)
 
+    def iou_of_pairs(
+        self, other: RleMasks | BoxMasks, rows: NDArray[np.intp], columns: NDArray[np.intp], offsets: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Returns the (P,) intersection over union of drawn masks moved along with others; see `RleMasks`.
+
+        Raises:
+            InstancesError: the picture sizes differ, or an offset is not finite.
+        """
+        return _iou_of_pairs(self, other, rows, columns, offsets)
+
     def translated(self, offsets: NDArray[Any]) -> BoxMasks:
         """Returns the masks moved by (N, 2) pixels x, y; what leaves the picture is cut off.
 
@@ -249,3 +277,26 @@ class BoxMasks:
         """
         boxes = (self.boxes + np.tile(offsets, 2)).astype(np.float32)
         return BoxMasks(self.probabilities, boxes, self.image_size)
+
+
+def _moved(masks: RleMasks | BoxMasks, offsets: NDArray[Any]) -> Spans:
+    if not np.isfinite(offsets).all():
+        raise InstancesError("expected finite offsets, got NaN or infinity.")
+    height, width = masks.image_size
+    whole = np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
+    return masks._spans.moved(whole, masks.image_size)
+
+
+def _iou_of_pairs(
+    masks: RleMasks | BoxMasks,
+    other: RleMasks | BoxMasks,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    offsets: NDArray[Any],
+) -> NDArray[np.float64]:
+    if other.image_size != masks.image_size:
+        raise InstancesError(f"expected masks of a picture of {masks.image_size}, got {other.image_size}.")
+    spans, theirs = _moved(masks, offsets), other._spans
+    shared = shared_pixels(spans, theirs, rows, columns)
+    union = spans.area[rows] + theirs.area[columns] - shared
+    return shared / np.maximum(union, 1)

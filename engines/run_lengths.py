@@ -85,6 +85,40 @@ class Spans:
         return Spans(self.count, self.owner[span[left]], at + top[left], at + bottom[left])
 
 
+def shared_pixels(
+    spans: Spans, others: Spans, masks: NDArray[np.integer[Any]], other_masks: NDArray[np.integer[Any]]
+) -> Integers:
+    """Returns the pixels that masks share with others, pair by pair.
+
+    Args:
+        spans: N masks.
+        others: M masks of a picture of the same size.
+        masks: (P,) positions from 0 to N - 1.
+        other_masks: (P,) positions from 0 to M - 1.
+    """
+    if not len(others.start) or not len(masks):
+        return np.zeros(len(masks), np.int64)
+    # All others lie behind one another on one line; a mask's spans are looked up where its partner lies.
+    room = max(int(spans.stop.max(initial=0)), int(others.stop.max()))
+    begin = others.owner * room + others.start
+    length = others.stop - others.start
+    below = np.cumsum(length) - length
+    chosen = spans.picked(masks)
+    line = other_masks[chosen.owner] * room
+
+    def inside_before(pixel: Integers) -> Integers:
+        """Counts the pixels inside any of the others up to each one."""
+        span = np.maximum(np.searchsorted(begin, pixel, side="right") - 1, 0)
+        found: Integers = below[span] + np.clip(pixel - begin[span], 0, length[span])
+        return found
+
+    shared = inside_before(line + chosen.stop) - inside_before(line + chosen.start)
+    total = np.concatenate([[0], np.cumsum(shared)])
+    edges = np.searchsorted(chosen.owner, np.arange(len(masks) + 1))
+    counted: Integers = total[edges[1:]] - total[edges[:-1]]
+    return counted
+
+
 def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
     """Decodes COCO's compressed run lengths and checks them.
 
@@ -100,34 +134,45 @@ def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
         return _no_spans(0)
     for wrong in np.flatnonzero(sizes == 0)[:1]:
         raise InstancesError(f"mask {wrong}: expected COCO's compressed run lengths, got no bytes.")
-    digits = np.frombuffer(b"".join(counts), np.uint8).astype(np.int64) - 48
+    digits = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(48)  # what lies below 48 wraps round to above 63
     edges = np.cumsum(sizes)
-    goes_on = (digits & 0x20) != 0
-    bad = (digits < 0) | (digits > 63)
-    bad[edges[goes_on[edges - 1]] - 1] = True  # the last byte of a mask promises another one
+    bad = digits > 63
+    bad[edges - 1] |= digits[edges - 1] >= 32  # the last byte of a mask promises another one
     for at in np.flatnonzero(bad)[:1]:
         wrong = int(np.searchsorted(edges, at, side="right"))
         raise InstancesError(f"mask {wrong}: expected COCO's compressed run lengths, got {counts[wrong][:40]!r}.")
 
-    ends = np.flatnonzero(~goes_on)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends + 1 - starts
-    owner = np.searchsorted(edges, ends, side="right")
+    ends = np.flatnonzero(digits < 32)
+    lengths = np.diff(ends, prepend=-1)
+    head = np.searchsorted(ends, edges, side="left")
+    head = np.concatenate([[0], head])
+    run_counts = np.diff(head)
+    owner = np.repeat(np.arange(len(sizes)), run_counts)
     for at in np.flatnonzero(lengths > _MAX_DIGITS)[:1]:
         raise InstancesError(f"mask {owner[at]}: expected run lengths below 2^34, got one of {lengths[at]} digits.")
-    place = np.arange(len(digits)) - np.repeat(starts, lengths)
-    runs = np.add.reduceat((digits & 0x1F) << (5 * place), starts)
-    runs -= ((digits[ends] & 0x10) != 0).astype(np.int64) << (5 * lengths)
+    # From the highest digit, whose fifth bit is the sign, down to the lowest.
+    highest = digits[ends].astype(np.int64)
+    runs = (highest & 0xF) - (highest & 0x10)
+    for place in range(1, int(lengths.max())):
+        longer = np.flatnonzero(lengths > place)
+        runs[longer] = (runs[longer] << 5) + (digits[ends[longer] - place] & 0x1F)
 
-    # Undo the differences: a running sum over the odd and one over the even runs of each mask, but its first.
-    head = np.searchsorted(owner, np.arange(len(sizes) + 1))
-    index = np.arange(len(runs)) - head[owner]
-    inside = (index & 1) == 1
-    for parity in (inside, ~inside & (index > 0)):
-        chosen = np.flatnonzero(parity)
-        summed = np.cumsum(runs[chosen])
-        before = np.concatenate([[0], summed])[np.searchsorted(chosen, head[:-1])]
-        runs[chosen] = summed - before[owner[chosen]]
+    # Undo the differences by a running sum over the odd and one over the even runs of each mask, but its first: a
+    # mask with an odd number of runs gets one more, so that two columns hold all odd and all even ones.
+    rows = (run_counts + 1) // 2
+    first_row = np.cumsum(rows) - rows
+    place = np.arange(len(runs)) + (2 * first_row - head[:-1])[owner]
+    firsts = runs[head[:-1]]
+    table = np.zeros((int(rows.sum()), 2), np.int64)
+    table.reshape(-1)[place] = runs
+    table[first_row, 0] = 0
+    table = np.cumsum(table, axis=0)
+    before = np.zeros((len(sizes), 2), np.int64)
+    before[1:] = table[first_row[1:] - 1]
+    table -= np.repeat(before, rows, axis=0)
+    table[first_row, 0] = firsts
+    runs = table.reshape(-1)[place]
+    inside = (place & 1) == 1
 
     pixels = image_size[0] * image_size[1]
     stop = np.cumsum(np.clip(runs, 0, pixels))

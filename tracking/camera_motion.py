@@ -25,6 +25,28 @@ CANDIDATES_MAX = 128
 """Displacements tried; bounds the time a crowd takes."""
 
 
+def stands_still(predicted: Floats, boxes: Floats, iou: Floats, reach: tuple[float, float], share_min: float) -> bool:
+    """Tells at little cost that `common_displacement` would find none: enough tracks find a box where they should be.
+
+    Args:
+        predicted: (T, 4) where tracks seen a moment ago were expected.
+        boxes: (N, 4) boxes of the frame.
+        iou: (T, N) of those boxes, 0 across classes.
+        reach: as in `common_displacement`.
+        share_min: as in `common_displacement`.
+    """
+    best = iou.argmax(axis=1)
+    found = boxes[best]
+    offsets = np.abs(centres(found) - centres(predicted))
+    sides, found_sides = predicted[:, 2:] - predicted[:, :2], found[:, 2:] - found[:, :2]
+    alike = np.minimum(sides, found_sides) >= SIZE_RATIO_MIN * np.maximum(sides, found_sides)
+    possible = (alike & (offsets <= reach)).all(axis=1) & (iou[np.arange(len(iou)), best] > 0)
+    deviation = offsets / (TOLERANCE * np.sqrt(sides[:, 0] * sides[:, 1]) + TOLERANCE_PX)[:, None]
+    fit = np.exp(-0.5 * (deviation * deviation).sum(axis=1))
+    # No displacement can win more than what the tracks lack that find their box without one.
+    return bool(len(predicted) - fit[possible].sum() < share_min * len(predicted))
+
+
 def common_displacement(
     predicted: Floats,
     labels: NDArray[np.int64],

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.instances import Instances
-from roadmask.tracking.iou_tracker import IouTracker, IouTrackerState
+from roadmask.tracking.iou_tracker import IouTracker
+from roadmask.tracking.iou_tracker_state import IouTrackerState
 from roadmask.tracking.motion import Floats
 from roadmask.tracking.picture_motion import SmallPicture, picture_motion
 from roadmask.tracking.tracks import Tracks

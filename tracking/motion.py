@@ -1,7 +1,7 @@
 """Where a box will be: its centre keeps its velocity, its size stays.
 
-A size that went on changing was measured to be worse: boxes shrink behind obstacles and at the picture's edge, not
-because the thing itself does.
+A size that went on changing from frame to frame was measured to be worse: boxes shrink behind obstacles and at the
+picture's edge, not because the thing itself does. Over a longer gap what comes nearer must grow: see `nearer`.
 """
 
 from __future__ import annotations
@@ -11,22 +11,38 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+NS = 1_000_000_000
+"""Nanoseconds in a second."""
+
+STRETCH_MAX = 4.0
+"""What comes nearer is not expected to grow by a larger factor while it is not seen."""
 SIDE_CHANGE = 0.4
 """A side that changes by more from one sighting to the next, as a share of the longer, is being covered or freed."""
 
 
-def predict(boxes: Floats, velocities: Floats, elapsed_s: Floats) -> Floats:
-    """Moves boxes along their velocities.
+def shifted(boxes: Floats, offsets: Floats) -> Floats:
+    """Returns (N, 4) boxes moved by (N, 2) offsets x, y; they may lie outside the picture."""
+    moved: Floats = (boxes.reshape(-1, 2, 2) + offsets[:, None]).reshape(-1, 4)
+    return moved
+
+
+def nearer(boxes: Floats, velocities: Floats, growth: Floats, elapsed_s: Floats) -> Floats:
+    """Returns (N, 4) boxes as things moving evenly in space are seen later: what comes nearer grows and gets faster.
+
+    The inverse of a height changes evenly with time, as the distance does, and so does the place in multiples of the
+    height. So after a time t with a growth g both the size and the way v t are stretched by 1 / (1 - g t); where the
+    camera looks need not be known.
 
     Args:
-        boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        velocities: (N, 2) x, y in pixels per second.
-        elapsed_s: (N,) seconds since each box was seen.
-
-    Returns:
-        (N, 4) boxes; they may lie outside the picture.
+        boxes: (N, 4) when last seen, x1, y1, x2, y2 in pixels.
+        velocities: (N, 2) of the centre then, x and y in pixels per second.
+        growth: (N,) of the height then, as a share per second.
+        elapsed_s: (N,) seconds since.
     """
-    return boxes + np.tile(velocities * elapsed_s[:, None], 2)
+    stretch = 1 / np.maximum(1 - growth * elapsed_s, 1 / STRETCH_MAX)
+    middle = centres(boxes) + velocities * (elapsed_s * stretch)[:, None]
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2 * stretch[:, None]
+    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def warped(boxes: Floats, camera: Floats) -> Floats:
@@ -64,10 +80,15 @@ def displacement(boxes: Floats, later: Floats, expected: Floats, hits: NDArray[n
         hits: (N,) sightings before this one; after a single one nothing is expected yet.
     """
     moved = later - boxes
-    by_part = np.stack([(moved[:, :2] + moved[:, 2:]) / 2, moved[:, :2], moved[:, 2:]])
+    first, last = moved[:, :2], moved[:, 2:]
+    centre: Floats = (first + last) / 2
     sides, later_sides = boxes[:, 2:] - boxes[:, :2], later[:, 2:] - later[:, :2]
-    covered = np.abs(later_sides - sides) > SIDE_CHANGE * np.maximum(sides, later_sides)
-    nearest = np.where(covered & (hits > 1)[:, None], np.abs(by_part - expected).argmin(axis=0), 0)
+    covered = np.abs(last - first) > SIDE_CHANGE * np.maximum(sides, later_sides)
+    covered &= (hits > 1)[:, None]
+    if not covered.any():
+        return centre
+    by_part = np.stack([centre, first, last])
+    nearest = np.where(covered, np.abs(by_part - expected).argmin(axis=0), 0)
     chosen: Floats = np.take_along_axis(by_part, nearest[None], axis=0)[0]
     return chosen
 
@@ -87,6 +108,26 @@ def smooth_velocity(
         hits: (N,) sightings before this one.
         time_constant_s: 0 believes the measurement alone.
     """
-    gain = 1 - np.exp(-elapsed_s / time_constant_s) if time_constant_s > 0 else np.ones_like(elapsed_s)
-    gain = np.where(hits == 1, 1.0, gain)
+    gain = np.where(hits == 1, 1.0, smoothing_gain(elapsed_s, time_constant_s))
     return velocities + gain[:, None] * (measured - velocities)
+
+
+def smooth_growth(growth: Floats, boxes: Floats, later: Floats, elapsed_s: Floats, time_constant_s: float) -> Floats:
+    """Blends how much taller (N,) boxes got into what was believed, beginning with no growth at all.
+
+    Args:
+        growth: (N,) what was believed, as a share per second.
+        boxes: (N, 4) where each was seen.
+        later: (N, 4) where it was seen next.
+        elapsed_s: (N,) seconds between.
+        time_constant_s: as in `smooth_velocity`.
+    """
+    height = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
+    later_height = np.maximum(later[:, 3] - later[:, 1], 1)
+    measured = np.log(later_height / height) / elapsed_s
+    return growth + smoothing_gain(elapsed_s, time_constant_s) * (measured - growth)
+
+
+def smoothing_gain(elapsed_s: Floats, time_constant_s: float) -> Floats:
+    """Returns the share (N,) of a new measurement in the blend."""
+    return 1 - np.exp(-elapsed_s / time_constant_s) if time_constant_s > 0 else np.ones_like(elapsed_s)

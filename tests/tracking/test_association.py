@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from roadmask.tracking.association import associate, box_iou
-from roadmask.tracking.motion import predict, smooth_velocity
+from roadmask.tracking.motion import shifted, smooth_velocity
 
 UNIT = [0.0, 0.0, 10.0, 10.0]
 
@@ -59,8 +59,8 @@ def test_associate_keeps_to_the_rows_that_take_part() -> None:
     assert (tracks.tolist(), instances.tolist()) == ([1], [2])
 
 
-def test_predict_moves_centres_and_keeps_sizes() -> None:
-    moved = predict(np.array([UNIT, UNIT]), np.array([[20.0, -4], [0, 0]]), np.array([0.5, 9]))
+def test_shifted_boxes_keep_their_sizes() -> None:
+    moved = shifted(np.array([UNIT, UNIT]), np.array([[10.0, -2], [0, 0]]))
     assert moved.tolist() == [[10, -2, 20, 8], UNIT]
 
 
