@@ -44,7 +44,7 @@ class PageClient:
         self._pong: str | None = None
         self._last: dict[str, KeptPicture] = {}
         """The last picture sent, by camera; without which one cannot know what is newer."""
-        self._under_way: dict[str, dict[int, int]] = {}
+        self._under_way: dict[str, dict[int, float]] = {}
         """Camera -> key -> time of capture of what was sent and is not yet drawn."""
 
     def wake(self) -> None:
@@ -109,7 +109,7 @@ class PageClient:
             self._feed.skipped[picture.camera] += picture.number - last.number - 1
         self._feed.sent[picture.camera] += 1
         self._last[picture.camera] = picture
-        self._under_way.setdefault(picture.camera, {})[picture.key] = picture.captured_ns
+        self._under_way.setdefault(picture.camera, {})[picture.key] = picture.captured_ms
         return picture.message
 
     def _wants(self, picture: KeptPicture) -> bool:
@@ -123,11 +123,11 @@ class PageClient:
             said: Any = json.loads(text)
             match said:
                 case {"type": "drawn" | "passed" as what, "camera": str(camera), "key": int(key)}:
-                    captured_ns = self._under_way.get(camera, {}).pop(key, None)
-                    if captured_ns is not None and what == "drawn":
-                        self._feed.drawn(camera, captured_ns)
+                    captured_ms = self._under_way.get(camera, {}).pop(key, None)
+                    if captured_ms is not None and what == "drawn":
+                        self._feed.drawn(camera, captured_ms)
                 case {"type": "ping", "sent": int() | float() as sent}:
-                    self._pong = to_json({"type": "pong", "sent": sent, **self._clocks()})
+                    self._pong = to_json({"type": "pong", "sent": sent, "at": self._feed.now_ms()})
                 case {"type": "watch", "pictures": bool(pictures)}:
                     self._watching = pictures
                 case _:
@@ -136,6 +136,3 @@ class PageClient:
             return False
         self._wake.set()
         return True
-
-    def _clocks(self) -> dict[str, float]:
-        return {"at": self._feed.now_ms(), "wall": self._feed.wall_ns() / 1e6}

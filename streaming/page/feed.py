@@ -48,7 +48,7 @@ class Feed:
 
     def __init__(self, limits: PageLimits, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self.limits = limits
-        self.wall_ns = wall_ns
+        self._wall_ns = wall_ns
         self.sent: Counter[str] = Counter()
         """Pictures sent to clients, by camera; only the server's thread counts."""
         self.skipped: Counter[str] = Counter()
@@ -71,10 +71,12 @@ class Feed:
     def publish(self, picture: LivePicture) -> None:
         """Makes a picture its camera's newest."""
         key, at_ms = next(self._keys), self.now_ms()
-        message = picture_message(picture, key, at_ms)  # outside the lock: it copies the JPEG
+        # the wall clock is asked once for a picture: set it whenever you like, ages go on from here by the steady one
+        captured_ms = at_ms - (self._wall_ns() - picture.captured_ns) / 1e6
+        message = picture_message(picture, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
         with self._lock:
             number = self._published[picture.camera]
-            kept = KeptPicture(key, number, picture.camera, picture.captured_ns, at_ms, message)
+            kept = KeptPicture(key, number, picture.camera, captured_ms, at_ms, message)
             self._published[picture.camera] += 1
             self._newest[picture.camera] = kept
             self._history.add(kept)
@@ -101,9 +103,10 @@ class Feed:
         with self._lock:
             return dict(self._published)
 
-    def drawn(self, camera: str, captured_ns: int) -> None:
+    def drawn(self, camera: str, captured_ms: float) -> None:
         """Notes that a browser says it has drawn a picture: its age now, by our clock, is that of the stage `page`."""
-        now_ms, age_ms = self.now_ms(), max((self.wall_ns() - captured_ns) / 1e6, 0.0)
+        now_ms = self.now_ms()
+        age_ms = max(now_ms - captured_ms, 0.0)
         with self._lock:
             self._ages.setdefault(camera, deque(maxlen=_MOST_AGES)).append((now_ms, age_ms))
 
@@ -149,7 +152,6 @@ class Feed:
         fields = {
             "type": "status",
             "at": now_ms,
-            "wall": self.wall_ns() / 1e6,
             "report": None if report is None else report_fields(report),
             "report_age_s": round(report_age_s, 2),
             "report_late": report_age_s > self.limits.report_deadline_s,

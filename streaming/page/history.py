@@ -19,10 +19,10 @@ class KeptPicture:
     number: int
     """How many pictures its camera had published before it."""
     camera: str
-    captured_ns: int
-    """Wall clock of the capture, nanoseconds since 1970."""
+    captured_ms: float
+    """When it was captured, on the server's own clock, which no change of the wall clock moves."""
     at_ms: float
-    """When it was published, on the server's own clock, which no change of the wall clock moves."""
+    """When it was published, on the server's own clock."""
     message: bytes
     """What a client gets, see wire.py."""
 

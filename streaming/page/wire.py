@@ -1,8 +1,9 @@
 """What travels between the server and a browser.
 
 A picture is one binary message: the length of a JSON header (4 bytes, big-endian), the header, the JPEG. Everything
-else is JSON text with a `type`. Times are milliseconds: `at` and `now` on the server's own clock, which starts at 0
-with the server and never jumps; `wall` and `captured` since 1970.
+else is JSON text with a `type`. Times are milliseconds on the server's own clock, which starts at 0 with the server and
+never jumps: `at` when something was published or said, `captured` when a picture was captured. Only `wall`, a picture's
+time of capture as the run told it, counts from 1970.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import math
 import struct
 from typing import Any
 
+import numpy as np
+
 from roadmask.streaming.live.reports import LivePicture, LiveReport
 
 
-def picture_message(picture: LivePicture, key: int, at_ms: float) -> bytes:
+def picture_message(picture: LivePicture, key: int, at_ms: float, captured_ms: float) -> bytes:
     """Returns a picture with its boxes in one message."""
     header = {
         "key": key,
@@ -24,7 +27,8 @@ def picture_message(picture: LivePicture, key: int, at_ms: float) -> bytes:
         "epoch": picture.epoch,
         "index": picture.index,
         "at": round(at_ms, 1),
-        "captured": round(picture.captured_ns / 1e6, 3),
+        "captured": round(captured_ms, 1),
+        "wall": round(picture.captured_ns / 1e6, 3),
         "size": picture.size,
         "instances": [
             {
@@ -51,6 +55,8 @@ def to_json(fields: object) -> str:
 
 
 def _finite(fields: Any) -> Any:
+    if isinstance(fields, np.generic):  # numbers that come from arrays
+        fields = fields.item()
     if isinstance(fields, float):
         return fields if math.isfinite(fields) else None
     if isinstance(fields, dict):

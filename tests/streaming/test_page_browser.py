@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -80,12 +81,17 @@ def look(browser: Browser, camera: str) -> dict[str, Any]:
         BAR,
         BITS + 4,
     )
+    if None in found["levels"]:  # nothing was drawn yet
+        return {"captured": math.nan, "age": math.nan, "now": found["now"]}
     return {"captured": read_barcode(found["levels"]), "age": in_ms(found["age"]), "now": found["now"]}
 
 
 def in_ms(age: str) -> float:
-    number, unit = age.split(" ")
-    return float(number) * {"ms": 1, "s": 1000, "min": 60_000}[unit]
+    if age == "–":  # noqa: RUF001 - what the page shows for what it does not know
+        return math.nan
+    parts = age.split(" ")
+    units = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+    return sum(float(number) * units[unit] for number, unit in zip(parts[::2], parts[1::2], strict=True))
 
 
 def wait_for_pictures(browser: Browser, *cameras: str) -> None:
@@ -165,6 +171,27 @@ def test_the_age_that_is_shown_is_the_age_of_the_picture(browser: Browser) -> No
         seen = look(browser, "front")
         assert abs(seen["age"] - (seen["now"] + hour_ms - seen["captured"])) <= AGE_TOLERANCE_MS + 50  # shown as 2.6 s
         assert "late" in str(browser.find(card("front", ".shown-age")).get_attribute("class"))
+
+
+def test_a_clock_that_is_set_while_the_page_is_open_spoils_no_age(browser: Browser) -> None:
+    hour_ms = 3_600_000
+    ahead = {"ms": 0}
+
+    def wall_ns() -> int:
+        return time.time_ns() + ahead["ms"] * 1_000_000
+
+    with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, ("front",), wall_ns=wall_ns, delay_ms=400):
+        browser.open(page.url)
+        wait_for_pictures(browser, "front")
+        clocks_seen = set()
+        for ahead["ms"] in (0, hour_ms, -hour_ms):
+            for _ in range(10):
+                seen = look(browser, "front")
+                clock_ms = round((seen["captured"] - seen["now"]) / hour_ms) * hour_ms  # by which it was captured
+                clocks_seen.add(clock_ms)
+                assert abs(seen["age"] - (seen["now"] + clock_ms - seen["captured"])) <= AGE_TOLERANCE_MS
+                time.sleep(0.08)
+    assert clocks_seen == {0, hour_ms, -hour_ms}
 
 
 def test_a_page_comes_back_when_the_run_does(browser: Browser) -> None:

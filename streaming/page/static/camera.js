@@ -96,8 +96,8 @@ export class Camera extends EventTarget {
 
   /** Shows how old everything is; called many times a second, as ages grow by themselves. */
   showAges(clock) {
-    const wall = clock.wall();
-    const shown = this.picture === null || wall === null ? null : wall - this.picture.captured;
+    const now = clock.at();
+    const shown = this.picture === null || now === null ? null : now - this.picture.captured;
     setText(this.#parts.shownAge, age(shown));
     this.#parts.shownAge.classList.toggle("late", shown > LATE_MS);
   }

@@ -1,7 +1,7 @@
-// The server's clocks, as seen from a browser whose own clock may be wrong.
+// The server's own clock, as seen from a browser whose clock may be wrong. It never jumps; all times here are its.
 //
-// A ping is answered with the server's clocks. The answer was given somewhere between sending and receiving, most
-// likely in the middle, so that half the round trip bounds the error; of the last answers the quickest counts.
+// A ping is answered with it. The answer was given somewhere between sending and receiving, most likely in the middle,
+// so that half the round trip bounds the error; of the last answers the quickest counts.
 
 const REMEMBERED = 8;
 
@@ -12,31 +12,20 @@ export class ServerClock {
     this.#samples = [];
   }
 
-  /** Notes an answer: when the ping was sent by our clock, and what the server's clocks said. */
-  note(sent, { wall, at }) {
+  /** Notes an answer: when the ping was sent by our clock, and what the server's clock said. */
+  note(sent, at) {
     const received = performance.now();
-    const middle = (sent + received) / 2;
-    const sample = { wall: wall - middle, at: at - middle, error: (received - sent) / 2 };
+    const sample = { offset: at - (sent + received) / 2, error: (received - sent) / 2 };
     const best = this.#best();
-    // the server's wall clock was set: what we knew of it is worth nothing
-    if (best && Math.abs(sample.wall - best.wall) > sample.error + best.error + 50) this.#samples = [];
+    // one of the two clocks stood still for a while, as a machine asleep does: what we knew is worth nothing
+    if (best && Math.abs(sample.offset - best.offset) > sample.error + best.error + 50) this.#samples = [];
     this.#samples = [...this.#samples.slice(1 - REMEMBERED), sample];
   }
 
-  get known() {
-    return this.#samples.length > 0;
-  }
-
-  /** The server's wall clock now, ms since 1970. */
-  wall() {
-    const best = this.#best();
-    return best ? best.wall + performance.now() : null;
-  }
-
-  /** The server's steady clock now, ms since it started. */
+  /** The server's clock now, ms since it started; null before it is known. */
   at() {
     const best = this.#best();
-    return best ? best.at + performance.now() : null;
+    return best ? best.offset + performance.now() : null;
   }
 
   #best() {

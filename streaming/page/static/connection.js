@@ -75,7 +75,7 @@ export class Connection extends EventTarget {
       return;
     }
     const message = JSON.parse(data);
-    if (message.type === "pong") this.clock.note(message.sent, message);
+    if (message.type === "pong") this.clock.note(message.sent, message.at);
     if (message.type === "status") this.#emit("status", message);
     if (message.type === "hello") {
       this.#failures = 0;

@@ -37,6 +37,7 @@ export class Follow extends EventTarget {
       const { canvas } = this.#context;
       this.#context.fillRect(0, 0, canvas.width, canvas.height);
       this.#tell("not in the picture", true);
+      this.#announce(`Following ${target.label} ${target.id} of ${target.camera}`);
       setText(this.#panel.querySelector("h2"), `${target.label} ${target.id}`);
       setText(this.#panel.querySelector(".where"), target.camera);
     }
@@ -44,10 +45,13 @@ export class Follow extends EventTarget {
   }
 
   /** Takes the crop out of a picture that was just drawn. */
-  see(camera) {
+  see(camera, isPaused) {
     if (this.#target === null || camera.name !== this.#target.camera) return;
     const instance = camera.picture.instances.find(({ id }) => id === this.#target.id);
-    if (instance === undefined) return;
+    if (instance === undefined) {
+      if (isPaused) this.#tell("not in this picture", true);
+      return;
+    }
     this.#seen = performance.now();
     this.#wasSeen = true;
     this.#crop(camera.context.canvas, instance.box);
@@ -60,7 +64,15 @@ export class Follow extends EventTarget {
     const unseen = performance.now() - this.#seen;
     if (isPaused) this.#seen = Math.max(this.#seen, performance.now() - GONE_MS);
     else if (unseen > CLOSE_MS) this.set(null);
-    else if (unseen > GONE_MS && this.#wasSeen) this.#tell(`gone for ${duration(unseen / 1000)}: this is the last of it`, true);
+    else if (unseen > GONE_MS && this.#wasSeen) {
+      this.#tell(`gone for ${duration(unseen / 1000)}: this is the last of it`, true);
+      this.#announce(`${this.#target.label} ${this.#target.id} is gone`);
+    }
+  }
+
+  /** Says it to those who do not see it; once, however often it is said. */
+  #announce(text) {
+    setText(document.getElementById("said"), text);
   }
 
   #tell(text, isGone) {

@@ -2,9 +2,9 @@
 
 const NONE = "–";
 
-/** Milliseconds as "143 ms", "1.4 s" or "2 min"; nothing known is a dash. */
+/** Milliseconds as "143 ms", "1.4 s" or "2 min"; nothing known is a dash, as is a picture of the future. */
 export function age(ms) {
-  if (ms === null || ms === undefined || !Number.isFinite(ms)) return NONE;
+  if (ms === null || ms === undefined || !Number.isFinite(ms) || ms < -1000) return NONE;
   const positive = Math.max(ms, 0);
   if (positive < 1000) return `${Math.round(positive)} ms`;
   if (positive < 10_000) return `${(positive / 1000).toFixed(1)} s`;

@@ -37,7 +37,7 @@ function labelOf(camera, id) {
 async function draw(picture) {
   const camera = cameraNamed(picture.camera);
   const isDrawn = await camera.draw(picture, connection.clock);
-  if (isDrawn) follow.see(camera);
+  if (isDrawn) follow.see(camera, transport.isPaused);
   return isDrawn;
 }
 
@@ -134,7 +134,7 @@ document.addEventListener("visibilitychange", () => connection.watch(!document.h
 
 follow.addEventListener("change", ({ detail: target }) => {
   for (const [name, camera] of cameras) camera.follow(target?.camera === name ? target.id : null);
-  if (target !== null && cameras.get(target.camera).picture) follow.see(cameras.get(target.camera));
+  if (target !== null && cameras.get(target.camera).picture) follow.see(cameras.get(target.camera), transport.isPaused);
 });
 
 document.addEventListener("keydown", (event) => {

@@ -123,7 +123,6 @@ export class Transport extends EventTarget {
   #show() {
     const { pause, scrub, moment, live } = this.#parts;
     const back = -Number(scrub.value);
-    pause.setAttribute("aria-pressed", String(this.isPaused));
     setText(pause.querySelector("span"), this.isPaused ? "Go on" : "Pause");
     live.disabled = !this.isPaused;
     setText(moment, this.isPaused ? (back === 0 ? "paused" : `−${back.toFixed(1)} s`) : "live");
