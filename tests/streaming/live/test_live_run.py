@@ -70,7 +70,12 @@ def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster:
         assert stored.epochs[0].info.clock == "unix"
         shown = run.pictures[camera.camera]
         assert shown.jpeg[:2] == b"\xff\xd8"
-        assert [(each.label, each.track_id) for each in shown.instances] == [("car", 1)]
+        # what was shown is what is stored: ids, classes and places
+        frame = stored.frame(stored.position_of(shown.index))
+        assert frame.timestamp_ns == shown.captured_ns
+        assert [each.track_id for each in shown.instances] == frame.track_ids.tolist() == [1]
+        assert [each.label for each in shown.instances] == ["car"]
+        assert shown.instances[0].box == pytest.approx(frame.instances.boxes[0].tolist(), abs=0.1)
 
 
 def test_a_store_opens_while_it_is_written_and_ctrl_c_closes_it(tmp_path: Path, cluster: None, long_clip: Path) -> None:
