@@ -45,6 +45,9 @@ def chaos(
     ] = None,
     calm: Annotated[float, typer.Option(min=1, help="Seconds before each fault.")] = 10.0,
     broken: Annotated[float, typer.Option(min=1, help="Seconds that a fault lasts.")] = 10.0,
+    scripted: Annotated[
+        bool, typer.Option("--scripted", help="A scripted engine that takes no time: measures everything else.")
+    ] = False,
     folder: Annotated[
         Path | None,
         typer.Option(help="Where to work; on a disk of less than 2 GB, such as a tmpfs, the disk is filled up, too."),
@@ -61,13 +64,21 @@ def chaos(
     from roadmask.engines.errors import StoreError
     from roadmask.streaming.benchmarks.cameras import shrunk
     from roadmask.streaming.benchmarks.chaos import FAULTS, ChaosSettings, run_chaos
+    from roadmask.streaming.benchmarks.scripted import corner_segmenter
     from roadmask.streaming.cli.bench import show_records
     from roadmask.streaming.results_json import write_results
 
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as made, console.status("Breaking things"):
         small = shrunk(clip, Path(made) / "small.mp4")
-        results = run_chaos(clip, small, ChaosSettings(calm, broken), faults=tuple(fault or FAULTS), folder=folder)
+        results = run_chaos(
+            clip,
+            small,
+            ChaosSettings(calm, broken),
+            faults=tuple(fault or FAULTS),
+            build=corner_segmenter if scripted else None,
+            folder=folder,
+        )
     show_records(console, "Chaos", [_short(record) for record in results])
     if json is not None:
         write_results(json, results)
