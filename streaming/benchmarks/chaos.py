@@ -40,7 +40,7 @@ class ChaosSettings:
     """Before each fault, to know how it was."""
     broken_s: float = 10.0
     """From the fault to its end, where it has one."""
-    settle_s: float = 5.0
+    settle_s: float = 2.0
     """After a camera has come back."""
 
 

@@ -19,6 +19,7 @@ from roadmask.streaming.cli.bench_drive import run as bench_run
 from roadmask.streaming.cli.bench_drive import store as bench_store
 from roadmask.streaming.cli.bench_live import chaos as bench_chaos
 from roadmask.streaming.cli.bench_live import live as bench_live
+from roadmask.streaming.cli.bench_live import soak as bench_soak
 from roadmask.streaming.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.compare import compare
@@ -56,6 +57,7 @@ bench_app.command("store")(bench_store)
 bench_app.command("run")(bench_run)
 bench_app.command("live")(bench_live)
 bench_app.command("chaos")(bench_chaos)
+bench_app.command("soak")(bench_soak)
 app.add_typer(engine_app, name="engine")
 app.command()(track)
 app.command()(compare)

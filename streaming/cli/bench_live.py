@@ -1,4 +1,4 @@
-"""`roadmask bench live` and `roadmask bench chaos`: how fast a live run is, and what it survives."""
+"""`roadmask bench live`, `chaos` and `soak`: how fast a live run is, what it survives, and whether it grows."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ def chaos(
     ] = None,
     calm: Annotated[float, typer.Option(min=1, help="Seconds before each fault.")] = 10.0,
     broken: Annotated[float, typer.Option(min=1, help="Seconds that a fault lasts.")] = 10.0,
+    scripted: Annotated[
+        bool, typer.Option("--scripted", help="A scripted engine that takes no time: measures everything else.")
+    ] = False,
     folder: Annotated[
         Path | None,
         typer.Option(help="Where to work; on a disk of less than 2 GB, such as a tmpfs, the disk is filled up, too."),
@@ -61,18 +64,57 @@ def chaos(
     from roadmask.engines.errors import StoreError
     from roadmask.streaming.benchmarks.cameras import shrunk
     from roadmask.streaming.benchmarks.chaos import FAULTS, ChaosSettings, run_chaos
+    from roadmask.streaming.benchmarks.scripted import corner_segmenter
     from roadmask.streaming.cli.bench import show_records
     from roadmask.streaming.results_json import write_results
 
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as made, console.status("Breaking things"):
         small = shrunk(clip, Path(made) / "small.mp4")
-        results = run_chaos(clip, small, ChaosSettings(calm, broken), faults=tuple(fault or FAULTS), folder=folder)
+        results = run_chaos(
+            clip,
+            small,
+            ChaosSettings(calm, broken),
+            faults=tuple(fault or FAULTS),
+            build=corner_segmenter if scripted else None,
+            folder=folder,
+        )
     show_records(console, "Chaos", [_short(record) for record in results])
     if json is not None:
         write_results(json, results)
     if any(record["unbalanced"] or not record["stored_ok"] for record in results):
         raise StoreError("a ledger did not add up, or something that was stored is damaged: see the table.")
+
+
+def soak(
+    clip: Annotated[Path, typer.Argument(help="A video that every camera replays.", show_default=False)],
+    cameras: Annotated[int, typer.Option(min=1)] = 4,
+    minutes: Annotated[float, typer.Option(min=0.5)] = 30.0,
+    settle: Annotated[float, typer.Option(min=0.1, help="Minutes after which growth counts.")] = 2.0,
+    growth_max: Annotated[float, typer.Option(help="Exit 4 where a process grew by more, MB.")] = 50.0,
+    keep: Annotated[str | None, typer.Option(metavar="2h|50GB", help="As of `roadmask live`.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the records.")] = None,
+) -> None:
+    """Runs live cameras with store and page for long, and measures what every process gains.
+
+    Exit codes: 0, or 4 where a process grew too much, a ledger did not add up or something stored is damaged.
+    """
+    from roadmask.engines.errors import StoreError
+    from roadmask.streaming.benchmarks.soak import SoakSettings, run_soak
+    from roadmask.streaming.cli.bench import show_records
+    from roadmask.streaming.live.keep import Keep
+    from roadmask.streaming.results_json import write_results
+
+    console = Console(highlight=False)
+    kept = None if keep is None else Keep.parse(keep)
+    with console.status("Soaking"):
+        results = run_soak(clip, SoakSettings(cameras, minutes, settle, kept))
+    show_records(console, "Soak", results, leave_out=("minutes", "frames", "unbalanced", "stored_ok"))
+    if json is not None:
+        write_results(json, results)
+    bad = [record for record in results if record["uss_growth_mb"] > growth_max]
+    if bad or results[0]["unbalanced"] or not results[0]["stored_ok"]:
+        raise StoreError("a process grew, a ledger did not add up, or something stored is damaged: see the table.")
 
 
 def _short(record: dict[str, object]) -> dict[str, object]:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import ray
 
-import support.live
 from roadmask.streaming.benchmarks.cameras import shrunk
 from roadmask.streaming.benchmarks.chaos import ChaosSettings, run_chaos
-from support.live import corner_segmenter
+from roadmask.streaming.benchmarks.scripted import corner_segmenter
 from tests.streaming.video_factory import write_clip
 
 FAULTS = (
@@ -44,11 +43,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.cloudpickle.register_pickle_by_value(support.live)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
     yield
     ray.shutdown()
-    ray.cloudpickle.unregister_pickle_by_value(support.live)
 
 
 @pytest.mark.system

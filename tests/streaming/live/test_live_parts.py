@@ -191,7 +191,7 @@ def test_a_camera_that_floods_the_queue_does_not_starve_another() -> None:
     engine = Engine(alone_s=0.005, more_s=0.005)
 
     async def run() -> None:
-        batcher = LiveBatcher(engine, lambda _: None, cameras=2, budget_ms=10_000)
+        batcher = LiveBatcher(engine, lambda _: None, cameras=2, budget_ms=500)
         await warm(batcher)  # type: ignore[misc]
         flood = [asyncio.create_task(batcher("a", shot(1), time.monotonic_ns())) for _ in range(20)]
         await asyncio.sleep(0)

@@ -12,17 +12,16 @@ from typing import Any
 import pytest
 import ray
 
-import support.live
 from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.streaming.benchmarks.cameras import lengthened
 from roadmask.streaming.benchmarks.observed import ObservedRun
+from roadmask.streaming.benchmarks.scripted import corner_segmenter
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.ending import CameraEnd
 from roadmask.streaming.live.reports import CameraState
 from roadmask.streaming.live.run import LiveResult, LiveSettings
 from roadmask.streaming.store import check_drive, open_drive
-from support.live import corner_segmenter
 from tests.streaming.video_factory import write_clip
 
 WAIT_S = 60.0
@@ -31,11 +30,9 @@ WAIT_S = 60.0
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One Ray for the tests of this module."""
-    ray.cloudpickle.register_pickle_by_value(support.live)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
     yield
     ray.shutdown()
-    ray.cloudpickle.unregister_pickle_by_value(support.live)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +67,12 @@ def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster:
         assert stored.epochs[0].info.clock == "unix"
         shown = run.pictures[camera.camera]
         assert shown.jpeg[:2] == b"\xff\xd8"
-        assert [(each.label, each.track_id) for each in shown.instances] == [("car", 1)]
+        # what was shown is what is stored: ids, classes and places
+        frame = stored.frame(stored.position_of(shown.index))
+        assert frame.timestamp_ns == shown.captured_ns
+        assert [each.track_id for each in shown.instances] == frame.track_ids.tolist() == [1]
+        assert [each.label for each in shown.instances] == ["car"]
+        assert shown.instances[0].box == pytest.approx(frame.instances.boxes[0].tolist(), abs=0.1)
 
 
 def test_a_store_opens_while_it_is_written_and_ctrl_c_closes_it(tmp_path: Path, cluster: None, long_clip: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from roadmask.engines.errors import InputError
+from roadmask.streaming.benchmarks.scripted import find_corner
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.keep import Keep
@@ -20,7 +21,6 @@ from roadmask.streaming.live.recorder import LiveRecorder, Losses
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.runner import build_tracker
 from roadmask.streaming.store import CameraWriter, MaskStore, check_drive, open_drive
-from support.live import find_corner
 
 CLASSES = {3: "car"}
 WALL = 1_700_000_000_000_000_000

@@ -1,13 +1,13 @@
-"""A segmenter for live tests, whose process is another than the test's."""
+"""A segmenter that takes no time: what is measured with it is everything but the engine."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from roadmask.engines import BoxMasks, Instances, ScriptedSegmenter
+from roadmask.engines import BoxMasks, Image, Instances, ScriptedSegmenter
 
 
-def find_corner(image: np.ndarray, _index: int = 0) -> Instances:
+def find_corner(image: Image, _index: int = 0) -> Instances:
     """Returns a car that stands in the lower left quarter of every picture."""
     height, width = image.shape[:2]
     boxes = np.array([[width * 0.1, height * 0.6, width * 0.4, height * 0.9]], np.float32)
