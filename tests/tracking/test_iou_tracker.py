@@ -91,11 +91,54 @@ def test_a_lost_track_is_dropped_after_keep_lost_s(gap_ms: int, expected: int, e
     ],
 )
 def test_a_tentative_track_may_flicker_for_keep_tentative_s(missed: int, expected: int) -> None:
-    tracks = follow(IouTracker(), [frame(square(50)), *[frame()] * missed, frame(square(50))])
+    config = IouTrackerConfig(recall_tentative_s=0)
+    tracks = follow(IouTracker(config), [frame(square(50)), *[frame()] * missed, frame(square(50))])
     assert tracks[1].tentative_unseen.tolist() == [1]
     assert len(tracks[1].lost) == 0  # only confirmed tracks are reported as lost
     assert tracks[-1].track_ids.tolist() == [expected]
     assert tracks[-1].tentative_unseen.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("missed_ms", "expected"),
+    [
+        (1000, 1),  # still missed after exactly recall_tentative_s: may be found again
+        (1001, 2),  # a moment later: forgotten
+    ],
+)
+def test_a_tentative_track_that_was_given_up_may_be_found_again(missed_ms: int, expected: int) -> None:
+    tracker = IouTracker()
+    tracker.update(frame(square(50)), 0)
+    given_up = tracker.update(frame(), 200 * MS)
+    assert (given_up.tentative_unseen.tolist(), len(given_up.lost)) == ([], 0)  # nobody waits for it
+    tracker.update(frame(), missed_ms * MS)
+    assert tracker.update(frame(square(50)), 1002 * MS).track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize(("newborn_still", "expected"), [(True, 5), (False, 6)])
+def test_what_was_seen_once_may_stand_still_while_all_others_move(newborn_still: bool, expected: int) -> None:
+    config = IouTrackerConfig(newborn_still=newborn_still, camera_share=1, far_overlap_min=1)
+    tracker = IouTracker(config)
+    for n in range(4):
+        tracker.update(frame(*[square(20 + 20 * n, 10 + 45 * k) for k in range(4)]), n * 100 * MS)
+    for n, x, track in ((4, 300, 5), (5, 298, expected)):
+        scene = [square(20 + 20 * n, 10 + 45 * k) for k in range(4)]
+        assert tracker.update(frame(*scene, square(x, side=20)), n * 100 * MS).track_ids.tolist()[-1] == track
+
+
+@pytest.mark.parametrize(("recall_overlap_min", "expected"), [(0.0, 1), (1.0, 2)])
+def test_what_came_nearer_behind_an_obstacle_is_found_again(recall_overlap_min: float, expected: int) -> None:
+    # 1.5 m tall, seen from 2 m aside, 30 m away and nearing by 1 m in each frame; hidden for 12 frames.
+    def at(distance: float) -> tuple[float, float, float, float]:
+        size, centre = 600 * 1.5 / distance, 200 + 600 * 2 / distance
+        return centre - size / 2, 100 - size / 2, centre + size / 2, 100 + size / 2
+
+    config = IouTrackerConfig(recall_overlap_min=recall_overlap_min, camera_share=1, far_overlap_min=1)
+    tracker = IouTracker(config)
+    follow(tracker, [frame(at(30.0 - n)) for n in range(10)], period_ms=100)
+    for n in range(10, 22):
+        tracker.update(frame(), n * 100 * MS)
+    assert tracker.update(frame(at(8)), 2200 * MS).track_ids.tolist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -300,6 +343,10 @@ def test_boxes_without_area_are_carried_along() -> None:
         ({"confirm_after_s": -1}, "confirm_after_s in seconds"),
         ({"keep_lost_s": 0}, "keep_lost_s in seconds, above 0"),
         ({"keep_tentative_s": 2, "keep_lost_s": 1}, "at most keep_lost_s"),
+        ({"recall_tentative_s": 5}, "recall_tentative_s at most keep_lost_s"),
+        ({"follow_lost_s": -1}, "follow_lost_s in seconds"),
+        ({"recall_overlap_min": 2}, "recall_overlap_min from -1 to 1"),
+        ({"newborn_still": 1}, "newborn_still as true or false"),
         ({"velocity_smoothing_s": float("nan")}, "finite number"),
         ({"keep_lost_s": "1"}, "finite number"),
     ],
