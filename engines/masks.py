@@ -299,4 +299,5 @@ def _iou_of_pairs(
     spans, theirs = _moved(masks, offsets), other._spans
     shared = shared_pixels(spans, theirs, rows, columns)
     union = spans.area[rows] + theirs.area[columns] - shared
-    return shared / np.maximum(union, 1)
+    iou: NDArray[np.float64] = shared / np.maximum(union, 1)
+    return iou

@@ -18,7 +18,7 @@ def box_iou(boxes: Floats, others: Floats) -> Floats:
     # Side by side, not as (N, M, 2): NumPy is fast along its last axis, and this runs for every frame.
     left, top, right, bottom = boxes.T[:, :, None]
     other_left, other_top, other_right, other_bottom = others.T[:, None]
-    shared = np.minimum(right, other_right)
+    shared: Floats = np.minimum(right, other_right)
     shared -= np.maximum(left, other_left)
     height = np.minimum(bottom, other_bottom)
     height -= np.maximum(top, other_top)

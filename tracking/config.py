@@ -29,14 +29,14 @@ class IouTrackerConfig:
     """... and at least this long after it was first seen. 0: the hits alone decide."""
     keep_tentative_s: float = 0.1
     """A tentative track that is missed in a frame is given up if it was last seen longer ago than this ..."""
-    recall_tentative_s: float = 1.0
+    recall_tentative_s: float = 2.0
     """... but goes on with its id when it is found again within this time. Up to `keep_tentative_s`: never."""
     newborn_still: bool = True
     """A track that was seen once is looked for also where it was, not only where the others' motion would take it."""
     far_overlap_min: float = -0.35
     """What is left without a partner may be paired at this generalised IoU or above, -1 to 1: below 0 even things as
     large as each other that do not touch. 1: never."""
-    recall_overlap_min: float = 0.0
+    recall_overlap_min: float = -0.2
     """A track that is lost may go on with what nothing else claimed at this generalised IoU or above with where it
     would be if it moved evenly in space, -1 to 1; see `motion.nearer`. 1: never."""
     camera_share: float = 0.5

@@ -114,7 +114,7 @@ class IouTracker:
         if camera is not None:
             camera = _checked_camera(camera)
         self._check_frame(instances, now)
-        seen = _sightings(instances, self.config.score_confident)
+        seen = Sightings.of(instances, self.config.score_confident)
 
         # Forget tracks that were last seen too long ago, even if no frame came in between.
         tracks = self._tracks.kept(now - self._tracks.last_seen_ns <= self._keep_lost_ns)
@@ -281,19 +281,6 @@ class IouTracker:
             ),
             tentative_unseen=tracks.ids[waiting],
         )
-
-
-def _sightings(instances: Instances, score_confident: float) -> Sightings:
-    """Returns the instances best score first, then by label and box: the order of rows must not decide ids or ties."""
-    scores = instances.scores
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        x1, y1, x2, y2 = instances.boxes.T
-        order = np.lexsort((y2, x2, y1, x1, instances.labels, -scores))
-        ranked = scores[order]
-    boxes = instances.boxes[order].astype(np.float64)
-    return Sightings(boxes, instances.labels[order], ranked >= score_confident, instances.masks, order)
 
 
 def _common_velocity(tracks: TrackTable, now: int) -> Floats:

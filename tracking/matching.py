@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines.instances import Instances
 from roadmask.tracking.association import Rows, associate, box_iou, centre_distance, generalized_iou, size_ratio
 from roadmask.tracking.config import IouTrackerConfig
 from roadmask.tracking.motion import Floats, centres, nearer, shifted
@@ -26,6 +27,8 @@ FAR_SPEED = 20.0
 FAR_SIZE_RATIO_MIN = 0.6
 """What does not overlap must at least be as large, up to this factor."""
 
+RECALL_SIZE_RATIO_MIN = 0.8
+"""What was lost and does not touch where it should be must be as large as it should be, up to this factor."""
 RECALL_HITS = 3
 """Sightings from which on growth is told well enough to look for a lost track by it."""
 
@@ -46,6 +49,19 @@ class Sightings:
     """The masks of the frame."""
     order: Rows
     """(N,) position of each in the frame, and so among its masks."""
+
+    @classmethod
+    def of(cls, instances: Instances, score_confident: float) -> Sightings:
+        """Takes them best score first, then by label and box: the order of rows must not decide ids or ties."""
+        scores = instances.scores
+        order = np.argsort(-scores, kind="stable")
+        ranked = scores[order]
+        if (ranked[1:] == ranked[:-1]).any():
+            x1, y1, x2, y2 = instances.boxes.T
+            order = np.lexsort((y2, x2, y1, x1, instances.labels, -scores))
+            ranked = scores[order]
+        boxes = instances.boxes[order].astype(np.float64)
+        return cls(boxes, instances.labels[order], ranked >= score_confident, instances.masks, order)
 
 
 class Pairs:
@@ -230,12 +246,17 @@ def _recalled(
     recent: NDArray[np.bool_],
     overlap_min: float,
 ) -> tuple[Rows, Rows]:
-    """Pairs lost tracks with what is left where they would be if they moved evenly in space."""
+    """Pairs lost tracks with what is left where they would be if they moved evenly in space, or in the picture."""
     rows = rows[~recent[rows] & (tracks.hits[rows] >= RECALL_HITS)]
     if overlap_min >= 1 or not len(rows) or not len(columns):
         return rows[:0], columns[:0]
+    to_boxes, way = seen.boxes[columns], tracks.velocities[rows] * elapsed_s[rows][:, None]
     moved = nearer(tracks.boxes[rows], tracks.velocities[rows], tracks.growth[rows], elapsed_s[rows])
-    near = generalized_iou(shifted(moved, tracks.drift[rows]), seen.boxes[columns])
+    moved = shifted(moved, tracks.drift[rows])
+    in_picture = shifted(tracks.boxes[rows], way + tracks.drift[rows])
+    near = np.maximum(generalized_iou(moved, to_boxes), generalized_iou(in_picture, to_boxes))
+    # What does not touch must at least be as large.
+    near[(near < 0) & (size_ratio(moved, to_boxes) < RECALL_SIZE_RATIO_MIN)] = -1
     near[tracks.labels[rows][:, None] != seen.labels[columns]] = -1
     every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
     some, others = associate((near + 1) / 2, every_row, every_column, (overlap_min + 1) / 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.errors import ConfigError, InputError, InstancesError
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import BoxMasks
 from roadmask.tracking import IouTracker, IouTrackerConfig, Tracker, Tracks, TrackState
@@ -76,7 +76,7 @@ def test_a_lost_track_is_predicted_and_comes_back_with_its_id() -> None:
 )
 @pytest.mark.parametrize("empty_frames", [False, True], ids=["no frames in the gap", "empty frames in the gap"])
 def test_a_lost_track_is_dropped_after_keep_lost_s(gap_ms: int, expected: int, empty_frames: bool) -> None:
-    tracker = IouTracker(IouTrackerConfig(keep_lost_s=1.0))
+    tracker = IouTracker(IouTrackerConfig(keep_lost_s=1.0, recall_tentative_s=1.0))
     follow(tracker, [frame(square(50))] * 5)
     if empty_frames:
         follow(tracker, [Instances.empty(SIZE)] * 9, period_ms=100, start_ms=200)
@@ -91,11 +91,54 @@ def test_a_lost_track_is_dropped_after_keep_lost_s(gap_ms: int, expected: int, e
     ],
 )
 def test_a_tentative_track_may_flicker_for_keep_tentative_s(missed: int, expected: int) -> None:
-    tracks = follow(IouTracker(), [frame(square(50)), *[frame()] * missed, frame(square(50))])
+    config = IouTrackerConfig(recall_tentative_s=0)
+    tracks = follow(IouTracker(config), [frame(square(50)), *[frame()] * missed, frame(square(50))])
     assert tracks[1].tentative_unseen.tolist() == [1]
     assert len(tracks[1].lost) == 0  # only confirmed tracks are reported as lost
     assert tracks[-1].track_ids.tolist() == [expected]
     assert tracks[-1].tentative_unseen.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("missed_ms", "expected"),
+    [
+        (1000, 1),  # still missed after exactly recall_tentative_s: may be found again
+        (1001, 2),  # a moment later: forgotten
+    ],
+)
+def test_a_tentative_track_that_was_given_up_may_be_found_again(missed_ms: int, expected: int) -> None:
+    tracker = IouTracker(IouTrackerConfig(recall_tentative_s=1.0))
+    tracker.update(frame(square(50)), 0)
+    given_up = tracker.update(frame(), 200 * MS)
+    assert (given_up.tentative_unseen.tolist(), len(given_up.lost)) == ([], 0)  # nobody waits for it
+    tracker.update(frame(), missed_ms * MS)
+    assert tracker.update(frame(square(50)), 1002 * MS).track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize(("newborn_still", "expected"), [(True, 5), (False, 6)])
+def test_what_was_seen_once_may_stand_still_while_all_others_move(newborn_still: bool, expected: int) -> None:
+    config = IouTrackerConfig(newborn_still=newborn_still, camera_share=1, far_overlap_min=1)
+    tracker = IouTracker(config)
+    for n in range(4):
+        tracker.update(frame(*[square(20 + 20 * n, 10 + 45 * k) for k in range(4)]), n * 100 * MS)
+    for n, x, track in ((4, 300, 5), (5, 298, expected)):
+        scene = [square(20 + 20 * n, 10 + 45 * k) for k in range(4)]
+        assert tracker.update(frame(*scene, square(x, side=20)), n * 100 * MS).track_ids.tolist()[-1] == track
+
+
+@pytest.mark.parametrize(("recall_overlap_min", "expected"), [(-0.2, 1), (1.0, 2)])
+def test_what_came_nearer_behind_an_obstacle_is_found_again(recall_overlap_min: float, expected: int) -> None:
+    # 1.5 m tall, seen from 2 m aside, 30 m away and nearing by 1 m in each frame; hidden for 12 frames.
+    def at(distance: float) -> tuple[float, float, float, float]:
+        size, centre = 600 * 1.5 / distance, 200 + 600 * 2 / distance
+        return centre - size / 2, 100 - size / 2, centre + size / 2, 100 + size / 2
+
+    config = IouTrackerConfig(recall_overlap_min=recall_overlap_min, camera_share=1, far_overlap_min=1)
+    tracker = IouTracker(config)
+    follow(tracker, [frame(at(30.0 - n)) for n in range(10)], period_ms=100)
+    for n in range(10, 22):
+        tracker.update(frame(), n * 100 * MS)
+    assert tracker.update(frame(at(8)), 2200 * MS).track_ids.tolist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +342,11 @@ def test_boxes_without_area_are_carried_along() -> None:
         ({"confirm_hits": 1.5}, "confirm_hits as a whole number"),
         ({"confirm_after_s": -1}, "confirm_after_s in seconds"),
         ({"keep_lost_s": 0}, "keep_lost_s in seconds, above 0"),
-        ({"keep_tentative_s": 2, "keep_lost_s": 1}, "at most keep_lost_s"),
+        ({"keep_tentative_s": 2, "recall_tentative_s": 0, "keep_lost_s": 1}, "at most keep_lost_s"),
+        ({"recall_tentative_s": 5}, "recall_tentative_s at most keep_lost_s"),
+        ({"follow_lost_s": -1}, "follow_lost_s in seconds"),
+        ({"recall_overlap_min": 2}, "recall_overlap_min from -1 to 1"),
+        ({"newborn_still": 1}, "newborn_still as true or false"),
         ({"velocity_smoothing_s": float("nan")}, "finite number"),
         ({"keep_lost_s": "1"}, "finite number"),
     ],
@@ -345,3 +392,79 @@ def test_what_is_no_state_is_refused(
     follow(tracker, [frame(square(20), square(90), masks=True)] * 3)
     with pytest.raises(InputError, match="expected"):
         IouTracker().restore(spoil(tracker.state().to_arrays()))
+
+
+def test_entering_at_the_border_starts_a_track_and_leaving_ends_it() -> None:
+    # 40 px wide, 10 px a frame, from beyond the left edge to beyond the right one of 400 px; boxes are cut there.
+    def cut(n: int) -> list[tuple[float, float, float, float]]:
+        x1, x2 = max(-40.0 + 10 * n, 0), min(10.0 * n, 400)
+        return [(x1, 50, x2, 90)] if x2 > x1 else []
+
+    tracker = IouTracker(IouTrackerConfig(keep_lost_s=2.0))
+    inside = [n for n in range(60) if cut(n)]
+    tracks = {n: tracker.update(frame(*cut(n)), n * 100 * MS) for n in range(inside[0], 70)}
+    assert {tuple(tracks[n].track_ids.tolist()) for n in inside} == {(1,)}
+    gone = inside[-1]
+    assert tracks[gone + 1].lost.track_ids.tolist() == [1]
+    assert len(tracks[gone + 21].lost) == 0
+
+
+def test_boxes_outside_the_picture_are_tracked_like_any_other() -> None:
+    # Whatever an engine may say: beyond every edge, with masks that have no pixel there.
+    beyond = [(-90.0, -90.0, -50.0, -50.0), (450.0, 50.0, 490.0, 90.0), (50.0, 250.0, 90.0, 290.0)]
+    tracks = follow(IouTracker(), [frame(*beyond, masks=True)] * 5)
+    assert len({tuple(each.track_ids.tolist()) for each in tracks}) == 1
+    assert sorted(tracks[0].track_ids.tolist()) == [1, 2, 3]
+    assert tracks[-1].states.tolist() == [CONFIRMED] * 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_never_reaches_the_tracker(value: float) -> None:
+    with pytest.raises(InstancesError, match="finite"):
+        frame((value, 50, 90, 90))
+    with pytest.raises(InstancesError, match="finite"):
+        frame(square(50), scores=[value])
+
+
+def test_a_duplicate_gets_no_part_of_the_track() -> None:
+    # A second box of the same thing, weaker than score_confident, belongs to nobody; the thing keeps its id.
+    twice = frame(square(50), square(53), scores=[0.9, 0.4])
+    tracks = follow(IouTracker(), [frame(square(50))] * 4 + [twice] * 4 + [frame(square(50))])
+    assert [each.track_ids.tolist() for each in tracks[4:]] == [[1, 0]] * 4 + [[1]]
+
+
+def test_three_shuffles_give_the_same_tracks() -> None:
+    frames = crowd(np.random.default_rng(5), 25, 25)
+    straight = follow(IouTracker(), frames)
+    for seed in range(3):
+        draw = np.random.default_rng(seed)
+        orders = [draw.permutation(len(each)) for each in frames]
+        shuffled = follow(IouTracker(), [each[order] for each, order in zip(frames, orders, strict=True)])
+        assert all(same(a[order], b) for a, b, order in zip(straight, shuffled, orders, strict=True))
+
+
+def test_ids_never_repeat_after_a_resume() -> None:
+    tracker = IouTracker()
+    given = [tracker.update(frame(square(30.0 * n)), n * 10_000 * MS).track_ids[0] for n in range(5)]
+    resumed = IouTracker()
+    resumed.restore(tracker.state().to_arrays())
+    given += [resumed.update(frame(square(30.0 * n)), n * 10_000 * MS).track_ids[0] for n in range(5, 10)]
+    assert given == list(range(1, 11))
+
+
+def test_memory_is_bounded() -> None:
+    """What it knows depends on the last seconds alone, so a million frames need no more than these.
+
+    Every instance is new. No track can outlive `keep_lost_s`, and nothing but the tracks and two numbers is kept.
+    """
+    config = IouTrackerConfig(keep_lost_s=1.0, follow_lost_s=1.0, recall_tentative_s=1.0, far_overlap_min=1)
+    tracker = IouTracker(config)
+    sizes = []
+    for n in range(300):
+        place = square(45.0 * (7 * n % 8), 45.0 * (n % 4), 20)
+        tracker.update(frame(place, masks=True), n * 100 * MS)
+        sizes.append(sum(values.nbytes for values in tracker.state().to_arrays().values()))
+    assert max(sizes[20:]) <= max(sizes[:20]) * 1.2
+    kept = {name for name, value in vars(tracker).items() if not isinstance(value, int | tuple | IouTrackerConfig)}
+    assert kept == {"_tracks"}
+    assert len(tracker.state().tracks) <= 11
