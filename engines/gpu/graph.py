@@ -35,12 +35,12 @@ from roadmask.engines.static_network import StaticNetwork
 
 
 class GpuGraph(StaticNetwork):
-    """A torchvision Mask R-CNN for one network shape and one number of frames.
+    """A torchvision Mask R-CNN for one network shape.
 
     Args:
         model: with its weights, in eval mode, fp32; it becomes the graph's own and is changed.
         shape: height and width of the network's input, multiples of 32.
-        batch: frames.
+        batch: frames of the example inputs; no shape inside hangs on it, so that an export may leave it open.
         settings: how many slots and steps.
         dtype: of the backbone, FPN and heads.
     """
@@ -121,7 +121,7 @@ class GpuGraph(StaticNetwork):
         return Outputs(
             boxes,
             scores,
-            labels.to(torch.int32),
+            labels.to(torch.int32),  # half the bytes of the index that it is
             self._masks(self._pool(atlas, boxes, MASK_SIDE_IN), labels),
             (scores > 0).sum(1).to(torch.int32),
             torch.minimum(proposals_settled, detections_settled),
@@ -137,7 +137,7 @@ class GpuGraph(StaticNetwork):
         levels = zip(objectness, deltas, self._level_counts, self._kept_counts, strict=True)
         for logits, level_deltas, total, kept in levels:
             # fp32 from here on, as boxes in half move by pixels: it counts above 1024 in whole pixels.
-            values, indices = logits.permute(0, 2, 3, 1).reshape(self.batch, -1).float().topk(kept)
+            values, indices = logits.permute(0, 2, 3, 1).flatten(1).float().topk(kept)
             missing = (0, rows - kept)
             indices = F.pad(indices, missing)
             best_logits.append(F.pad(values, missing, value=NOTHING))
@@ -149,19 +149,20 @@ class GpuGraph(StaticNetwork):
         keep, settled = self._settle(suppression_matrix(boxes, active, rpn.nms_thresh), keep)
         level_logits = torch.stack(best_logits, 1)
         ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, NOTHING))
-        best, order = ranks.reshape(self.batch, -1).topk(self.proposals)
+        best, order = ranks.flatten(1).topk(self.proposals)
         is_proposal = best > NOTHING / 2
-        proposals = _pick(boxes.reshape(self.batch, -1, 4), order) * is_proposal[..., None]
+        proposals = _pick(boxes.flatten(1, 2), order) * is_proposal[..., None]
         return proposals, is_proposal, keep, settled
 
     def _pool(self, atlas: Tensor, boxes: Tensor, side: int) -> Tensor:
         """Returns (B * N, C, side, side) in `dtype` of boxes (B, N, 4)."""
         grid = self.roi_align.grid(boxes.reshape(-1, 4), side)
         samples = grid.shape[1]
-        by_picture = grid.reshape(self.batch, -1, samples, 2)
+        by_picture = grid.reshape(-1, boxes.shape[1] * samples, samples, 2)
         sampled = F.grid_sample(atlas, by_picture, mode="bilinear", padding_mode="zeros", align_corners=True)
         pooled = F.avg_pool2d(sampled, samples // side)
-        aligned = pooled.reshape(self.batch, atlas.shape[1], -1, side, side).transpose(1, 2)
+        aligned = pooled.reshape(-1, atlas.shape[1], boxes.shape[1], side, side).transpose(1, 2)
+        # As the heads compute; what they take was half before it was sampled.
         return aligned.reshape(-1, atlas.shape[1], side, side).to(self.dtype)
 
     def _detect(
@@ -177,12 +178,12 @@ class GpuGraph(StaticNetwork):
         heads = self.model.roi_heads
         # fp32 from here on: scores rank detections, and half ties where they differ by less than 1/2000.
         logits, deltas = (each.float() for each in heads.box_predictor(heads.box_head(pooled)))
-        probabilities = logits.reshape(self.batch, -1, self.classes).softmax(-1) * classes * is_proposal[..., None]
+        probabilities = logits.reshape(-1, self.proposals, self.classes).softmax(-1) * classes * is_proposal[..., None]
         foreground = self.classes - 1
-        scores, order = probabilities[..., 1:].reshape(self.batch, -1).topk(self.candidates)
+        scores, order = probabilities[..., 1:].flatten(1).topk(self.candidates)
         sources = order // foreground
         labels = order - sources * foreground + 1
-        chosen = _pick(deltas.reshape(self.batch, -1, 4), sources * self.classes + labels)
+        chosen = _pick(deltas.reshape(-1, self.proposals * self.classes, 4), sources * self.classes + labels)
         boxes = decode(chosen, _pick(proposals, sources), heads.box_coder.weights, limits)
         active = (scores > score_min) & is_larger(boxes, DETECTION_MIN_SIDE)
         keep, settled = self._settle(suppression_matrix(boxes, active, heads.nms_thresh, groups=labels), keep)
@@ -195,7 +196,7 @@ class GpuGraph(StaticNetwork):
         """Returns where NMS stopped, and (B,) whether each picture's settled."""
         before, _ = settle(suppresses, keep, self.settings.nms_steps - 1)
         after, _ = settle(suppresses, before, 1)
-        return after, 1 - (after - before).abs().reshape(self.batch, -1).amax(1)
+        return after, 1 - (after - before).abs().flatten(1).amax(1)
 
     def _masks(self, pooled: Tensor, labels: Tensor) -> Tensor:
         heads, flat = self.model.roi_heads, labels.reshape(-1)
@@ -208,21 +209,18 @@ class GpuGraph(StaticNetwork):
         logits = torch.matmul(weight[:, None, :], hidden.flatten(2)).reshape(-1, side, side) + bias[:, None, None]
         # fp32: masks are cut at one half, where half steps by 1/2000, and pasted by interpolating.
         probabilities: Tensor = logits.float().sigmoid()
-        return probabilities.reshape(self.batch, -1, side, side)
+        return probabilities.reshape(-1, self.detections, side, side)
 
 
 def _pick(values: Tensor, places: Tensor) -> Tensor:
     """(B, N, V) and (B, ...) places in N -> (B, ..., V)."""
-    batch, count, width = values.shape
-    if batch > 1:
-        starts = torch.arange(batch, device=values.device).reshape(-1, *[1] * (places.dim() - 1)) * count
-        places = places + starts
-    picked: Tensor = values.reshape(-1, width)[places]
-    return picked
+    width = values.shape[2]
+    picked: Tensor = values.gather(1, places.flatten(1)[..., None].expand(-1, -1, width))
+    return picked.reshape(-1, *places.shape[1:], width)
 
 
 def _anchor_major(deltas: Tensor) -> Tensor:
     """(B, A * 4, H, W) -> (B, H * W * A, 4), the order of the anchors."""
-    batch, channels, height, width = deltas.shape
-    by_anchor = deltas.reshape(batch, channels // 4, 4, height, width)
-    return by_anchor.permute(0, 3, 4, 1, 2).reshape(batch, -1, 4)
+    _, channels, height, width = deltas.shape
+    by_anchor = deltas.reshape(-1, channels // 4, 4, height, width)
+    return by_anchor.permute(0, 3, 4, 1, 2).reshape(-1, height * width * channels // 4, 4)

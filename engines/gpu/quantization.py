@@ -9,7 +9,7 @@ float. What is never quantised, and why:
 - the last layers of each head (scores, boxes, mask cells): a thousandth of the arithmetic, and every step of theirs
   moves a score or a corner;
 - depthwise convolutions (MobileNet's): their channels differ too much in size for the one scale of what they take in,
-  and with nine products to a sum a GPU is not faster in int8. docs/gpu.md has what it would cost.
+  and with nine products to a sum int8 saves little. With them in int8, mask AP falls further than is accepted.
 
 How large numbers become is measured once for weights and shape (`calibrate`) and kept in the cache by layer, so that
 graphs of every batch get the very same scales.

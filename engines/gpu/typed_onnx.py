@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -28,11 +29,16 @@ _OPSET = 20
 
 
 def typed_onnx(
-    weights: Weights, shape: tuple[int, int], batch: int, precision: GpuPrecision, settings: GraphSettings | None = None
+    weights: Weights,
+    shape: tuple[int, int],
+    batch: int | None,
+    precision: GpuPrecision,
+    settings: GraphSettings | None = None,
 ) -> Path:
     """Returns the ONNX file of the whole network, exporting it first if the cache does not hold it.
 
-    Inputs and outputs are those of graph_io.py; height and width of the frames are open.
+    Inputs and outputs are those of graph_io.py; height and width of the frames are open, and so is the batch if it is
+    None.
 
     Raises:
         WeightsError: the weights do not fit the architecture.
@@ -51,7 +57,7 @@ def typed_onnx(
     )
 
 
-def _int8_onnx(weights: Weights, shape: tuple[int, int], batch: int, settings: GraphSettings) -> Path:
+def _int8_onnx(weights: Weights, shape: tuple[int, int], batch: int | None, settings: GraphSettings) -> Path:
     from roadmask.engines.gpu.quantization import calibration_of, quantize
 
     calibration = calibration_of(weights, shape, settings)
@@ -64,8 +70,9 @@ def _int8_onnx(weights: Weights, shape: tuple[int, int], batch: int, settings: G
     )
 
 
-def _stem(weights: Weights, shape: tuple[int, int], batch: int, precision: GpuPrecision, key: str) -> str:
-    return f"{weights.architecture.value}-{shape[0]}x{shape[1]}-b{batch}-{precision}-{key[:16]}"
+def _stem(weights: Weights, shape: tuple[int, int], batch: int | None, precision: GpuPrecision, key: str) -> str:
+    size = f"{shape[0]}x{shape[1]}-b{batch or 'any'}"
+    return f"{weights.architecture.value}-{size}-{precision}-{key[:16]}"
 
 
 def _cached(stem: str, make: Callable[[], bytes]) -> Path:
@@ -78,7 +85,7 @@ def _cached(stem: str, make: Callable[[], bytes]) -> Path:
 
 
 def _export(
-    weights: Weights, shape: tuple[int, int], batch: int, precision: GpuPrecision, settings: GraphSettings
+    weights: Weights, shape: tuple[int, int], batch: int | None, precision: GpuPrecision, settings: GraphSettings
 ) -> bytes:
     try:
         import onnxscript  # noqa: F401 - torch's exporter needs it and onnx
@@ -86,23 +93,27 @@ def _export(
         from torch.export import Dim
 
         from roadmask.engines.gpu.graph import GpuGraph
-        from roadmask.engines.gpu.graph_io import Inputs, Outputs
+        from roadmask.engines.gpu.graph_io import KEEPS, Inputs, Outputs
         from roadmask.engines.models import load_model
     except ImportError as error:
         raise missing_package(error.name or "torch", f"exporting {weights.name} for a GPU", extra="torch") from error
 
     dtype = {"fp32": torch.float32, "fp16": torch.float16}[precision]
-    with torch.inference_mode():
-        graph = GpuGraph(load_model(weights), shape, batch, settings, dtype).eval()
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "# The axis name")  # of an open batch, which three inputs share
+        # Two frames where the batch is open, or the exporter would take it for one.
+        graph = GpuGraph(load_model(weights), shape, batch or 2, settings, dtype).eval()
         # Frames of another size than the network's, or the exporter would take the two for one.
         inputs = graph.example_inputs((shape[0] + 7, shape[1] + 9))
-        frames = {1: Dim("frame_height", min=1, max=8192), 2: Dim("frame_width", min=1, max=8192)}
+        open_batch = {0: Dim("batch", min=1, max=64)} if batch is None else {}
+        frames = open_batch | {1: Dim("frame_height", min=1, max=8192), 2: Dim("frame_width", min=1, max=8192)}
+        dynamic = {"frames": frames, **dict.fromkeys(KEEPS, open_batch or None)}
         program = torch.onnx.export(
             graph,
             tuple(inputs),
             input_names=list(Inputs._fields),
             output_names=list(Outputs._fields),
-            dynamic_shapes=(frames, *[None] * (len(Inputs._fields) - 1)),
+            dynamic_shapes=tuple(dynamic.get(name) for name in Inputs._fields),
             opset_version=_OPSET,
             dynamo=True,
             verbose=False,

@@ -136,12 +136,13 @@ def _to_rle(contender: Contender, frames: Sequence[Image]) -> Callable[[], objec
 
 def _median_ms(run: Callable[[], object], settings: GpuBenchmark) -> float:
     taken = []
-    for number in range(settings.rounds + 3):  # the first three choose kernels and fill caches
+    unmeasured = 3 if settings.device == "cuda" else 0  # the first choose kernels and fill caches
+    for number in range(settings.rounds + unmeasured):
         _synchronise(settings)
         start = time.perf_counter()
         run()
         _synchronise(settings)
-        if number >= 3:
+        if number >= unmeasured:
             taken.append((time.perf_counter() - start) * 1e3)
     return median(taken)
 

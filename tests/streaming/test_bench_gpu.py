@@ -23,7 +23,7 @@ def one(box: tuple[float, ...], score: float) -> Instances:
     return Instances((100, 100), boxes, np.array([score], np.float32), np.array([1]), masks)
 
 
-SETTINGS = GpuBenchmark(((192, 320),), (2,), 1, (216, 384), device="cpu")
+SETTINGS = GpuBenchmark(((128, 192),), (1,), 1, (108, 192), device="cpu")
 
 
 def test_every_figure_of_what_runs() -> None:
@@ -32,9 +32,9 @@ def test_every_figure_of_what_runs() -> None:
     for record in records:
         assert record["engine_ms"] > 0
         assert record["rle_ms"] > 0
-        assert record["gflop"] > 1
-        assert record["tflops"] == pytest.approx(2 * record["gflop"] / record["engine_ms"], rel=0.1)
-        assert record["frames_per_second"] == pytest.approx(2e3 / record["engine_ms"], rel=0.1)
+        assert record["gflop"] > 0.1
+        assert record["tflops"] == pytest.approx(record["gflop"] / record["engine_ms"], abs=1e-3)
+        assert record["frames_per_second"] == pytest.approx(1e3 / record["engine_ms"], rel=0.1)
         assert record["matmul_fraction"] > 0
 
 

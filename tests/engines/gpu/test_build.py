@@ -83,6 +83,44 @@ def test_resnet50_builds_in_half_and_again_alike(tmp_path: Path) -> None:
     assert abs(first - second) < 0.01 * first
 
 
+def open_batch_graph(path: Path) -> Path:
+    """Brightness of each frame, times what its NMS starts from: a graph whose batch is open."""
+    kinds, helper = onnx.TensorProto, onnx.helper
+    inputs = [
+        helper.make_tensor_value_info("frames", kinds.UINT8, ["batch", "h", "w", 3]),
+        helper.make_tensor_value_info("proposal_keep", kinds.FLOAT, ["batch", 8]),
+    ]
+    axes = onnx.numpy_helper.from_array(np.array([1, 2, 3]), "axes")
+    nodes = [
+        helper.make_node("Cast", ["frames"], ["numbers"], to=kinds.FLOAT),
+        helper.make_node("ReduceMean", ["numbers", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
+        helper.make_node("Mul", ["column", "proposal_keep"], ["scores"]),
+    ]
+    weights = [axes, onnx.numpy_helper.from_array(np.array([1]), "last")]
+    outputs = [helper.make_tensor_value_info("scores", kinds.FLOAT, ["batch", 8])]
+    graph = helper.make_graph(nodes, "open", inputs, outputs, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    return path
+
+
+def test_a_graph_whose_batch_is_open_takes_a_profile_for_each_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensorrt, profiles = load_tensorrt("tensorrt-rtx"), []
+    make = tensorrt.Builder.create_optimization_profile
+
+    def kept(builder: Any) -> Any:
+        profiles.append(make(builder))
+        return profiles[-1]
+
+    monkeypatch.setattr(tensorrt.Builder, "create_optimization_profile", kept)
+    path = open_batch_graph(tmp_path / "open.onnx")
+    assert build_plan(path, Target("tensorrt-rtx", "sm89"), [1, 4], SHAPE)
+    assert [tuple(map(tuple, each.get_shape("proposal_keep"))) for each in profiles] == [((1, 8),) * 3, ((4, 8),) * 3]
+    assert [tuple(each.get_shape("frames")[1]) for each in profiles] == [(1, *SHAPE, 3), (4, *SHAPE, 3)]
+
+
 def test_forbidden_operators_are_found() -> None:
     nodes = [onnx.helper.make_node(*each) for each in (("NonZero", ["a"], ["b"]), ("Relu", ["b"], ["c"]))]
     nodes.append(onnx.helper.make_node("Mine", ["c"], ["d"], domain="custom"))
@@ -176,6 +214,22 @@ class TestCommand:
         found = CliRunner().invoke(app, asked)
         assert isinstance(found.exception, ConfigError)
         assert "or build with --unmeasured" in str(found.exception)
+
+    def test_without_a_gpu_and_a_target_it_names_the_way_out(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
+        scripted_cuda(monkeypatch, status="cudaErrorNoDevice")
+        found = CliRunner().invoke(app, ["engine", "build", "--precision", "fp32"])
+        assert isinstance(found.exception, GpuMissingError)
+        assert "--flavour tensorrt-rtx --target sm89" in str(found.exception)
+
+    def test_activations_are_measured(self, portrait: Image, tmp_path: Path) -> None:
+        cv2.imwrite(str(tmp_path / "portrait.png"), portrait[:, :, ::-1])
+        found = CliRunner().invoke(app, ["engine", "activations", "--shape", "64x96", "--pictures", str(tmp_path)])
+        assert found.exit_code == 0, found.output
+        assert re.search(r"Five of \d+ layers of lite, 1 pictures", found.output)
+        assert "box_head" in found.output
 
     def test_a_plan_that_nobody_measured_says_so(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))

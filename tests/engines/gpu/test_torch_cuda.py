@@ -8,8 +8,8 @@ import torch
 
 from roadmask.engines import Image, Segmenter, load_segmenter
 from roadmask.engines.classes import LITE_CATEGORY_IDS
-from roadmask.engines.errors import GpuMissingError
-from roadmask.engines.gpu.torch_cuda import TorchCudaSegmenter
+from roadmask.engines.errors import DeviceMemoryError, GpuMissingError
+from roadmask.engines.gpu.torch_cuda import CapturedGraph, TorchCudaSegmenter
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.weights import Weights
 from support.segmenter_contract import SegmenterContract
@@ -44,6 +44,16 @@ class TestOnCpu(SegmenterContract):
             [found], [expected] = impatient([portrait]), segmenter([portrait])
             np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=1e-2)
             np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
+
+    def test_a_gpu_that_is_full_is_said(
+        self, segmenter: Segmenter, portrait: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+        monkeypatch.setattr(CapturedGraph, "run", full)
+        with pytest.raises(DeviceMemoryError, match=r"tried to allocate 2 GiB.: use a smaller batch or shape"):
+            segmenter([portrait])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA GPU")
