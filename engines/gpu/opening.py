@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 
-from roadmask.engines.errors import EngineError, TensorRtMissingError
+from roadmask.engines.errors import ConfigError, EngineError, TensorRtMissingError
 from roadmask.engines.gpu import plans
 from roadmask.engines.gpu.cuda import Cuda
 from roadmask.engines.gpu.device import Gpu, describe_gpu
@@ -86,7 +86,10 @@ def _why_stale(plan: Plan, weights: Weights, shape: tuple[int, int], precision: 
         return str(error)
     if installed != key.version:
         return f"{key.flavour} {key.version} built it, {installed} is installed; build it again"
-    onnx = typed_onnx(weights, shape, key.batch, precision)
+    try:
+        onnx = typed_onnx(weights, shape, key.batch, precision)
+    except ConfigError as error:  # int8 whose ranges did not come along
+        return str(error)
     if hashlib.sha256(onnx.read_bytes()).hexdigest() != key.onnx_sha256:
         return "it is of another graph or other weights; build it again"
     return None

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from roadmask.engines import EngineError, load, load_segmenter
-from roadmask.engines.errors import GpuMissingError, TensorRtMissingError
+from roadmask.engines.errors import ConfigError, GpuMissingError, TensorRtMissingError
 from roadmask.engines.gpu import opening
 from roadmask.engines.gpu.device import Gpu
 from roadmask.engines.gpu.plans import PlanKey, find_or_build
@@ -76,6 +76,15 @@ def test_plans_that_cannot_run_any_more_are_left_out_with_the_reason(
     assert opening.find_plan(lite, (384, 640), "fp16", GPU).key.batch == 1
     assert "tensorrt-rtx 1.6 built it, 1.7 is installed; build it again" in caplog.text
     assert "of another graph or other weights; build it again" in caplog.text
+
+    def no_ranges(*_: object) -> Path:
+        raise ConfigError("int8 needs ranges")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "typed_onnx", no_ranges)
+        with pytest.raises(EngineError, match="no plan of lite fp16"):
+            opening.find_plan(lite, (384, 640), "fp16", GPU)
+    assert "is left out: int8 needs ranges" in caplog.text
 
     def missing(flavour: str) -> SimpleNamespace:
         raise TensorRtMissingError(f"the flavour {flavour} needs it: pip install tensorrt-rtx-cu13")
