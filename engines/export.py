@@ -21,7 +21,7 @@ from roadmask.engines.weights import Weights
 if TYPE_CHECKING:
     from roadmask.engines.static_graph import StaticDetector, StaticMasks
 
-_GRAPH_SOURCES = ("export.py", "models.py", "nms.py", "roi_align.py", "static_graph.py")
+_GRAPH_SOURCES = ("export.py", "models.py", "nms.py", "roi_align.py", "static_graph.py", "static_network.py")
 """Files that say what is exported; a graph that an earlier version of them made is exported anew."""
 _OPSET = 20
 _LOG = logging.getLogger("roadmask")

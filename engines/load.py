@@ -51,7 +51,7 @@ def load_segmenter(
         size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each picture's aspect by default.
         threads: threads that compute; all cores by default.
         precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
-            a little between kinds of processors. torch knows fp32 alone, TensorRT fp16 (its `auto`) and fp32.
+            a little between kinds of processors. torch knows fp32 alone, TensorRT fp16 (its `auto`), int8 and fp32.
 
     Returns:
         A segmenter. Its first picture of a new shape may take half a minute once, see `Segmenter.warm_up`.
@@ -88,8 +88,10 @@ def load_segmenter(
     elif chosen == "tensorrt":
         from roadmask.engines.gpu.opening import open_tensorrt
 
-        half_or_full: GpuPrecision = "fp32" if arithmetic == "fp32" else "fp16"
-        segmenter = open_tensorrt(found, wanted, score_min=score_min, network_shape=shape, precision=half_or_full)
+        kinds: dict[str, GpuPrecision] = {"fp32": "fp32", "int8": "int8"}
+        segmenter = open_tensorrt(
+            found, wanted, score_min=score_min, network_shape=shape, precision=kinds.get(arithmetic, "fp16")
+        )
     elif chosen == "torch-cuda":
         from roadmask.engines.gpu.torch_cuda import TorchCudaSegmenter
 
@@ -137,11 +139,11 @@ def _planned(weights: Weights, shape: tuple[int, int] | None, precision: Precisi
 
     try:
         gpu = describe_gpu("tensorrt")
-        planned = has_plans(weights, shape, gpu)
+        planned = has_plans(weights, shape, gpu, None if precision == "auto" else precision)
     except EngineError as error:
         _LOG.warning("the GPU is not used: %s", error)
         return None
-    if planned is None or precision not in {"auto", planned}:
+    if planned is None:
         wanted = "" if precision == "auto" else f" {precision}"
         _LOG.warning(
             "the GPU %s is not used: no plan of %s%s; see roadmask engine build", gpu.chip, weights.name, wanted
@@ -164,7 +166,7 @@ def _choose_for_cpu(missing: Mapping[str, Sequence[str]]) -> str:
 _PRECISIONS: dict[str, tuple[str, ...]] = {
     "openvino": ("auto", "bf16", "fp32"),
     "torch": ("auto", "fp32"),
-    "tensorrt": ("auto", "fp16", "fp32"),
+    "tensorrt": ("auto", "fp16", "int8", "fp32"),
     "torch-cuda": ("auto", "fp16", "fp32"),
 }
 _PACKAGES = {"openvino": ("openvino",), "torch": ("torch", "torchvision"), "torch-cuda": ("torch", "torchvision")}

@@ -49,11 +49,11 @@ class OpenVinoSegmenter:
         network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
         threads: threads that compute; OpenVINO takes all cores by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
-            multiplies it in hardware.
+            multiplies it in hardware; fp16 is there to judge half precision for GPUs.
         settings: size of the graphs.
 
     Raises:
-        EngineError: OpenVINO cannot run here, or bf16 is asked for where it would be emulated.
+        EngineError: OpenVINO cannot run here, or bf16 or fp16 is asked for where it would be emulated.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class OpenVinoSegmenter:
             precision = "bf16" if has_native_bf16() else "fp32"
         elif precision == "bf16" and not has_native_bf16():
             raise EngineError("expected a processor that multiplies bf16, this one does not: use precision fp32.")
+        elif precision == "fp16" and "FP16" not in cpu_capabilities():
+            raise EngineError("expected a processor that multiplies fp16, this one does not: use precision fp32.")
         self._weights = weights
         self._precision = precision
         self._settings = settings or GraphSettings.of(weights.architecture)
@@ -83,7 +85,7 @@ class OpenVinoSegmenter:
             "NUM_STREAMS": "1",
             # Every process would pin its threads to the same first cores.
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp16": "f16"}.get(precision, "f32"),
         }
         if threads is not None:
             self._config["INFERENCE_NUM_THREADS"] = threads
@@ -227,6 +229,11 @@ def has_native_bf16() -> bool:
     except OSError:
         return False
     return any(flag in flags for flag in _NATIVE_BF16)
+
+
+def cpu_capabilities() -> tuple[str, ...]:
+    """Returns what this processor computes in hardware, as OpenVINO tells: FP32, FP16, INT8, ..."""
+    return tuple(map(str, ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
 
 
 def inexact_layers(compiled: ov.CompiledModel, kinds: Sequence[str]) -> Iterator[str]:

@@ -24,11 +24,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection.image_list import ImageList
 
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.nms import settle, suppression_matrix
 from roadmask.engines.roi_align import AtlasRoIAlign
+from roadmask.engines.static_network import StaticNetwork
 
 _MAX_LOG_SCALE = math.log(1000 / 16)
 NOTHING = -1e6
@@ -80,7 +80,7 @@ class DetectorOutputs(NamedTuple):
     that compute everything ahead of a network in reduced precision, and only the tail in full."""
 
 
-class StaticDetector(nn.Module):
+class StaticDetector(StaticNetwork):
     """A torchvision Mask R-CNN for one network shape, up to its detections.
 
     Args:
@@ -90,43 +90,20 @@ class StaticDetector(nn.Module):
     """
 
     def __init__(self, model: MaskRCNN, shape: tuple[int, int], settings: GraphSettings) -> None:
-        super().__init__()
-        self.model = model
-        self.shape = shape
-        self.settings = settings
-        self.roi_align = AtlasRoIAlign(shape)
-        mean, std = (torch.tensor(values) for values in (model.transform.image_mean, model.transform.image_std))
-        self.register_buffer("_mean", mean[None, :, None, None], persistent=False)
-        self.register_buffer("_std", std[None, :, None, None], persistent=False)
-        with torch.no_grad():
-            blank = torch.zeros(1, 3, *shape)
-            features = list(model.backbone(blank).values())
-            anchors = model.rpn.anchor_generator(ImageList(blank, [shape]), features)[0]
-        per_cell = model.rpn.anchor_generator.num_anchors_per_location()
-        self._level_counts = [f.shape[2] * f.shape[3] * a for f, a in zip(features, per_cell, strict=True)]
-        self._kept_counts = [min(settings.anchors_per_level, count) for count in self._level_counts]
-        self.register_buffer("_anchors", anchors, persistent=False)
-        rows = max(self._kept_counts)
-        real = torch.arange(rows)[None, :] < torch.tensor(self._kept_counts)[:, None]
-        self.register_buffer("_real_anchor", real, persistent=False)
-        self.proposals = min(settings.proposals, sum(self._kept_counts))
-        self.classes = model.roi_heads.box_predictor.cls_score.out_features
-        self.candidates = min(settings.candidates, self.proposals * (self.classes - 1))
-        self.detections = min(settings.detections, self.candidates)
+        super().__init__(model, shape, settings)
+        mean, std = self.pixel_statistics()
+        self.register_buffer("_mean", mean, persistent=False)
+        self.register_buffer("_std", std, persistent=False)
 
     _mean: Tensor
     _std: Tensor
-    _anchors: Tensor
-    _real_anchor: Tensor
 
     def example_inputs(self) -> DetectorInputs:
         """Returns inputs of the right shapes: a black picture, all classes, NMS from the start."""
-        classes = torch.ones(self.classes)
-        classes[0] = 0
         return DetectorInputs(
             torch.zeros(1, *self.shape, 3, dtype=torch.uint8),
             torch.tensor(self.shape, dtype=torch.float32),
-            classes,
+            self.wanted_classes(),
             torch.tensor([0.05]),
             torch.ones(self._real_anchor.shape),
             torch.ones(self.candidates),

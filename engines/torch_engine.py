@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops.poolers import LevelMapper, MultiScaleRoIAlign
 
@@ -14,12 +15,12 @@ from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import load_model
-from roadmask.engines.picture import checked_picture, network_instances
-from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.network_segmenter import NetworkSegmenter
+from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
 
 
-class TorchSegmenter:
+class TorchSegmenter(NetworkSegmenter):
     """Runs torchvision's modules one picture at a time, fp32 on the CPU.
 
     torchvision's own resizing is left out: pictures are letterboxed as for every engine.
@@ -43,47 +44,21 @@ class TorchSegmenter:
         threads: int | None = None,
         settings: GraphSettings | None = None,
     ) -> None:
+        super().__init__(
+            "torch", weights, category_ids, precision="fp32", score_min=score_min, network_shape=network_shape
+        )
         if threads is not None:
             torch.set_num_threads(threads)
-        self._model = load_model(weights)
-        self._model.roi_heads.score_thresh = score_min
-        for pool in (self._model.roi_heads.box_roi_pool, self._model.roi_heads.mask_roi_pool):
-            _fix_scales(pool)
-        if settings is not None:
-            # torchvision offers these only to its constructors.
-            self._model.rpn._pre_nms_top_n["testing"] = settings.anchors_per_level
-            self._model.rpn._post_nms_top_n["testing"] = settings.proposals
-            self._model.roi_heads.detections_per_img = settings.detections
-        self._categories = np.array(weights.architecture.category_ids, np.int64)
-        self._wanted = np.array(category_ids, np.int64)
-        self._network_shape = network_shape
-        self._info = SegmenterInfo.of("torch", weights, "fp32", category_ids, score_min)
+        self._model = eager_model(weights, score_min, settings)
 
-    @property
-    def info(self) -> SegmenterInfo:
-        """What it is made of."""
-        return self._info
+    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        return [self._segment_one(picture, letterbox) for picture in pictures]
 
-    def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Runs the network once on a black picture."""
-        self([np.zeros((*image_size, 3), np.uint8)])
-
-    def __call__(self, images: Sequence[Image]) -> list[Instances]:
-        """Segments a batch; see `Segmenter`."""
-        return [self._segment(checked_picture(image)) for image in images]
-
-    def _segment(self, image: Image) -> Instances:
-        letterbox = Letterbox.fit(image.shape[:2], self._network_shape)
-        found = self.run(torch.from_numpy(letterbox.apply(image))[None], letterbox.content_size)
-        labels = self._categories[found["labels"].numpy()]
-        wanted = np.flatnonzero(np.isin(labels, self._wanted))
-        return network_instances(
-            letterbox,
-            found["boxes"].numpy()[wanted],
-            found["scores"].numpy()[wanted],
-            labels[wanted],
-            found["masks"].numpy()[wanted, 0],
-        )
+    def _segment_one(self, picture: Image, letterbox: Letterbox) -> Instances:
+        found = self.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
+        boxes, scores, labels, masks = (found[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
+        wanted = np.flatnonzero(self._classes[labels])
+        return self._instances(letterbox, boxes[wanted], scores[wanted], labels[wanted], masks[wanted, 0])
 
     def run(self, image: Tensor, content_size: tuple[int, int]) -> dict[str, Tensor]:
         """Runs torchvision's detector on what a letterbox made.
@@ -107,6 +82,26 @@ class TorchSegmenter:
             detections, _ = model.roi_heads(features, proposals, [content_size])
         found: dict[str, Tensor] = detections[0]
         return found
+
+
+def eager_model(weights: Weights, score_min: float, settings: GraphSettings | None = None) -> MaskRCNN:
+    """Returns torchvision's own model with its thresholds set, in eval mode, fp32; to be used part by part.
+
+    Args:
+        weights: of the model.
+        score_min: detections below it are not reported.
+        settings: takes its numbers of anchors, proposals and detections instead of torchvision's own.
+    """
+    model = load_model(weights)
+    model.roi_heads.score_thresh = score_min
+    for pool in (model.roi_heads.box_roi_pool, model.roi_heads.mask_roi_pool):
+        _fix_scales(pool)
+    if settings is not None:
+        # torchvision offers these only to its constructors.
+        model.rpn._pre_nms_top_n["testing"] = settings.anchors_per_level
+        model.rpn._post_nms_top_n["testing"] = settings.proposals
+        model.roi_heads.detections_per_img = settings.detections
+    return model
 
 
 def _fix_scales(pool: MultiScaleRoIAlign) -> None:

@@ -1,26 +1,65 @@
-"""Whether a precision costs too much accuracy: mask AP of the graph that plans are built from, against fp32."""
+"""Whether a precision costs too much accuracy: mask AP against fp32, measured on a CPU before a plan is built.
+
+int8, and fp16 on most CPUs, is measured on the graph that plans are built from, in ONNX Runtime: all that a precision
+rounds away shows, the order of a GPU's sums does not. On a CPU that reports FP16, fp16 is measured in OpenVINO, whose
+kernels there also add in half.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from roadmask.engines import cache
+from roadmask.engines import Segmenter, cache
 from roadmask.engines.classes import category_ids
 from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.export import exported_graphs
 from roadmask.engines.gpu.onnx_engine import OnnxGraphSegmenter
 from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx
+from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.openvino_engine import OpenVinoSegmenter, cpu_capabilities
+from roadmask.engines.segmenter import Precision
 from roadmask.engines.weights import Weights
 from roadmask.evaluation import common_classes, evaluate_masks, read_truth, segment_truth
 
-AP_DROP_MAX: Mapping[str, float] = {"fp32": 0.0, "fp16": 0.003}
+AP_DROP_MAX: Mapping[str, float] = {"fp32": 0.0, "fp16": 0.003, "int8": 0.007}
 """By how much mask AP, 0 to 1, may fall against fp32 on each set of pictures."""
 SETS = ("coco_dev", "pennfudan_dev")
+_SCORE_MIN = 0.05
 
-Measured = dict[str, dict[str, float]]
-"""Mask AP by set of pictures and precision."""
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What a precision costs."""
+
+    precision: str
+    way: str
+    """What was measured, in what, and why so."""
+    mask_ap: dict[str, dict[str, float]]
+    """0 to 1, by set of pictures and precision."""
+
+    def require(self) -> None:
+        """Lets the precision pass.
+
+        Raises:
+            ConfigError: mask AP falls too far on one of the sets.
+        """
+        limit = AP_DROP_MAX[self.precision]
+        drops = {each: figures["fp32"] - figures[self.precision] for each, figures in self.mask_ap.items()}
+        refused = [f"{drop * 100:.2f} points on {each}" for each, drop in drops.items() if drop > limit]
+        if refused:
+            raise ConfigError(
+                f"{self.precision} is refused: mask AP falls by {', '.join(refused)}, at most {limit * 100:.1f} are "
+                f"accepted: choose {'fp16 or ' if self.precision == 'int8' else ''}fp32."
+            )
+
+    def record(self) -> dict[str, Any]:
+        """Returns what a plan's manifest says of it."""
+        return asdict(self)
 
 
 def measure(
@@ -29,8 +68,8 @@ def measure(
     shape: tuple[int, int],
     data: Path | None,
     on_image: Callable[[], None] = lambda: None,
-) -> Measured:
-    """Measures the mask AP of a precision and of fp32, once for each graph: the cache keeps it by the ONNX file's hash.
+) -> Acceptance:
+    """Measures the mask AP of a precision and of fp32, once for each graph: the cache keeps it by the graph's hash.
 
     Args:
         weights: of the graph.
@@ -43,52 +82,76 @@ def measure(
         ConfigError: it was not measured before and there are no pictures.
         EngineError: onnxruntime is not installed.
     """
-    digest = hashlib.sha256(typed_onnx(weights, shape, 1, precision).read_bytes()).hexdigest()
-    record = cache.subfolder("acceptance") / f"{digest}.json"
-    if record.is_file():
-        known: Measured = json.loads(record.read_bytes())
-        return known
-    if data is None or not all((data / each / "instances.json").is_file() for each in SETS):
-        raise ConfigError(
-            f"{precision} is accepted by mask AP on {' and '.join(SETS)}, and no folder that --data or ROADMASK_DATA "
-            "names has them: name it, choose fp32, or build with --unmeasured."
+    capabilities = cpu_capabilities()
+    in_openvino = precision == "fp16" and "FP16" in capabilities
+    if in_openvino:
+        way = "the CPU's own graphs of these weights in OpenVINO, whose f16 kernels this processor runs"
+    elif precision == "fp16":
+        way = (
+            "the graph of the plans in ONNX Runtime, which may add in fp32 inside an operator: OpenVINO has no f16 "
+            f"kernels for this processor (it reports {', '.join(capabilities)})"
         )
-    measured: Measured = {each: {} for each in SETS}
-    for each in SETS:
-        kinds: tuple[GpuPrecision, ...] = ("fp32",) if precision == "fp32" else ("fp32", precision)
-        for kind in kinds:
-            measured[each][kind] = _mask_ap(weights, kind, shape, data / each, on_image)
-    cache.write_atomically(record, json.dumps(measured, indent=2).encode())
-    return measured
+    else:
+        way = "the graph of the plans in ONNX Runtime"
+    kinds: tuple[GpuPrecision, ...] = ("fp32",) if precision == "fp32" else ("fp32", precision)
+    judge = _in_openvino if in_openvino else _in_onnx_runtime
+    mask_ap: dict[str, dict[str, float]] = {
+        name: {kind: _mask_ap(judge(weights, kind, shape), weights, kind, name, data, on_image) for kind in kinds}
+        for name in SETS
+    }
+    return Acceptance(precision, way, mask_ap)
 
 
-def accept(measured: Measured, precision: GpuPrecision) -> None:
-    """Lets a precision pass.
+@dataclass(frozen=True)
+class _Judged:
+    """What is measured."""
 
-    Raises:
-        ConfigError: mask AP falls too far on one of the sets.
-    """
-    limit = AP_DROP_MAX[precision]
-    drops = {each: figures["fp32"] - figures[precision] for each, figures in measured.items()}
-    refused = [f"{drop * 100:.2f} points on {each}" for each, drop in drops.items() if drop > limit]
-    if refused:
-        raise ConfigError(
-            f"{precision} is refused: mask AP falls by {', '.join(refused)}, at most {limit * 100:.1f} are accepted: "
-            "choose fp32."
-        )
+    key: str
+    """Under which the cache keeps the result: the program and the hash of the graph."""
+    segmenter: Callable[[Sequence[int]], Segmenter]
+    """Reports these category ids."""
+
+
+def _in_onnx_runtime(weights: Weights, kind: GpuPrecision, shape: tuple[int, int]) -> _Judged:
+    return _Judged(
+        f"onnxruntime-{_hash(typed_onnx(weights, shape, 1, kind))}",
+        lambda wanted: OnnxGraphSegmenter(weights, wanted, score_min=_SCORE_MIN, network_shape=shape, precision=kind),
+    )
+
+
+def _in_openvino(weights: Weights, kind: GpuPrecision, shape: tuple[int, int]) -> _Judged:
+    arithmetic: Precision = "fp16" if kind == "fp16" else "fp32"
+    graphs = exported_graphs(weights, shape, GraphSettings.of(weights.architecture))
+    return _Judged(
+        f"openvino-{arithmetic}-{_hash(graphs.detector)}",
+        lambda wanted: OpenVinoSegmenter(
+            weights, wanted, score_min=_SCORE_MIN, network_shape=shape, precision=arithmetic
+        ),
+    )
+
+
+def _hash(graph: Path) -> str:
+    return hashlib.sha256(graph.read_bytes()).hexdigest()[:24]
 
 
 def _mask_ap(
-    weights: Weights, precision: GpuPrecision, shape: tuple[int, int], folder: Path, on_image: Callable[[], None]
+    judged: _Judged, weights: Weights, kind: str, name: str, data: Path | None, on_image: Callable[[], None]
 ) -> float:
-    truth = read_truth(folder / "instances.json")
+    """Returns the mask AP on a set of pictures, from the cache if it is there."""
+    record = cache.subfolder("acceptance") / f"{judged.key}-{name}.json"
+    if record.is_file():
+        return float(json.loads(record.read_bytes())["mask_ap"])
+    if data is None or not (data / name / "instances.json").is_file():
+        raise ConfigError(
+            f"{kind} is accepted by mask AP on {' and '.join(SETS)}, and no folder that --data or ROADMASK_DATA "
+            "names has them: name it, choose fp32, or build with --unmeasured."
+        )
+    truth = read_truth(data / name / "instances.json")
     known = [category for category in weights.architecture.category_ids if category]
     names = common_classes(truth, known)
-    segmenter = OnnxGraphSegmenter(
-        weights, category_ids(names, known), score_min=0.05, network_shape=shape, precision=precision
-    )
-    found = segment_truth(segmenter, truth, folder / "images", on_image)
-    ap = evaluate_masks(truth, found, names)[-1].ap
+    segmenter = judged.segmenter(category_ids(names, known))
+    ap = evaluate_masks(truth, segment_truth(segmenter, truth, data / name / "images", on_image), names)[-1].ap
     if ap is None:
-        raise InputError(f"expected masks to find in {folder}, there are none.")
+        raise InputError(f"expected masks to find in {data / name}, there are none.")
+    cache.write_atomically(record, json.dumps({"mask_ap": ap, "pictures": len(truth.images)}).encode())
     return ap

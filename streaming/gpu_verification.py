@@ -14,9 +14,9 @@ from roadmask.evaluation import evaluate_masks, read_truth, segment_truth
 
 SURE = 0.6
 """Instances of torchvision above this score must be found; at the threshold, rounding decides."""
-AP_DROP_MAX = {"fp32": 0.001, "fp16": 0.003}
+AP_DROP_MAX = {"fp32": 0.001, "fp16": 0.003, "int8": 0.007}
 """By how much mask AP, 0 to 1, may be under that of torchvision eager; fp32 differs by the order of sums alone."""
-LOST_MAX = {"fp32": 0.002, "fp16": 0.01}
+LOST_MAX = {"fp32": 0.002, "fp16": 0.01, "int8": 0.05}
 """Share of the sure instances that may be missing: two that nearly tie may change places in NMS."""
 _IOU_MIN = 0.5
 

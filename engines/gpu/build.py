@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from roadmask.engines.errors import BuildError
 from roadmask.engines.gpu.device import describe_gpu
+from roadmask.engines.gpu.graph_io import KEEPS
 from roadmask.engines.gpu.tensorrt_module import Flavour, find_target, load_tensorrt
 
 _FRAME_MAX = (2160, 3840)
@@ -25,14 +26,18 @@ class Target:
 
 
 def build_plan(
-    onnx: Path, target: Target, batch: int, shape: tuple[int, int], progress: Callable[[str], None] = lambda _: None
+    onnx: Path,
+    target: Target,
+    batch: int | Sequence[int],
+    shape: tuple[int, int],
+    progress: Callable[[str], None] = lambda _: None,
 ) -> bytes:
     """Builds a plan.
 
     Args:
         onnx: from `typed_onnx`.
         target: for which chip.
-        batch: the graph's number of frames.
+        batch: the graph's number of frames; for a graph whose batch is open one or more, each a profile of the plan.
         shape: the graph's network shape, to which frames are expected to be near.
         progress: called with the name of each phase as it begins.
 
@@ -54,7 +59,7 @@ def build_plan(
         describe_gpu(target.flavour)  # or its error, which names the way out
     heard = _listener(tensorrt)
     builder = tensorrt.Builder(heard)
-    # TensorRT 11 has no other networks and leaves the flag out.
+    # TensorRT 11 has no other networks: it ignores the flag, and may leave it out one day.
     typed = getattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if typed is None else 1 << int(typed))
     parser = tensorrt.OnnxParser(network, heard)
@@ -65,9 +70,13 @@ def build_plan(
     if chip is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(chip, 0)
-    frames = builder.create_optimization_profile()
-    frames.set_shape("frames", (batch, 1, 1, 3), (batch, *shape, 3), (batch, *_FRAME_MAX, 3))
-    config.add_optimization_profile(frames)
+    for frames in [batch] if isinstance(batch, int) else batch:
+        profile = builder.create_optimization_profile()
+        profile.set_shape("frames", (frames, 1, 1, 3), (frames, *shape, 3), (frames, *_FRAME_MAX, 3))
+        for each in map(network.get_input, range(network.num_inputs)):
+            if each.name in KEEPS and each.shape[0] == -1:
+                profile.set_shape(each.name, *[(frames, *tuple(each.shape)[1:])] * 3)
+        config.add_optimization_profile(profile)
     config.progress_monitor = _monitor(tensorrt, progress)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

@@ -11,19 +11,17 @@ Each picture's numbers come from its own rows alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection.image_list import ImageList
 
 from roadmask.engines.gpu.folding import fold_batch_norms
+from roadmask.engines.gpu.graph_io import Inputs, Outputs
+from roadmask.engines.gpu.graph_letterbox import GraphLetterbox
 from roadmask.engines.graph_settings import GraphSettings
-from roadmask.engines.letterbox import PADDING
 from roadmask.engines.nms import settle, suppression_matrix
-from roadmask.engines.roi_align import AtlasRoIAlign
 from roadmask.engines.static_graph import (
     BOX_SIDE,
     DETECTION_MIN_SIDE,
@@ -33,61 +31,16 @@ from roadmask.engines.static_graph import (
     decode,
     is_larger,
 )
+from roadmask.engines.static_network import StaticNetwork
 
 
-class Inputs(NamedTuple):
-    """What the graph takes, by name and in this order; all but frames and the starts of NMS are shared by the batch."""
-
-    frames: Tensor
-    """uint8 (B, h, w, 3) RGB, as the camera gives them; h and w may differ from call to call."""
-    rows: Tensor
-    """int32 (2, H), see `ResizePlan`."""
-    row_weights: Tensor
-    """int32 (2, H)."""
-    columns: Tensor
-    """int32 (2, W)."""
-    column_weights: Tensor
-    """int32 (2, W)."""
-    content: Tensor
-    """float (2,): height and width of the part of the network's input that is not padding."""
-    classes: Tensor
-    """float (C,): 1 for the model's labels that are wanted, 0 for the others and the background."""
-    score_min: Tensor
-    """float (1,): only detections above this score."""
-    proposal_keep: Tensor
-    """float (B, L, N): where the proposals' NMS starts; ones for new pictures."""
-    detection_keep: Tensor
-    """float (B, M): where the detections' NMS starts; ones for new pictures."""
-
-
-class Outputs(NamedTuple):
-    """What the graph gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
-
-    boxes: Tensor
-    """float (B, D, 4) x1, y1, x2, y2 in pixels of the network's input."""
-    scores: Tensor
-    """float (B, D), best first."""
-    labels: Tensor
-    """int32 (B, D), the model's own."""
-    masks: Tensor
-    """float (B, D, 28, 28): probability of each cell."""
-    found: Tensor
-    """int32 (B,): how many slots are detections."""
-    converged: Tensor
-    """float (B,): 1 where NMS settled, so that all else is exact; else run again from the `keep` outputs."""
-    proposal_keep_out: Tensor
-    """float (B, L, N): where the proposals' NMS stopped."""
-    detection_keep_out: Tensor
-    """float (B, M)."""
-
-
-class GpuGraph(nn.Module):
-    """A torchvision Mask R-CNN for one network shape and one number of frames.
+class GpuGraph(StaticNetwork):
+    """A torchvision Mask R-CNN for one network shape.
 
     Args:
         model: with its weights, in eval mode, fp32; it becomes the graph's own and is changed.
         shape: height and width of the network's input, multiples of 32.
-        batch: frames.
+        batch: frames of the example inputs; no shape inside hangs on it, so that an export may leave it open.
         settings: how many slots and steps.
         dtype: of the backbone, FPN and heads.
     """
@@ -100,37 +53,18 @@ class GpuGraph(nn.Module):
         settings: GraphSettings,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__()
-        self.model, self.shape, self.batch, self.settings, self.dtype = model, shape, batch, settings, dtype
-        self.roi_align = AtlasRoIAlign(shape)
-        mean, std = (torch.tensor(values) for values in (model.transform.image_mean, model.transform.image_std))
-        self.register_buffer("_mean", mean[None, :, None, None] * 255, persistent=False)
-        self.register_buffer("_std", std[None, :, None, None] * 255, persistent=False)
-        self.register_buffer("_padding", torch.tensor(PADDING, dtype=torch.int32), persistent=False)
-        with torch.no_grad():
-            blank = torch.zeros(1, 3, *shape)
-            features = list(model.backbone(blank).values())
-            anchors = model.rpn.anchor_generator(ImageList(blank, [shape]), features)[0]
-        per_cell = model.rpn.anchor_generator.num_anchors_per_location()
-        self._level_counts = [f.shape[2] * f.shape[3] * a for f, a in zip(features, per_cell, strict=True)]
-        self._kept_counts = [min(settings.anchors_per_level, count) for count in self._level_counts]
-        self.register_buffer("_anchors", anchors, persistent=False)
-        rows = max(self._kept_counts)
-        real = torch.arange(rows)[None, :] < torch.tensor(self._kept_counts)[:, None]
-        self.register_buffer("_real_anchor", real, persistent=False)
-        self.proposals = min(settings.proposals, sum(self._kept_counts))
-        self.classes = model.roi_heads.box_predictor.cls_score.out_features
-        self.candidates = min(settings.candidates, self.proposals * (self.classes - 1))
-        self.detections = min(settings.detections, self.candidates)
+        super().__init__(model, shape, settings)
+        self.batch, self.dtype = batch, dtype
+        mean, std = self.pixel_statistics()
+        self.register_buffer("_mean", mean * 255, persistent=False)
+        self.register_buffer("_std", std * 255, persistent=False)
+        self.letterbox = GraphLetterbox(shape)
         fold_batch_norms(model)
         for part in self.reduced_parts:
             part.to(dtype)
 
     _mean: Tensor
     _std: Tensor
-    _padding: Tensor
-    _anchors: Tensor
-    _real_anchor: Tensor
 
     @property
     def reduced_parts(self) -> tuple[nn.Module, ...]:
@@ -142,8 +76,6 @@ class GpuGraph(nn.Module):
     def example_inputs(self, frame_size: tuple[int, int] | None = None) -> Inputs:
         """Returns black frames (of the network's own shape by default), all classes, NMS from the start."""
         (height, width), device = self.shape, self._mean.device
-        classes = torch.ones(self.classes)
-        classes[0] = 0
         weights = torch.tensor([[2048], [0]], dtype=torch.int32)
         inputs = Inputs(
             torch.zeros(self.batch, *(frame_size or self.shape), 3, dtype=torch.uint8),
@@ -152,7 +84,7 @@ class GpuGraph(nn.Module):
             torch.arange(width, dtype=torch.int32).repeat(2, 1),
             weights.repeat(1, width),
             torch.tensor(self.shape, dtype=torch.float32),
-            classes,
+            self.wanted_classes(),
             torch.tensor([0.05]),
             torch.ones(self.batch, *self._real_anchor.shape),
             torch.ones(self.batch, self.candidates),
@@ -173,7 +105,7 @@ class GpuGraph(nn.Module):
         detection_keep: Tensor,
     ) -> Outputs:
         """Runs the graph; see `Inputs` and `Outputs`."""
-        picture = self.letterbox(frames, rows, row_weights, columns, column_weights, content)
+        picture = self.letterbox(frames, (rows, row_weights), (columns, column_weights), content)
         # Normalised in fp32, since a byte in fp16 minus a mean in fp16 loses the last bit; then -3..3 is safe in half.
         pixels = ((picture.permute(0, 3, 1, 2).float() - self._mean) / self._std).to(self.dtype)
         if self.dtype != torch.float32:
@@ -189,36 +121,13 @@ class GpuGraph(nn.Module):
         return Outputs(
             boxes,
             scores,
-            labels.to(torch.int32),
+            labels.to(torch.int32),  # half the bytes of the index that it is
             self._masks(self._pool(atlas, boxes, MASK_SIDE_IN), labels),
             (scores > 0).sum(1).to(torch.int32),
             torch.minimum(proposals_settled, detections_settled),
             proposal_keep,
             detection_keep,
         )
-
-    def letterbox(
-        self,
-        frames: Tensor,
-        rows: Tensor,
-        row_weights: Tensor,
-        columns: Tensor,
-        column_weights: Tensor,
-        content: Tensor,
-    ) -> Tensor:
-        """Returns int32 (B, H, W, 3), 0 to 255: see resizing.py. Integers, as half cannot hold the sums."""
-        down = torch.zeros((), dtype=torch.int32, device=frames.device)
-        numbers = frames.to(torch.int32)  # first of all: TensorRT takes bytes in, and can do nothing else with them
-        for tap in range(2):
-            lines = numbers.index_select(1, rows[tap])
-            left, right = (lines.index_select(2, columns[side]) for side in range(2))
-            across = left * column_weights[0][:, None] + right * column_weights[1][:, None]
-            down = down + _cut(_cut(across, 4) * row_weights[tap][:, None, None], 16)
-        picture = _cut(down + 2, 2)
-        height, width = self.shape
-        below = torch.arange(height, device=frames.device) >= content[0]
-        beside = torch.arange(width, device=frames.device) >= content[1]
-        return torch.where((below[:, None] | beside[None, :])[..., None], self._padding, picture)
 
     def _propose(self, features: Sequence[Tensor], limits: Tensor, keep: Tensor) -> tuple[Tensor, ...]:
         """Returns proposals (B, K, 4), which of them are real, and where NMS stopped and whether it settled."""
@@ -228,7 +137,7 @@ class GpuGraph(nn.Module):
         levels = zip(objectness, deltas, self._level_counts, self._kept_counts, strict=True)
         for logits, level_deltas, total, kept in levels:
             # fp32 from here on, as boxes in half move by pixels: it counts above 1024 in whole pixels.
-            values, indices = logits.permute(0, 2, 3, 1).reshape(self.batch, -1).float().topk(kept)
+            values, indices = logits.permute(0, 2, 3, 1).flatten(1).float().topk(kept)
             missing = (0, rows - kept)
             indices = F.pad(indices, missing)
             best_logits.append(F.pad(values, missing, value=NOTHING))
@@ -240,19 +149,20 @@ class GpuGraph(nn.Module):
         keep, settled = self._settle(suppression_matrix(boxes, active, rpn.nms_thresh), keep)
         level_logits = torch.stack(best_logits, 1)
         ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, NOTHING))
-        best, order = ranks.reshape(self.batch, -1).topk(self.proposals)
+        best, order = ranks.flatten(1).topk(self.proposals)
         is_proposal = best > NOTHING / 2
-        proposals = _pick(boxes.reshape(self.batch, -1, 4), order) * is_proposal[..., None]
+        proposals = _pick(boxes.flatten(1, 2), order) * is_proposal[..., None]
         return proposals, is_proposal, keep, settled
 
     def _pool(self, atlas: Tensor, boxes: Tensor, side: int) -> Tensor:
         """Returns (B * N, C, side, side) in `dtype` of boxes (B, N, 4)."""
         grid = self.roi_align.grid(boxes.reshape(-1, 4), side)
         samples = grid.shape[1]
-        by_picture = grid.reshape(self.batch, -1, samples, 2)
+        by_picture = grid.reshape(-1, boxes.shape[1] * samples, samples, 2)
         sampled = F.grid_sample(atlas, by_picture, mode="bilinear", padding_mode="zeros", align_corners=True)
         pooled = F.avg_pool2d(sampled, samples // side)
-        aligned = pooled.reshape(self.batch, atlas.shape[1], -1, side, side).transpose(1, 2)
+        aligned = pooled.reshape(-1, atlas.shape[1], boxes.shape[1], side, side).transpose(1, 2)
+        # As the heads compute; what they take was half before it was sampled.
         return aligned.reshape(-1, atlas.shape[1], side, side).to(self.dtype)
 
     def _detect(
@@ -268,12 +178,12 @@ class GpuGraph(nn.Module):
         heads = self.model.roi_heads
         # fp32 from here on: scores rank detections, and half ties where they differ by less than 1/2000.
         logits, deltas = (each.float() for each in heads.box_predictor(heads.box_head(pooled)))
-        probabilities = logits.reshape(self.batch, -1, self.classes).softmax(-1) * classes * is_proposal[..., None]
+        probabilities = logits.reshape(-1, self.proposals, self.classes).softmax(-1) * classes * is_proposal[..., None]
         foreground = self.classes - 1
-        scores, order = probabilities[..., 1:].reshape(self.batch, -1).topk(self.candidates)
+        scores, order = probabilities[..., 1:].flatten(1).topk(self.candidates)
         sources = order // foreground
         labels = order - sources * foreground + 1
-        chosen = _pick(deltas.reshape(self.batch, -1, 4), sources * self.classes + labels)
+        chosen = _pick(deltas.reshape(-1, self.proposals * self.classes, 4), sources * self.classes + labels)
         boxes = decode(chosen, _pick(proposals, sources), heads.box_coder.weights, limits)
         active = (scores > score_min) & is_larger(boxes, DETECTION_MIN_SIDE)
         keep, settled = self._settle(suppression_matrix(boxes, active, heads.nms_thresh, groups=labels), keep)
@@ -286,7 +196,7 @@ class GpuGraph(nn.Module):
         """Returns where NMS stopped, and (B,) whether each picture's settled."""
         before, _ = settle(suppresses, keep, self.settings.nms_steps - 1)
         after, _ = settle(suppresses, before, 1)
-        return after, 1 - (after - before).abs().reshape(self.batch, -1).amax(1)
+        return after, 1 - (after - before).abs().flatten(1).amax(1)
 
     def _masks(self, pooled: Tensor, labels: Tensor) -> Tensor:
         heads, flat = self.model.roi_heads, labels.reshape(-1)
@@ -299,27 +209,18 @@ class GpuGraph(nn.Module):
         logits = torch.matmul(weight[:, None, :], hidden.flatten(2)).reshape(-1, side, side) + bias[:, None, None]
         # fp32: masks are cut at one half, where half steps by 1/2000, and pasted by interpolating.
         probabilities: Tensor = logits.float().sigmoid()
-        return probabilities.reshape(self.batch, -1, side, side)
-
-
-def _cut(values: Tensor, bits: int) -> Tensor:
-    """Shifts numbers that are not negative to the right; a division, as TensorRT has no shift."""
-    cut: Tensor = values // 2**bits
-    return cut
+        return probabilities.reshape(-1, self.detections, side, side)
 
 
 def _pick(values: Tensor, places: Tensor) -> Tensor:
     """(B, N, V) and (B, ...) places in N -> (B, ..., V)."""
-    batch, count, width = values.shape
-    if batch > 1:
-        starts = torch.arange(batch, device=values.device).reshape(-1, *[1] * (places.dim() - 1)) * count
-        places = places + starts
-    picked: Tensor = values.reshape(-1, width)[places]
-    return picked
+    width = values.shape[2]
+    picked: Tensor = values.gather(1, places.flatten(1)[..., None].expand(-1, -1, width))
+    return picked.reshape(-1, *places.shape[1:], width)
 
 
 def _anchor_major(deltas: Tensor) -> Tensor:
     """(B, A * 4, H, W) -> (B, H * W * A, 4), the order of the anchors."""
-    batch, channels, height, width = deltas.shape
-    by_anchor = deltas.reshape(batch, channels // 4, 4, height, width)
-    return by_anchor.permute(0, 3, 4, 1, 2).reshape(batch, -1, 4)
+    _, channels, height, width = deltas.shape
+    by_anchor = deltas.reshape(-1, channels // 4, 4, height, width)
+    return by_anchor.permute(0, 3, 4, 1, 2).reshape(-1, height * width * channels // 4, 4)

@@ -10,8 +10,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from roadmask.engines import cache
 from roadmask.engines.errors import PlanError, PlanForeignError, PlanTamperedError
@@ -53,6 +54,8 @@ class Plan:
     path: Path
     bytes: int
     sha256: str
+    measured: dict[str, Any] | None
+    """What its precision costs, as it was measured before the plan was built; None: it was built unmeasured."""
 
     @property
     def manifest(self) -> Path:
@@ -60,10 +63,13 @@ class Plan:
         return self.path.with_suffix(".json")
 
 
-def find_or_build(key: PlanKey, build: Callable[[], bytes]) -> tuple[Plan, bool]:
+def find_or_build(
+    key: PlanKey, build: Callable[[], bytes], measured: dict[str, Any] | None = None
+) -> tuple[Plan, bool]:
     """Returns the plan of a key and whether it was built now; two processes that want the same build it once.
 
-    A plan that is damaged or of another key is built anew, with a message.
+    A plan that is damaged is built anew, and so is one that another version of anything made, each with a message. A
+    plan that was built unmeasured and is measured now says so from then on.
 
     Raises:
         EngineError: it cannot be built, or the cache cannot be written; no half plan is left.
@@ -78,18 +84,44 @@ def find_or_build(key: PlanKey, build: Callable[[], bytes]) -> tuple[Plan, bool]
             except PlanError as error:
                 _LOG.warning("building %s anew: %s", key.name, error)
             else:
+                if plan.measured is None and measured is not None:
+                    plan = replace(plan, measured=measured)
+                    _write_manifest(plan)
                 return plan, False
+        _say_what_is_stale(key)
         content = build()
-        plan = Plan(key, path, len(content), hashlib.sha256(content).hexdigest())
-        manifest = {"key": asdict(key), "bytes": plan.bytes, "sha256": plan.sha256}
+        plan = Plan(key, path, len(content), hashlib.sha256(content).hexdigest(), measured)
         plan.manifest.unlink(missing_ok=True)
         cache.write_atomically(path, content)
         try:
-            cache.write_atomically(plan.manifest, json.dumps(manifest, indent=2).encode())
+            _write_manifest(plan)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return plan, True
+
+
+def _write_manifest(plan: Plan) -> None:
+    written = {"key": asdict(plan.key), "bytes": plan.bytes, "sha256": plan.sha256, "measured": plan.measured}
+    cache.write_atomically(plan.manifest, json.dumps(written, indent=2).encode())
+
+
+def _say_what_is_stale(key: PlanKey) -> None:
+    """Names the plans of the same use that cannot serve any more, and what is different."""
+    for path in manifests():
+        try:
+            old = read_manifest(path).key
+        except PlanTamperedError as error:
+            _LOG.warning("%s", error)
+            continue
+        use = ("weights", "flavour", "chip", "precision", "shape", "batch")
+        if all(getattr(old, name) == getattr(key, name) for name in use):
+            _LOG.warning("the plan %s is stale: it is for %s; building another", old.name, _differences(old, key))
+
+
+def _differences(old: PlanKey, new: PlanKey) -> str:
+    ours, theirs = asdict(new), asdict(old)
+    return ", ".join(f"{name} {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name])
 
 
 def load(plan: Plan, key: PlanKey | None = None) -> bytes:
@@ -100,8 +132,7 @@ def load(plan: Plan, key: PlanKey | None = None) -> bytes:
         PlanForeignError: it was built of or for something else; the differences are named.
     """
     if key is not None and plan.key != key:
-        ours, theirs = asdict(key), asdict(plan.key)
-        apart = ", ".join(f"{name} {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name])
+        apart = _differences(plan.key, key)
         raise PlanForeignError(f"{plan.path} is for {apart}: build it again with `roadmask engine build`.")
     try:
         content = plan.path.read_bytes()
@@ -125,9 +156,11 @@ def read_manifest(path: Path) -> Plan:
     try:
         written = json.loads(path.read_bytes())
         names = {field.name for field in fields(PlanKey)}
-        if set(written) != {"key", "bytes", "sha256"} or set(written["key"]) != names:
+        if set(written) != {"key", "bytes", "sha256", "measured"} or set(written["key"]) != names:
             raise KeyError("fields")  # noqa: TRY301 - one message for all that can be wrong
-        plan = Plan(PlanKey(**written["key"]), path.with_suffix(".plan"), int(written["bytes"]), str(written["sha256"]))
+        measured = None if written["measured"] is None else dict(written["measured"])
+        size, digest = int(written["bytes"]), str(written["sha256"])
+        plan = Plan(PlanKey(**written["key"]), path.with_suffix(".plan"), size, digest, measured)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise PlanTamperedError(f"{path} is no manifest that roadmask wrote ({error}): {_AGAIN}") from error
     if plan.key.name != path.stem:

@@ -16,21 +16,10 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import DeviceMemoryError, EngineError, InputError, PlanForeignError
 from roadmask.engines.gpu.cuda import Cuda
+from roadmask.engines.gpu.graph_io import INPUT_TYPES, KEEPS, OUTPUT_TYPES
 from roadmask.engines.gpu.resizing import ResizePlan
 from roadmask.engines.letterbox import Letterbox
 
-INPUTS = {
-    "frames": "uint8",
-    **dict.fromkeys(("rows", "row_weights", "columns", "column_weights"), "int32"),
-    **dict.fromkeys(("content", "classes", "score_min", "proposal_keep", "detection_keep"), "float32"),
-}
-"""Inputs of every plan and their types, see `Inputs` of graph.py."""
-OUTPUTS = {
-    **dict.fromkeys(("boxes", "scores", "masks", "converged"), "float32"),
-    **dict.fromkeys(("labels", "found"), "int32"),
-    **dict.fromkeys(("proposal_keep_out", "detection_keep_out"), "float32"),
-}
-_KEEPS = ("proposal_keep", "detection_keep")
 _ON_HOST = ("boxes", "scores", "labels", "masks", "found", "converged")
 
 
@@ -60,8 +49,10 @@ class LoadedPlan:
                 "this chip, with `roadmask engine build`."
             )
         found = {name: np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))).name for name in _names(engine)}
-        wrong = [f"{k}: expected {v}, got {found.get(k, 'nothing')}" for k, v in (INPUTS | OUTPUTS).items()]
-        wrong = [text for text, (k, v) in zip(wrong, (INPUTS | OUTPUTS).items(), strict=True) if found.get(k) != v]
+        wrong = [f"{k}: expected {v}, got {found.get(k, 'nothing')}" for k, v in (INPUT_TYPES | OUTPUT_TYPES).items()]
+        wrong = [
+            text for text, (k, v) in zip(wrong, (INPUT_TYPES | OUTPUT_TYPES).items(), strict=True) if found.get(k) != v
+        ]
         if wrong:
             raise PlanForeignError(f"the plan is of another graph ({'; '.join(wrong[:3])}): build it again.")
         frames, rows, columns = (tuple(engine.get_tensor_shape(name)) for name in ("frames", "rows", "columns"))
@@ -87,7 +78,7 @@ class PlanRunner:
     Args:
         plan: to run.
         frame_size: height and width of every frame.
-        classes: float (C,), see `Inputs` of graph.py.
+        classes: float (C,), see `Inputs` of graph_io.py.
         score_min: only detections above this score.
         cuda: the GPU.
 
@@ -107,15 +98,15 @@ class PlanRunner:
         try:
             self._stream = cuda.stream()
             self._context = _context(plan, frame_size)
-            for name in (*INPUTS, *OUTPUTS):
+            for name in (*INPUT_TYPES, *OUTPUT_TYPES):
                 self._allocate(name)
             fixed: dict[str, Any] = {
                 "classes": classes,
                 "score_min": [score_min],
                 **vars(ResizePlan.of(self._letterbox)),
             }
-            for name in INPUTS:
-                self._pinned[name][1][...] = fixed.get(name, 1 if name in _KEEPS else 0)
+            for name in INPUT_TYPES:
+                self._pinned[name][1][...] = fixed.get(name, 1 if name in KEEPS else 0)
                 self._upload(name)
             self._enqueue()  # TensorRT prepares what it may not prepare while it is captured
             cuda.call("StreamSynchronize", self._stream)
@@ -153,15 +144,15 @@ class PlanRunner:
 
     def collect(self) -> dict[str, NDArray[Any]]:
         """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has settled."""
-        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in _KEEPS)  # each settles at least one more box
+        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in KEEPS)  # each settles at least one more box
         for run in range(runs_max):
             self._cuda.call("StreamSynchronize", self._stream)
             if self._pinned["converged"][1].all():
                 if run:
-                    for name in _KEEPS:
+                    for name in KEEPS:
                         self._upload(name)  # ones again
                 return {name: self._pinned[name][1] for name in _ON_HOST}
-            for name in _KEEPS:
+            for name in KEEPS:
                 size = self._pinned[name][1].nbytes
                 self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
             self._cuda.call("GraphLaunch", self._graph, self._stream)
@@ -189,10 +180,10 @@ class PlanRunner:
     _context: Any = None
 
     def _allocate(self, name: str) -> None:
-        shape, dtype = tuple(self._context.get_tensor_shape(name)), np.dtype((INPUTS | OUTPUTS)[name])
+        shape, dtype = tuple(self._context.get_tensor_shape(name)), np.dtype((INPUT_TYPES | OUTPUT_TYPES)[name])
         self._device[name] = int(self._cuda.call("Malloc", int(np.prod(shape)) * dtype.itemsize))
         self._context.set_tensor_address(name, self._device[name])
-        if name in INPUTS or name in _ON_HOST:
+        if name in INPUT_TYPES or name in _ON_HOST:
             self._pinned[name] = self._cuda.pinned(shape, dtype)
 
     def _upload(self, name: str) -> None:

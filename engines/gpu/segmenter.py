@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from roadmask.engines.gpu.cuda import Cuda
 from roadmask.engines.gpu.run import LoadedPlan, PlanRunner
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.picture import checked_picture, network_instances
-from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.network_segmenter import NetworkSegmenter
+from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
 
 _STREAMS = 2
 """For each size of frames: one copies while the other computes."""
 
 
-class TensorRtSegmenter:
+class TensorRtSegmenter(NetworkSegmenter):
     """Runs plans on frames of any size; frames of one size, of whichever cameras, go through the GPU together.
 
     Args:
@@ -43,42 +41,31 @@ class TensorRtSegmenter:
         score_min: float,
         network_shape: tuple[int, int] | None = None,
     ) -> None:
-        self._plan_for, self._cuda, self._shape, self._score_min = plan_for, cuda, network_shape, score_min
-        self._categories = np.array(weights.architecture.category_ids, np.int64)
-        self._classes = np.isin(self._categories, category_ids).astype(np.float32)
+        super().__init__(
+            "tensorrt",
+            weights,
+            category_ids,
+            precision=precision,
+            score_min=score_min,
+            network_shape=network_shape,
+        )
+        self._plan_for, self._cuda = plan_for, cuda
         self._runners: dict[tuple[int, int], list[PlanRunner]] = {}
         self._plans: dict[tuple[int, int], LoadedPlan] = {}
-        self._info = SegmenterInfo.of("tensorrt", weights, precision, category_ids, score_min)
 
-    @property
-    def info(self) -> SegmenterInfo:
-        """What it is made of."""
-        return self._info
-
-    def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Loads and captures what frames of this (H, W) need, and runs it once."""
-        self([np.zeros((*image_size, 3), np.uint8)])
-
-    def __call__(self, images: Sequence[Image]) -> list[Instances]:
-        """Segments a batch; see `Segmenter`."""
-        pictures = [checked_picture(image) for image in images]
-        by_size: dict[tuple[int, int], list[int]] = {}
-        for place, picture in enumerate(pictures):
-            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(place)
-        results: dict[int, Instances] = {}
-        for size, places in by_size.items():
-            runners = self._runners_for(size)
-            batch = self._plans[runners[0].letterbox.network_shape].batch
-            running: deque[tuple[PlanRunner, list[int]]] = deque()
-            for number, start in enumerate(range(0, len(places), batch)):
-                if len(running) == len(runners):
-                    self._collect(*running.popleft(), results)
-                runner, chunk = runners[number % len(runners)], places[start : start + batch]
-                runner.launch([pictures[place] for place in chunk])
-                running.append((runner, chunk))
-            while running:
-                self._collect(*running.popleft(), results)
-        return [results[place] for place in range(len(pictures))]
+    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        runners, found = self.runners_for(letterbox), list[Instances]()
+        batch = self._plans[letterbox.network_shape].batch
+        running: deque[tuple[PlanRunner, int]] = deque()
+        for number, start in enumerate(range(0, len(pictures), batch)):
+            if len(running) == len(runners):
+                found += self._collect(*running.popleft())
+            runner, chunk = runners[number % len(runners)], pictures[start : start + batch]
+            runner.launch(chunk)
+            running.append((runner, len(chunk)))
+        while running:
+            found += self._collect(*running.popleft())
+        return found
 
     def close(self) -> None:
         """Frees the GPU's memory."""
@@ -87,17 +74,10 @@ class TensorRtSegmenter:
                 runner.close()
         self._runners.clear()
 
-    def _collect(self, runner: PlanRunner, places: Sequence[int], results: dict[int, Instances]) -> None:
-        found = runner.collect()
-        for row, place in enumerate(places):
-            count = int(found["found"][row])
-            boxes, scores, masks = (found[name][row, :count].copy() for name in ("boxes", "scores", "masks"))
-            labels = self._categories[found["labels"][row, :count]]
-            results[place] = network_instances(runner.letterbox, boxes, scores, labels, masks)
-
-    def _runners_for(self, size: tuple[int, int]) -> list[PlanRunner]:
+    def runners_for(self, letterbox: Letterbox) -> list[PlanRunner]:
+        """Returns the runners of frames that lie so in the network's input, made and captured the first time."""
+        size, shape = letterbox.image_size, letterbox.network_shape
         if size not in self._runners:
-            shape = Letterbox.fit(size, self._shape).network_shape
             if shape not in self._plans:
                 self._plans[shape] = self._plan_for(shape)
             made: list[PlanRunner] = []
@@ -111,3 +91,13 @@ class TensorRtSegmenter:
                 raise
             self._runners[size] = made
         return self._runners[size]
+
+    def _collect(self, runner: PlanRunner, count: int) -> list[Instances]:
+        given, results = runner.collect(), []
+        for row in range(count):
+            slots = int(given["found"][row])
+            boxes, scores, labels, masks = (
+                given[name][row, :slots].copy() for name in ("boxes", "scores", "labels", "masks")
+            )
+            results.append(self._instances(runner.letterbox, boxes, scores, labels, masks))
+        return results

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from roadmask.engines.errors import BuildError, TensorRtMissingError
 
 Flavour = Literal["tensorrt", "tensorrt-rtx"]
+FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
 _MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 _PACKAGES = {"tensorrt": "tensorrt-cu13", "tensorrt-rtx": "tensorrt-rtx-cu13"}
 _MAJORS = {"tensorrt": (10, 11), "tensorrt-rtx": (1,)}
+
+
+def package_of(flavour: Flavour) -> str:
+    """Returns the name under which pip installs it."""
+    return _PACKAGES[flavour]
 
 
 def load_tensorrt(flavour: Flavour) -> Any:

@@ -13,21 +13,20 @@ import numpy as np
 import torch
 
 from roadmask.engines.errors import DeviceMemoryError, EngineError, GpuMissingError
-from roadmask.engines.gpu.graph import GpuGraph, Inputs, Outputs
+from roadmask.engines.gpu.graph import GpuGraph
+from roadmask.engines.gpu.graph_io import KEEPS, Inputs, Outputs
 from roadmask.engines.gpu.resizing import ResizePlan
 from roadmask.engines.gpu.typed_onnx import GpuPrecision
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import load_model
-from roadmask.engines.picture import checked_picture, network_instances
-from roadmask.engines.segmenter import Image, SegmenterInfo
+from roadmask.engines.network_segmenter import NetworkSegmenter
+from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
 
-_KEEPS = ("proposal_keep", "detection_keep")
 
-
-class TorchCudaSegmenter:
+class TorchCudaSegmenter(NetworkSegmenter):
     """Runs frames of one size together, so many in a batch as it was made for.
 
     Args:
@@ -61,58 +60,51 @@ class TorchCudaSegmenter:
                 f"the engine torch-cuda needs an NVIDIA GPU, torch {torch.__version__} sees none: choose the engine "
                 "openvino, or install a torch for this GPU's driver."
             )
-        self._weights, self._shape, self._batch, self._device = weights, network_shape, batch, device
+        super().__init__(
+            "torch-cuda",
+            weights,
+            category_ids,
+            precision=precision,
+            score_min=score_min,
+            network_shape=network_shape,
+        )
+        self._batch, self._device = batch, device
         self._dtype = torch.float16 if precision == "fp16" else torch.float32
         self._settings = settings or GraphSettings.of(weights.architecture)
-        self._categories = np.array(weights.architecture.category_ids, np.int64)
-        self._classes = torch.from_numpy(np.isin(self._categories, category_ids).astype(np.float32))
-        self._score_min = torch.tensor([score_min])
         self._graphs: dict[tuple[int, int], GpuGraph] = {}
-        self._captured: dict[tuple[int, int], _Captured] = {}
-        self._info = SegmenterInfo.of("torch-cuda", weights, precision, category_ids, score_min)
+        self._captured: dict[tuple[int, int], CapturedGraph] = {}
 
-    @property
-    def info(self) -> SegmenterInfo:
-        """What it is made of."""
-        return self._info
-
-    def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Captures the graph for frames of this (H, W), and runs it once."""
-        self([np.zeros((*image_size, 3), np.uint8)])
-
-    def __call__(self, images: Sequence[Image]) -> list[Instances]:
-        """Segments a batch; see `Segmenter`."""
-        pictures = [checked_picture(image) for image in images]
-        by_size: dict[tuple[int, int], list[int]] = {}
-        for place, picture in enumerate(pictures):
-            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(place)
-        results: dict[int, Instances] = {}
+    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         try:
-            for size, places in by_size.items():
-                captured = self._for_size(size)
-                for start in range(0, len(places), self._batch):
-                    chunk = places[start : start + self._batch]
-                    found = captured.run([pictures[place] for place in chunk])
-                    for row, place in enumerate(chunk):
-                        results[place] = self._instances(found, row, captured.letterbox)
+            captured, results = self.captured_for(letterbox), list[Instances]()
+            for start in range(0, len(pictures), self._batch):
+                chunk = pictures[start : start + self._batch]
+                found = captured.run(chunk)
+                for row in range(len(chunk)):
+                    slots = int(found.found[row])
+                    boxes, scores, labels, masks = (each[row, :slots].numpy().copy() for each in found[:4])
+                    results.append(self._instances(letterbox, boxes, scores, labels, masks))
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(f"the GPU has no memory left ({error}): use a smaller batch or shape.") from error
-        return [results[place] for place in range(len(pictures))]
+        return results
 
-    def _instances(self, found: Outputs, row: int, letterbox: Letterbox) -> Instances:
-        count = int(found.found[row])
-        boxes, scores, labels, masks = (each[row, :count].numpy().copy() for each in found[:4])
-        return network_instances(letterbox, boxes, scores, self._categories[labels], masks)
-
-    def _for_size(self, size: tuple[int, int]) -> _Captured:
+    def captured_for(self, letterbox: Letterbox) -> CapturedGraph:
+        """Returns the graph for frames that lie so in the network's input, captured the first time."""
+        size = letterbox.image_size
         if size not in self._captured:
-            letterbox = Letterbox.fit(size, self._shape)
             graph = self._graph(letterbox.network_shape)
-            places = {name: torch.from_numpy(values) for name, values in vars(ResizePlan.of(letterbox)).items()}
-            inputs = graph.example_inputs(size)._replace(classes=self._classes, score_min=self._score_min, **places)
+            fixed = {
+                "classes": torch.from_numpy(self._classes),
+                "score_min": torch.tensor([self._score_min]),
+                **{name: torch.from_numpy(values) for name, values in vars(ResizePlan.of(letterbox)).items()},
+            }
+            inputs = graph.example_inputs(size)._replace(**fixed)
             inputs = Inputs(*(each.to(self._device) for each in inputs))
-            self._captured[size] = _Captured.of(graph, inputs, letterbox, capture=self._device == "cuda")
+            self._captured[size] = self._capture(graph, inputs, letterbox)
         return self._captured[size]
+
+    def _capture(self, graph: GpuGraph, inputs: Inputs, _letterbox: Letterbox) -> CapturedGraph:
+        return CapturedGraph.of(graph, inputs, capture=self._device == "cuda")
 
     def _graph(self, shape: tuple[int, int]) -> GpuGraph:
         if shape not in self._graphs:
@@ -126,7 +118,7 @@ class TorchCudaSegmenter:
 
 
 @dataclass(frozen=True)
-class _Captured:
+class CapturedGraph:
     """The graph on inputs and outputs that stay where they are."""
 
     inputs: Inputs
@@ -139,12 +131,18 @@ class _Captured:
     replay: Callable[[], None]
     """Copies the frames, runs the graph, and copies what it gives; enqueued, not awaited."""
     wait: Callable[[], None]
-    letterbox: Letterbox
 
     @classmethod
-    def of(cls, graph: GpuGraph, inputs: Inputs, letterbox: Letterbox, *, capture: bool) -> _Captured:
-        """Runs the graph twice to let torch choose its kernels, then captures it."""
-        pin = {"pin_memory": True} if capture else {}
+    def of(cls, graph: Callable[..., Outputs], inputs: Inputs, *, capture: bool) -> CapturedGraph:
+        """Runs the graph twice to let torch choose its kernels, then captures it.
+
+        Args:
+            graph: takes `Inputs`, gives `Outputs`.
+            inputs: on the device where they stay.
+            capture: as a CUDA graph; otherwise each replay calls the graph.
+        """
+        on_gpu = inputs.frames.is_cuda
+        pin = {"pin_memory": True} if on_gpu else {}
         frames = torch.zeros(inputs.frames.shape, dtype=torch.uint8, **pin)  # type: ignore[call-overload]
 
         with torch.inference_mode():
@@ -162,7 +160,8 @@ class _Captured:
                     place.copy_(values, non_blocking=True)
 
         if not capture:
-            return cls(inputs, outputs, frames, host, lambda: run(outputs), lambda: None, letterbox)
+            wait = torch.cuda.synchronize if on_gpu else lambda: None
+            return cls(inputs, outputs, frames, host, lambda: run(outputs), wait)
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -176,7 +175,7 @@ class _Captured:
             with torch.cuda.stream(stream):
                 recorded.replay()
 
-        return cls(inputs, outputs, frames, host, replay, stream.synchronize, letterbox)
+        return cls(inputs, outputs, frames, host, replay, stream.synchronize)
 
     def run(self, pictures: Sequence[Image]) -> Outputs:
         """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has settled."""
@@ -184,8 +183,8 @@ class _Captured:
             self.frames.zero_()
             for place, picture in enumerate(pictures):
                 self.frames[place].copy_(torch.from_numpy(np.require(picture, requirements="W")))
-            keeps = [getattr(self.inputs, name) for name in _KEEPS]
-            stopped = [getattr(self.outputs, f"{name}_out") for name in _KEEPS]
+            keeps = [getattr(self.inputs, name) for name in KEEPS]
+            stopped = [getattr(self.outputs, f"{name}_out") for name in KEEPS]
             runs_max = 1 + sum(each.shape[-1] for each in keeps)  # each settles at least one more box
             for run in range(runs_max):
                 self.replay()

@@ -172,6 +172,33 @@ def gpu(
         write_results(json, results)
 
 
+@bench_app.command()
+def plans(
+    weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = "lite",
+    size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    precision: Annotated[Precision, typer.Option(help="fp32, fp16 or int8.")] = "fp16",
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeat for several.", show_default="1, 4, 8")] = None,
+    target: Annotated[str, typer.Option(help="Chip that TensorRT for RTX builds for; needs no GPU.")] = "sm89",
+    json: JsonOption = None,
+) -> None:
+    """Builds a TensorRT plan for each batch size, then one plan with a profile for each: time and size of both."""
+    from roadmask.engines.gpu.build import Target
+    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.weights import find_weights
+    from roadmask.streaming.benchmarks.plans import benchmark_plans
+
+    if precision not in {"fp32", "fp16", "int8"}:
+        raise InputError(f"expected the precision fp32, fp16 or int8, got {precision}.")
+    console, found = Console(highlight=False), find_weights(weights)
+    with console.status("Building plans"):
+        results = benchmark_plans(
+            found, parse_size(size), precision, batch or [1, 4, 8], Target("tensorrt-rtx", target)
+        )
+    show_records(console, f"Plans of {found.name}", results, leave_out=("weights",))
+    if json is not None:
+        write_results(json, results)
+
+
 def show_records(
     console: Console, title: str, results: list[dict[str, Any]], *, leave_out: tuple[str, ...] = ()
 ) -> None:

@@ -35,13 +35,6 @@ _LIBRARIES = (
     ("pyarrow", "pyarrow", False, "exports to Parquet", "pip install 'roadmask[export]'"),
     ("rerun-sdk", "rerun", False, "exports to rerun", "pip install 'roadmask[export]'"),
     ("fsspec", "fsspec", False, "exports and batches to object stores", "pip install 'roadmask[export]'"),
-    (
-        "tensorrt-rtx-cu13",
-        "tensorrt_rtx",
-        False,
-        "plans for NVIDIA GPUs, built on any machine",
-        "pip install 'roadmask[tensorrt-rtx]'",
-    ),
 )
 
 
@@ -63,20 +56,23 @@ def doctor() -> None:
     libraries = [_library(*library) for library in _LIBRARIES]
     console.print(f"[bold]roadmask {roadmask.__version__}[/] on {_machine()}", highlight=False)
     engines: list[EngineStatus] = []
+    gpu: list[EngineStatus] = []
     writable = False
     try:
         from roadmask.engines import cache, engine_report
+        from roadmask.engines.gpu.report import gpu_report
 
         writable = _is_writable(cache.folder())
         state = "" if writable else ", [bold red]which cannot be written[/]: set ROADMASK_CACHE to a folder that can be"
         console.print(f"graphs are cached in {cache.folder()}{state}\n", highlight=False)
-        engines = engine_report()
+        engines, gpu = engine_report(), gpu_report()
     except ImportError as error:
         console.print(f"[yellow]no engine can be looked at before the libraries below work:[/] {escape(str(error))}\n")
-    table = Table("engine", "", "what was found", "to install", title="Engines", title_justify="left")
-    for row in engines:
-        table.add_row(row.engine, _mark(row.works, needed=False), escape(row.detail), escape(row.install))
-    console.print(table)
+    for title, rows in (("Engines", engines), ("For NVIDIA GPUs, see docs/gpu.md", gpu)):
+        table = Table("engine", "", "what was found", "to install", title=title, title_justify="left")
+        for row in rows:
+            table.add_row(row.engine, _mark(row.works, needed=False), escape(row.detail), escape(row.install))
+        console.print(table)
     table = Table("library", "", "what was found", "to install", title="Libraries", title_justify="left")
     for library in libraries:
         table.add_row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 engine_app = typer.Typer(help="Build and keep TensorRT plans.", no_args_is_help=True)
 WeightsOption = Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")]
-PrecisionOption = Annotated[str, typer.Option(help="fp32 or fp16.")]
+ShapeOption = Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")]
+PrecisionOption = Annotated[str, typer.Option(help="fp32, fp16 or int8.")]
 DataOption = Annotated[
     Path | None,
     typer.Option(
@@ -35,21 +36,30 @@ DataOption = Annotated[
 def build(
     weights: WeightsOption = "lite",
     precision: PrecisionOption = "fp16",
-    shape: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    shape: ShapeOption = "384x640",
     batch: Annotated[str, typer.Option(help="Frames in a call; a plan for each.")] = "1",
     flavour: Annotated[str, typer.Option(help="tensorrt or tensorrt-rtx.")] = "tensorrt-rtx",
     target: Annotated[
         str | None, typer.Option(help="Chip, such as sm89; needs no GPU. [dim]Default: the GPU here[/]")
     ] = None,
     data: DataOption = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="int8: pictures of streets that its ranges are measured on, kept until others are given. "
+            "[dim]Default: those kept, else street_train/images of --data[/]",
+            show_default=False,
+        ),
+    ] = None,
     unmeasured: Annotated[
-        bool, typer.Option("--unmeasured", help="Build fp16 though nothing says how much accuracy it costs.")
+        bool, typer.Option("--unmeasured", help="Build though nothing says how much accuracy the precision costs.")
     ] = False,
 ) -> None:
     """Builds TensorRT plans into the cache.
 
-    fp16 is built only if mask AP on coco_dev and pennfudan_dev falls by at most 0.3 points against fp32; measured once
-    for a graph, through ONNX Runtime on the CPU. Exit codes: 0, or 2 if it cannot be built or is refused.
+    fp16 and int8 are built only if mask AP on coco_dev and pennfudan_dev falls by at most 0.3 and 0.7 points against
+    fp32; measured once for a graph, on the CPU. Exit codes: 0, or 2 if it cannot be built or is refused.
 
     [bold]roadmask engine build --precision fp16 --shape 384x640 --batch 1,4 --target sm89[/]
     """
@@ -75,8 +85,13 @@ def build(
     found = find_weights(weights)
     size = f"{network_shape[0]}x{network_shape[1]}"
     batches = _batches(batch)
-    if arithmetic != "fp32" and not unmeasured:
-        _accept(found, arithmetic, network_shape, data, console)
+    if arithmetic == "int8":
+        _calibrate(found, network_shape, calibration, data, console)
+    elif calibration is not None:
+        raise ConfigError(f"--calibration is for the precision int8, got {precision}: leave it out.")
+    measured: dict[str, Any] | None = {}
+    if arithmetic != "fp32":
+        measured = None if unmeasured else _accept(found, arithmetic, network_shape, data, console)
     for frames in batches:
         with console.status(f"{found.name} {size} batch {frames}: exporting") as status:
             onnx = typed_onnx(found, network_shape, frames, arithmetic)
@@ -92,6 +107,7 @@ def build(
                     network_shape,
                     lambda phase: status.update(label + phase),
                 ),
+                measured,
             )
         said = "built" if new else "already built"
         what = f"{found.name} {precision} {size} batch {frames} for {chip}"
@@ -103,18 +119,20 @@ def list_plans() -> None:
     """Lists the plans in the cache, each checked against its manifest."""
     from roadmask.engines.gpu.plans import load, manifests, read_manifest
 
-    headings = ("plan", "weights", "flavour", "chip", "precision", "batch", "MB", "state")
+    headings = ("plan", "weights", "flavour", "chip", "precision", "batch", "MB", "accuracy", "state")
     table = Table(*headings, title="Plans", title_justify="left")
     for path in manifests():
         try:
             plan = read_manifest(path)
             load(plan)
         except PlanError as error:
-            table.add_row(path.stem, *["-"] * 6, f"refused: {error}")
+            table.add_row(path.stem, *["-"] * 7, f"refused: {error}")
             continue
         key, megabytes = plan.key, f"{plan.bytes / 1e6:.1f}"
         version = f"{key.flavour} {key.version}"
-        table.add_row(path.stem, key.weights, version, key.chip, key.precision, str(key.batch), megabytes, "intact")
+        accuracy = "unmeasured" if plan.measured is None else "accepted" if plan.measured else "-"
+        what = (key.weights, version, key.chip, key.precision, str(key.batch), megabytes)
+        table.add_row(path.stem, *what, accuracy, "intact")
     Console(highlight=False).print(table)
 
 
@@ -137,13 +155,13 @@ def remove(name: Annotated[str, typer.Argument(help="A plan's name or how it beg
 def verify(
     weights: WeightsOption = "lite",
     precision: PrecisionOption = "fp16",
-    shape: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    shape: ShapeOption = "384x640",
     data: DataOption = None,
 ) -> None:
     """Runs real pictures through the engine and through torchvision eager: differences, and mask AP of both.
 
     On a machine without a GPU the ONNX that plans are built from is verified instead, in ONNX Runtime, and said to be.
-    Exit code 2 beyond the tolerances: mask AP 0.1 points under torchvision's in fp32, 0.3 in fp16.
+    Exit code 2 beyond the tolerances: mask AP 0.1 points under torchvision's in fp32, 0.3 in fp16, 0.7 in int8.
     """
     from roadmask.engines.classes import category_ids
     from roadmask.engines.gpu.onnx_engine import OnnxGraphSegmenter
@@ -183,22 +201,82 @@ def verify(
         seen.require(precision)
 
 
+@engine_app.command()
+def activations(
+    weights: WeightsOption = "lite",
+    shape: ShapeOption = "384x640",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
+    ] = None,
+    data: DataOption = None,
+    count: Annotated[int, typer.Option(min=1, help="Pictures, evenly spread over the folder.")] = 32,
+) -> None:
+    """Measures the largest number that each layer gives on real pictures, in fp32: fp16 ends at 65504.
+
+    Exit code 2 if one is 30000 or more.
+    """
+    from roadmask.engines.gpu.activations import largest_activations, require_half
+    from roadmask.engines.gpu.pictures import chosen_pictures, read_picture
+    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.weights import find_weights
+
+    files = chosen_pictures(_pictures(pictures, data, "activations are measured", "--pictures"), count)
+    found, console = find_weights(weights), Console(highlight=False)
+    with image_bar("activations", len(files)) as advance:
+        seen = largest_activations(found, parse_size(shape), [read_picture(file) for file in files], advance)
+    largest = sorted(seen.items(), key=lambda item: -item[1])
+    table = Table("layer", "largest", title=f"Five of {len(seen)} layers of {found.name}, {len(files)} pictures")
+    for name, value in largest[:5]:
+        table.add_row(name, f"{value:.1f}")
+    console.print(table)
+    require_half(seen)
+
+
+def _pictures(folder: Path | None, data: Path | None, purpose: str, option: str) -> Path:
+    """Returns the folder that was named, or that of the data's training pictures."""
+    of_data = None if data is None else data / "street_train" / "images"
+    if folder is None and (of_data is None or not of_data.is_dir()):
+        raise ConfigError(
+            f"{purpose} on real pictures, and none are known: give {option} DIR, a folder of a few dozen pictures of "
+            "streets, JPEG or PNG."
+        )
+    return folder or cast("Path", of_data)
+
+
+def _calibrate(
+    weights: Weights, shape: tuple[int, int], folder: Path | None, data: Path | None, console: Console
+) -> None:
+    """Measures the ranges of int8, unless there are some and no pictures are given."""
+    from roadmask.engines.gpu.quantization import PICTURES, calibrate, has_calibration
+    from roadmask.engines.gpu.typed_onnx import typed_onnx
+
+    if folder is None and has_calibration(weights, shape):
+        return
+    chosen = _pictures(folder, data, "int8 is calibrated", "--calibration")
+    with image_bar(f"ranges of int8 in {chosen}", PICTURES) as advance:
+        calibrate(typed_onnx(weights, shape, 1, "fp32"), weights, shape, chosen, on_picture=advance)
+    console.print(f"{weights.name}: int8 is calibrated on pictures of {chosen}", soft_wrap=True)
+
+
 def _accept(
     weights: Weights, precision: GpuPrecision, shape: tuple[int, int], data: Path | None, console: Console
-) -> None:
-    from roadmask.streaming.gpu_acceptance import accept, measure
+) -> dict[str, Any]:
+    from roadmask.streaming.gpu_acceptance import measure
 
     with image_bar(f"mask AP of {precision}", 0) as advance:
-        measured = measure(weights, precision, shape, data, advance)
-    for each, figures in measured.items():
+        acceptance = measure(weights, precision, shape, data, advance)
+    console.print(f"measured: {acceptance.way}", soft_wrap=True)
+    for each, figures in acceptance.mask_ap.items():
         shown = ", ".join(f"{kind} {ap:.4f}" for kind, ap in figures.items())
         console.print(f"{weights.name} on {each}: mask AP {shown}")
-    accept(measured, precision)
+    acceptance.require()
+    return acceptance.record()
 
 
 def _precision(name: str) -> GpuPrecision:
-    if name not in {"fp32", "fp16"}:
-        raise ConfigError(f"expected the precision fp32 or fp16, got {name!r}.")
+    if name not in {"fp32", "fp16", "int8"}:
+        raise ConfigError(f"expected the precision fp32, fp16 or int8, got {name!r}.")
     return cast("GpuPrecision", name)
 
 

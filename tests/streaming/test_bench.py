@@ -80,3 +80,22 @@ def test_random_weights_find_something(tmp_path: Path) -> None:
     assert weights.architecture is Architecture.LITE
     [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, network_shape=(128, 160))([picture])
     assert len(found) > 5
+
+
+def test_plans_are_built_each_and_as_profiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    built: list[list[int]] = []
+
+    def build(_onnx: object, _target: object, batches: list[int], _shape: object) -> bytes:
+        built.append(batches)
+        return bytes(1_000_000 * len(batches))
+
+    monkeypatch.setattr("roadmask.streaming.benchmarks.plans.build_plan", build)
+    monkeypatch.setattr("roadmask.streaming.benchmarks.plans.typed_onnx", lambda *_: tmp_path)
+    written = tmp_path / "plans.json"
+    asked = ["bench", "plans", "--batch", "1", "--batch", "4", "--json", str(written)]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0, found.output
+    assert built == [[1], [4], [1, 4]]
+    assert '"profiles"' in written.read_text()
+    refused = CliRunner().invoke(app, ["bench", "plans", "--precision", "bf16"])
+    assert "expected the precision fp32, fp16 or int8, got bf16" in str(refused.exception)

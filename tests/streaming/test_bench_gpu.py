@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from roadmask.engines import BoxMasks, EngineError, Instances
+from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter
 from roadmask.engines.errors import GpuMissingError
 from roadmask.engines.weights import find_weights
 from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, check
+from roadmask.streaming.benchmarks.gpu_contenders import Contender, Round
 from roadmask.streaming.cli.app import app
 
 
@@ -20,17 +23,35 @@ def one(box: tuple[float, ...], score: float) -> Instances:
     return Instances((100, 100), boxes, np.array([score], np.float32), np.array([1]), masks)
 
 
+SETTINGS = GpuBenchmark(((128, 192),), (1,), 1, (108, 192), device="cpu")
+
+
 def test_every_figure_of_what_runs() -> None:
-    settings = GpuBenchmark(((192, 320),), (1,), 1, (216, 384), device="cpu")
-    records = benchmark_gpu(find_weights("lite"), settings)
+    records = benchmark_gpu(find_weights("lite"), SETTINGS)
     assert [record["engine"] for record in records] == ["torchvision-eager", "torch-cuda"]
     for record in records:
         assert record["engine_ms"] > 0
-        assert record["gflop"] > 1
-        assert record["tflops"] == pytest.approx(record["gflop"] / record["engine_ms"], rel=0.1)
+        assert record["rle_ms"] > 0
+        assert record["gflop"] > 0.1
+        assert record["tflops"] == pytest.approx(record["gflop"] / record["engine_ms"], abs=1e-3)
         assert record["frames_per_second"] == pytest.approx(1e3 / record["engine_ms"], rel=0.1)
         assert record["matmul_fraction"] > 0
-    assert records[1]["rle_ms"] > 0
+
+
+def test_an_engine_that_is_wrong_is_never_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(given: Round) -> Iterator[Contender]:
+        nothing = ScriptedSegmenter(lambda picture, _: Instances.empty(picture.shape[:2]))
+        yield Contender("blind", "fp32", nothing, pytest.fail)
+
+    monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.contenders", blind)
+    monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.TorchSegmenter", lambda *_, **__: sees_one)
+    monkeypatch.setattr("roadmask.streaming.benchmarks.gpu._gflop", lambda _: 1.0)
+    with pytest.raises(EngineError, match=r"blind fp32 is wrong: in picture 0 .* nothing was timed"):
+        benchmark_gpu(find_weights("lite"), SETTINGS)
+
+
+def sees_one(frames: Sequence[Image]) -> list[Instances]:
+    return [one((10.0, 10.0, 60.0, 60.0), 0.9) for _ in frames]
 
 
 def test_check_passes_what_is_near_and_refuses_what_is_not() -> None:

@@ -23,6 +23,8 @@ GOOD = Verification(10, 1000, 0, (0.1, 0.2), (0.001, 0.002), (0.01, 0.02), 0.500
         (replace(GOOD, ap=0.4965), "fp16", r"mask AP is 0\.4965, torchvision's is 0\.5000"),
         (replace(GOOD, ap=0.4985), "fp32", "mask AP"),
         (replace(GOOD, lost=11), "fp16", "11 of 1000 sure instances are missing"),
+        (replace(GOOD, ap=0.4925), "int8", r"expected at most 0\.007 less in int8"),
+        (replace(GOOD, lost=51), "int8", "51 of 1000 sure instances are missing"),
         (replace(GOOD, lost=3), "fp32", "3 of 1000 sure instances are missing"),
     ],
 )

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from roadmask.engines import Image
+from roadmask.engines import EngineError, Image
 from roadmask.engines.classes import LITE_CATEGORY_IDS
+from roadmask.engines.gpu.activations import largest_activations, require_half
 from roadmask.engines.gpu.folding import fold_batch_norms
-from roadmask.engines.gpu.graph import GpuGraph, Inputs, Outputs
+from roadmask.engines.gpu.graph import GpuGraph
+from roadmask.engines.gpu.graph_io import Inputs, Outputs
 from roadmask.engines.gpu.resizing import ResizePlan
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
@@ -20,8 +22,6 @@ from support.parity import Found, assert_equal_numbers
 
 SHAPE = (192, 160)
 SETTINGS = GraphSettings(proposals=64, detections=20)
-ACTIVATION_MAX = 3e4
-"""Half overflows at 65504."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,9 @@ def picture_of(found: Outputs, place: int) -> Found:
 def test_frames_are_resized_to_the_last_bit(graph: GpuGraph, size: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     with torch.inference_mode():
-        ours = graph.letterbox(*inputs_for(graph, [picture, picture])[:6])
+        given = inputs_for(graph, [picture, picture])
+        down, across = (given.rows, given.row_weights), (given.columns, given.column_weights)
+        ours = graph.letterbox(given.frames, down, across, given.content)
     assert np.array_equal(ours[0].numpy(), Letterbox.fit(size, SHAPE).apply(picture))
 
 
@@ -104,32 +106,15 @@ def test_folding_changes_nothing(architecture: Architecture) -> None:
         assert float((after[level] - features).abs().max()) <= 1e-4 * scale
 
 
-def largest_activations(lite: Weights, pictures: list[Image], shape: tuple[int, int]) -> dict[str, float]:
-    """Runs the networks of the graph in fp32 and returns the largest number that each layer gives."""
-    seen: dict[str, float] = {}
-    with torch.inference_mode():
-        graph = GpuGraph(load_model(lite), shape, 1, GraphSettings.of(lite.architecture)).eval()
-
-        def watch(name: str) -> object:
-            def hook(_module: object, _inputs: object, output: object) -> None:
-                if isinstance(output, torch.Tensor):
-                    seen[name] = max(seen.get(name, 0.0), float(output.abs().max()))
-
-            return hook
-
-        for name, module in graph.model.named_modules():
-            if not list(module.children()):
-                module.register_forward_hook(watch(name))  # type: ignore[arg-type]
-        for picture in pictures:
-            graph(*inputs_for(graph, [picture]))
-    return seen
-
-
-def test_activations_of_real_pictures_fit_into_half(
-    lite: Weights, street_pictures: list[Image], capsys: pytest.CaptureFixture[str]
-) -> None:
-    seen = largest_activations(lite, street_pictures[:2], (384, 640))
-    worst = max(seen, key=lambda name: seen[name])
-    print(f"largest activation: {seen[worst]:.1f} in {worst}, of {len(seen)} layers")  # noqa: T201
+def test_activations_of_real_pictures_fit_into_half(lite: Weights, street_pictures: list[Image]) -> None:
+    seen = largest_activations(lite, SHAPE, street_pictures[:2])
     assert len(seen) > 60
-    assert seen[worst] < ACTIVATION_MAX
+    assert max(seen.values()) > 1
+    require_half(seen)
+
+
+def test_activations_that_do_not_fit_are_named() -> None:
+    with pytest.raises(EngineError, match=r"under 30000, .* got fc6 4e\+04: choose fp32"):
+        require_half({"conv": 2.0, "fc6": 4e4})
+    with pytest.raises(EngineError, match="got fc7 nan"):
+        require_half({"fc7": float("nan")})

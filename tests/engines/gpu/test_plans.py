@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +47,27 @@ def test_two_that_want_the_same_build_it_once() -> None:
     assert len(set(found)) == 1
 
 
+_BUILD = """
+import sys, time
+from roadmask.engines.gpu.plans import PlanKey, find_or_build
+def build():
+    with open(sys.argv[1], "a") as file:
+        file.write("built\\n")
+    time.sleep(0.5)
+    return b"plan"
+print(find_or_build(PlanKey("ab" * 32, "lite", "tensorrt-rtx", "1.7.1", "sm89", "", "fp16", "384x640", 4), build)[1])
+"""
+
+
+def test_two_processes_build_it_once(tmp_path: Path) -> None:
+    log = tmp_path / "built"
+    command = [sys.executable, "-c", _BUILD, str(log)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = sorted(process.communicate(timeout=60)[0].strip() for process in running)
+    assert said == ["False", "True"]
+    assert log.read_text() == "built\n"
+
+
 @pytest.mark.parametrize("field", ["onnx_sha256", "version", "chip", "driver", "precision", "shape", "flavour"])
 def test_everything_a_plan_depends_on_is_in_its_key(field: str) -> None:
     other = replace(KEY, **{field: "other"})
@@ -52,6 +75,32 @@ def test_everything_a_plan_depends_on_is_in_its_key(field: str) -> None:
     plan, _ = find_or_build(KEY, lambda: b"plan")
     with pytest.raises(PlanForeignError, match=f"{field} .*, not other: build it again"):
         load(plan, other)
+
+
+@pytest.mark.parametrize(("field", "theirs"), [("version", "1.6"), ("driver", "12.4"), ("onnx_sha256", "cd" * 32)])
+def test_a_stale_plan_is_built_anew_with_a_message(field: str, theirs: str, caplog: pytest.LogCaptureFixture) -> None:
+    find_or_build(replace(KEY, **{field: theirs}), lambda: b"old")
+    plan, new = find_or_build(KEY, lambda: b"plan")
+    assert new
+    assert load(plan, KEY) == b"plan"
+    assert f"is stale: it is for {field} {theirs}, not " in caplog.text
+
+
+def test_a_plan_for_another_use_is_not_called_stale(caplog: pytest.LogCaptureFixture) -> None:
+    find_or_build(replace(KEY, chip="sm120", onnx_sha256="cd" * 32), lambda: b"old")
+    find_or_build(KEY, lambda: b"plan")
+    assert "stale" not in caplog.text
+
+
+def test_the_manifest_says_whether_accuracy_was_measured() -> None:
+    plan, _ = find_or_build(KEY, lambda: b"plan")
+    assert read_manifest(plan.manifest).measured is None
+    measured = {"precision": "fp16", "mask_ap": {"coco_dev": {"fp32": 0.4, "fp16": 0.4}}}
+    again, new = find_or_build(KEY, pytest.fail, measured)
+    assert not new
+    assert again.measured == measured
+    assert read_manifest(plan.manifest).measured == measured
+    assert find_or_build(KEY, pytest.fail)[0].measured == measured
 
 
 def test_a_changed_plan_is_refused_and_built_anew(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,8 +1,6 @@
-"""The torch engine for GPUs: its steps on the CPU, and on a GPU where there is one."""
+"""The torch engine for GPUs: its steps, on the CPU; test_on_gpu.py runs it where there is one."""
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import pytest
@@ -10,8 +8,8 @@ import torch
 
 from roadmask.engines import Image, Segmenter, load_segmenter
 from roadmask.engines.classes import LITE_CATEGORY_IDS
-from roadmask.engines.errors import GpuMissingError
-from roadmask.engines.gpu.torch_cuda import TorchCudaSegmenter
+from roadmask.engines.errors import DeviceMemoryError, GpuMissingError
+from roadmask.engines.gpu.torch_cuda import CapturedGraph, TorchCudaSegmenter
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.weights import Weights
 from support.segmenter_contract import SegmenterContract
@@ -19,16 +17,16 @@ from support.segmenter_contract import SegmenterContract
 SHAPE = (192, 160)
 
 
-def build(lite: Weights, device: str, nms_steps: int = 16) -> TorchCudaSegmenter:
+def build(lite: Weights, nms_steps: int = 16) -> TorchCudaSegmenter:
     return TorchCudaSegmenter(
         lite,
         LITE_CATEGORY_IDS,
         score_min=0.05,
         network_shape=SHAPE,
-        precision="fp16" if device == "cuda" else "fp32",
+        precision="fp32",
         batch=2,
         settings=GraphSettings(proposals=32, detections=5, nms_steps=nms_steps),
-        device=device,
+        device="cpu",
     )
 
 
@@ -36,25 +34,26 @@ class TestOnCpu(SegmenterContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:
-        return build(lite, "cpu")
+        return build(lite)
 
     def test_nms_that_does_not_settle_at_once_ends_the_same(
         self, segmenter: Segmenter, lite: Weights, portrait: Image
     ) -> None:
-        impatient = build(lite, "cpu", nms_steps=2)
+        impatient = build(lite, nms_steps=2)
         for _ in range(2):  # the second starts from ones again
             [found], [expected] = impatient([portrait]), segmenter([portrait])
             np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=1e-2)
             np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
 
+    def test_a_gpu_that_is_full_is_said(
+        self, segmenter: Segmenter, portrait: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise torch.OutOfMemoryError("tried to allocate 2 GiB")
 
-class TestOnGpu(SegmenterContract):
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def segmenter(lite: Weights) -> Segmenter:
-        if not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_CUDA") != "1":
-            pytest.skip("needs a CUDA GPU")
-        return build(lite, "cuda")
+        monkeypatch.setattr(CapturedGraph, "run", full)
+        with pytest.raises(DeviceMemoryError, match=r"tried to allocate 2 GiB.: use a smaller batch or shape"):
+            segmenter([portrait])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA GPU")

@@ -1,0 +1,69 @@
+"""What the one graph takes and gives: names, order, shapes and types, for whoever exports it and whoever runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KEEPS = ("proposal_keep", "detection_keep")
+"""Inputs from which NMS starts; beside each is an output `..._out`, where it stopped."""
+
+
+class Inputs(NamedTuple):
+    """What the graph takes, by name and in this order; all but frames and the starts of NMS are shared by the batch."""
+
+    frames: Tensor
+    """uint8 (B, h, w, 3) RGB, as the camera gives them; h and w may differ from call to call."""
+    rows: Tensor
+    """int32 (2, H), see `ResizePlan`."""
+    row_weights: Tensor
+    """int32 (2, H)."""
+    columns: Tensor
+    """int32 (2, W)."""
+    column_weights: Tensor
+    """int32 (2, W)."""
+    content: Tensor
+    """float (2,): height and width of the part of the network's input that is not padding."""
+    classes: Tensor
+    """float (C,): 1 for the model's labels that are wanted, 0 for the others and the background."""
+    score_min: Tensor
+    """float (1,): only detections above this score."""
+    proposal_keep: Tensor
+    """float (B, L, N): where the proposals' NMS starts; ones for new pictures."""
+    detection_keep: Tensor
+    """float (B, M): where the detections' NMS starts; ones for new pictures."""
+
+
+class Outputs(NamedTuple):
+    """What the graph gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
+
+    boxes: Tensor
+    """float (B, D, 4) x1, y1, x2, y2 in pixels of the network's input."""
+    scores: Tensor
+    """float (B, D), best first."""
+    labels: Tensor
+    """int32 (B, D), the model's own."""
+    masks: Tensor
+    """float (B, D, 28, 28): probability of each cell."""
+    found: Tensor
+    """int32 (B,): how many slots are detections."""
+    converged: Tensor
+    """float (B,): 1 where NMS settled, so that all else is exact; else run again from the `keep` outputs."""
+    proposal_keep_out: Tensor
+    """float (B, L, N): where the proposals' NMS stopped."""
+    detection_keep_out: Tensor
+    """float (B, M)."""
+
+
+INPUT_TYPES = {
+    "frames": "uint8",
+    **dict.fromkeys(("rows", "row_weights", "columns", "column_weights"), "int32"),
+    **dict.fromkeys(("content", "classes", "score_min", *KEEPS), "float32"),
+}
+OUTPUT_TYPES = {
+    **dict.fromkeys(("boxes", "scores", "masks", "converged"), "float32"),
+    **dict.fromkeys(("labels", "found"), "int32"),
+    **dict.fromkeys((f"{name}_out" for name in KEEPS), "float32"),
+}

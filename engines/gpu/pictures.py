@@ -1,0 +1,39 @@
+"""Real pictures of a folder, to measure a network on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from roadmask.engines.errors import InputError
+from roadmask.engines.segmenter import Image
+
+_SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+def chosen_pictures(folder: Path, count: int) -> list[Path]:
+    """Returns at most so many pictures, evenly spread over the names in a folder.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of pictures of streets, got {folder}.")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise InputError(f"expected JPEG or PNG pictures in {folder}, there are none: name the folder they lie in.")
+    return [files[place] for place in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int)]
+
+
+def read_picture(file: Path) -> Image:
+    """Returns (H, W, 3) RGB.
+
+    Raises:
+        InputError: it is no picture.
+    """
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise InputError(f"cannot read {file}: expected a picture, JPEG or PNG.")
+    return np.asarray(picture, np.uint8)

@@ -1,0 +1,55 @@
+"""What `roadmask doctor` says of NVIDIA's parts."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from roadmask.engines.errors import DriverTooOldError, GpuMissingError
+from roadmask.engines.gpu import report
+from roadmask.engines.gpu.device import Gpu
+from roadmask.engines.gpu.report import gpu_report
+from roadmask.engines.load import EngineStatus
+
+
+def rows() -> dict[str, EngineStatus]:
+    return {row.engine: row for row in gpu_report()}
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_flavour: str) -> Gpu:
+        raise GpuMissingError("none")
+
+    monkeypatch.setattr(report, "describe_gpu", none)
+
+
+def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="11.4.1"))
+    monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("Scripted sm89", "13.0"))
+    found = rows()
+    assert list(found) == ["CUDA", "TensorRT", "TensorRT for RTX", "ONNX Runtime"]
+    assert all(row.works for row in found.values())
+    assert found["CUDA"].detail == "Scripted sm89, the driver knows CUDA 13.0"
+    assert found["TensorRT"].detail.startswith("11.4.1, ")
+    assert "sm89, sm120" in found["TensorRT for RTX"].detail
+
+
+def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, module, None)
+    found = rows()
+    assert not any(found[name].works for name in ("CUDA", "TensorRT", "TensorRT for RTX"))
+    assert "no NVIDIA GPU" in found["CUDA"].detail
+    assert found["TensorRT"].install == "pip install tensorrt-cu13"
+    assert found["TensorRT for RTX"].install == "pip install tensorrt-rtx-cu13"
+
+
+def test_a_driver_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def old(_flavour: str) -> Gpu:
+        raise DriverTooOldError("expected a driver for CUDA 13.0")
+
+    monkeypatch.setattr(report, "describe_gpu", old)
+    assert rows()["CUDA"].detail == "expected a driver for CUDA 13.0"
