@@ -47,8 +47,11 @@ class Actor:
 
 
 def start_actor(stage: type[Actor], **options: Any) -> Any:
-    """Starts an actor. It takes no CPU from Ray's budget: the engine's threads are set, and the others mostly wait."""
-    return ray.remote(stage).options(num_cpus=0, **options).remote(str(Path.cwd()))
+    """Starts an actor. It takes no CPU from Ray's budget: the engine's threads are set, and the others mostly wait.
+
+    Ray would remember each call of it for a dashboard that is not there; live cameras make millions.
+    """
+    return ray.remote(stage).options(num_cpus=0, enable_task_events=False, **options).remote(str(Path.cwd()))
 
 
 def pass_on_logs(actors: Sequence[Any]) -> None:
