@@ -90,6 +90,21 @@ bars-tracks-mots: $(STAMP) | out/bars
 	$(BIN)/roadmask eval tracks --gt $(DATA)/kitti_mots_gt --results out/bars/tracks-mots --format kitti-mots --ceiling \
 		--json out/bars/tracks-mots.json --plot out/bars/tracks-mots.png --hota-min car=98 --hota-min pedestrian=94
 
+# HOTA and switches with other settings: make tracking-part PART='camera_share = 1' INPUTS='gt CIWT YOLOX-OC-SORT mots'
+.PHONY: tracking-part
+INPUTS := gt CIWT YOLOX-OC-SORT mots
+tracking-part: $(STAMP) | out/bars
+	printf '[tracker]\n%s\n' "$(PART)" > out/bars/part.toml
+	set -e; for input in $(INPUTS); do \
+		case $$input in \
+			mots) kind=kitti-mots; found=$(DATA)/kitti_mots_gt; truth=$$found ;; \
+			gt) kind=kitti-box; found=$(DATA)/reference/kitti_box/gt; truth=$$found ;; \
+			*) kind=kitti-box; found=$(DATA)/reference/kitti_box/trackers/$$input; truth=$(DATA)/reference/kitti_box/gt ;; \
+		esac; \
+		$(BIN)/roadmask track --detections $$found --format $$kind --config out/bars/part.toml --out out/bars/part-$$input; \
+		$(BIN)/roadmask eval tracks --gt $$truth --results out/bars/part-$$input --format $$kind --json out/bars/part-$$input.json; \
+	done
+
 .PHONY: bars-resume
 bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and resume them; takes minutes
 	$(BIN)/python -m pytest -m bars tests/streaming/test_resume.py

@@ -406,3 +406,25 @@ def test_box_masks_are_validated(probabilities: NDArray[np.float32], boxes: Boxe
 def test_dense_masks_must_have_the_pictures_size() -> None:
     with pytest.raises(InstancesError, match=r"\(N, 60, 90\)"):
         RleMasks.from_dense(np.ones((1, 90, 60)), SIZE)
+
+
+@pytest.mark.parametrize("drawn", [False, True], ids=["drawn when asked", "drawn before"])
+def test_iou_of_pairs_is_that_of_moved_masks(drawn: bool) -> None:
+    draw = np.random.default_rng(4)
+    corner, sides = draw.uniform(-20, 60, (6, 2)), draw.uniform(1, 60, (6, 2))
+    boxes = np.concatenate([corner, corner + sides], axis=1).astype(np.float32)
+    masks = BoxMasks(draw.random((6, MASK_SIDE, MASK_SIDE), np.float32), boxes, SIZE)
+    if drawn:
+        masks.to_rle()
+    exact, none = masks.to_rle(), RleMasks.from_dense(np.zeros((1, *SIZE), np.bool_), SIZE)
+    offsets = draw.normal(0, 15, (6, 2))
+    expected = exact.translated(offsets).iou(exact)
+    rows, columns = np.divmod(np.arange(36), 6)
+    for some in (masks, RleMasks(exact.counts, SIZE)):
+        for others in (masks[np.arange(6)], RleMasks(exact.counts, SIZE)):
+            np.testing.assert_allclose(some.iou_of_pairs(others, rows, columns, offsets), expected.reshape(-1))
+    assert (expected > 0.1).any()
+    assert none.iou_of_pairs(exact, np.zeros(6, np.intp), np.arange(6), np.zeros((1, 2))).tolist() == [0] * 6
+    assert exact.iou_of_pairs(none, np.arange(6), np.zeros(6, np.intp), offsets).tolist() == [0] * 6
+    with pytest.raises(InstancesError, match="picture of"):
+        exact.iou_of_pairs(RleMasks((), (5, 5)), rows[:0], columns[:0], offsets)

@@ -7,8 +7,8 @@ import pytest
 
 from roadmask.engines.errors import InputError
 from roadmask.tracking import IouTracker, IouTrackerConfig
-from roadmask.tracking.association import centre_distance, generalized_iou, size_ratio
-from roadmask.tracking.camera_motion import common_displacement
+from roadmask.tracking.association import box_iou, centre_distance, generalized_iou, size_ratio
+from roadmask.tracking.camera_motion import common_displacement, stands_still
 from roadmask.tracking.motion import displacement, warped
 from support.scenes import MS, frame, square
 
@@ -102,3 +102,18 @@ def test_a_turned_picture_does_not_let_boxes_grow() -> None:
     camera = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
     turned = warped(boxes, camera)
     np.testing.assert_allclose(turned[:, 2:] - turned[:, :2], 40 * np.cos(turn))
+
+
+def test_the_shortcut_never_hides_a_turn() -> None:
+    draw = np.random.default_rng(6)
+    labels, told = np.full(6, 3, np.int64), []
+    for _ in range(300):
+        corner, sides = draw.uniform(0, 300, (6, 2)), draw.uniform(10, 60, (6, 2))
+        predicted = np.concatenate([corner, corner + sides], axis=1)
+        turn = draw.choice([0.0, 10.0, 40.0]) * draw.normal(0, 1, 2)
+        boxes = predicted + np.tile(turn, 2) + draw.normal(0, 3, (6, 4))
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        if stands_still(predicted, boxes, box_iou(predicted, boxes), (80, 80), 0.5):
+            assert not common_displacement(predicted, labels, boxes, labels, (80, 80), 0.5).any()
+            told.append(True)
+    assert 30 < len(told) < 300
