@@ -109,6 +109,15 @@ class RleMasks:
         """
         _ = self._spans
 
+    def drawn(self) -> RleMasks:
+        """Returns itself, decoded: what is taken from it need not be decoded again.
+
+        Raises:
+            InstancesError: as `validate`.
+        """
+        self.validate()
+        return self
+
     def dense(self) -> Iterator[NDArray[np.bool_]]:
         """Yields one (H, W) bool picture after the other.
 
@@ -153,22 +162,6 @@ class RleMasks:
         """
         return self._compare(other, over_own_area=False)
 
-    def iou_of_pairs(
-        self, other: RleMasks | BoxMasks, rows: NDArray[np.intp], columns: NDArray[np.intp], offsets: NDArray[Any]
-    ) -> NDArray[np.float64]:
-        """Returns the (P,) intersection over union of masks moved along with other masks, pair by pair.
-
-        Args:
-            other: masks of a picture of the same size.
-            rows: (P,) positions among these masks.
-            columns: (P,) positions among the others.
-            offsets: (N, 2) pixels x, y that these masks are moved by, see `translated`.
-
-        Raises:
-            InstancesError: the picture sizes differ, an offset is not finite, or as `validate`.
-        """
-        return _iou_of_pairs(self, other, rows, columns, offsets)
-
     def share_inside(self, regions: RleMasks | BoxMasks) -> NDArray[np.float64]:
         """Returns the (N, M) share of each mask that lies inside each region; 0 for empty masks.
 
@@ -195,7 +188,7 @@ class RleMasks:
         Raises:
             InstancesError: an offset is not finite, or as `validate`.
         """
-        return RleMasks._from_spans(_moved(self, offsets), self.image_size)
+        return RleMasks._from_spans(self._spans.moved(_whole(offsets, self.image_size), self.image_size), self.image_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,10 +222,17 @@ class BoxMasks:
 
     def __getitem__(self, index: slice | NDArray[Any]) -> BoxMasks:
         masks = BoxMasks(self.probabilities[index], self.boxes[index], self.image_size)
-        if "_rle" in self.__dict__:  # drawn already
+        if "_rle" in self.__dict__:
             masks.__dict__["_rle"] = self._rle[index]
             masks.__dict__["_spans"] = masks._rle._spans
+        elif "_spans" in self.__dict__:
+            masks.__dict__["_spans"] = self._spans.picked(np.arange(len(self))[index])
         return masks
+
+    def drawn(self) -> BoxMasks:
+        """Returns itself, drawn into the picture: what is taken from it need not be drawn again."""
+        _ = self._spans
+        return self
 
     @cached_property
     def _spans(self) -> Spans:
@@ -259,16 +259,6 @@ class BoxMasks:
         """
         return self._rle.iou(other)
 
-    def iou_of_pairs(
-        self, other: RleMasks | BoxMasks, rows: NDArray[np.intp], columns: NDArray[np.intp], offsets: NDArray[Any]
-    ) -> NDArray[np.float64]:
-        """Returns the (P,) intersection over union of drawn masks moved along with others; see `RleMasks`.
-
-        Raises:
-            InstancesError: the picture sizes differ, or an offset is not finite.
-        """
-        return _iou_of_pairs(self, other, rows, columns, offsets)
-
     def translated(self, offsets: NDArray[Any]) -> BoxMasks:
         """Returns the masks moved by (N, 2) pixels x, y; what leaves the picture is cut off.
 
@@ -279,24 +269,38 @@ class BoxMasks:
         return BoxMasks(self.probabilities, boxes, self.image_size)
 
 
-def _moved(masks: RleMasks | BoxMasks, offsets: NDArray[Any]) -> Spans:
+def _whole(offsets: NDArray[Any], image_size: tuple[int, int]) -> NDArray[np.int64]:
     if not np.isfinite(offsets).all():
         raise InstancesError("expected finite offsets, got NaN or infinity.")
-    height, width = masks.image_size
-    whole = np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
-    return masks._spans.moved(whole, masks.image_size)
+    height, width = image_size
+    return np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
 
 
-def _iou_of_pairs(
-    masks: RleMasks | BoxMasks,
-    other: RleMasks | BoxMasks,
+def iou_of_pairs(
+    masks: Sequence[RleMasks | BoxMasks],
+    others: RleMasks | BoxMasks,
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
     offsets: NDArray[Any],
 ) -> NDArray[np.float64]:
-    if other.image_size != masks.image_size:
-        raise InstancesError(f"expected masks of a picture of {masks.image_size}, got {other.image_size}.")
-    spans, theirs = _moved(masks, offsets), other._spans
+    """Returns the (P,) intersection over union of masks moved along with others, pair by pair; 0 where both are empty.
+
+    Args:
+        masks: N masks in all, of one or more frames with pictures of one size.
+        others: M masks of another such frame.
+        rows: (P,) positions among all of `masks`, from 0 to N - 1.
+        columns: (P,) positions among the others, from 0 to M - 1.
+        offsets: (N, 2) pixels x, y that each of `masks` is moved by first, rounded to whole ones.
+
+    Raises:
+        InstancesError: the picture sizes differ, or an offset is not finite.
+    """
+    size = others.image_size
+    for each in masks:
+        if each.image_size != size:
+            raise InstancesError(f"expected masks of a picture of {size}, got {each.image_size}.")
+    spans = Spans.joined([each._spans for each in masks]).moved(_whole(offsets, size), size)
+    theirs = others._spans
     shared = shared_pixels(spans, theirs, rows, columns)
     union = spans.area[rows] + theirs.area[columns] - shared
     iou: NDArray[np.float64] = shared / np.maximum(union, 1)

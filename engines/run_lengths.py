@@ -43,6 +43,16 @@ class Spans:
         below = np.concatenate([[0], np.cumsum(self.stop - self.start)])
         return np.diff(below[np.searchsorted(self.owner, np.arange(self.count + 1))])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Spans]) -> Spans:
+        """Returns the masks of all parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        firsts = np.cumsum([0, *(part.count for part in parts)])
+        owners = [part.owner + first for part, first in zip(parts, firsts, strict=False)]
+        start, stop = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start", "stop"))
+        return cls(int(firsts[-1]), np.concatenate(owners), start, stop)
+
     def picked(self, masks: NDArray[np.integer[Any]]) -> Spans:
         """Returns the masks at these positions, from 0 to N - 1."""
         edges = np.searchsorted(self.owner, np.arange(self.count + 1))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.masks import BoxMasks, RleMasks
+from roadmask.engines.masks import BoxMasks, RleMasks, iou_of_pairs
 
 FrameMasks = BoxMasks | RleMasks
 """The masks of the instances of one frame."""
@@ -73,14 +73,20 @@ class SeenMasks:
         """
         iou = np.full(len(rows), np.nan)
         asked, column_of_pair = np.unique(columns, return_inverse=True)
-        compared = others[asked]
+        order, drawn = [], []
+        # Drawing all masks of a frame at once costs little more than drawing one, and many are asked for again: by the
+        # frames that follow, and by a store.
+        compared = others.drawn()[asked]
         for index, masks in self._by_frame():
-            place = np.full(len(self), -1, np.intp)
-            place[index] = np.arange(len(index))
-            pairs = np.flatnonzero(place[rows] >= 0)
-            iou[pairs] = masks[self.rows[index]].iou_of_pairs(
-                compared, place[rows[pairs]], column_of_pair[pairs], offsets[index]
-            )
+            order.append(index)
+            drawn.append(masks.drawn()[self.rows[index]])
+        if not drawn:
+            return iou
+        place = np.full(len(self), -1, np.intp)
+        together = np.concatenate(order)
+        place[together] = np.arange(len(together))
+        pairs = np.flatnonzero(place[rows] >= 0)
+        iou[pairs] = iou_of_pairs(drawn, compared, place[rows[pairs]], column_of_pair[pairs], offsets[together])
         return iou
 
     def _by_frame(self) -> list[tuple[NDArray[np.intp], FrameMasks]]:

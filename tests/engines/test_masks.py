@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from roadmask.engines.errors import InstancesError
-from roadmask.engines.masks import MASK_SIDE, MASK_THRESHOLD, BoxMasks, RleMasks
+from roadmask.engines.masks import MASK_SIDE, MASK_THRESHOLD, BoxMasks, RleMasks, iou_of_pairs
 
 SIZE = (60, 90)
 RNG_SEED = 7
@@ -422,9 +422,11 @@ def test_iou_of_pairs_is_that_of_moved_masks(drawn: bool) -> None:
     rows, columns = np.divmod(np.arange(36), 6)
     for some in (masks, RleMasks(exact.counts, SIZE)):
         for others in (masks[np.arange(6)], RleMasks(exact.counts, SIZE)):
-            np.testing.assert_allclose(some.iou_of_pairs(others, rows, columns, offsets), expected.reshape(-1))
+            np.testing.assert_allclose(iou_of_pairs([some], others, rows, columns, offsets), expected.reshape(-1))
+    parts = [masks[:2], exact[2:3], masks.drawn()[3:]]  # as of several frames
+    np.testing.assert_allclose(iou_of_pairs(parts, exact, rows, columns, offsets), expected.reshape(-1))
     assert (expected > 0.1).any()
-    assert none.iou_of_pairs(exact, np.zeros(6, np.intp), np.arange(6), np.zeros((1, 2))).tolist() == [0] * 6
-    assert exact.iou_of_pairs(none, np.arange(6), np.zeros(6, np.intp), offsets).tolist() == [0] * 6
+    assert iou_of_pairs([none], exact, np.zeros(6, np.intp), np.arange(6), np.zeros((1, 2))).tolist() == [0] * 6
+    assert iou_of_pairs([exact], none, np.arange(6), np.zeros(6, np.intp), offsets).tolist() == [0] * 6
     with pytest.raises(InstancesError, match="picture of"):
-        exact.iou_of_pairs(RleMasks((), (5, 5)), rows[:0], columns[:0], offsets)
+        iou_of_pairs([exact], RleMasks((), (5, 5)), rows[:0], columns[:0], offsets)
