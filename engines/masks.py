@@ -7,7 +7,7 @@ compressed run lengths over the whole picture, kept byte for byte as they were r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
