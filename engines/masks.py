@@ -273,7 +273,8 @@ def _whole(offsets: NDArray[Any], image_size: tuple[int, int]) -> NDArray[np.int
     if not np.isfinite(offsets).all():
         raise InstancesError("expected finite offsets, got NaN or infinity.")
     height, width = image_size
-    return np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
+    return whole
 
 
 def iou_of_pairs(
