@@ -188,7 +188,8 @@ class RleMasks:
         Raises:
             InstancesError: an offset is not finite, or as `validate`.
         """
-        return RleMasks._from_spans(self._spans.moved(_whole(offsets, self.image_size), self.image_size), self.image_size)
+        moved = self._spans.moved(_whole(offsets, self.image_size), self.image_size)
+        return RleMasks._from_spans(moved, self.image_size)
 
 
 @dataclass(frozen=True, eq=False)
