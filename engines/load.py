@@ -75,7 +75,7 @@ def load_segmenter(
     chosen, arithmetic = _choose(engine, found, shape, precision)
     knows = _PRECISIONS[chosen]
     if arithmetic not in knows:
-        other = "choose the engine openvino for bf16, tensorrt or torch-cuda for fp16"
+        other = "choose the engine openvino for bf16, tensorrt or torch-cuda for fp16, tensorrt for int8"
         raise ConfigError(f"expected {' or '.join(knows[1:])} for the engine {chosen}, got {arithmetic}: {other}.")
     wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
     segmenter: Segmenter

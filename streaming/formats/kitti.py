@@ -54,9 +54,10 @@ def sequence_files(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: there is none.
     """
-    for place in (folder, folder / "label_02", folder / "data"):
-        files = {path.stem: path for path in sorted(place.glob("*.txt"))}
-        found = {name: path for name, path in files.items() if name.isdigit()} or files
+    places = (folder, folder / "label_02", folder / "data")
+    files = [{path.stem: path for path in sorted(place.glob("*.txt"))} for place in places]
+    numbered = [{name: path for name, path in there.items() if name.isdigit()} for there in files]
+    for found in (*numbered, *files):  # summaries may lie beside the folder of the sequences
         if found:
             return found
     raise InputError(f"expected a file for each sequence in {folder}, such as 0000.txt: found none.")

@@ -68,10 +68,14 @@ class TestArguments:
             ({"score_min": float("nan")}, "score_min"),
             ({"threads": 0}, "at least one thread"),
             ({"size": "100x100"}, "multiples of 32"),
-            ({"precision": "int8"}, "auto, bf16, fp16, fp32, got 'int8'"),
+            ({"precision": "int4"}, "expected the precision auto, .*got 'int4'"),
+            ({"precision": "int8", "engine": "openvino"}, "for the engine openvino, got int8: .*tensorrt for int8"),
             ({"precision": "bf16", "engine": "torch"}, "choose the engine openvino"),
             ({"precision": "fp16", "engine": "openvino"}, "expected bf16 or fp32 for the engine openvino, got fp16"),
-            ({"precision": "bf16", "engine": "tensorrt"}, "expected fp16 or fp32 for the engine tensorrt, got bf16"),
+            (
+                {"precision": "bf16", "engine": "tensorrt"},
+                "fp16 or int8 or fp32 for the engine tensorrt, got bf16",
+            ),
         ],
     )
     def test_what_is_not_understood(self, arguments: dict[str, Any], message: str) -> None:

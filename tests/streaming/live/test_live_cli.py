@@ -86,7 +86,7 @@ def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> 
     front = open_drive(out)["front"]
     assert front.complete
     assert front.ledger.captured == front.ledger.accounted
-    assert {front.class_name(label) for epoch in front.epochs for label in epoch.label.tolist()} == {"car"}
+    assert "car" in {front.class_name(label) for epoch in front.epochs for label in epoch.label.tolist()}
     assert check_drive(out).ok
     assert "long.mp4" in json.dumps(open_drive(out).attributes["sources"])
     assert str(tmp_path) not in json.dumps(open_drive(out).attributes["sources"])
