@@ -12,6 +12,9 @@ from queue import SimpleQueue
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# glibc raises this by itself once a large buffer was freed, and then keeps what decoders give back: a reader of many
+# files would grow. It counts for the processes that are started from here on.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**20))
 
 import cv2
 import ray

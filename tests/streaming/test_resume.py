@@ -115,6 +115,7 @@ def test_killed_on_ray_with_its_writers(tmp_path: Path, whole: tuple[Path, dict[
 
 
 @pytest.mark.bars
+@pytest.mark.timeout(1800)  # on Ray each life takes long to begin
 @pytest.mark.parametrize("how", [(), ("ray",)], ids=["in_process", "ray"])
 @pytest.mark.parametrize("seed", range(5))
 def test_killed_at_many_random_moments(
