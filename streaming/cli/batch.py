@@ -80,12 +80,12 @@ def batch(
     from roadmask.streaming.batch.publishing import Shelf, is_url
     from roadmask.streaming.batch.report import write_report
     from roadmask.streaming.cli.batch_progress import batch_progress
-    from roadmask.streaming.cli.run import _settings
+    from roadmask.streaming.cli.run import run_settings
     from roadmask.streaming.results_json import write_results
     from roadmask.streaming.store.layout import redacted
 
     console = Console(stderr=True, highlight=False)
-    settings = _settings(config, weights, None, None, None, None, threads, None, max_frames)
+    settings = run_settings(config, weights, None, None, None, None, threads, None, max_frames)
     shelf = out if is_url(out) else ""
     if work is not None and not shelf:
         raise InputError(f"--work goes with an --out that is a URL, got the folder {out}: leave it out.")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from roadmask.streaming.cli.progress import _interruptible, _SpeedColumn
+from roadmask.streaming.cli.progress import _SpeedColumn, interruptible
 
 if TYPE_CHECKING:
     from roadmask.streaming.batch.batch import BatchPlan
@@ -34,7 +34,7 @@ def batch_progress(console: Console, plan: BatchPlan) -> Iterator[tuple[threadin
         TimeRemainingColumn(compact=True),
     )
     with (
-        _interruptible(console) as stop,
+        interruptible(console) as stop,
         Progress(*columns, console=console, disable=not console.is_terminal) as bars,
     ):
         overall = bars.add_task("all drives", total=None if unknown else sum(frames or 0 for frames in to_do.values()))

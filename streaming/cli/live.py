@@ -13,7 +13,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from roadmask.engines.classes import DEFAULT_CLASSES
+from roadmask.streaming.cli.engine_options import (
+    ClassesOption,
+    EngineOption,
+    ScoreMinOption,
+    SizeOption,
+    ThreadsOption,
+    WeightsOption,
+)
 
 if TYPE_CHECKING:
     from roadmask.streaming.live.run import LiveResult
@@ -56,24 +63,12 @@ def live(
         ),
     ] = None,
     floor_mb: Annotated[float, typer.Option(min=0, help="Free disk below which nothing is stored.")] = 500.0,
-    weights: Annotated[
-        str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="auto, openvino, tensorrt, torch-cuda or torch. [dim]Default: auto[/]")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")
-    ] = None,
-    score_min: Annotated[
-        float | None, typer.Option(help="Drop instances below this score. [dim]Default: 0.5[/]")
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from the frames' aspect[/]")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of the engine. [dim]Default: one for each physical core[/]")
-    ] = None,
+    weights: WeightsOption = None,
+    engine: EngineOption = None,
+    classes: ClassesOption = None,
+    score_min: ScoreMinOption = None,
+    size: SizeOption = None,
+    threads: ThreadsOption = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,8 +96,8 @@ def live(
 
     from roadmask.engines.errors import EngineError
     from roadmask.streaming.cli.live_view import LiveView
-    from roadmask.streaming.cli.progress import _interruptible
-    from roadmask.streaming.cli.run import _settings
+    from roadmask.streaming.cli.progress import interruptible
+    from roadmask.streaming.cli.run import run_settings
     from roadmask.streaming.cli.tables import ledger_table
     from roadmask.streaming.json_log import json_log
     from roadmask.streaming.live.address import parse_live_sources, redact_argument
@@ -116,7 +111,7 @@ def live(
     console = Console(stderr=True)
     addresses = parse_live_sources(sources)
     settings = LiveSettings(
-        _settings(config, weights, engine, classes, score_min, size, threads, ignore, None),
+        run_settings(config, weights, engine, classes, score_min, size, threads, ignore, None),
         out,
         budget_ms,
         round(floor_mb * 1e6),
@@ -127,7 +122,7 @@ def live(
         require_nothing(out)
     with ExitStack() as opened:
         opened.enter_context(json_log(log_json))
-        stop = opened.enter_context(_interruptible(console))
+        stop = opened.enter_context(interruptible(console))
         shown = opened.enter_context(_page(page, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console, shown))

@@ -36,7 +36,7 @@ def record_with_progress(
 
     probes = probe_cameras(jobs, config, out, resume=resume)
     lengths = {camera: _shorter(seen.frames_expected, config.max_frames) for camera, seen in probes.items()}
-    with _interruptible(console) as stop, _bars(console, lengths) as on_progress:
+    with interruptible(console) as stop, _bars(console, lengths) as on_progress:
         return record_drive(
             jobs,
             probes,
@@ -98,7 +98,7 @@ def _bars(console: Console, lengths: dict[str, int | None]) -> Iterator[Progress
 
 
 @contextmanager
-def _interruptible(console: Console) -> Iterator[threading.Event]:
+def interruptible(console: Console) -> Iterator[threading.Event]:
     """The first Ctrl-C, or SIGTERM, asks the run to store what it has and end; the second one ends it at once."""
     stop, at_once = threading.Event(), threading.Event()
 

@@ -14,7 +14,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from roadmask.engines.classes import DEFAULT_CLASSES
+from roadmask.streaming.cli.engine_options import (
+    ClassesOption,
+    EngineOption,
+    ScoreMinOption,
+    SizeOption,
+    ThreadsOption,
+    WeightsOption,
+)
 
 if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig
@@ -41,24 +48,12 @@ def run(
         Path | None,
         typer.Option(help="Also draw the tracks into this video; with several cameras, one each: out.NAME.mp4."),
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="auto, openvino, tensorrt, torch-cuda or torch. [dim]Default: auto[/]")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")
-    ] = None,
-    score_min: Annotated[
-        float | None, typer.Option(help="Drop instances below this score. [dim]Default: 0.5[/]")
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from the frames' aspect[/]")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of the engine. [dim]Default: one for each physical core[/]")
-    ] = None,
+    weights: WeightsOption = None,
+    engine: EngineOption = None,
+    classes: ClassesOption = None,
+    score_min: ScoreMinOption = None,
+    size: SizeOption = None,
+    threads: ThreadsOption = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,7 +98,7 @@ def run(
     console = Console(stderr=True)
     command = redacted(shlex.join(sys.argv))
     with json_log(log_json):
-        settings = _settings(config, weights, engine, classes, score_min, size, threads, ignore, max_frames)
+        settings = run_settings(config, weights, engine, classes, score_min, size, threads, ignore, max_frames)
         jobs = _jobs(sources, overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
@@ -137,7 +132,7 @@ def run(
     sys.exit(result.exit_code)
 
 
-def _settings(
+def run_settings(
     config: Path | None,
     weights: str | None,
     engine: str | None,
@@ -148,6 +143,7 @@ def _settings(
     ignore: list[str] | None,
     max_frames: int | None,
 ) -> RunConfig:
+    """Returns the settings of a file, or the defaults, with those of the options that were given."""
     from roadmask.streaming.config import RunConfig, load_config, overridden
 
     settings = load_config(config) if config is not None else RunConfig()
