@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.paste import paste
-from roadmask.engines.run_lengths import Spans, decode, encode, join, shared_pixels, spans_of_columns
+from roadmask.engines.run_lengths import Crop, Spans, decode, encode, join, shared_pixels, spans_of_columns
 
 MASK_SIDE = 28
 """Side of the grid that Mask R-CNN predicts inside each box."""
@@ -126,20 +126,17 @@ class RleMasks:
         """
         for mask in range(len(self)):
             picture = np.zeros(self.image_size, np.bool_)
-            left, inside = self.columns(mask)
-            picture[:, left : left + len(inside)] = inside.T
+            crop = self.crop(mask)
+            picture[crop.region] = crop.inside
             yield picture
 
-    def columns(self, mask: int) -> tuple[int, NDArray[np.bool_]]:
-        """Returns one mask cut to the columns it covers, to draw it without touching the rest of the picture.
-
-        Returns:
-            The first column, and (W', H) whether each pixel of it and those to its right is inside.
+    def crop(self, mask: int) -> Crop:
+        """Returns one mask cut to the part of the picture that it covers.
 
         Raises:
             InstancesError: as `validate`.
         """
-        return self._spans.columns(mask, self.image_size[0])
+        return self._spans.crop(mask, self.image_size[0])
 
     def to_rle(self) -> RleMasks:
         """Returns itself."""

@@ -61,8 +61,8 @@ class Spans:
         rows = np.arange(int(lengths.sum())) + np.repeat(edges[masks] - (last - lengths), lengths)
         return Spans(len(masks), np.repeat(np.arange(len(masks)), lengths), self.start[rows], self.stop[rows])
 
-    def columns(self, mask: int, height: int) -> tuple[int, NDArray[np.bool_]]:
-        """Returns a mask between its first and its last column: the first one, and (W', H) whether a pixel is inside.
+    def crop(self, mask: int, height: int) -> Crop:
+        """Returns one mask cut to the part of the picture that it covers.
 
         Args:
             mask: position, from 0 to N - 1.
@@ -70,12 +70,21 @@ class Spans:
         """
         first, last = np.searchsorted(self.owner, [mask, mask + 1])
         if first == last:
-            return 0, np.zeros((0, height), np.bool_)
-        left, right = int(self.start[first]) // height, int(self.stop[last - 1] - 1) // height + 1
-        steps = np.zeros((right - left) * height + 1, np.int8)
-        steps[self.start[first:last] - left * height] += 1
-        steps[self.stop[first:last] - left * height] -= 1
-        return left, np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(-1, height)
+            return Crop(0, 0, np.zeros((0, 0), np.bool_))
+        start, stop = self.start[first:last], self.stop[first:last]
+        column = start // height
+        left, right = int(column[0]), int(stop[-1] - 1) // height + 1
+        row, below = start - column * height, stop - column * height
+        top, bottom = int(row.min()), int(below.max())
+        if (
+            bottom > height
+        ):  # a span goes on in the next column, so this one is covered to its end, and that from its top
+            top, bottom = 0, height
+        begin = (column - left) * (bottom - top) + row - top
+        steps = np.zeros((right - left) * (bottom - top) + 1, np.int8)
+        steps[begin] += 1
+        steps[begin + stop - start] -= 1
+        return Crop(left, top, np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(right - left, -1).T)
 
     def moved(self, offsets: Integers, image_size: tuple[int, int]) -> Spans:
         """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the picture is cut off."""
@@ -93,6 +102,24 @@ class Spans:
         left = (column >= 0) & (column < width) & (top < bottom)
         at = column[left] * height
         return Spans(self.count, self.owner[span[left]], at + top[left], at + bottom[left])
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """The part of a picture that a mask covers, so that nobody who draws it touches the rest."""
+
+    left: int
+    """Its first column."""
+    top: int
+    """Its first row."""
+    inside: NDArray[np.bool_]
+    """(H', W') whether each pixel is inside the mask; empty where no pixel is."""
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that it is about."""
+        height, width = self.inside.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
 def shared_pixels(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from roadmask.engines.run_lengths import decode
+from roadmask.engines.run_lengths import Crop
 from roadmask.engines.segmenter import Image
 from roadmask.tracking import Tracks, TrackState
 
@@ -81,7 +81,7 @@ def draw_overlay(
     boxes = tracks.instances.boxes
     confirmed = (tracks.states == TrackState.CONFIRMED) & (tracks.track_ids > 0)
     nearest_last = np.argsort(boxes[:, 3], kind="stable")
-    masks = _outlines(tracks)
+    masks = _crops(tracks)
     for i in nearest_last:
         if not confirmed[i]:
             _draw_contours(canvas, masks[i], _UNSURE, style.thin)
@@ -118,50 +118,22 @@ class _Style:
         return cls(text=max(round(13 * scale), 10), pad=max(round(3 * scale), 2), line=line, thin=max(line - 1, 1))
 
 
-@dataclass(frozen=True)
-class _Outline:
-    """One mask, cut out of the picture."""
-
-    left: int
-    top: int
-    inside: NDArray[np.uint8]
-    """(h, w), 1 inside."""
-
-
-def _outlines(tracks: Tracks) -> list[_Outline]:
+def _crops(tracks: Tracks) -> list[Crop]:
     """Cuts every mask out of its picture, or takes the box where there are no masks."""
     instances = tracks.instances
-    if instances.masks is None:
-        height, width = instances.image_size
-        limits = np.array([width, height, width, height])
-        edges = np.clip(np.rint(instances.boxes), 0, limits).astype(int)
-        return [_Outline(x1, y1, np.ones((max(y2 - y1, 0), max(x2 - x1, 0)), np.uint8)) for x1, y1, x2, y2 in edges]
-    height = instances.image_size[0]
-    rle = instances.masks.to_rle()
-    spans = decode(rle.counts, rle.image_size)
-    edges = np.searchsorted(spans.owner, np.arange(len(rle) + 1))
-    return [_cut_out(spans.start[a:b], spans.stop[a:b], height) for a, b in pairwise(edges.tolist())]
+    if instances.masks is not None:
+        masks = instances.masks.to_rle()
+        return [masks.crop(n) for n in range(len(masks))]
+    height, width = instances.image_size
+    edges = np.clip(np.rint(instances.boxes), 0, (width, height, width, height)).astype(int).tolist()
+    return [Crop(x1, y1, np.ones((max(y2 - y1, 0), max(x2 - x1, 0)), np.bool_)) for x1, y1, x2, y2 in edges]
 
 
-def _cut_out(start: NDArray[np.int64], stop: NDArray[np.int64], height: int) -> _Outline:
-    """Decodes only the columns that a mask touches; spans walk the picture column by column."""
-    if not len(start):
-        return _Outline(0, 0, np.zeros((0, 0), np.uint8))
-    left, right = int(start[0]) // height, (int(stop[-1]) - 1) // height + 1
-    steps = np.zeros((right - left) * height + 1, np.int8)
-    steps[start - left * height] = 1
-    np.subtract.at(steps, stop - left * height, 1)  # a span may begin where the one before ended
-    columns = np.cumsum(steps[:-1], dtype=np.int8).view(np.uint8).reshape(right - left, height)
-    rows = np.flatnonzero(columns.any(axis=0))
-    return _Outline(left, int(rows[0]), np.ascontiguousarray(columns[:, rows[0] : rows[-1] + 1].T))
-
-
-def _draw_mask(canvas: Image, mask: _Outline, colour: Colour, style: _Style) -> None:
-    height, width = mask.inside.shape
+def _draw_mask(canvas: Image, mask: Crop, colour: Colour, style: _Style) -> None:
     if not mask.inside.size:
         return
-    region = canvas[mask.top : mask.top + height, mask.left : mask.left + width]
-    region[:] = cv2.copyTo(cv2.LUT(region, _tint(colour)), mask.inside, region)
+    region = canvas[mask.region]
+    region[:] = cv2.copyTo(cv2.LUT(region, _tint(colour)), _pixels(mask), region)
     _draw_contours(canvas, mask, colour, style.line)
 
 
@@ -172,11 +144,16 @@ def _tint(colour: Colour) -> NDArray[np.uint8]:
     return np.rint(levels)[None].astype(np.uint8)
 
 
-def _draw_contours(canvas: Image, mask: _Outline, colour: Colour, thickness: int) -> None:
+def _pixels(mask: Crop) -> NDArray[np.uint8]:
+    """Returns a mask as OpenCV takes it, 1 inside."""
+    return np.ascontiguousarray(mask.inside).view(np.uint8)
+
+
+def _draw_contours(canvas: Image, mask: Crop, colour: Colour, thickness: int) -> None:
     if not mask.inside.size:
         return
     contours, _ = cv2.findContours(
-        mask.inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1, offset=(mask.left, mask.top)
+        _pixels(mask), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1, offset=(mask.left, mask.top)
     )
     cv2.drawContours(canvas, contours, -1, colour, thickness, cv2.LINE_AA)
 

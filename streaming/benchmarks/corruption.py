@@ -95,9 +95,9 @@ def _add(
     """Stretches the mask of an instance into another box."""
     assert isinstance(shape.masks, RleMasks)  # noqa: S101 - KITTI MOTS has run lengths
     height, width = shape.image_size
-    left, inside = shape.masks.columns(row)
+    whole = shape.masks.crop(row)
     x1, y1, x2, y2 = (round(float(v)) for v in shape.boxes[row])
-    crop = inside[x1 - left : x2 - left, y1:y2].T.astype(np.uint8)
+    crop = whole.inside[y1 - whole.top : y2 - whole.top, x1 - whole.left : x2 - whole.left].astype(np.uint8)
     to_x1, to_y1, to_x2, to_y2 = (round(float(v)) for v in box)
     to_x1, to_y1 = min(max(to_x1, 0), width - 1), min(max(to_y1, 0), height - 1)
     to_x2, to_y2 = min(max(to_x2, to_x1 + 1), width), min(max(to_y2, to_y1 + 1), height)

@@ -64,6 +64,6 @@ def _inside(one: Instances, *, whole_boxes: bool) -> NDArray[np.uint8]:
         x1, y1, x2, y2 = (max(int(edge), 0) for edge in np.rint(one.boxes[0]))
         inside[y1:y2, x1:x2] = 1
     else:
-        left, columns = one.masks.to_rle().columns(0)
-        inside[:, left : left + len(columns)] = columns.T
+        crop = one.masks.to_rle().crop(0)
+        inside[crop.region] = crop.inside
     return inside

@@ -103,15 +103,15 @@ def _text(xml: XMLGenerator, name: str, value: str) -> None:
 
 def outline(mask: RleMasks) -> NDArray[np.float64]:
     """Returns the (P, 2) outline x, y in pixels of the largest part of one mask, along the edges of its pixels."""
-    left, columns = mask.columns(0)
-    if not columns.size:
+    crop = mask.crop(0)
+    if not crop.inside.size:
         return np.zeros((0, 2))
     # Contours run through the centres of pixels; halves of pixels bring them to within a quarter of the edge.
-    inside = np.repeat(np.repeat(columns.T.astype(np.uint8), 2, axis=0), 2, axis=1)
+    inside = np.repeat(np.repeat(crop.inside.astype(np.uint8), 2, axis=0), 2, axis=1)
     contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(contours, key=cv2.contourArea)
     points = cv2.approxPolyDP(largest, 2 * _TOLERANCE_PX, True).reshape(-1, 2)
     if len(points) < 3:
         points = cv2.boxPoints(cv2.minAreaRect(largest))
-    moved: NDArray[np.float64] = (points + 0.5) / 2 + (left, 0)
+    moved: NDArray[np.float64] = (points + 0.5) / 2 + (crop.left, crop.top)
     return moved

@@ -13,7 +13,7 @@ def paint_labels(
 ) -> None:
     """Paints the track id of every pixel; where masks overlap the higher score wins, then the lower id.
 
-    Only the columns that a mask covers are touched: full pictures would cost more than segmenting some of them.
+    Only the part that a mask covers is touched: full pictures would cost more than segmenting some of them.
 
     Args:
         masks: N masks.
@@ -27,5 +27,5 @@ def paint_labels(
     out[...] = 0
     for n in np.lexsort((-track_ids, scores)).tolist():
         if track_ids[n]:
-            left, inside = masks.columns(n)
-            np.copyto(out[:, left : left + len(inside)], track_ids[n], where=inside.T, casting="unsafe")
+            crop = masks.crop(n)
+            np.copyto(out[crop.region], track_ids[n], where=crop.inside, casting="unsafe")
