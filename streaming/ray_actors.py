@@ -12,9 +12,6 @@ from queue import SimpleQueue
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# glibc raises this by itself once a large buffer was freed, and then keeps what decoders give back: a reader of many
-# files would grow. It counts for the processes that are started from here on.
-os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**20))
 
 import cv2
 import ray
@@ -102,13 +99,21 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(
-        address="local",  # whatever RAY_ADDRESS says: a cluster is joined by who connects to it before
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=512 * 2**20,
-    )
+    try:
+        ray.init(
+            address="local",  # whatever RAY_ADDRESS says: a cluster is joined by who connects to it before
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=512 * 2**20,
+            # Pictures that nobody needs are let go at once, not once a second: a second of them is much memory.
+            _system_config={"free_objects_period_milliseconds": 50},
+        )
+    except Exception as error:  # whatever Ray's processes tripped over, it says so in one bare exception or another
+        raise RunError(
+            f"Ray did not start ({str(error).strip().splitlines()[0]}): it gives up after a minute, so try again when "
+            "the machine is less busy; `roadmask run --no-ray` does without it."
+        ) from error
     try:
         yield
     finally:

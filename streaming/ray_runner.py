@@ -1,15 +1,16 @@
 """Runs cameras on Ray: a reader and a recorder actor for each, one segmenter that batches across them.
 
-The actors hold no logic. Frames travel as references only: the reader puts a frame into the object store once, the
-segmenter and the recorder take it from there, and the driver sees none. Ray keeps the order of one reader's calls to
-its recorder, so a camera is stored exactly as it is in one process.
+The actors hold no logic. Frames travel as references only, a few in a parcel, because each call of an actor costs more
+than following and storing a frame does: the reader puts a parcel into the object store once, the segmenter and the
+recorder take it from there, and the driver sees none. Ray keeps the order of one reader's calls to its recorder, so a
+camera is stored exactly as it is in one process.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,12 @@ from roadmask.streaming.runner import all_closed, build_recorder
 from roadmask.streaming.segmentation import Batcher, Segmentation, segment_each
 from roadmask.streaming.store import CameraWriter
 
-IN_FLIGHT = 4
-"""Frames of one camera between its reader and its recorder, at most."""
+PARCEL_FRAMES = 4
+"""Frames that travel together, at most."""
+PARCEL_BYTES = 8 * 2**20
+"""A parcel that has reached this size is full."""
+PARCELS_IN_FLIGHT = 3
+"""Parcels of one camera between its reader and its recorder, at most."""
 POLL_SECONDS = 0.25
 
 
@@ -43,9 +48,9 @@ class _SegmenterActor(Actor):
             segmenter.warm_up(image_size)
         self._batch = Batcher(lambda images: segment_each(segmenter, images), batch_max=len(image_sizes))
 
-    async def segment(self, frame: Frame) -> Segmentation:
-        """Returns what is in a frame."""
-        return await self._batch(frame.image)
+    async def segment(self, parcel: Sequence[Frame | LostFrame]) -> list[Segmentation]:
+        """Returns what is in each frame that has a picture, one after the other: batches are of several cameras."""
+        return [await self._batch(item.image) for item in parcel if isinstance(item, Frame)]
 
 
 class _RecorderActor(Actor):
@@ -61,13 +66,14 @@ class _RecorderActor(Actor):
         self._recorder = build_recorder(writer, job, config, class_names)
         return writer.begun.ledger.accounted, writer.begun.finished
 
-    def push(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Takes the next frame."""
-        self._opened.push(frame, segmentation)
-
-    def push_lost(self, lost: LostFrame) -> None:
-        """Counts a frame without a picture."""
-        self._opened.push_lost(lost)
+    def push(self, parcel: Sequence[Frame | LostFrame], segmentations: Sequence[Segmentation]) -> None:
+        """Takes the next frames, and what is in those that have a picture."""
+        found = iter(segmentations)
+        for item in parcel:
+            if isinstance(item, Frame):
+                self._opened.push(item, next(found))
+            else:
+                self._opened.push_lost(item)
 
     def progress(self) -> CameraProgress:
         """Returns how far the camera has come."""
@@ -105,13 +111,10 @@ class _ReaderActor(Actor):
         problem = None
         with self._reader:
             try:
-                for item in self._reader:
-                    if isinstance(item, LostFrame):
-                        in_flight.append(recorder.push_lost.remote(item))
-                    else:
-                        frame = ray.put(item)
-                        in_flight.append(recorder.push.remote(frame, segmenter.segment.remote(frame)))
-                    while len(in_flight) >= IN_FLIGHT:
+                for items in _parcels(self._reader):
+                    parcel = ray.put(items)
+                    in_flight.append(recorder.push.remote(parcel, segmenter.segment.remote(parcel)))
+                    while len(in_flight) >= PARCELS_IN_FLIGHT:
                         ray.get(in_flight.popleft())
             except SourceError as error:
                 problem = str(error)
@@ -121,6 +124,25 @@ class _ReaderActor(Actor):
     def stop(self) -> None:
         """Ends `run` after the frames that were read ahead."""
         self._reader.stop()
+
+
+def _parcels(items: Iterable[Frame | LostFrame]) -> Iterator[list[Frame | LostFrame]]:
+    """Yields frames a few at a time; what came before an error is yielded before it is raised."""
+    parcel: list[Frame | LostFrame] = []
+    size = 0
+    try:
+        for item in items:
+            parcel.append(item)
+            size += item.image.nbytes if isinstance(item, Frame) else 0
+            if len(parcel) == PARCEL_FRAMES or size >= PARCEL_BYTES:
+                yield parcel
+                parcel, size = [], 0
+    except SourceError:
+        if parcel:
+            yield parcel
+        raise
+    if parcel:
+        yield parcel
 
 
 def run_on_ray(

@@ -235,8 +235,11 @@ def _memory_bytes() -> int:
     total = 0
     for process in _processes():
         try:
-            shared = [entry.pss for entry in process.memory_maps() if entry.path.startswith("/dev/shm")]  # noqa: S108
-            total += process.memory_full_info().uss + sum(shared)
+            total += process.memory_full_info().uss
+            for entry in process.memory_maps():
+                if entry.path.startswith("/dev/shm"):  # noqa: S108
+                    # A page that only this process has touched is in its unique set, too.
+                    total += entry.pss - entry.private_clean - entry.private_dirty
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return total

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
@@ -59,7 +60,8 @@ class RgbConverter:
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Reads a frame's display matrix; angles that are not a quarter turn go to the nearest."""
-    side_data: Any = frame.side_data
+    # Not `frame.side_data`: the frame would keep that, and it the frame, so that a hundred pictures pile up in memory.
+    side_data: Any = SideDataContainer(frame)
     if SideDataType.DISPLAYMATRIX not in side_data:
         return Orientation()
     matrix = side_data[SideDataType.DISPLAYMATRIX]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -75,13 +74,6 @@ class VideoFile:
     def read(self) -> Generator[VideoFrameAt]:
         """Yields what each packet gave, in the order frames are shown."""
         self.packets = 0
-        try:
-            yield from self._read()
-        finally:
-            # PyAV's containers and streams refer to each other, and through them a decoder keeps tens of megabytes.
-            gc.collect()
-
-    def _read(self) -> Generator[VideoFrameAt]:
         with self._open() as container:
             stream = _video_stream(container, self.path)
             reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames

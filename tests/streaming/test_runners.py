@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from roadmask.engines import Segmenter
 from roadmask.engines.errors import InputError, LedgerError, RunError
@@ -100,6 +101,16 @@ def test_a_segmenter_that_dies_on_ray_ends_the_run_with_one_line(tmp_path: Path,
     with pytest.raises(RunError, match="a process of the run died") as raised:
         record(tmp_path / "drive.zarr", [scripted_job(frames=40, poisoned=frozenset({20}))], on_ray=True, build=deadly)
     assert "\n" not in str(raised.value)
+
+
+def test_ray_that_does_not_start_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.")  # noqa: TRY002 - as Ray raises it
+
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(RunError, match=r"Ray did not start \(The current node timed out .* --no-ray"):
+        record(tmp_path / "drive.zarr", [scripted_job()], on_ray=True)
 
 
 def test_what_the_actors_log_is_logged_here(

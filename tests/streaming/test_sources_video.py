@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import av
@@ -175,6 +176,19 @@ def test_rotation_agrees_with_opencv(tmp_path: Path) -> None:
     capture.release()
     _, (frame,) = read(path)
     assert np.abs(frame.image.astype(int) - bgr[..., ::-1]).mean() < 8
+
+
+def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "drive.mp4", range(60), turn={"degrees": 90})
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in open_camera("front", [str(path)]):
+            pass
+        left = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 2
 
 
 class TestColour:
