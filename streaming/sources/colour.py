@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
@@ -61,7 +61,7 @@ class RgbConverter:
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Reads a frame's display matrix; angles that are not a quarter turn go to the nearest."""
     # Not `frame.side_data`: the frame would keep that, and it the frame, so that a hundred pictures pile up in memory.
-    side_data: Any = SideDataContainer(frame)
+    side_data = cast("Any", SideDataContainer)(frame)
     if SideDataType.DISPLAYMATRIX not in side_data:
         return Orientation()
     matrix = side_data[SideDataType.DISPLAYMATRIX]

@@ -129,7 +129,7 @@ class CameraWriter:
         """What an earlier run left, where this one goes on with it."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: make one with MaskStore.create first.")
-        self._class_labels = np.array([int(label) for label in read_attributes(path)["class_names"]], np.int64)
+        self._class_labels = frozenset(int(label) for label in read_attributes(path)["class_names"])
         if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(
                 f"camera {camera!r} was already written to {path}: use another name or another --out."

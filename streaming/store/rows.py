@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def frame_rows(index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, e
     }
 
 
-def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: NDArray[np.int64]) -> RleMasks:
+def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: Collection[int]) -> RleMasks:
     """Returns the masks of a frame, and refuses what a store cannot hold.
 
     Raises:
@@ -61,14 +62,14 @@ def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: ND
             f"frame {index}: expected instances in pictures of {info.image_size} (H, W), got {seen.image_size}; "
             f"start an epoch when the resolution changes."
         )
-    named = tracks.track_ids[tracks.track_ids != 0]
-    if len(named) and (named.min() < 0 or named.max() > MAX_TRACK_ID or len(np.unique(named)) < len(named)):
-        raise InstancesError(f"frame {index}: expected different track ids from 1 to 2^32 - 1, got {named.tolist()}.")
-    unknown = np.setdiff1d(seen.labels, class_labels)
-    if len(unknown):
+    named = [track for track in tracks.track_ids.tolist() if track]
+    if named and (min(named) < 0 or max(named) > MAX_TRACK_ID or len(set(named)) < len(named)):
+        raise InstancesError(f"frame {index}: expected different track ids from 1 to 2^32 - 1, got {named}.")
+    unknown = sorted(set(seen.labels.tolist()).difference(class_labels))
+    if unknown:
         raise InstancesError(
-            f"frame {index}: the store was made for classes {class_labels.tolist()}, got {unknown.tolist()}: name "
-            f"every class that may occur in class_names."
+            f"frame {index}: the store was made for classes {sorted(class_labels)}, got {unknown}: name every class "
+            "that may occur in class_names."
         )
     masks = seen.masks.to_rle()
     masks.validate()
