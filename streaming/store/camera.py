@@ -5,22 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import zarr
 
-from roadmask.engines import RleMasks
 from roadmask.engines.errors import InputError, StoreError, StoreExistsError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.arrays import create_epoch, open_arrays
+from roadmask.streaming.store.arrays import create_epoch
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
-from roadmask.streaming.store.growing_array import GrowingArray
-from roadmask.streaming.store.labels import paint_labels
 from roadmask.streaming.store.layout import (
     LEDGER,
     METADATA,
@@ -30,61 +25,13 @@ from roadmask.streaming.store.layout import (
     plain,
     read_attributes,
 )
+from roadmask.streaming.store.open_epoch import OpenEpoch
 from roadmask.streaming.store.resuming import Begun, begun_camera, remove_trackers, tracker_bytes, tracker_file
-from roadmask.streaming.store.rows import Rows, frame_rows, storable_masks
+from roadmask.streaming.store.rows import frame_rows, storable_masks
 from roadmask.tracking import TrackerState, Tracks
 
 ORPHAN_WAIT_S = 30.0
 """How long a resumed camera waits for the writer of a run that was killed: on Ray it outlives it by some seconds."""
-
-
-@dataclass
-class _OpenEpoch:
-    """The epoch that frames go into, and its frames that are not committed yet: at most one shard."""
-
-    info: EpochInfo
-    arrays: dict[str, GrowingArray]
-    shard_frames: int
-    committed: Extent = field(default_factory=Extent)
-    end: Extent = field(default_factory=Extent)
-    """The committed extent plus what waits in the arrays."""
-    last_timestamp_ns: int | None = None
-
-    def __post_init__(self) -> None:
-        self._picture = np.zeros((1, *self.info.image_size), np.uint32)
-
-    @property
-    def waiting(self) -> int:
-        """Frames that are not committed."""
-        return self.end.frames - self.committed.frames
-
-    @property
-    def full(self) -> bool:
-        """Whether what waits reaches the end of the shard."""
-        return self.waiting > 0 and self.end.frames % self.shard_frames == 0
-
-    def push(self, rows: Rows, masks: RleMasks) -> None:
-        """Takes the rows of a frame, and the masks they are of."""
-        paint_labels(masks, rows["instances/track_id"], rows["instances/score"], self._picture[0])
-        self.arrays["labels"].append(self._picture)
-        for name, row in rows.items():
-            self.arrays[name].append(row)
-        self.end = Extent(
-            self.end.frames + 1,
-            self.end.instances + len(rows["instances/label"]),
-            self.end.rle_bytes + len(rows["instances/rle"]),
-        )
-
-    def write(self) -> None:
-        """Writes what waits into the arrays; doing it again after a failure is safe."""
-        for array in self.arrays.values():
-            array.write()
-
-    def settle(self) -> None:
-        """Forgets what waited: it is committed."""
-        self.committed = self.end
-        for array in self.arrays.values():
-            array.settle()
 
 
 class CameraWriter:
@@ -121,7 +68,7 @@ class CameraWriter:
         self._config = store_config
         self._extents: dict[int, Extent] = {}
         self._removed = 0
-        self._epoch: _OpenEpoch | None = None
+        self._epoch: OpenEpoch | None = None
         self._last_index = -1
         self._tracker: TrackerState | None = None
         self._closed = False
@@ -186,7 +133,7 @@ class CameraWriter:
         self.commit()
         described = EpochInfo(epoch, image_size, clock, plain(info or {}, f"info of epoch {epoch}"))
         create_epoch(self._store, self.camera, described, self._config)
-        opened = self._opened(described, Extent())
+        opened = OpenEpoch.of(self._store, self.camera, described, Extent(), self._config)
         self._write_attributes({epoch: Extent()})
         self._epoch = opened
 
@@ -344,13 +291,9 @@ class CameraWriter:
             self._lock.release()
         elif begun.epochs:
             last = begun.epochs[-1]
-            self._epoch = self._opened(last.info, last.extent)
+            self._epoch = OpenEpoch.of(self._store, self.camera, last.info, last.extent, self._config)
             self._epoch.last_timestamp_ns = int(last.timestamp_ns[-1]) if len(last) else None
             self._tracker = begun.tracker_state()
-
-    def _opened(self, info: EpochInfo, extent: Extent) -> _OpenEpoch:
-        arrays = open_arrays(self._store, self.camera, info, extent, self._config)
-        return _OpenEpoch(info, arrays, self._config.shard_frames(info.image_size), extent, extent)
 
     def _require_open(self) -> None:
         if self._closed:

@@ -1,0 +1,71 @@
+"""The epoch that a writer is in, and its frames that are not committed yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from roadmask.engines import RleMasks
+from roadmask.streaming.store.arrays import open_arrays
+from roadmask.streaming.store.config import StoreConfig
+from roadmask.streaming.store.files import DurableStore
+from roadmask.streaming.store.growing_array import GrowingArray
+from roadmask.streaming.store.labels import paint_labels
+from roadmask.streaming.store.layout import EpochInfo, Extent
+from roadmask.streaming.store.rows import Rows
+
+
+@dataclass
+class OpenEpoch:
+    """The epoch that frames go into, and its frames that are not committed yet: at most one shard."""
+
+    info: EpochInfo
+    arrays: dict[str, GrowingArray]
+    shard_frames: int
+    committed: Extent = field(default_factory=Extent)
+    end: Extent = field(default_factory=Extent)
+    """The committed extent plus what waits in the arrays."""
+    last_timestamp_ns: int | None = None
+
+    @classmethod
+    def of(cls, store: DurableStore, camera: str, info: EpochInfo, extent: Extent, config: StoreConfig) -> OpenEpoch:
+        """Opens an epoch whose arrays exist, behind what is committed of it."""
+        arrays = open_arrays(store, camera, info, extent, config)
+        return cls(info, arrays, config.shard_frames(info.image_size), extent, extent)
+
+    def __post_init__(self) -> None:
+        self._picture = np.zeros((1, *self.info.image_size), np.uint32)
+
+    @property
+    def waiting(self) -> int:
+        """Frames that are not committed."""
+        return self.end.frames - self.committed.frames
+
+    @property
+    def full(self) -> bool:
+        """Whether what waits reaches the end of the shard."""
+        return self.waiting > 0 and self.end.frames % self.shard_frames == 0
+
+    def push(self, rows: Rows, masks: RleMasks) -> None:
+        """Takes the rows of a frame, and the masks they are of."""
+        paint_labels(masks, rows["instances/track_id"], rows["instances/score"], self._picture[0])
+        self.arrays["labels"].append(self._picture)
+        for name, row in rows.items():
+            self.arrays[name].append(row)
+        self.end = Extent(
+            self.end.frames + 1,
+            self.end.instances + len(rows["instances/label"]),
+            self.end.rle_bytes + len(rows["instances/rle"]),
+        )
+
+    def write(self) -> None:
+        """Writes what waits into the arrays; doing it again after a failure is safe."""
+        for array in self.arrays.values():
+            array.write()
+
+    def settle(self) -> None:
+        """Forgets what waited: it is committed."""
+        self.committed = self.end
+        for array in self.arrays.values():
+            array.settle()
