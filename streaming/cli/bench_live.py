@@ -15,6 +15,7 @@ def live(
     cameras: Annotated[int, typer.Option(min=1)] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="How long it is measured.")] = 30.0,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures of a page, too.")] = False,
+    adapt: Annotated[bool, typer.Option(help="Let the rate of pictures follow the load.")] = True,
     ratio_min: Annotated[float, typer.Option(help="Exit 4 below this share of the engine's speed.")] = 0.0,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the record.")] = None,
 ) -> None:
@@ -29,7 +30,7 @@ def live(
 
     console = Console(highlight=False)
     with console.status("Running"):
-        record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show))
+        record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show, adapt=adapt))
     stages = tuple(name for name in record if name.endswith("_p95_ms"))
     show_records(console, "Live", [record], leave_out=(*stages, "seconds", "shown"))
     if json is not None:

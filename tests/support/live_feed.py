@@ -107,8 +107,8 @@ def camera_report(camera: str = "front", **changed: object) -> CameraReport:
         masks_age_ms=140.0,
         ages={stage: Ages(10.0 * i, 20.0 * i, 30.0 * i) for i, stage in enumerate(STAGES[:-1], 1)},
         counts={"car": 2, "person": 1},
-        shape=(384, 640),
-        every=2,
+        limit_fps=20.0,
+        limit_changes=3,
     )
     return replace(report, **changed)  # type: ignore[arg-type]
 
