@@ -98,10 +98,11 @@ def soak(
 ) -> None:
     """Runs live cameras with store and page for long, and measures what every process gains.
 
-    Exit codes: 0, or 4 where a process grew too much, a ledger did not add up or something stored is damaged.
+    Exit codes: 0, or 4 where a process or the object store grew too much, anything was spilled, a ledger did not add up
+    or something stored is damaged.
     """
     from roadmask.engines.errors import StoreError
-    from roadmask.streaming.benchmarks.soak import SoakSettings, run_soak
+    from roadmask.streaming.benchmarks.soak import WHOLE, SoakSettings, run_soak
     from roadmask.streaming.cli.bench import show_records
     from roadmask.streaming.live.keep import Keep
     from roadmask.streaming.results_json import write_results
@@ -110,12 +111,16 @@ def soak(
     kept = None if keep is None else Keep.parse(keep)
     with console.status("Soaking"):
         results = run_soak(clip, SoakSettings(cameras, minutes, settle, kept))
-    show_records(console, "Soak", results, leave_out=("minutes", "frames", "unbalanced", "stored_ok"))
+    whole = {name: results[0][name] for name in WHOLE}
+    show_records(console, "Soak", [whole])
+    show_records(console, "Processes", results, leave_out=WHOLE)
     if json is not None:
         write_results(json, results)
-    bad = [record for record in results if record["uss_growth_mb"] > growth_max]
-    if bad or results[0]["unbalanced"] or not results[0]["stored_ok"]:
-        raise StoreError("a process grew, a ledger did not add up, or something stored is damaged: see the table.")
+    grown = max(whole["objects_growth_mb"], *(record["uss_growth_mb"] for record in results))
+    if grown > growth_max or whole["spilled_bytes"]:
+        raise StoreError("a process or the object store grew, or something was spilled: see the tables.")
+    if whole["unbalanced"] or not whole["stored_ok"]:
+        raise StoreError("a ledger did not add up, or something stored is damaged: see the tables.")
 
 
 def _short(record: dict[str, object]) -> dict[str, object]:

@@ -20,8 +20,8 @@ BUDGET_MIN_MS = 100.0
 _TRIALS = 3
 _PAYS = 0.9
 """A batch pays where a picture in it takes less than this share of what it takes alone."""
-_LATELY = 16
-"""What a picture takes is the mean over so many batches."""
+_LATELY_NS, _LATELY_MIN = 5_000_000_000, 3
+"""What a picture takes is the mean over the batches of so long, and over so many at least."""
 _RECENT_NS = 1_000_000_000
 
 
@@ -95,7 +95,8 @@ class LiveBatcher:
         self._late: set[str] = set()
         self._sizes: set[tuple[int, int]] = set()
         self._took_ms: deque[float] = deque(maxlen=64)
-        self._lately: deque[tuple[float, int]] = deque(maxlen=_LATELY)
+        self._lately: deque[tuple[int, int, int]] = deque()
+        """Of each batch of late: when it began, when it was done, how many pictures it held."""
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self.timing: Timing | None = None
@@ -143,7 +144,9 @@ class LiveBatcher:
             return
         done_ns = time.monotonic_ns()
         self._took_ms.append((done_ns - begun_ns) / 1e6)
-        self._lately.append((self._took_ms[-1], len(batch)))
+        self._lately.append((begun_ns, done_ns, len(batch)))
+        while len(self._lately) > _LATELY_MIN and self._lately[0][1] < done_ns - _LATELY_NS:
+            self._lately.popleft()
         self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
         for frame, result in zip(batch, results, strict=True):
             self._late.discard(frame.camera)
@@ -195,8 +198,9 @@ class LiveBatcher:
         return median(self._took_ms) if self._took_ms else 0.0
 
     def _note(self, begun_ns: int, done_ns: int, *, late: bool = False, failure: str | None = None) -> EngineNote:
-        pictures = sum(size for _, size in self._lately)
-        picture_ms = sum(took_ms for took_ms, _ in self._lately) / pictures if pictures else None
+        pictures = sum(size for _, _, size in self._lately)
+        took_ns = sum(done_ns - begun_ns for begun_ns, done_ns, _ in self._lately)
+        picture_ms = took_ns / 1e6 / pictures if pictures else None
         ahead = self.timing is None or self.timing.budget_ms >= 2 * self.batch_ms
         return EngineNote(begun_ns, done_ns, late, failure, picture_ms, ahead)
 

@@ -14,6 +14,7 @@ import ray
 
 from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.streaming.benchmarks.cameras import lengthened
+from roadmask.streaming.benchmarks.object_store import object_store
 from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.benchmarks.scripted import corner_segmenter
 from roadmask.streaming.ledger import Ledger
@@ -129,7 +130,7 @@ def test_every_process_may_be_killed(tmp_path: Path, cluster: None, long_clip: P
     assert len(open_drive(out)["front"]) == ledger.stored
 
 
-def test_without_a_store_frames_are_watched(cluster: None, clip: Path) -> None:
+def test_without_a_store_frames_are_watched_and_none_stays_in_memory(cluster: None, clip: Path) -> None:
     with observed([f"front=replay:{clip}"], None) as run:
         result = run.join()
     (front,) = result.cameras
@@ -137,6 +138,10 @@ def test_without_a_store_frames_are_watched(cluster: None, clip: Path) -> None:
     assert front.ledger.stored == 0
     assert front.ledger.captured == front.ledger.accounted == 50
     assert result.exit_code == 0
+    deadline = time.monotonic() + 10
+    while (held := object_store()).objects and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert (held.objects, held.spilled_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize(
