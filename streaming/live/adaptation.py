@@ -14,7 +14,7 @@ TARGET = 0.92
 """Part of what the engine can take that it is offered; the rest is room for pictures that take longer than most."""
 LOWER_BELOW, LOWER_S = 0.95, 2.0
 """The rate is lowered when what the engine can take was below this part of it for so long, ..."""
-RAISE_ABOVE, RAISE_S = 1.05, 10.0
+RAISE_ABOVE, RAISE_S = 1.05, 5.0
 """... and raised when it was above this part of it for so long."""
 
 

@@ -61,7 +61,7 @@ def test_a_step_of_load_lowers_the_rate_once_and_its_end_raises_it_once() -> Non
     assert control.changes == 2
 
 
-@pytest.mark.parametrize("period_s", [1, 3, 8, 16])
+@pytest.mark.parametrize("period_s", [1, 3, 8])
 def test_a_load_that_comes_and_goes_changes_the_rate_once(period_s: float) -> None:
     changes = follow(RateControl(), 300, lambda now_s: 100.0 if now_s % period_s < period_s / 2 else 60.0)
     assert len(changes) == 1
@@ -73,7 +73,7 @@ def test_a_load_that_comes_and_goes_changes_the_rate_once(period_s: float) -> No
 def test_noise_changes_little() -> None:
     noise = np.random.default_rng(3)
     changes = follow(RateControl(), 3600, lambda _: 100.0 * noise.uniform(0.85, 1.2))
-    assert 1 <= len(changes) <= 10
+    assert 1 <= len(changes) <= 20
     limits = [limit for _, limit in changes if limit is not None]
     assert limits[-1] == pytest.approx(TARGET * 5, rel=0.25)
 
