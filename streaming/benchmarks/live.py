@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from roadmask.engines import Segmenter
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.benchmarks.cameras import lengthened
 from roadmask.streaming.benchmarks.observed import ObservedRun
+from roadmask.streaming.benchmarks.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.run import LiveSettings
@@ -36,6 +40,8 @@ class LiveBenchmark:
     seconds: float = 30.0
     show: bool = False
     """Draw the pictures of a page, too."""
+    scripted_ms: float | None = None
+    """What an engine takes for a picture that only waits; the real one if None."""
     adapt: bool = True
     """Let the rate of pictures follow the load."""
 
@@ -51,8 +57,10 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
     """
     config = RunConfig()
     config = replace(config, engine=replace(config.engine, threads=psutil.cpu_count(logical=False) or 1))
+    scripted_ms = settings.scripted_ms
+    build = partial(build_segmenter, config.engine) if scripted_ms is None else partial(waiting_segmenter, scripted_ms)
     pictures = _pictures(clip)
-    before = _engine_fps(config, pictures)
+    before = _engine_fps(build, pictures)
     with tempfile.TemporaryDirectory(prefix="roadmask-live-") as made:
         folder = Path(made)
         long = lengthened(
@@ -61,7 +69,7 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
         out = folder / "drive.zarr"
-        with ObservedRun(addresses, LiveSettings(config, out, adapt=settings.adapt), show=settings.show) as run:
+        with ObservedRun(addresses, LiveSettings(config, out, adapt=settings.adapt), build, show=settings.show) as run:
             run.until(lambda: all(_found(run, name) > 5 for name in names), _START_S, "masks of every camera")
             time.sleep(_SETTLE_S)
             began, found = time.monotonic(), sum(_found(run, name) for name in names)
@@ -72,7 +80,7 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
             run.stop()
         stored_ok = check_drive(out).ok
         gaps_ms = np.concatenate([_gaps_ms(out, name, seconds) for name in names])
-    after = _engine_fps(config, pictures)
+    after = _engine_fps(build, pictures)
     engine_fps = (before + after) / 2
     ages = {
         f"{stage}_p95_ms": round(max(camera.ages[stage].p95_ms for camera in report.cameras), 1)
@@ -119,9 +127,9 @@ def _pictures(clip: Path) -> list[Image]:
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
 
 
-def _engine_fps(config: RunConfig, pictures: list[Image]) -> float:
+def _engine_fps(build: Callable[[], Segmenter], pictures: list[Image]) -> float:
     """One picture after the other, as many threads as in the run."""
-    segmenter = build_segmenter(config.engine)
+    segmenter = build()
     segmenter.warm_up((pictures[0].shape[0], pictures[0].shape[1]))
     began = time.perf_counter()
     for picture in pictures:

@@ -15,6 +15,12 @@ def live(
     cameras: Annotated[int, typer.Option(min=1)] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="How long it is measured.")] = 30.0,
     show: Annotated[bool, typer.Option("--show", help="Draw the pictures of a page, too.")] = False,
+    scripted: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="MS", help="An engine that only waits so long for a picture: measures everything else."
+        ),
+    ] = None,
     adapt: Annotated[bool, typer.Option(help="Let the rate of pictures follow the load.")] = True,
     ratio_min: Annotated[float, typer.Option(help="Exit 4 below this share of the engine's speed.")] = 0.0,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the record.")] = None,
@@ -30,7 +36,7 @@ def live(
 
     console = Console(highlight=False)
     with console.status("Running"):
-        record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show, adapt=adapt))
+        record = benchmark_live(clip, LiveBenchmark(cameras, seconds, show, scripted, adapt))
     stages = tuple(name for name in record if name.endswith("_p95_ms"))
     show_records(console, "Live", [record], leave_out=(*stages, "seconds", "shown"))
     if json is not None:

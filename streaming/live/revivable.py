@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class Spares:
     """Actors of one kind. One is started ahead: it has Python, Ray and its imports behind it when another one dies.
 
-    To have Ray restart an actor takes 4 s on an idle machine and 15 on a busy one.
+    To have Ray restart an actor takes seconds more: it starts Python then, and answers calls only after deadlines.
 
     Args:
         stage: class of the actors.
@@ -36,29 +36,34 @@ class Spares:
     def __init__(self, stage: type[Actor], *, concurrency: int = 1) -> None:
         self._stage = stage
         self._options = {"max_concurrency": concurrency} if concurrency > 1 else {}
-        self._waiting: Any = None
+        self._waiting: list[Any] = []
         self._refilling: asyncio.TimerHandle | None = None
 
+    def start(self, count: int) -> None:
+        """Starts as many as will soon be taken, all at the same time."""
+        self._waiting += [start_actor(self._stage, **self._options) for _ in range(count)]
+
     def take(self) -> Any:
-        """Returns an actor that is not open: the spare one, if there is one."""
-        handle, self._waiting = self._waiting, None
-        return handle or start_actor(self._stage, **self._options)
+        """Returns an actor that is not open: one that was started ahead, if there is one."""
+        if not self._waiting:
+            self.start(1)
+        return self._waiting.pop()
 
     def refill(self) -> None:
         """Starts a spare one soon; whoever was just opened gets the processor first."""
-        if self._waiting is None and self._refilling is None:
+        if not self._waiting and self._refilling is None:
             self._refilling = asyncio.get_running_loop().call_later(_REFILL_S, self._refill)
 
     def close(self) -> None:
-        """Ends the spare one."""
+        """Ends those that nobody took."""
         if self._refilling is not None:
             self._refilling.cancel()
-        if self._waiting is not None:
-            ray.kill(self._waiting)
+        for handle in self._waiting:
+            ray.kill(handle)
 
     def _refill(self) -> None:
         self._refilling = None
-        self._waiting = start_actor(self._stage, **self._options)
+        self.start(1)
 
 
 class Revivable:

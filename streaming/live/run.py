@@ -132,6 +132,7 @@ class LiveRun:
         self._began = time.monotonic()
         with ExitStack() as opened:
             actors = opened.enter_context(Actors())
+            actors.start(len(self._addresses))
             segmenter = Revivable(actors.segmenters, "segmenter", self._open_segmenter)
             opened.callback(segmenter.kill)
             try:

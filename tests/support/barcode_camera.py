@@ -28,7 +28,7 @@ class BarcodeCamera:
 
     def _send(self) -> None:
         url = f"udp://127.0.0.1:{self._port}?pkt_size=1316"
-        with av.open(url, "w", format="mpegts", options={"flush_packets": "1", "muxdelay": "0"}) as target:
+        with av.open(url, "w", format="mpegts", options={"flush_packets": "1"}) as target:
             stream = target.add_stream("libx264", rate=self.fps)
             stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], "yuv420p"
             stream.options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(self.fps // 2), "crf": "12"}

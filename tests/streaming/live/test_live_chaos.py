@@ -5,11 +5,9 @@ What kills processes is in test_live_run, what befalls one connection in test_li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 
 from roadmask.streaming.benchmarks.cameras import shrunk
 from roadmask.streaming.benchmarks.chaos import ChaosSettings, run_chaos
@@ -25,13 +23,6 @@ FAULTS = (
     "ten_page_clients",
     "disk_full",
 )
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
-    yield
-    ray.shutdown()
 
 
 @pytest.mark.system
