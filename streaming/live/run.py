@@ -203,7 +203,7 @@ class LiveRun:
         limit = self._rate.limit_fps
         for each in conductors:
             each.limit_fps = limit
-        _log.info(
+        _log.debug(
             "a picture takes the engine %.0f ms: each camera is %s",
             picture_ms,
             "read in full" if limit is None else f"limited to {limit:.2f} pictures a second",
