@@ -23,7 +23,7 @@ _log = logging.getLogger("roadmask")
 
 
 class NotOpenError(RunError):
-    """An actor was started again and is empty."""
+    """An actor is empty: it was not opened yet, or could not be."""
 
 
 class Actor:

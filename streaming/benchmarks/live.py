@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,21 @@ from typing import Any
 import av
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
+from roadmask.engines import Segmenter
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.benchmarks.cameras import lengthened
 from roadmask.streaming.benchmarks.observed import ObservedRun
+from roadmask.streaming.benchmarks.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.run import LiveSettings
 from roadmask.streaming.segmentation import build_segmenter
-from roadmask.streaming.store import check_drive
+from roadmask.streaming.store import check_drive, open_drive
 
 _START_S = 120.0
+_SETTLE_S = 5.0
 _PICTURES = 60
 
 
@@ -34,7 +40,10 @@ class LiveBenchmark:
     seconds: float = 30.0
     show: bool = False
     """Draw the pictures of a page, too."""
-    store: bool = True
+    scripted_ms: float | None = None
+    """What an engine takes for a picture that only waits; the real one if None."""
+    adapt: bool = True
+    """Let the rate of pictures follow the load."""
 
 
 def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
@@ -42,13 +51,16 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
 
     Returns:
         A record of cameras, seconds, engine_fps (alone, mean of before and after), live_fps (all cameras together),
-        ratio, budget_ms, the ages p50_ms, p95_ms and p99_ms when masks are found, those of every stage, unbalanced
+        ratio, budget_ms, the ages p50_ms, p95_ms and p99_ms when masks are found, those of every stage, gap_p50_ms and
+        gap_p95_ms (between one picture with masks and the next one of its camera), limit_fps, limit_changes, unbalanced
         (reports whose ledger did not add up) and stored_ok.
     """
     config = RunConfig()
     config = replace(config, engine=replace(config.engine, threads=psutil.cpu_count(logical=False) or 1))
+    scripted_ms = settings.scripted_ms
+    build = partial(build_segmenter, config.engine) if scripted_ms is None else partial(waiting_segmenter, scripted_ms)
     pictures = _pictures(clip)
-    before = _engine_fps(config, pictures)
+    before = _engine_fps(build, pictures)
     with tempfile.TemporaryDirectory(prefix="roadmask-live-") as made:
         folder = Path(made)
         long = lengthened(
@@ -56,18 +68,19 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         )
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
-        out = folder / "drive.zarr" if settings.store else None
-        with ObservedRun(addresses, LiveSettings(config, out), show=settings.show) as run:
+        out = folder / "drive.zarr"
+        with ObservedRun(addresses, LiveSettings(config, out, adapt=settings.adapt), build, show=settings.show) as run:
             run.until(lambda: all(_found(run, name) > 5 for name in names), _START_S, "masks of every camera")
-            time.sleep(2)
+            time.sleep(_SETTLE_S)
             began, found = time.monotonic(), sum(_found(run, name) for name in names)
             time.sleep(settings.seconds)
             seconds = time.monotonic() - began
             frames = sum(_found(run, name) for name in names) - found
             report = run.reports[-1]
             run.stop()
-        stored_ok = out is None or check_drive(out).ok
-    after = _engine_fps(config, pictures)
+        stored_ok = check_drive(out).ok
+        gaps_ms = np.concatenate([_gaps_ms(out, name, seconds) for name in names])
+    after = _engine_fps(build, pictures)
     engine_fps = (before + after) / 2
     ages = {
         f"{stage}_p95_ms": round(max(camera.ages[stage].p95_ms for camera in report.cameras), 1)
@@ -85,6 +98,10 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         "p95_ms": round(worst.p95_ms, 1),
         "p99_ms": round(worst.p99_ms, 1),
         **ages,
+        "gap_p50_ms": round(float(np.percentile(gaps_ms, 50)), 1),
+        "gap_p95_ms": round(float(np.percentile(gaps_ms, 95)), 1),
+        "limit_fps": None if report.cameras[0].limit_fps is None else round(report.cameras[0].limit_fps, 2),
+        "limit_changes": report.cameras[0].limit_changes,
         "shown": settings.show,
         "unbalanced": len(run.unbalanced),
         "stored_ok": stored_ok,
@@ -97,15 +114,22 @@ def _found(run: ObservedRun, name: str) -> int:
     return 0 if camera is None else camera.stored + camera.watched
 
 
+def _gaps_ms(out: Path, name: str, seconds: float) -> NDArray[np.float64]:
+    """Returns the time from picture to picture over the last seconds of a store."""
+    taken_s = np.concatenate([epoch.timestamp_ns for epoch in open_drive(out)[name].epochs]) / 1e9
+    gaps_ms: NDArray[np.float64] = np.diff(taken_s[taken_s > taken_s[-1] - seconds]) * 1e3
+    return gaps_ms
+
+
 def _pictures(clip: Path) -> list[Image]:
     with av.open(str(clip)) as container:
         frames = islice(container.decode(video=0), _PICTURES)
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
 
 
-def _engine_fps(config: RunConfig, pictures: list[Image]) -> float:
+def _engine_fps(build: Callable[[], Segmenter], pictures: list[Image]) -> float:
     """One picture after the other, as many threads as in the run."""
-    segmenter = build_segmenter(config.engine)
+    segmenter = build()
     segmenter.warm_up((pictures[0].shape[0], pictures[0].shape[1]))
     began = time.perf_counter()
     for picture in pictures:

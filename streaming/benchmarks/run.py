@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from typing import Any
 import psutil
 
 from roadmask.engines import Image, Instances, ScriptedSegmenter, Segmenter
-from roadmask.engines.errors import EngineError, InputError
+from roadmask.engines.errors import InputError
 from roadmask.streaming.benchmarks.looped import LoopedSource
+from roadmask.streaming.benchmarks.object_store import object_store, require_grpc
 from roadmask.streaming.benchmarks.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.frames import Frame
@@ -73,8 +73,8 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         InputError: it has too few frames to measure.
         EngineError: the segmenter cannot be built, or Ray is missing.
     """
-    if settings.on_ray and find_spec("grpc") is None:
-        raise EngineError("asking Ray what it spilled needs gRPC: pip install grpcio")
+    if settings.on_ray:
+        require_grpc()
     threads = psutil.cpu_count(logical=False) or 1
     config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=threads))
     build = build or partial(build_segmenter, config.engine)
@@ -98,7 +98,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         watch = _Watch(settings.replayed)
         opener = partial(LoopedSource, period=len(pictures), total=settings.replayed)
         _record(source, config, folder / "replayed.zarr", replay, watch, opener=opener, on_ray=settings.on_ray)
-        spilled = _spilled_bytes() if settings.on_ray else None
+        spilled = object_store().spilled_bytes if settings.on_ray else None
     return {
         "source": Path(source).name,
         "weights": settings.weights,
@@ -250,12 +250,3 @@ def _ray_session() -> Any:
     from roadmask.streaming.ray_actors import ray_session  # noqa: PLC0415 - Ray is optional, and slow to import
 
     return ray_session()
-
-
-def _spilled_bytes() -> int:
-    import ray  # noqa: PLC0415 - Ray is optional, and slow to import
-    from ray._private.internal_api import get_memory_info_reply, get_state_from_address  # noqa: PLC0415
-
-    state = get_state_from_address(ray.get_runtime_context().gcs_address)  # type: ignore[no-untyped-call]
-    memory = get_memory_info_reply(state)  # type: ignore[no-untyped-call]
-    return int(memory.store_stats.spilled_bytes_total)

@@ -1,6 +1,8 @@
-"""A segmenter that takes no time: what is measured with it is everything but the engine."""
+"""Segmenters that take no processor: what is measured with them is everything but the engine."""
 
 from __future__ import annotations
+
+import time
 
 import numpy as np
 
@@ -18,3 +20,13 @@ def find_corner(image: Image, _index: int = 0) -> Instances:
 def corner_segmenter() -> ScriptedSegmenter:
     """Returns a segmenter that is fast and finds one car that never moves."""
     return ScriptedSegmenter(find_corner)
+
+
+def waiting_segmenter(picture_ms: float) -> ScriptedSegmenter:
+    """Returns a segmenter that waits for each picture and uses no processor: an engine on another chip."""
+
+    def find(image: Image, index: int) -> Instances:
+        time.sleep(picture_ms / 1000)
+        return find_corner(image, index)
+
+    return ScriptedSegmenter(find)

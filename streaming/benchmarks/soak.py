@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from roadmask.streaming.benchmarks.cameras import lengthened, seconds_of
+from roadmask.streaming.benchmarks.object_store import ObjectStore, object_store, require_grpc
 from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
@@ -23,6 +25,8 @@ from roadmask.streaming.store import check_drive
 
 _START_S = 180.0
 _SAMPLE_S = 5.0
+WHOLE = ("minutes", "frames", "objects_mb", "objects_growth_mb", "spilled_bytes", "unbalanced", "stored_ok")
+"""What each record says of the whole run."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,13 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
     Returns:
         A record for each process that lived through: process, uss_mb (unique set size after settling), uss_growth_mb,
         files_growth (descriptors, sockets included) and threads_growth, all as the mean of the last tenth against the
-        first tenth after settling; and minutes, frames, unbalanced and stored_ok of the whole run.
+        first tenth after settling; and `WHOLE`, of the whole run, in each: minutes, frames, objects_mb and
+        objects_growth_mb of Ray's object store, spilled_bytes, unbalanced and stored_ok.
+
+    Raises:
+        EngineError: gRPC is missing.
     """
+    require_grpc()
     with tempfile.TemporaryDirectory(prefix="roadmask-soak-") as made:
         folder = Path(made)
         length_s = settings.minutes * 60 + _START_S + 60
@@ -62,23 +71,29 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
         with LivePage(PageAddress("127.0.0.1", 0)) as page, ObservedRun(addresses, live, page=page) as run:
             run.until(lambda: run.live(*names), _START_S, "masks of every camera")
             time.sleep(settings.settle_minutes * 60)
-            samples = _sample((settings.minutes - settings.settle_minutes) * 60)
+            samples, held = _sample((settings.minutes - settings.settle_minutes) * 60)
             result = run.stop()
+        begun, ended = _ends([(store.used_bytes / 1e6,) for store in held])
         whole = {
             "minutes": settings.minutes,
             "frames": sum(camera.ledger.stored for camera in result.cameras),
+            "objects_mb": round(float(begun[0]), 1),
+            "objects_growth_mb": round(float(ended[0] - begun[0]), 1),
+            "spilled_bytes": held[-1].spilled_bytes,
             "unbalanced": len(run.unbalanced),
             "stored_ok": check_drive(out).ok and all(camera.problem is None for camera in result.cameras),
         }
     return [_growth(name, taken) | whole for name, taken in sorted(samples.items())]
 
 
-def _sample(seconds: float) -> dict[str, list[_Sample]]:
-    """Looks at this process and all below it until the time is over; gives those that lived through."""
+def _sample(seconds: float) -> tuple[dict[str, list[_Sample]], list[ObjectStore]]:
+    """Looks at this process, all below it and the object store until the time is over; gives who lived through."""
+    held: list[ObjectStore] = []
     samples: dict[tuple[int, str], list[_Sample]] = defaultdict(list)
     until, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         rounds += 1
+        held.append(object_store())
         for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
             try:
                 seen = _Sample(process.memory_full_info().uss, process.num_fds(), process.num_threads())
@@ -86,7 +101,7 @@ def _sample(seconds: float) -> dict[str, list[_Sample]]:
             except psutil.Error:  # it ended
                 continue
         time.sleep(_SAMPLE_S)
-    return {f"{role} {pid}": taken for (pid, role), taken in samples.items() if len(taken) == rounds}
+    return {f"{role} {pid}": taken for (pid, role), taken in samples.items() if len(taken) == rounds}, held
 
 
 def _role(process: psutil.Process) -> str:
@@ -100,12 +115,7 @@ def _role(process: psutil.Process) -> str:
 
 
 def _growth(name: str, taken: list[_Sample]) -> dict[str, Any]:
-    part = max(len(taken) // 10, 1)
-
-    begun, ended = (
-        np.mean([(sample.uss / 1e6, sample.files, sample.threads) for sample in samples], axis=0)
-        for samples in (taken[:part], taken[-part:])
-    )
+    begun, ended = _ends([(sample.uss / 1e6, sample.files, sample.threads) for sample in taken])
     uss, files, threads = (ended - begun).round(1).tolist()
     return {
         "process": name,
@@ -114,3 +124,9 @@ def _growth(name: str, taken: list[_Sample]) -> dict[str, Any]:
         "files_growth": files,
         "threads_growth": threads,
     }
+
+
+def _ends(samples: list[tuple[float, ...]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the mean of the first and of the last tenth."""
+    part = max(len(samples) // 10, 1)
+    return np.mean(samples[:part], axis=0), np.mean(samples[-part:], axis=0)

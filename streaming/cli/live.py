@@ -63,6 +63,13 @@ def live(
         ),
     ] = None,
     floor_mb: Annotated[float, typer.Option(min=0, help="Free disk below which nothing is stored.")] = 500.0,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            help="Where cameras send more than the engine can take, offer it fewer pictures, evenly spaced, as many of "
+            "each camera. Without: whatever is newest, whenever it is free."
+        ),
+    ] = True,
     weights: WeightsOption = None,
     engine: EngineOption = None,
     classes: ClassesOption = None,
@@ -116,6 +123,7 @@ def live(
         budget_ms,
         round(floor_mb * 1e6),
         None if keep is None else Keep.parse(keep),
+        adapt,
         shlex.join(map(redact_argument, sys.argv)),
     )
     if out is not None:

@@ -14,9 +14,10 @@ from roadmask.streaming.live.reports import Ages
 from roadmask.streaming.live.storing import Losses
 
 WINDOW_NS = 60_000_000_000
-STALE, BEFORE_KEYFRAME, LATE, STOPPED = "stale", "before_keyframe", "late", "stopped"
-"""Reasons of dropped frames: a newer one was there when the engine was free; the stream was joined between pictures
-that can be decoded by themselves; the queue alone took longer than the budget; the run ended."""
+THINNED, STALE, BEFORE_KEYFRAME, LATE, STOPPED = "thinned", "stale", "before_keyframe", "late", "stopped"
+"""Reasons of dropped frames: left out to keep to the rate that the engine can take; a newer one was there when the
+engine was free; the stream was joined between pictures that can be decoded by themselves; the queue alone took longer
+than the budget; the run ended."""
 DECODE, ENGINE, TRACK, STORE = "decode", "engine", "track", "store"
 WATCHED = "watched"
 """In a store's ledger: frames that were watched while storing had stopped."""
@@ -100,7 +101,9 @@ class Account:
 
     def losses(self, counts: Counts) -> Losses:
         """Returns dropped and failed frames by reason, those that never left the decoder included."""
-        dropped = self._dropped + Counter({STALE: counts.stale, BEFORE_KEYFRAME: counts.before_keyframe})
+        dropped = self._dropped + Counter(
+            {THINNED: counts.thinned, STALE: counts.stale, BEFORE_KEYFRAME: counts.before_keyframe}
+        )
         failed = self._failed + Counter({DECODE: counts.undecodable, READER_DIED: counts.gone})
         return Losses(dict(+dropped), dict(+failed))
 

@@ -20,6 +20,8 @@ BUDGET_MIN_MS = 100.0
 _TRIALS = 3
 _PAYS = 0.9
 """A batch pays where a picture in it takes less than this share of what it takes alone."""
+_LATELY_NS, _LATELY_MIN = 5_000_000_000, 3
+"""What a picture takes is the mean over the batches of so long, and over so many at least."""
 _RECENT_NS = 1_000_000_000
 
 
@@ -35,6 +37,8 @@ class EngineNote:
     """It waited so long that the budget was broken before its batch began, so it was left out."""
     failure: str | None = None
     """Why the engine failed on it."""
+    picture_ms: float | None = None
+    """What the engine takes for a picture these days, its share of a batch; None before the first batch is done."""
     ahead: bool = True
     """Whether a second frame of the camera may wait while one is in the engine, without breaking the budget."""
 
@@ -91,6 +95,8 @@ class LiveBatcher:
         self._late: set[str] = set()
         self._sizes: set[tuple[int, int]] = set()
         self._took_ms: deque[float] = deque(maxlen=64)
+        self._lately: deque[tuple[int, int, int]] = deque()
+        """Of each batch of late: when it began, when it was done, how many pictures it held."""
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self.timing: Timing | None = None
@@ -123,7 +129,7 @@ class LiveBatcher:
             for frame in [frame for frame in batch if self._is_late(frame, begun_ns)]:
                 batch.remove(frame)
                 self._late.add(frame.camera)
-                frame.answer.set_result((EngineNote(begun_ns, begun_ns, late=True, ahead=self._ahead()), None))
+                frame.answer.set_result((self._note(begun_ns, begun_ns, late=True), None))
             if batch:
                 await self._run(batch)
 
@@ -138,11 +144,14 @@ class LiveBatcher:
             return
         done_ns = time.monotonic_ns()
         self._took_ms.append((done_ns - begun_ns) / 1e6)
+        self._lately.append((begun_ns, done_ns, len(batch)))
+        while len(self._lately) > _LATELY_MIN and self._lately[0][1] < done_ns - _LATELY_NS:
+            self._lately.popleft()
         self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
         for frame, result in zip(batch, results, strict=True):
             self._late.discard(frame.camera)
             failure = result.reason if isinstance(result, FailedSegmentation) else None
-            note = EngineNote(begun_ns, done_ns, failure=failure, ahead=self._ahead())
+            note = self._note(begun_ns, done_ns, failure=failure)
             if not frame.answer.done():
                 frame.answer.set_result((note, None if failure is not None else result))
 
@@ -188,8 +197,12 @@ class LiveBatcher:
         """What a batch takes these days, median."""
         return median(self._took_ms) if self._took_ms else 0.0
 
-    def _ahead(self) -> bool:
-        return self.timing is None or self.timing.budget_ms >= 2 * self.batch_ms
+    def _note(self, begun_ns: int, done_ns: int, *, late: bool = False, failure: str | None = None) -> EngineNote:
+        pictures = sum(size for _, _, size in self._lately)
+        took_ns = sum(done_ns - begun_ns for begun_ns, done_ns, _ in self._lately)
+        picture_ms = took_ns / 1e6 / pictures if pictures else None
+        ahead = self.timing is None or self.timing.budget_ms >= 2 * self.batch_ms
+        return EngineNote(begun_ns, done_ns, late, failure, picture_ms, ahead)
 
     def _timed(self, images: list[Image]) -> tuple[int, list[Segmentation]]:
         """Runs in the engine's thread; prepares what is new before the clock runs."""

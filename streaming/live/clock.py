@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 JUMP_NS = 1_000_000_000
 """A clock that is off by more than this has jumped; less is jitter or drift, and is followed."""
 _SETTLE_NS = 3_000_000_000
 """A new connection begins with a burst of what was buffered; its clock is believed only after this."""
-_FOLLOW = 50
-"""A stream that runs slower than we do, or whose way to us got longer, is followed by this part of the difference."""
+_FASTEST_NS = 5_000_000_000
+"""The fastest picture of so long tells how the clocks lie: a stream that runs slower than we do, or whose way to us got
+longer, is followed within this; a shorter stall shifts nothing."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class LiveClock:
     """
 
     def __init__(self) -> None:
-        self._offset_ns: int | None = None
+        self._fastest: deque[tuple[int, int]] = deque()
+        """Arrival of each picture that no later one was faster than, and how far the stream's clock was behind then."""
         self._wall_ns: int | None = None
         self._last_unix_ns = -1
         self._last_ns = -1
@@ -45,7 +48,7 @@ class LiveClock:
         Args:
             now_ns: monotonic clock.
         """
-        self._offset_ns = None
+        self._fastest.clear()
         self._settled_ns = now_ns + _SETTLE_NS
 
     def place(self, stream_ns: int | None, arrival_ns: int, unix_ns: int) -> Placed:
@@ -64,18 +67,16 @@ class LiveClock:
             self._wall_ns, jumped = wall_ns, True
         taken_ns = arrival_ns
         if stream_ns is not None:
-            early_ns = arrival_ns - stream_ns
-            if self._offset_ns is None:
-                self._offset_ns = early_ns
-            late_ns = early_ns - self._offset_ns
-            if abs(late_ns) > JUMP_NS:
-                self._offset_ns = early_ns
+            behind_ns = arrival_ns - stream_ns
+            if self._fastest and abs(behind_ns - self._fastest[0][1]) > JUMP_NS:
+                self._fastest.clear()
                 jumped = jumped or arrival_ns > self._settled_ns
-            elif late_ns < 0:
-                self._offset_ns = early_ns
-            else:
-                self._offset_ns += late_ns // _FOLLOW
-            taken_ns = min(stream_ns + self._offset_ns, arrival_ns)
+            while self._fastest and self._fastest[-1][1] >= behind_ns:
+                self._fastest.pop()
+            self._fastest.append((arrival_ns, behind_ns))
+            while self._fastest[0][0] < arrival_ns - _FASTEST_NS:
+                self._fastest.popleft()
+            taken_ns = stream_ns + self._fastest[0][1]
         if not jumped:
             taken_ns = max(taken_ns, self._last_ns + 1)
         placed_ns = taken_ns + self._wall_ns

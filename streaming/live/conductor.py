@@ -12,21 +12,20 @@ from typing import Any
 
 from ray.exceptions import RayError
 
-from roadmask.engines.errors import LedgerError, RoadmaskError, StoreError
+from roadmask.engines.errors import LedgerError, RoadmaskError
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.live.accounts import ENGINE, LATE, SEGMENTER_DIED, TRACK, WRITER_DIED, Account
+from roadmask.streaming.live.accounts import ENGINE, LATE, SEGMENTER_DIED, Account
+from roadmask.streaming.live.actors import Actors
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience
 from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.ending import CameraEnd, RecorderSettings, committed_frames
+from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
 from roadmask.streaming.live.gauges import Gauges
 from roadmask.streaming.live.reader import FrameNote, ReaderStatus
-from roadmask.streaming.live.reader_actor import ReaderActor
-from roadmask.streaming.live.recorder import Outcome
-from roadmask.streaming.live.recorder_actor import RecorderActor
+from roadmask.streaming.live.recording import Recording
 from roadmask.streaming.live.reports import CameraReport, CameraState
-from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, awaited, own_error, within
+from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, awaited, own_error, revived, within
 
 NEXT_S = 0.5
 """How long a reader is asked to wait for a picture."""
@@ -44,6 +43,7 @@ class Conductor:
         address: the camera.
         counts: its counts, in a file that exists.
         segmenter: shared by all cameras.
+        actors: where its reader and its recorder come from.
         settings: for the recorder.
         audience: gets the pictures.
     """
@@ -53,6 +53,7 @@ class Conductor:
         address: Address,
         counts: CountsFile,
         segmenter: Revivable,
+        actors: Actors,
         settings: RecorderSettings,
         audience: LiveAudience,
     ) -> None:
@@ -60,41 +61,44 @@ class Conductor:
         self._address = address
         self._counts = counts
         self._segmenter = segmenter
-        self._settings = settings
         self._audience = audience
         self.account = Account()
         self._gauges = Gauges()
-        self._reader = Revivable(ReaderActor, f"reader of {self.camera}", self._open_reader, concurrency=4)
-        self._recorder = Revivable(RecorderActor, f"recorder of {self.camera}", self._open_recorder)
-        self.pids: dict[str, int] = {}
-        """Process of each actor, for those who want to kill it."""
+        self._reader = Revivable(actors.readers, f"reader of {self.camera}", self._open_reader)
+        self._reader_pid = 0
+        self._recording = Recording(self.camera, actors.recorders, settings, self.account, counts, self._gauges)
+        self.limit_fps: float | None = None
+        """Pictures a second that the reader picks, at most; all if None."""
+        self.engine: EngineNote | None = None
+        """What the engine told last."""
         self._stopping = False
         self._depth = 2
         self._in_engine = 0
         self._pushing = 0
         self._changed = asyncio.Event()
-        self._at_recorder: dict[int, int] = {}
-        """Index of each frame whose fate the recorder has not told -> when it was taken."""
         self._carrying: set[asyncio.Task[None]] = set()
-        self._ticking: asyncio.Task[None] | None = None
         self._before: asyncio.Future[None] | None = None
         self._status = ReaderStatus(CameraState.CONNECTING, "starting", ended=False, restarts=0, decoder_pid=0)
-        self._outcome = Outcome()
 
     @property
     def handles(self) -> tuple[Any, Any]:
         """The actors of the reader and the recorder."""
-        return self._reader.handle, self._recorder.handle
+        return self._reader.handle, self._recording.actor.handle
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process of each actor, for those who want to kill it."""
+        return {"reader": self._reader_pid, "recorder": self._recording.pid}
 
     @property
     def storing(self) -> bool:
         """Whether frames are stored now."""
-        return self._outcome.storing
+        return self._recording.outcome.storing
 
     @property
     def store_detail(self) -> str:
         """Why not, if they should."""
-        return self._outcome.store_detail
+        return self._recording.outcome.store_detail
 
     async def open(self) -> None:
         """Starts the recorder, then the reader.
@@ -102,7 +106,7 @@ class Conductor:
         Raises:
             StoreError: the camera cannot be stored.
         """
-        await self._open_recorder(self._recorder.handle)
+        await self._recording.open(self._recording.actor.handle)
         await self._open_reader(self._reader.handle)
 
     async def run(self) -> None:
@@ -113,10 +117,10 @@ class Conductor:
             await self._segmenter.ready()
             generation = self._reader.generation
             try:
-                note_ref, frame = self._reader.handle.next.options(num_returns=2).remote(NEXT_S)
+                note_ref, frame = self._reader.handle.next.options(num_returns=2).remote(NEXT_S, self.limit_fps)
                 note: FrameNote | None = await note_ref
             except DEATHS:
-                await self._revive(self._reader, generation)
+                await revived(self._reader, generation)
                 continue
             if note is not None:
                 self._begin(note, frame)
@@ -135,39 +139,34 @@ class Conductor:
     async def close(self) -> CameraEnd:
         """Stores what waits, closes the store, and accounts for every frame."""
         await self._look_at_reader(ANSWER_S)
-        if self._ticking is not None:
-            await self._ticking
+        await self._recording.rest()
         await within(self._reader.handle.close.remote())
         self._reader.kill()
         counts = self._counts.read()
         self.account.finish(counts)
-        problem: RoadmaskError | None = None
-        try:
-            self._settle(await self._ask_recorder("finish"))
-            await self._ask_recorder("close", counts.captured, self.account.for_store(counts))
-        except (RoadmaskError, RayError) as error:
-            cause = own_error(error)
-            problem = cause if isinstance(cause, RoadmaskError) else StoreError(f"the recorder died: {cause}.")
-            if self._settings.store is not None and not isinstance(cause, LedgerError):
-                await within(self._recorder.handle.abandon.remote())
-                self.account.lose(committed_frames(self._settings.store / self.camera))
-        self._recorder.kill()
+        problem = await self._recording.close(counts)
         losses = self.account.for_store(counts)
         ledger = Ledger(counts.captured, self.account.stored, losses.dropped, losses.failed)
         if problem is None and self.account.missing(counts):
             problem = LedgerError(f"camera {self.camera!r}: {self.account.missing(counts)} frames went missing.")
         return CameraEnd(self.camera, ledger, self.account.watched, self._status.state, self._status.detail, problem)
 
-    async def report(self) -> CameraReport:
-        """Returns the state of the camera; also gives the recorder the chance to commit."""
+    async def report(self, limit_changes: int) -> CameraReport:
+        """Returns the state of the camera; also gives the recorder the chance to commit.
+
+        Args:
+            limit_changes: how often `limit_fps` was changed.
+        """
         await self._look_at_reader(_GLANCE_S)
-        if self._ticking is None or self._ticking.done():
-            self._ticking = asyncio.create_task(self._tick())
+        self._recording.tick()
         counts = self._counts.read()
         if missing := self.account.missing(counts):
             _log.error("camera %s: %d captured frames are in no column of the ledger", self.camera, missing)
         page = self._audience.page_ages(self.camera)
-        return self._gauges.report(self.camera, self._status, counts, self.account, dict(self._outcome.counts), page)
+        seen = dict(self._recording.outcome.counts)
+        report = self._gauges.report(self.camera, self._status, counts, self.account, seen, page)
+        limited = self.limit_fps is not None and report.captured_fps > self.limit_fps
+        return replace(report, limit_fps=self.limit_fps if limited else None, limit_changes=limit_changes)
 
     async def _room(self) -> None:
         while (self._in_engine >= self._depth or self._pushing >= AT_RECORDER_MAX) and not self._stopping:
@@ -194,7 +193,9 @@ class Conductor:
             if before is not None:
                 await before
             if found is not None:
-                await self._push(note, frame, found, pushed)
+                picture = await self._recording.push(note, frame, found, pushed)
+                if picture is not None:
+                    self._audience.publish(picture)
         finally:
             if not pushed.done():
                 pushed.set_result(None)
@@ -209,7 +210,7 @@ class Conductor:
             engine: EngineNote = await note_ref
         except DEATHS:
             self.account.fail(note.index, SEGMENTER_DIED)
-            self._detach(self._revive(self._segmenter, generation))
+            self._detach(revived(self._segmenter, generation))
             return None
         except (RayError, RoadmaskError) as error:
             _log.warning("camera %s: the engine failed: %s", self.camera, own_error(error))
@@ -219,6 +220,7 @@ class Conductor:
             self._in_engine -= 1
             self._changed.set()
         self._depth = 2 if engine.ahead else 1
+        self.engine = engine
         self._gauges.age("queue", note.taken_ns, engine.begun_ns)
         if engine.late:
             self.account.drop(note.index, LATE)
@@ -229,72 +231,6 @@ class Conductor:
             return None
         return found
 
-    async def _push(self, note: FrameNote, frame: Any, found: Any, pushed: asyncio.Future[None]) -> None:
-        await self._recorder.ready()
-        generation = self._recorder.generation
-        self._at_recorder[note.index] = note.taken_ns
-        losses = self.account.for_store(self._counts.read())
-        answer = self._recorder.handle.push.remote(frame, found, losses, self._settings.show)
-        pushed.set_result(None)
-        try:
-            outcome: Outcome = await answer
-        except DEATHS:
-            if not await self._revive(self._recorder, generation) and self._at_recorder.pop(note.index, 0):
-                self.account.fail(note.index, WRITER_DIED)
-            return
-        except (RayError, RoadmaskError) as error:
-            _log.warning("camera %s: a frame could not be followed: %s", self.camera, own_error(error))
-            if self._at_recorder.pop(note.index, None) is not None:
-                self.account.fail(note.index, TRACK)
-            return
-        self._gauges.age("track", note.taken_ns, outcome.tracked_ns)
-        self._gauges.masks_of(note.taken_ns)
-        self._outcome = outcome
-        self._settle(outcome)
-        if outcome.picture is not None:
-            self._audience.publish(outcome.picture)
-
-    def _settle(self, outcome: Outcome) -> None:
-        fates = outcome.fates
-        self.account.store(index for index, _ in fates.stored)
-        self.account.watch(fates.watched)
-        for index, stored_ns in fates.stored:
-            self._gauges.age("store", self._at_recorder.pop(index), stored_ns)
-        for index in fates.watched:
-            self._at_recorder.pop(index)
-
-    async def _tick(self) -> None:
-        """Asks the recorder what became of frames; nobody waits for one that is being started again."""
-        generation = self._recorder.generation
-        try:
-            outcome = await self._recorder.handle.tick.remote(self.account.for_store(self._counts.read()))
-        except DEATHS:
-            await self._revive(self._recorder, generation)
-            return
-        self._settle(outcome)
-        self._outcome = replace(self._outcome, storing=outcome.storing, store_detail=outcome.store_detail)
-
-    async def _revive(self, actor: Revivable, generation: int) -> bool:
-        """Opens an actor again; where it cannot be opened, as a recorder on a full disk, the next frame tries again."""
-        try:
-            await actor.revive(generation)
-        except (RayError, RoadmaskError) as error:
-            _log.error("camera %s: the %s cannot be started again: %s", self.camera, actor.name, own_error(error))
-            await asyncio.sleep(1)
-            return False
-        return True
-
-    async def _ask_recorder(self, what: str, *arguments: Any) -> Any:
-        """Asks for something; where the recorder dies over it, its successor is asked."""
-        for _ in range(2):
-            await self._recorder.ready()
-            generation = self._recorder.generation
-            try:
-                return await getattr(self._recorder.handle, what).remote(*arguments)
-            except DEATHS:
-                await self._recorder.revive(generation)
-        return await getattr(self._recorder.handle, what).remote(*arguments)
-
     async def _look_at_reader(self, patience_s: float) -> ReaderStatus:
         try:
             self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), patience_s)
@@ -304,15 +240,7 @@ class Conductor:
         return self._status
 
     async def _open_reader(self, handle: Any) -> None:
-        self.pids["reader"] = await handle.open.remote(self._address, self._counts.path)
-
-    async def _open_recorder(self, handle: Any) -> None:
-        settings = self._settings
-        committed, self.pids["recorder"] = await handle.open.remote(
-            self.camera, settings.config, settings.class_names, settings.store, settings.floor_bytes, settings.keep
-        )
-        self.account.go_on(committed, self._at_recorder)
-        self._at_recorder.clear()
+        self._reader_pid = await handle.open.remote(self._address, self._counts.path)
 
     def _detach(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

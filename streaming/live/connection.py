@@ -75,6 +75,8 @@ class Connection:
             raise
         context = self.stream.codec_context
         self.codec: str = context.name
+        self.intra_only: bool = context.codec.intra_only
+        """Whether each picture can be decoded by itself."""
         # Frame threads would hold pictures back; slices cost no time.
         context.thread_type = ThreadType.AUTO if address.ends else ThreadType.SLICE
         context.thread_count = 2 if address.ends else 1

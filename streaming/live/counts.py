@@ -21,11 +21,13 @@ _SNAPSHOT_S = 0.2
 class Counts:
     """What became of a camera's frames before they left the process that decodes them.
 
-    captured = stale + before_keyframe + undecodable + gone + handed + held, at any moment.
+    captured = thinned + stale + before_keyframe + undecodable + gone + handed + held, at any moment.
     """
 
     captured: int = 0
     """Packets that hold a picture."""
+    thinned: int = 0
+    """Left out to keep to the rate that the engine can take."""
     stale: int = 0
     """Decoded, but a newer one came before the engine asked."""
     before_keyframe: int = 0
@@ -52,7 +54,7 @@ class Counts:
     @property
     def settled(self) -> int:
         """Frames whose fate is sealed in the decoding process, those handed on included."""
-        return self.stale + self.before_keyframe + self.undecodable + self.gone + self.handed
+        return self.thinned + self.stale + self.before_keyframe + self.undecodable + self.gone + self.handed
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ from roadmask.streaming.live.clock import LiveClock
 from roadmask.streaming.live.connection import Connection, StreamError
 from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.reports import CameraState
+from roadmask.streaming.live.spacing import Spacing
 from roadmask.streaming.sources.colour import Orientation, RgbConverter, orientation_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class LiveDecoder:
         self._lock = threading.Condition()
         self._stopping = threading.Event()
         self._clock = LiveClock()
+        self._spacing = Spacing()
         self._waiting: dict[int, int | None] = {}
         self._newest: _Newest | None = None
         self._orientation: Orientation | None = None
@@ -130,6 +132,10 @@ class LiveDecoder:
         image, _ = newest.convert(newest.frame)
         return LivePictureAt(newest.index, number, newest.epoch, newest.unix_ns, newest.taken_ns, image)
 
+    def limit(self, fps: float | None) -> None:
+        """Sets how many pictures a second are offered at most, evenly spaced; all if None."""
+        self._spacing.limit(fps)
+
     def stop(self) -> None:
         """Ends `run` after the packet it is at."""
         self._stopping.set()
@@ -153,10 +159,14 @@ class LiveDecoder:
             convert = RgbConverter(connection.codec)
             unit = Fraction(connection.stream.time_base or Fraction(1, 1_000_000)) * 1_000_000_000
             pace = _Pace() if self._address.ends else None
+            alone = connection.intra_only and pace is None  # what is not needed need not be decoded, either
             keyed, skipped, live = False, 0, False
             try:
                 for packet in connection.packets():
                     keyed = keyed or packet.is_keyframe or skipped >= _KEY_WAIT
+                    if live and alone and not self._spacing.takes(time.monotonic_ns()):
+                        self._thin_out()
+                        continue
                     with self._lock:
                         number = self._counts.captured
                         if keyed:
@@ -170,12 +180,12 @@ class LiveDecoder:
                         if not live:
                             live = self._had_picture = True
                             self._tell(CameraState.LIVE, "")
-                        self._show(frame, convert, unit if connection.stamped else None, pace)
+                        self._show(frame, convert, unit if connection.stamped else None, pace, picked=alone)
                     if self._stopping.is_set():
                         return
             except StreamError:
                 for frame in _decode(context, None):
-                    self._show(frame, convert, unit if connection.stamped else None, pace)
+                    self._show(frame, convert, unit if connection.stamped else None, pace, picked=alone)
                 raise
             finally:
                 with self._lock:  # what the decoder still holds gives no picture any more
@@ -183,8 +193,16 @@ class LiveDecoder:
                     self._waiting.clear()
                     self._count(undecodable=lost)
 
-    def _show(self, frame: VideoFrame, convert: RgbConverter, unit: Fraction | None, pace: _Pace | None) -> None:
-        """Makes a decoded picture the newest one."""
+    def _thin_out(self) -> None:
+        """Leaves out a picture before it is decoded."""
+        with self._lock:
+            self._counts = replace(self._counts, picture_ns=time.monotonic_ns())
+            self._count(captured=1, thinned=1, beat=True)
+
+    def _show(
+        self, frame: VideoFrame, convert: RgbConverter, unit: Fraction | None, pace: _Pace | None, *, picked: bool
+    ) -> None:
+        """Makes a decoded picture the newest one, if it was picked or is now."""
         stream_ns = None if unit is None or frame.pts is None else round(frame.pts * unit)
         if pace is not None:
             self._wait_until(pace.due_ns(stream_ns))
@@ -203,9 +221,12 @@ class LiveDecoder:
             if new_size or turned or placed.jumped:
                 self._counts = replace(self._counts, epoch=self._counts.epoch + 1)
             self._counts = replace(self._counts, height=height, width=width, picture_ns=placed.monotonic_ns)
-            if self._newest is not None:
-                self._counts = replace(self._counts, stale=self._counts.stale + 1)
-            self._newest = _Newest(number, self._counts.epoch, placed.unix_ns, placed.monotonic_ns, frame, convert)
+            if picked or self._spacing.takes(placed.monotonic_ns):
+                if self._newest is not None:
+                    self._counts = replace(self._counts, stale=self._counts.stale + 1)
+                self._newest = _Newest(number, self._counts.epoch, placed.unix_ns, placed.monotonic_ns, frame, convert)
+            else:
+                self._counts = replace(self._counts, thinned=self._counts.thinned + 1)
             self._publish()
             self._lock.notify_all()
 

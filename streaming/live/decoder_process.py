@@ -1,6 +1,6 @@
 """The process that decodes one camera: `python -m roadmask.streaming.live.decoder_process`, started by `LiveReader`.
 
-It reads one JSON line from its standard input (so that no credential stands in a list of processes), then one byte for
+It reads one JSON line from its standard input (so that no credential stands in a list of processes), then a wish for
 each picture that is wanted; it ends when its input does. It writes messages to its standard output, each a header in
 JSON, framed by its length and that of the pixels that follow.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import queue
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder, LivePictureAt
-from roadmask.streaming.live.protocol import FRAMING, WANT
+from roadmask.streaming.live.protocol import FRAMING, WISH
 from roadmask.streaming.live.reports import CameraState
 
 _PIPE_BYTES = 2**20
@@ -70,16 +71,16 @@ class _Wishes:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._wanted = threading.Semaphore(0)
+        self._wanted: queue.SimpleQueue[float] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def wait(self) -> None:
-        """Waits for the next wish."""
-        self._wanted.acquire()
+    def wait(self) -> float | None:
+        """Waits for the next wish; returns how many pictures a second are offered at most."""
+        return self._wanted.get() or None
 
     def _listen(self) -> None:
-        while self._stream.read(1) == WANT:
-            self._wanted.release()
+        while len(wish := self._stream.read(WISH.size)) == WISH.size:
+            self._wanted.put(*WISH.unpack(wish))
         os._exit(0)  # FFmpeg may hang in the main thread
 
 
@@ -100,7 +101,7 @@ def main() -> None:
         reading = threading.Thread(target=_read, args=(decoder, out), daemon=True)
         reading.start()
         while True:
-            wishes.wait()
+            decoder.limit(wishes.wait())
             picture = None
             while picture is None and not decoder.ended:
                 picture = decoder.take(0.5)

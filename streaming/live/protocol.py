@@ -10,5 +10,5 @@ READ_TIMEOUT_S = 2.5
 """A stream that sends nothing for this long is lost."""
 FRAMING = struct.Struct("<IQ")
 """Before each message: length of its header in JSON, and of the pixels that follow."""
-WANT = b"n"
-"""Asks for one picture."""
+WISH = struct.Struct("<f")
+"""Asks for one picture, and says how many a second are offered at most from here on; 0: all there are."""

@@ -18,7 +18,7 @@ import numpy as np
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.protocol import FRAMING, OPEN_TIMEOUT_S, WANT
+from roadmask.streaming.live.protocol import FRAMING, OPEN_TIMEOUT_S, WISH
 from roadmask.streaming.live.reports import CameraState
 
 STALLED_S = 1.0
@@ -72,6 +72,7 @@ class LiveReader:
         self._changed = threading.Condition()
         self._picture: tuple[FrameNote, Frame] | None = None
         self._asked = False
+        self._limit_fps: float | None = None
         self._state, self._detail = CameraState.CONNECTING, ""
         self._ended = False
         self._closed = False
@@ -80,9 +81,15 @@ class LiveReader:
         self._started_ns = time.monotonic_ns()
         threading.Thread(target=self._watch, name=f"watchdog-{address.camera}", daemon=True).start()
 
-    def next(self, timeout_s: float) -> tuple[FrameNote, Frame] | None:
-        """Returns the newest picture that was not handed on yet; None if none came in time or the camera ended."""
+    def next(self, timeout_s: float, limit_fps: float | None = None) -> tuple[FrameNote, Frame] | None:
+        """Returns the newest picture that was not handed on yet; None if none came in time or the camera ended.
+
+        Args:
+            timeout_s: how long to wait for it.
+            limit_fps: how many a second are picked from here on, evenly; all if None.
+        """
         with self._changed:
+            self._limit_fps = limit_fps
             self._ask()
             self._changed.wait_for(lambda: self._picture is not None or self._ended or self._closed, timeout_s)
             picture, self._picture = self._picture, None
@@ -108,7 +115,7 @@ class LiveReader:
         if self._asked or self._picture is not None or self._ended or self._process.stdin is None:
             return
         try:
-            self._process.stdin.write(WANT)
+            self._process.stdin.write(WISH.pack(self._limit_fps or 0))
             self._asked = True
         except OSError:  # it died; the watchdog starts another
             pass

@@ -1,7 +1,6 @@
 """The process that reads a live camera: a thin shell.
 
-Ray starts it again when it dies; it is then empty, and says so. It imports as little as it can: a reader that was
-killed shall be back soon.
+It is empty until it is opened, and says so. It imports as little as it can: there is one for each camera.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ class ReaderActor(Actor):
         self._reader = LiveReader(address, counts)
         return os.getpid()
 
-    def next(self, timeout_s: float) -> tuple[FrameNote | None, Frame | None]:
+    def next(self, timeout_s: float, limit_fps: float | None) -> tuple[FrameNote | None, Frame | None]:
         """Returns the newest frame, apart from what there is to know of it."""
-        return self._open().next(timeout_s) or (None, None)
+        return self._open().next(timeout_s, limit_fps) or (None, None)
 
     def status(self) -> ReaderStatus:
         """Returns where the camera is."""
@@ -42,5 +41,5 @@ class ReaderActor(Actor):
 
     def _open(self) -> LiveReader:
         if self._reader is None:
-            raise NotOpenError("this process was started again: open it first.")
+            raise NotOpenError("this process is empty: open it first.")
         return self._reader

@@ -1,6 +1,6 @@
 """The process that follows, draws and stores a live camera: a thin shell.
 
-Ray starts it again when it dies; it is then empty, and says so. Opening it goes on at the last commit.
+It is empty until it is opened, and says so. Opening it goes on at the last commit of one that died.
 """
 
 from __future__ import annotations
@@ -66,5 +66,5 @@ class RecorderActor(Actor):
 
     def _open(self) -> LiveRecorder:
         if self._recorder is None:
-            raise NotOpenError("this process was started again: open it first.")
+            raise NotOpenError("this process is empty: open it first.")
         return self._recorder

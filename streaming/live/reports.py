@@ -70,10 +70,10 @@ class CameraReport:
     """By stage, in order: decode, queue, engine, track, store, page."""
     counts: dict[str, int] = field(default_factory=dict)
     """Confirmed tracks in the newest picture, by class name."""
-    shape: tuple[int, int] | None = None
-    """(height, width) the engine works at now."""
-    every: int = 1
-    """One of so many frames is offered to the engine now."""
+    limit_fps: float | None = None
+    """Pictures a second that are offered to the engine at most; None: all there are."""
+    limit_changes: int = 0
+    """How often that changed."""
 
 
 @dataclass(frozen=True)

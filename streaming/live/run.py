@@ -20,6 +20,8 @@ import psutil
 from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.config import RunConfig
+from roadmask.streaming.live.actors import Actors
+from roadmask.streaming.live.adaptation import RateControl
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import Timing
@@ -29,7 +31,6 @@ from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
 from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
-from roadmask.streaming.live.segmenter_actor import SegmenterActor
 from roadmask.streaming.live.storing import FLOOR_BYTES
 from roadmask.streaming.ray_actors import drained_logs, own_errors, ray_session
 from roadmask.streaming.segmentation import build_segmenter
@@ -52,6 +53,8 @@ class LiveSettings:
     """Free disk below which nothing is stored."""
     keep: Keep | None = None
     """How much of what is stored is kept; all if None."""
+    adapt: bool = True
+    """Offer pictures to the engine at a steady rate where there are more than it can take."""
     command: str = ""
     """Kept in the store's provenance."""
 
@@ -110,6 +113,7 @@ class LiveRun:
         self.segmenter_pid: int | None = None
         self._info: SegmenterInfo | None = None
         self._timing: Timing | None = None
+        self._rate = RateControl()
         self._began = time.monotonic()
 
     def run(self) -> LiveResult:
@@ -126,8 +130,10 @@ class LiveRun:
 
     async def _run(self, folder: Path) -> LiveResult:
         self._began = time.monotonic()
-        segmenter = Revivable(SegmenterActor, "segmenter", self._open_segmenter)
         with ExitStack() as opened:
+            actors = opened.enter_context(Actors())
+            actors.start(len(self._addresses))
+            segmenter = Revivable(actors.segmenters, "segmenter", self._open_segmenter)
             opened.callback(segmenter.kill)
             try:
                 await self._open_segmenter(segmenter.handle)
@@ -137,11 +143,11 @@ class LiveRun:
             if store is not None:
                 opened.enter_context(store)
             try:
-                return await self._conduct(folder, segmenter)
+                return await self._conduct(folder, segmenter, actors)
             finally:
                 await self._pass_on_logs(segmenter)
 
-    async def _conduct(self, folder: Path, segmenter: Revivable) -> LiveResult:
+    async def _conduct(self, folder: Path, segmenter: Revivable, actors: Actors) -> LiveResult:
         assert self._info is not None  # noqa: S101 - the segmenter is open
         keep = None if self._settings.keep is None else self._settings.keep.shared_by(len(self._addresses))
         settings = RecorderSettings(
@@ -154,9 +160,10 @@ class LiveRun:
         )
         for address in self._addresses:
             counts = CountsFile(folder / f"{address.camera}.counts", create=True)
-            self.conductors[address.camera] = Conductor(address, counts, segmenter, settings, self._audience)
+            self.conductors[address.camera] = Conductor(address, counts, segmenter, actors, settings, self._audience)
         conductors = list(self.conductors.values())
         await asyncio.gather(*(conductor.open() for conductor in conductors))
+        actors.refill()
         reporting = asyncio.create_task(self._report_on(segmenter))
         stopping = asyncio.create_task(self._watch_stop(conductors))
         try:
@@ -177,11 +184,30 @@ class LiveRun:
     async def _report_on(self, segmenter: Revivable) -> None:
         while True:
             try:
-                self._audience.report(await self.report(segmenter))
+                report = await self.report(segmenter)
+                self._audience.report(report)
+                if self._settings.adapt:
+                    self._adapt(report)
                 await self._pass_on_logs(segmenter)
             except Exception:  # whatever it is, cameras go on
                 _log.exception("the run could not report")
             await asyncio.sleep(REPORT_S)
+
+    def _adapt(self, report: LiveReport) -> None:
+        """Lowers or raises the rate of pictures, as the load asks for."""
+        conductors = self.conductors.values()
+        told = [each.engine for each in conductors if each.engine is not None]
+        picture_ms = max(told, key=lambda note: note.done_ns).picture_ms if told else None
+        if not self._rate.update(time.monotonic(), (camera.captured_fps for camera in report.cameras), picture_ms):
+            return
+        limit = self._rate.limit_fps
+        for each in conductors:
+            each.limit_fps = limit
+        _log.debug(
+            "a picture takes the engine %.0f ms: each camera is %s",
+            picture_ms,
+            "read in full" if limit is None else f"limited to {limit:.2f} pictures a second",
+        )
 
     async def report(self, segmenter: Revivable) -> LiveReport:
         """Returns the state of the run."""
@@ -189,7 +215,7 @@ class LiveRun:
             with suppress(*DEATHS):
                 self._timing = await segmenter.handle.timing.remote()
         conductors = list(self.conductors.values())
-        cameras = await asyncio.gather(*(conductor.report() for conductor in conductors))
+        cameras = await asyncio.gather(*(conductor.report(self._rate.changes) for conductor in conductors))
         out = self._settings.out
         storing = out is not None and any(conductor.storing for conductor in conductors)
         problems = [conductor.store_detail for conductor in conductors if conductor.store_detail]

@@ -1,6 +1,6 @@
 """The process that segments the frames of all live cameras: a thin shell.
 
-Ray starts it again when it dies; it is then empty, and says so. Opening it builds the engine anew.
+It is empty until it is opened, and says so. Opening it builds the engine.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ class SegmenterActor(Actor):
 
     def _open(self) -> LiveBatcher:
         if self._batcher is None:
-            raise NotOpenError("this process was started again: open it first.")
+            raise NotOpenError("this process is empty: open it first.")
         return self._batcher

@@ -38,6 +38,7 @@ class PageClient:
         self._socket = web.WebSocketResponse(
             timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, max_msg_size=_LONGEST_MESSAGE, compress=False
         )
+        self._transport: asyncio.WriteTransport | None = None
         self._wake = asyncio.Event()
         self._watching = True
         self._status: str | None = None
@@ -58,11 +59,16 @@ class PageClient:
 
     async def close(self) -> None:
         """Ends the connection as a server does that goes away."""
-        async with asyncio.timeout(2 * _GOODBYE_S):  # one that does not read does not take the goodbye either
-            await self._socket.close(code=1001, message=b"the run ends")
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._socket.close(code=1001, message=b"the run ends")
+        except TimeoutError:  # one that does not read does not take the goodbye either
+            if self._transport is not None:
+                self._transport.abort()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Talks to the browser until it leaves."""
+        self._transport = request.transport
         await self._socket.prepare(request)
         writer = asyncio.create_task(self._write())
         try:

@@ -16,6 +16,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CameraReport], float]], ...] = (
     ("captured_frames", "Frames captured.", lambda camera: camera.captured),
     ("stored_frames", "Frames stored with their masks.", lambda camera: camera.stored),
     ("watched_frames", "Frames segmented and shown, but not stored.", lambda camera: camera.watched),
+    ("limit_changes", "Times the limit of frames a second changed.", lambda camera: camera.limit_changes),
     ("reconnects", "Times the stream was connected again.", lambda camera: camera.reconnects),
 )
 _COUNTERS_BY_REASON: tuple[tuple[str, str, Callable[[CameraReport], dict[str, int]]], ...] = (
@@ -29,9 +30,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[CameraReport], float | None]], ...] = (
     ("picture_age_seconds", "Age of the newest picture.", lambda camera: _seconds(camera.picture_age_ms)),
     ("masks_age_seconds", "Age of the newest picture that has masks.", lambda camera: _seconds(camera.masks_age_ms)),
     ("epoch", "Stretch of one resolution and clock, counted from 0.", lambda camera: camera.epoch),
-    ("engine_width_pixels", "Width the engine works at.", lambda camera: camera.shape and camera.shape[1]),
-    ("engine_height_pixels", "Height the engine works at.", lambda camera: camera.shape and camera.shape[0]),
-    ("sampling_interval_frames", "One of so many frames is offered to the engine.", lambda camera: camera.every),
+    ("frames_per_second_limit", "Frames a second offered to the engine at most.", lambda camera: camera.limit_fps),
 )
 _QUANTILES = (("0.5", "p50_ms"), ("0.95", "p95_ms"), ("0.99", "p99_ms"))
 

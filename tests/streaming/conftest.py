@@ -8,6 +8,7 @@ import pytest
 import ray
 
 import support.drives
+from support.browser import Browser
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +20,22 @@ def cluster() -> Iterator[None]:
     yield
     ray.shutdown()
     ray.cloudpickle.unregister_pickle_by_value(support.drives)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    with Browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    """A browser that remembers nothing of the test before."""
+    chromium.forget()
+    return chromium
+
+
+@pytest.fixture
+def phone() -> Iterator[Browser]:
+    with Browser(width=420, height=860, phone=True, dark=True) as opened:
+        yield opened

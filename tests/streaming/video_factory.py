@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -104,3 +105,38 @@ def spoil_packets(path: Path, which: Iterable[int]) -> Path:
         content[start : start + length] = b"\xff" * length
     path.write_bytes(content)
     return path
+
+
+def as_transport_stream(clip: Path, stream_type: int | None = None) -> bytes:
+    """Returns a clip as MPEG-TS.
+
+    Args:
+        clip: H.264.
+        stream_type: what the stream says it is coded as (ISO/IEC 13818-1, table 2-34); the truth if None.
+    """
+    packed = io.BytesIO()
+    with av.open(str(clip)) as source, av.open(packed, "w", format="mpegts") as target:
+        video = source.streams.video[0]
+        stream = target.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    data = bytearray(packed.getvalue())
+    for packet_at in range(0, len(data), 188):
+        is_map = (data[packet_at + 1] & 31) << 8 | data[packet_at + 2] == 0x1000  # where FFmpeg puts it
+        if stream_type is not None and is_map:
+            table = packet_at + 5
+            end = table + 3 + ((data[table + 1] & 15) << 8 | data[table + 2]) - 4
+            data[table + 12 + ((data[table + 10] & 15) << 8 | data[table + 11])] = stream_type
+            data[end : end + 4] = _mpeg_crc(data[table:end]).to_bytes(4, "big")
+    return bytes(data)
+
+
+def _mpeg_crc(data: bytes) -> int:
+    rest = 0xFFFFFFFF
+    for byte in data:
+        rest ^= byte << 24
+        for _ in range(8):
+            rest = (rest << 1 ^ (0x04C11DB7 if rest & 0x80000000 else 0)) & 0xFFFFFFFF
+    return rest

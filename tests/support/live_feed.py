@@ -63,12 +63,12 @@ def picture_of(
     for instance in instances:
         left, top, right, bottom = map(round, instance.box)
         canvas[top:bottom, left:right] = track_colour(instance.track_id)
-    _draw_barcode(canvas, captured_ns // 1_000_000)
+    draw_barcode(canvas, captured_ns // 1_000_000)
     _, jpeg = cv2.imencode(".jpg", canvas[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     return LivePicture(camera, 0, index, captured_ns, jpeg.tobytes(), SIZE, instances)
 
 
-def _draw_barcode(canvas: np.ndarray, value: int) -> None:
+def draw_barcode(canvas: np.ndarray, value: int) -> None:
     """Draws a number into the lower left corner, white for 1, most significant bit first."""
     code = value << 4 | checksum(value)
     width = BITS + 4
@@ -107,8 +107,8 @@ def camera_report(camera: str = "front", **changed: object) -> CameraReport:
         masks_age_ms=140.0,
         ages={stage: Ages(10.0 * i, 20.0 * i, 30.0 * i) for i, stage in enumerate(STAGES[:-1], 1)},
         counts={"car": 2, "person": 1},
-        shape=(384, 640),
-        every=2,
+        limit_fps=20.0,
+        limit_changes=3,
     )
     return replace(report, **changed)  # type: ignore[arg-type]
 

@@ -179,11 +179,11 @@ export class Camera extends EventTarget {
       if (all.length === 0) return `None ${word}`;
       return `${count(sum(reasons))} ${word}: ${all.map(([reason, number]) => `${reason} ${count(number)}`).join(", ")}`;
     };
-    const engine = report.shape ? ` · engine at ${report.shape[1]} × ${report.shape[0]}` : "";
-    const every = report.every > 1 ? `, one frame of ${report.every}` : "";
+    const changes = `${count(report.limit_changes)} ${report.limit_changes === 1 ? "change" : "changes"}`;
+    const limit = report.limit_fps === null ? "" : ` · limited to ${report.limit_fps.toFixed(1)} a second (${changes})`;
     const again = report.reconnects ? ` · reconnected ${report.reconnects}×` : "";
     const frames = `${lost("dropped", report.dropped)} · ${lost("failed", report.failed)}`;
-    setText(this.#parts.losses, `${frames}${again}${engine}${every}`);
+    setText(this.#parts.losses, `${frames}${again}${limit}`);
     this.#showTables(report);
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder, LivePictureAt
 from roadmask.streaming.live.reports import CameraState
+from tests.streaming.video_factory import write_clip
 
 
 class Watched:
@@ -76,11 +78,29 @@ def watch(tmp_path: Path) -> Iterator[Callable[[str], Watched]]:
         each.close()
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MB, which may be filled up."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount: {mounted.stderr.strip()}")
+    yield folder
+    while folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of H.264, a picture of its own number each."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", range(25), gop=5, b_frames=0)
+
+
 @pytest.fixture(scope="session")
 def gstreamer() -> None:
     """Skips where GStreamer's RTSP server is not installed."""
-    import subprocess
-
     probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
     if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", probe], check=False).returncode:
         pytest.skip("needs gir1.2-gst-rtsp-server-1.0 and python3-gi, see .ci/apt.txt")

@@ -5,12 +5,9 @@ What kills processes is in test_live_run, what befalls one connection in test_li
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 
 from roadmask.streaming.benchmarks.cameras import shrunk
 from roadmask.streaming.benchmarks.chaos import ChaosSettings, run_chaos
@@ -26,26 +23,6 @@ FAULTS = (
     "ten_page_clients",
     "disk_full",
 )
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount: {mounted.stderr.strip()}")
-    yield folder
-    while folder.is_mount():
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
-    yield
-    ray.shutdown()
 
 
 @pytest.mark.system

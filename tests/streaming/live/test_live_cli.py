@@ -54,7 +54,8 @@ def test_a_port_that_is_in_use(tmp_path: Path) -> None:
 def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> None:
     clip = lengthened(data_dir / "clips" / "freeway_near.mp4", tmp_path / "long.mp4", 60)
     out, log = tmp_path / "drive.zarr", tmp_path / "log.jsonl"
-    command = [*ROADMASK, "live", f"front=replay:{clip}", "-o", str(out), "--page", "127.0.0.1:0", "--log-json", log]
+    sources = [f"front=replay:{clip}", "unplugged=/dev/video97"]
+    command = [*ROADMASK, "live", *sources, "-o", str(out), "--page", "127.0.0.1:0", "--log-json", log]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     said: list[str] = []
     assert run.stderr is not None
@@ -74,9 +75,11 @@ def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> 
         url = re.search(r"http://\S+", "".join(said))
         assert url is not None, said
         with urllib.request.urlopen(f"{url[0]}api/report") as answer:  # noqa: S310 - our own page
-            (front,) = json.load(answer)["cameras"]
+            front, unplugged = json.load(answer)["cameras"]
         assert front["camera"] == "front"
         assert front["captured"] > front["stored"] > 0
+        assert (unplugged["state"], unplugged["captured"]) == ("reconnecting", 0)
+        assert unplugged["detail"] == "/dev/video97: there is no such device: plug the camera in."
         run.send_signal(signal.SIGINT)
         assert run.wait(60) == 130, said
     finally:

@@ -1,19 +1,16 @@
-"""One camera on real servers and senders: what comes, what is counted, what each failure is called."""
+"""One camera on real servers and senders: what comes, what is counted, how it comes back."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import cv2
-import numpy as np
 import pytest
 
 from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
@@ -26,11 +23,6 @@ from tests.streaming.live.conftest import Watched
 from tests.streaming.video_factory import number_of, picture, spoil_packets, write_clip
 
 Watch = Callable[[str], Watched]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", range(25), gop=5, b_frames=0)
 
 
 @pytest.fixture(scope="module")
@@ -134,29 +126,10 @@ def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: 
 
 
 @pytest.mark.system
-def test_a_wrong_password_is_refused_and_never_shown(watch: Watch, gstreamer: None, clip: Path) -> None:
-    with RtspServer(clip, login=("eve", "correct-horse")) as server:
-        url = f"rtsp://eve:wrong-battery@127.0.0.1:{server.port}/camera?token=abracadabra"
-        camera = watch(url)
-        camera.until(lambda: camera.told_of(CameraState.REFUSED) is not None)
-        assert "login was refused" in str(camera.told_of(CameraState.REFUSED))
-        for secret in ("wrong-battery", "eve", "abracadabra"):
-            assert secret not in repr(camera.told) + repr(camera.address)
-
-
-@pytest.mark.system
 def test_the_right_password_opens(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip, login=("eve", "correct-horse")) as server:
         camera = watch(f"rtsp://eve:correct-horse@127.0.0.1:{server.port}/camera")
         camera.until(lambda: len(camera.pictures) >= 3)
-
-
-@pytest.mark.system
-def test_a_path_that_an_rtsp_server_does_not_have(watch: Watch, gstreamer: None, clip: Path) -> None:
-    with RtspServer(clip) as server:
-        camera = watch(f"rtsp://127.0.0.1:{server.port}/elsewhere")
-        camera.until(lambda: camera.told_of(CameraState.REFUSED) is not None)
-        assert "no such path" in str(camera.told_of(CameraState.REFUSED))
 
 
 def test_udp_that_changes_its_size_starts_an_epoch(watch: Watch, clip: Path, small_clip: Path) -> None:
@@ -195,63 +168,6 @@ def test_mpeg_ts_over_http(watch: Watch, clip: Path, tmp_path: Path) -> None:
     with http_camera([b""], stream) as port:
         camera = watch(f"http://127.0.0.1:{port}/ts")
         camera.until(lambda: len(camera.pictures) >= 1 and camera.file.read().captured >= 25)
-
-
-@pytest.mark.parametrize(
-    ("path", "state", "says"),
-    [
-        ("nowhere", CameraState.REFUSED, "no such path on the camera (404)"),
-        ("secret", CameraState.REFUSED, "login was refused (401)"),
-        ("empty", CameraState.RECONNECTING, "sent no video stream"),
-        ("text", CameraState.RECONNECTING, "sent no video stream"),
-    ],
-)
-def test_what_http_servers_say_instead(watch: Watch, path: str, state: CameraState, says: str) -> None:
-    with http_camera([b""]) as port:
-        camera = watch(f"http://127.0.0.1:{port}/{path}")
-        camera.until(lambda: camera.told_of(state) is not None)
-    assert says in str(camera.told_of(state))
-
-
-def test_a_host_that_does_not_exist(watch: Watch) -> None:
-    camera = watch("rtsp://no.such.host.invalid/camera")
-    camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
-    assert "there is no host of that name" in str(camera.told_of(CameraState.RECONNECTING))
-
-
-@pytest.mark.parametrize("scheme", ["http", "rtsp"])
-def test_a_connection_that_is_refused(watch: Watch, scheme: str) -> None:
-    camera = watch(f"{scheme}://127.0.0.1:{free_port()}/camera")
-    camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
-    assert "connection refused: nothing listens there" in str(camera.told_of(CameraState.RECONNECTING))
-
-
-def test_a_udp_port_that_is_taken(watch: Watch) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        camera = watch(f"udp://127.0.0.1:{taken.getsockname()[1]}")
-        camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
-    assert "port is in use" in str(camera.told_of(CameraState.RECONNECTING))
-
-
-def test_a_device_that_is_not_there(watch: Watch) -> None:
-    camera = watch("/dev/video97")
-    camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
-    assert "no such device" in str(camera.told_of(CameraState.RECONNECTING))
-
-
-def test_a_codec_that_cannot_be_decoded(watch: Watch, tmp_path: Path) -> None:
-    # a sound track is a stream, too, but holds no pictures
-    path = tmp_path / "sound.ts"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    camera = watch(f"replay:{path}")
-    camera.until(lambda: camera.decoder.ended)
-    assert "expected a video stream" in str(camera.told_of(CameraState.FAILED))
 
 
 def test_undecodable_packets_are_counted(watch: Watch, tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ def test_a_stream_that_runs_slow_is_followed() -> None:
     assert at - placed.monotonic_ns < 10 * MS
 
 
+def test_a_stall_shifts_no_time() -> None:
+    clock = LiveClock()
+    # nothing for 0.9 s, then all that was held up at once
+    arrivals = [max(n * 40, 2000 if 28 <= n < 50 else 0) * MS for n in range(100)]
+    placed = [clock.place(n * 40 * MS, at, WALL + at) for n, at in enumerate(arrivals)]
+    assert [each.monotonic_ns for each in placed] == [n * 40 * MS for n in range(100)]
+
+
 @pytest.mark.parametrize("jump_s", [-1000, 1000])
 def test_a_stream_that_jumps_begins_an_epoch(jump_s: int) -> None:
     clock = LiveClock()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -121,19 +120,6 @@ def test_a_recorder_that_dies_loses_at_most_what_is_not_committed(tmp_path: Path
     assert [int(index) for index in front.epochs[0].index] == [0, 1, 2, 3, 4, 8, 9, 10, 11]
     assert [track.frames for track in front.tracks()] == [9]  # the track goes on
     assert check_drive(out).ok
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount: {mounted.stderr.strip()}")
-    yield folder
-    while folder.is_mount():
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def fill(disk: Path, leave: int) -> Path:

@@ -1,0 +1,95 @@
+"""How often the engine is offered a picture of each camera, as the load comes and goes.
+
+Where cameras together send more than the engine can take, it would be asked for whatever is newest whenever it is
+free: at irregular times, and with a queue that is always full. Offered a little less than it can take, at a steady
+rate, it gives masks that are younger and evenly spaced.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+TARGET = 0.92
+"""Part of what the engine can take that it is offered; the rest is room for pictures that take longer than most."""
+LOWER_BELOW, LOWER_S = 0.95, 2.0
+"""The rate is lowered when what the engine can take was below this part of it for so long, ..."""
+RAISE_ABOVE, RAISE_S = 1.05, 5.0
+"""... and raised when it was above this part of it for so long."""
+
+
+class RateControl:
+    """Decides how many pictures a second of each camera are offered to the engine, at most.
+
+    All cameras have the same limit; who sends less than that leaves its share to the others. The limit changes only
+    when the load has called for it for a while, and rises only as far as the whole of that while allows: a load that
+    comes and goes leaves it low.
+    """
+
+    def __init__(self) -> None:
+        self.changes = 0
+        """How often the limit changed."""
+        self._limit = math.inf
+        self._lower_since: float | None = None
+        self._raise_since: float | None = None
+        self._raise_to = math.inf
+
+    @property
+    def limit_fps(self) -> float | None:
+        """Pictures a second of each camera; None: all there are."""
+        return None if math.isinf(self._limit) else self._limit
+
+    def update(self, now_s: float, captured_fps: Iterable[float], picture_ms: float | None) -> bool:
+        """Takes the load of this moment; call it once or twice a second.
+
+        Args:
+            now_s: of a clock that never goes back.
+            captured_fps: what each camera sends.
+            picture_ms: what the engine takes for a picture these days; None while nobody knows.
+
+        Returns:
+            Whether the limit changed.
+        """
+        sent = [fps for fps in captured_fps if fps > 0]
+        if not sent or not picture_ms:
+            return False
+        possible, most = fair_limit(sent, TARGET * 1000 / picture_ms), max(sent)
+        too_high = possible < LOWER_BELOW * min(self._limit, most)
+        too_low = possible > RAISE_ABOVE * self._limit
+        self._lower_since = _since(self._lower_since, now_s, too_high)
+        self._raise_since = _since(self._raise_since, now_s, too_low)
+        self._raise_to = min(self._raise_to, possible) if too_low else math.inf
+        if self._lower_since is not None and now_s - self._lower_since >= LOWER_S:
+            return self._change(possible)
+        if self._raise_since is not None and now_s - self._raise_since >= RAISE_S:
+            return self._change(self._raise_to)
+        return False
+
+    def _change(self, limit: float) -> bool:
+        self._limit, self._raise_to = limit, math.inf
+        self._lower_since = self._raise_since = None
+        self.changes += 1
+        return True
+
+
+def fair_limit(sent: Iterable[float], capacity: float) -> float:
+    """Returns the limit under which cameras together send just what can be taken; infinity where all of it can be.
+
+    Max-min fair: nobody gets less than the limit so that somebody else gets more.
+
+    Args:
+        sent: pictures a second of each camera.
+        capacity: pictures a second that can be taken.
+    """
+    rates = sorted(sent)
+    for number, rate in enumerate(rates):
+        share = capacity / (len(rates) - number)
+        if rate > share:
+            return share
+        capacity -= rate
+    return math.inf
+
+
+def _since(since: float | None, now_s: float, holds: bool) -> float | None:
+    """Returns since when something has held."""
+    return None if not holds else now_s if since is None else since

@@ -1,0 +1,141 @@
+"""The rate of pictures follows the load: when it changes, what each camera gets, and how evenly pictures come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from roadmask.streaming.benchmarks.cameras import http_camera
+from roadmask.streaming.live.adaptation import LOWER_S, RAISE_S, TARGET, RateControl, fair_limit
+from roadmask.streaming.live.counts import Counts
+from roadmask.streaming.live.spacing import Spacing
+from tests.streaming.live.conftest import Watched
+from tests.streaming.video_factory import picture
+
+STEP_S = 0.5
+
+
+def follow(
+    control: RateControl, seconds: float, picture_ms: Callable[[float], float], fps: Sequence[float] = (25.0, 25.0)
+) -> list[tuple[float, float | None]]:
+    """Feeds a load twice a second; gives each change: when it came, and the limit since."""
+    changes = []
+    for step in range(round(seconds / STEP_S)):
+        now_s = step * STEP_S
+        if control.update(now_s, fps, picture_ms(now_s)):
+            changes.append((now_s, control.limit_fps))
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("sent", "capacity", "limit"),
+    [
+        pytest.param([25, 25], 60, math.inf, id="room for all"),
+        pytest.param([25, 25], 50, math.inf, id="just room for all"),
+        pytest.param([25, 25], 20, 10, id="equal shares"),
+        pytest.param([2, 25, 25], 22, 10, id="who sends less leaves its share to the others"),
+        pytest.param([5, 10, 30], 30, 15, id="only the greediest is limited"),
+        pytest.param([25], 0.5, 0.5, id="an engine that takes two seconds"),
+    ],
+)
+def test_shares_are_fair(sent: list[float], capacity: float, limit: float) -> None:
+    assert fair_limit(sent, capacity) == pytest.approx(limit)
+
+
+def test_what_the_engine_can_take_is_left_alone() -> None:
+    assert follow(RateControl(), 60, lambda _: 18.0) == []  # 50 pictures a second, 18 ms each: 90 %
+
+
+def test_a_step_of_load_lowers_the_rate_once_and_its_end_raises_it_once() -> None:
+    control = RateControl()
+    changes = follow(control, 90, lambda now_s: 100.0 if 10 <= now_s < 50 else 10.0)
+    (lowered_s, limit), (raised_s, none) = changes
+    assert limit == pytest.approx(TARGET * 10 / 2)  # ten pictures a second, for two cameras
+    assert none is None
+    assert LOWER_S <= lowered_s - 10 <= LOWER_S + STEP_S
+    assert RAISE_S <= raised_s - 50 <= RAISE_S + STEP_S
+    assert control.changes == 2
+
+
+@pytest.mark.parametrize("period_s", [1, 3, 8])
+def test_a_load_that_comes_and_goes_changes_the_rate_once(period_s: float) -> None:
+    changes = follow(RateControl(), 300, lambda now_s: 100.0 if now_s % period_s < period_s / 2 else 60.0)
+    assert len(changes) == 1
+    limit = changes[0][1]
+    assert limit is not None
+    assert limit <= TARGET * 1000 / 60 / 2
+
+
+def test_noise_changes_little() -> None:
+    noise = np.random.default_rng(3)
+    changes = follow(RateControl(), 3600, lambda _: 100.0 * noise.uniform(0.85, 1.2))
+    assert 1 <= len(changes) <= 20
+    limits = [limit for _, limit in changes if limit is not None]
+    assert limits[-1] == pytest.approx(TARGET * 5, rel=0.25)
+
+
+def test_a_load_that_eases_raises_the_rate_only_as_far_as_it_eased() -> None:
+    changes = follow(RateControl(), 60, lambda now_s: 200.0 if now_s < 20 else 100.0)
+    assert [limit for _, limit in changes] == pytest.approx([TARGET * 5 / 2, TARGET * 10 / 2])
+
+
+def test_a_camera_that_comes_back_takes_its_share_back() -> None:
+    control = RateControl()
+    follow(control, 10, lambda _: 100.0, (25.0, 25.0))
+    alone = RateControl()
+    follow(alone, 10, lambda _: 100.0, (25.0, 0.0))
+    assert (control.limit_fps, alone.limit_fps) == pytest.approx((TARGET * 5, TARGET * 10))
+
+
+def test_before_the_engine_has_told_nothing_changes() -> None:
+    control = RateControl()
+    assert not any(control.update(now_s, [25.0], None) for now_s in range(30))
+    assert not any(control.update(now_s, [], 100.0) for now_s in range(30))
+
+
+@pytest.mark.parametrize("limit", [0.5, 7.0, 12.5, 20.0, 24.0])
+def test_pictures_are_picked_at_the_rate_and_evenly(limit: float) -> None:
+    spacing = Spacing()
+    spacing.limit(limit)
+    noise = np.random.default_rng(0)
+    times = [round(n * 40e6 + noise.uniform(0, 4e6)) for n in range(1500)]  # 25 a second, with jitter
+    picked = np.array([taken_ns for taken_ns in times if spacing.takes(taken_ns)]) / 1e9
+    assert len(picked) == pytest.approx(60 * limit, abs=2)
+    gaps = np.diff(picked)
+    assert gaps.max() - gaps.min() < 0.051  # never more than one picture of the camera apart
+
+
+def test_another_limit_counts_at_once_and_a_gap_is_not_made_up_for() -> None:
+    spacing = Spacing()
+    spacing.limit(0.1)
+    assert [spacing.takes(now_s * 10**9) for now_s in (100, 101, 105)] == [True, False, False]
+    spacing.limit(1)
+    assert [spacing.takes(round(now_s * 1e9)) for now_s in (105.1, 105.2, 106.2)] == [True, False, True]
+    # half a minute of nothing: no burst after it
+    assert [spacing.takes(round(now_s * 1e9)) for now_s in (140.0, 140.1, 140.2, 141.1)] == [True, False, False, True]
+    spacing.limit(None)
+    assert all(spacing.takes(142 * 10**9 + n) for n in range(5))
+
+
+def test_a_limited_camera_counts_what_it_leaves_out(watch: Callable[[str], Watched]) -> None:
+    """MJPEG: what is left out is not even decoded."""
+    jpegs = [cv2.imencode(".jpg", picture(number)[:, :, ::-1])[1].tobytes() for number in range(8)]
+    with http_camera(jpegs, fps=50.0) as port:
+        seen = watch(f"http://127.0.0.1:{port}/mjpeg")
+        seen.until(lambda: len(seen.pictures) > 3)
+        seen.decoder.limit(5.0)
+        before, handed = seen.file.read(), len(seen.pictures)
+        seen.until(lambda: seen.file.read().captured > before.captured + 100)
+        after, later = seen.file.read(), len(seen.pictures)
+    assert 5 <= later - handed <= 25  # 100 pictures at 50 a second, or slower
+    assert after.thinned - before.thinned > 70
+    assert after.captured == after.settled + after.held
+    assert after.picture_ns > before.picture_ns  # a camera whose pictures are left out has not stalled
+
+
+def test_thinned_frames_are_settled() -> None:
+    assert Counts(captured=3, thinned=2, stale=1).settled == 3

@@ -1,0 +1,242 @@
+"""The pictures of the live page over real sockets: who gets which, and that publishing never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from roadmask.streaming.page import LivePage, PageAddress, PageLimits, client
+from roadmask.streaming.page.client import MOST_UNDER_WAY
+from support.live_feed import ScriptedLive, picture_of, run_report
+from support.page_viewer import (
+    PATIENCE_S,
+    Viewer,
+    base,
+    get,
+    get_json,
+    large_picture,
+    metrics,
+    read_picture,
+    run,
+    serving,
+    stopped_reader,
+    wait_until,
+    watch,
+)
+
+
+def test_a_picture_arrives_whole() -> None:
+    sent = picture_of(index=7)
+    with serving() as page:
+        page.publish(sent)
+        header, jpeg = watch(page, lambda viewer: viewer.picture())
+    assert jpeg == sent.jpeg
+    assert (header["camera"], header["epoch"], header["index"], header["size"]) == ("front", 0, 7, [270, 480])
+    assert header["wall"] == pytest.approx(sent.captured_ns / 1e6, abs=0.01)
+    assert 0 <= header["at"] - header["captured"] <= PATIENCE_S * 1000
+    assert [(one["id"], one["label"]) for one in header["instances"]] == [(1, "car"), (2, "person"), (3, "car")]
+    assert header["instances"][0]["box"] == pytest.approx(sent.instances[0].box, abs=0.06)
+
+
+def test_every_camera_gets_its_turn_however_fast_another_is() -> None:
+    async def see(viewer: Viewer) -> set[str]:
+        return {(await viewer.picture())[0]["camera"] for _ in range(12)}
+
+    with serving() as page, ScriptedLive(page, ("front", "rear", "left"), fps=60):
+        assert watch(page, see) == {"front", "rear", "left"}
+
+
+def test_ten_viewers_see_every_camera_in_order() -> None:
+    async def see(viewer: Viewer) -> dict[str, list[int]]:
+        keys: dict[str, list[int]] = {"front": [], "rear": []}
+        for _ in range(12):
+            header, _ = await viewer.picture()
+            keys[header["camera"]].append(header["key"])
+        return keys
+
+    async def all_see(page: LivePage) -> list[dict[str, list[int]]]:
+        async with aiohttp.ClientSession() as session:
+
+            async def one() -> dict[str, list[int]]:
+                async with session.ws_connect(base(page) + "/ws") as socket_:
+                    return await see(Viewer(socket_))
+
+            return await asyncio.gather(*(one() for _ in range(10)))
+
+    with serving() as page, ScriptedLive(page, fps=30):
+        seen = run(all_see(page))
+        ages = page.page_ages("front")
+    for viewer in seen:
+        for keys in viewer.values():
+            assert len(keys) >= 3
+            assert keys == sorted(set(keys))
+    assert ages is not None
+    assert 0 <= ages.p50_ms <= ages.p95_ms <= ages.p99_ms
+
+
+def test_one_viewer_too_many_is_refused() -> None:
+    async def see(page: LivePage) -> int:
+        async with aiohttp.ClientSession() as session, session.ws_connect(base(page) + "/ws"):
+            try:
+                await session.ws_connect(base(page) + "/ws")
+            except aiohttp.WSServerHandshakeError as error:
+                return error.status
+        return 0
+
+    with serving(limits=PageLimits(clients=1)) as page:
+        assert run(see(page)) == 503
+
+
+def test_a_viewer_that_says_nothing_gets_two_pictures_and_then_the_newest() -> None:
+    async def see(viewer: Viewer, page: LivePage) -> list[int]:
+        seen = []
+        for index in range(MOST_UNDER_WAY):
+            page.publish(picture_of(index=index))
+            seen.append((await viewer.picture(drawn=False))[0])
+        for index in range(MOST_UNDER_WAY, 40):
+            page.publish(picture_of(index=index))
+        await viewer.text("status")  # whatever was due has come by now
+        await viewer.text("status")
+        await viewer.done(seen[0])
+        return [*(header["index"] for header in seen), (await viewer.picture())[0]["index"]]
+
+    with serving() as page:
+        assert watch(page, lambda viewer: see(viewer, page)) == [0, 1, 39]
+        found = metrics(page)
+    camera = (("camera", "front"),)
+    assert found["roadmask_page_published_pictures_total", camera] == 40
+    assert found["roadmask_page_sent_pictures_total", camera] == 3
+    assert found["roadmask_page_skipped_pictures_total", camera] == 37
+
+
+def test_a_viewer_that_stops_reading_costs_others_nothing_and_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_HEARTBEAT_S", 2.0)
+
+    async def see(viewer: Viewer, page: LivePage) -> list[int]:
+        seen = []
+        for index in range(30):
+            page.publish(large_picture(index))
+            seen.append((await viewer.picture())[0]["index"])
+        return seen
+
+    with serving(limits=PageLimits(history_bytes=0)) as page, stopped_reader(page):
+        wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 1, "the stopped reader is connected")
+        assert watch(page, lambda viewer: see(viewer, page)) == list(range(30))
+        sent = metrics(page)["roadmask_page_sent_pictures_total", (("camera", "front"),)]
+        assert sent <= 30 + MOST_UNDER_WAY
+        wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 0, "the heartbeat ends the stopped reader")
+
+
+def test_publishing_never_waits_for_the_server() -> None:
+    """The loop is held up for good; a run that waited would hang here."""
+    held = threading.Event()
+    with serving() as page:
+        loop = page._loop
+        assert loop is not None
+        loop.call_soon_threadsafe(held.wait, PATIENCE_S)
+        try:
+            for index in range(50):
+                page.publish(picture_of(index=index))
+                page.report(run_report())
+            assert page.page_ages("front") is None
+            # however many pictures come, one wake-up waits
+            assert len(loop._ready) <= 4  # type: ignore[attr-defined]
+        finally:
+            held.set()
+
+
+def test_a_page_that_is_not_served_takes_what_it_is_given() -> None:
+    page = LivePage(PageAddress("127.0.0.1", 0))
+    page.publish(picture_of())
+    page.report(run_report())
+    with page:
+        assert watch(page, lambda viewer: viewer.picture())[0]["index"] == 0
+    page.publish(picture_of())
+    page.stop()
+
+
+def test_hidden_and_paused_pages_get_no_pictures_and_pictures_passed_over_have_no_age() -> None:
+    async def see(viewer: Viewer, page: LivePage) -> int:
+        page.publish(picture_of(index=0))
+        header, _ = await viewer.picture(drawn=False)
+        await viewer.socket.send_json({"type": "watch", "pictures": False})
+        await viewer.done(header, "passed")
+        await viewer.socket.send_json({"type": "ping", "sent": 1.5})
+        assert (await viewer.text("pong"))["sent"] == 1.5  # so everything before it was heard
+        page.publish(picture_of(index=1))
+        await viewer.text("status")
+        page.publish(picture_of(index=2))
+        await viewer.socket.send_json({"type": "watch", "pictures": True})
+        return int((await viewer.picture(drawn=False))[0]["index"])
+
+    with serving() as page:
+        assert watch(page, lambda viewer: see(viewer, page)) == 2
+        assert page.page_ages("front") is None
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["", "no json", "[]", '{"type":"drawn"}', '{"type":"watch","pictures":1}', "[" * 1000]
+)
+def test_nonsense_ends_the_connection_and_only_that(nonsense: str) -> None:
+    async def see(viewer: Viewer) -> int | None:
+        await viewer.socket.send_str(nonsense)
+        while not (await viewer.socket.receive(PATIENCE_S)).type.name.startswith("CLOS"):
+            pass
+        return viewer.socket.close_code
+
+    with serving() as page:
+        assert watch(page, see) == 1008
+        assert get(page, "/")[0] == 200
+
+
+def test_page_ages_are_told_by_the_server_clock_whatever_is_done_to_it() -> None:
+    """A picture captured 700 ms ago by a clock an hour ahead, which is set right before the picture is drawn."""
+    ahead = {"ns": 3600 * 10**9}
+
+    async def see(viewer: Viewer, page: LivePage) -> dict[str, Any]:
+        page.publish(picture_of(captured_ns=time.time_ns() + ahead["ns"] - 700_000_000))
+        ahead["ns"] = 0
+        header, _ = await viewer.picture()
+        await viewer.socket.send_json({"type": "ping", "sent": 0})
+        assert (await viewer.text("pong"))["at"] == pytest.approx(header["at"], abs=PATIENCE_S * 1000)
+        return header
+
+    with serving(wall_ns=lambda: time.time_ns() + ahead["ns"]) as page:
+        header = watch(page, lambda viewer: see(viewer, page))
+        ages = page.page_ages("front")
+    assert 700 <= header["at"] - header["captured"] < 700 + PATIENCE_S * 1000
+    assert ages is not None
+    assert 700 <= ages.p50_ms < 700 + PATIENCE_S * 1000
+
+
+def test_history_gives_back_what_was_published() -> None:
+    pictures = [picture_of(camera, index) for index in range(3) for camera in ("front", "rear")]
+    with serving() as page:
+        for picture in pictures:
+            page.publish(picture)
+            time.sleep(0.04)
+        index = get_json(page, "/api/history")["cameras"]
+        assert {camera: len(kept) for camera, kept in index.items()} == {"front": 3, "rear": 3}
+        key = index["rear"][1][0]
+
+        async def fetch() -> bytes:
+            async with aiohttp.ClientSession() as session, session.get(f"{base(page)}/api/history/{key}") as answer:
+                return await answer.read()
+
+        header, jpeg = read_picture(run(fetch()))
+        status, text, _ = get(page, "/api/history/999999")
+    assert (header["camera"], header["index"], jpeg) == ("rear", 1, pictures[3].jpeg)
+    assert (status, "no longer kept" in text) == (404, True)
+
+
+def test_history_ends_after_its_seconds_also_of_a_camera_that_fell_silent() -> None:
+    with serving(limits=PageLimits(history_seconds=0.4)) as page:
+        page.publish(picture_of("silent"))
+        assert get_json(page, "/api/history")["cameras"]["silent"]
+        wait_until(lambda: not get_json(page, "/api/history")["cameras"]["silent"], "the picture is let go")
+        assert metrics(page)["roadmask_page_history_bytes", ()] == 0
