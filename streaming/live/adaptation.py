@@ -12,6 +12,9 @@ from collections.abc import Iterable
 
 TARGET = 0.92
 """Part of what the engine can take that it is offered; the rest is room for pictures that take longer than most."""
+LIMIT_MIN_FPS = 1.0
+"""No limit is lower: what a camera is asked for is also how often the engine's speed is seen, and one slow picture must
+not leave it unseen for long. An engine that is slower than this is asked whenever it is free."""
 LOWER_BELOW, LOWER_S = 0.95, 2.0
 """The rate is lowered when what the engine can take was below this part of it for so long, ..."""
 RAISE_ABOVE, RAISE_S = 1.05, 5.0
@@ -53,7 +56,7 @@ class RateControl:
         sent = [fps for fps in captured_fps if fps > 0]
         if not sent or not picture_ms:
             return False
-        possible, most = fair_limit(sent, TARGET * 1000 / picture_ms), max(sent)
+        possible, most = max(fair_limit(sent, TARGET * 1000 / picture_ms), LIMIT_MIN_FPS), max(sent)
         too_high = possible < LOWER_BELOW * min(self._limit, most)
         too_low = possible > RAISE_ABOVE * self._limit
         self._lower_since = _since(self._lower_since, now_s, too_high)

@@ -23,6 +23,9 @@ _PAYS = 0.9
 _LATELY_NS, _LATELY_MIN = 5_000_000_000, 3
 """What a picture takes is the mean over the batches of so long, and over so many at least."""
 _RECENT_NS = 1_000_000_000
+_DRIFT, _DRIFT_BATCHES = 1.5, 8
+"""A default budget is set anew when the engine has become slower or faster by more than this, seen in so many batches:
+what it took at the start may have been a busy moment's."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class EngineNote:
     """Why the engine failed on it."""
     picture_ms: float | None = None
     """What the engine takes for a picture these days, its share of a batch; None before the first batch is done."""
+    budget_ms: float | None = None
+    """What a frame may be old when its batch is done; None before the first batch."""
     ahead: bool = True
     """Whether a second frame of the camera may wait while one is in the engine, without breaking the budget."""
 
@@ -47,12 +52,18 @@ class EngineNote:
 class Timing:
     """How fast the engine is here."""
 
+    alone_ms: float
+    """A single picture, median."""
     batch_ms: float
     """A full batch, median."""
     budget_ms: float
     """What a frame may be old when its batch is done."""
     pays: bool
     """Whether waiting for a fuller batch saves time."""
+
+    def expected_ms(self, size: int, batch_max: int) -> float:
+        """Returns what a batch of this size should take."""
+        return self.alone_ms + (self.batch_ms - self.alone_ms) * (size - 1) / max(batch_max - 1, 1)
 
 
 @dataclass(eq=False)
@@ -95,6 +106,7 @@ class LiveBatcher:
         self._late: set[str] = set()
         self._sizes: set[tuple[int, int]] = set()
         self._took_ms: deque[float] = deque(maxlen=64)
+        self._slower: deque[float] = deque(maxlen=64)
         self._lately: deque[tuple[int, int, int]] = deque()
         """Of each batch of late: when it began, when it was done, how many pictures it held."""
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
@@ -144,6 +156,7 @@ class LiveBatcher:
             return
         done_ns = time.monotonic_ns()
         self._took_ms.append((done_ns - begun_ns) / 1e6)
+        self._follow(len(batch))
         self._lately.append((begun_ns, done_ns, len(batch)))
         while len(self._lately) > _LATELY_MIN and self._lately[0][1] < done_ns - _LATELY_NS:
             self._lately.popleft()
@@ -197,12 +210,24 @@ class LiveBatcher:
         """What a batch takes these days, median."""
         return median(self._took_ms) if self._took_ms else 0.0
 
+    def _follow(self, size: int) -> None:
+        """Sets a budget that nobody asked for anew when the engine is not as fast any more as it was, or faster."""
+        if self.timing is None or self._budget_ms is not None:
+            return
+        self._slower.append(self._took_ms[-1] / self.timing.expected_ms(size, self._batch_max))
+        factor = median(self._slower)
+        if len(self._slower) >= _DRIFT_BATCHES and not 1 / _DRIFT <= factor <= _DRIFT:
+            alone_ms, batch_ms = self.timing.alone_ms * factor, self.timing.batch_ms * factor
+            self.timing = Timing(alone_ms, batch_ms, _budget_ms(batch_ms), self.timing.pays)
+            self._slower.clear()
+
     def _note(self, begun_ns: int, done_ns: int, *, late: bool = False, failure: str | None = None) -> EngineNote:
         pictures = sum(size for _, _, size in self._lately)
         took_ns = sum(done_ns - begun_ns for begun_ns, done_ns, _ in self._lately)
         picture_ms = took_ns / 1e6 / pictures if pictures else None
-        ahead = self.timing is None or self.timing.budget_ms >= 2 * self.batch_ms
-        return EngineNote(begun_ns, done_ns, late, failure, picture_ms, ahead)
+        budget_ms = None if self.timing is None else self.timing.budget_ms
+        ahead = budget_ms is None or budget_ms >= 2 * self.batch_ms
+        return EngineNote(begun_ns, done_ns, late, failure, picture_ms, budget_ms, ahead)
 
     def _timed(self, images: list[Image]) -> tuple[int, list[Segmentation]]:
         """Runs in the engine's thread; prepares what is new before the clock runs."""
@@ -219,8 +244,8 @@ class LiveBatcher:
     def _measure(self, image: Image) -> Timing:
         alone_ms = self._median_ms([image])
         batch_ms = self._median_ms([image] * self._batch_max) if self._batch_max > 1 else alone_ms
-        budget_ms = self._budget_ms or max(BUDGET_BATCHES * batch_ms, BUDGET_MIN_MS)
-        return Timing(batch_ms, budget_ms, batch_ms < _PAYS * alone_ms * self._batch_max)
+        budget_ms = self._budget_ms or _budget_ms(batch_ms)
+        return Timing(alone_ms, batch_ms, budget_ms, batch_ms < _PAYS * alone_ms * self._batch_max)
 
     def _median_ms(self, images: list[Image]) -> float:
         took = []
@@ -229,3 +254,7 @@ class LiveBatcher:
             self._segment(images)
             took.append((time.monotonic_ns() - begun) / 1e6)
         return median(took)
+
+
+def _budget_ms(batch_ms: float) -> float:
+    return max(BUDGET_BATCHES * batch_ms, BUDGET_MIN_MS)

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from roadmask.streaming.live.actors import Actors
 from roadmask.streaming.live.adaptation import RateControl
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
-from roadmask.streaming.live.batching import Timing
+from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.conductor import Conductor
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
@@ -112,7 +112,6 @@ class LiveRun:
         """By camera, once the run has begun."""
         self.segmenter_pid: int | None = None
         self._info: SegmenterInfo | None = None
-        self._timing: Timing | None = None
         self._rate = RateControl()
         self._began = time.monotonic()
 
@@ -184,7 +183,7 @@ class LiveRun:
     async def _report_on(self, segmenter: Revivable) -> None:
         while True:
             try:
-                report = await self.report(segmenter)
+                report = await self.report()
                 self._audience.report(report)
                 if self._settings.adapt:
                     self._adapt(report)
@@ -195,13 +194,12 @@ class LiveRun:
 
     def _adapt(self, report: LiveReport) -> None:
         """Lowers or raises the rate of pictures, as the load asks for."""
-        conductors = self.conductors.values()
-        told = [each.engine for each in conductors if each.engine is not None]
-        picture_ms = max(told, key=lambda note: note.done_ns).picture_ms if told else None
+        engine = self._engine()
+        picture_ms = None if engine is None else engine.picture_ms
         if not self._rate.update(time.monotonic(), (camera.captured_fps for camera in report.cameras), picture_ms):
             return
         limit = self._rate.limit_fps
-        for each in conductors:
+        for each in self.conductors.values():
             each.limit_fps = limit
         _log.debug(
             "a picture takes the engine %.0f ms: each camera is %s",
@@ -209,11 +207,14 @@ class LiveRun:
             "read in full" if limit is None else f"limited to {limit:.2f} pictures a second",
         )
 
-    async def report(self, segmenter: Revivable) -> LiveReport:
+    def _engine(self) -> EngineNote | None:
+        """Returns what the engine told last, of whichever camera."""
+        told = [each.engine for each in self.conductors.values() if each.engine is not None]
+        return max(told, key=lambda note: note.done_ns, default=None)
+
+    async def report(self) -> LiveReport:
         """Returns the state of the run."""
-        if self._timing is None:
-            with suppress(*DEATHS):
-                self._timing = await segmenter.handle.timing.remote()
+        engine = self._engine()
         conductors = list(self.conductors.values())
         cameras = await asyncio.gather(*(conductor.report(self._rate.changes) for conductor in conductors))
         out = self._settings.out
@@ -226,7 +227,7 @@ class LiveRun:
             tuple(cameras),
             storing,
             problems[0] if problems else where,
-            None if self._timing is None else self._timing.budget_ms,
+            None if engine is None else engine.budget_ms,
         )
 
     async def _open_segmenter(self, handle: Any) -> None:

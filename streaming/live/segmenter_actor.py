@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.live.batching import EngineNote, LiveBatcher, Timing
+from roadmask.streaming.live.batching import EngineNote, LiveBatcher
 from roadmask.streaming.ray_actors import Actor, NotOpenError
 from roadmask.streaming.segmentation import Segmentation, segment_each
 
@@ -37,10 +37,6 @@ class SegmenterActor(Actor):
     async def segment(self, frame: Frame, taken_ns: int) -> tuple[EngineNote, Segmentation | None]:
         """Returns what is in a frame, apart from what became of it."""
         return await self._open()(frame.camera, frame.image, taken_ns)
-
-    async def timing(self) -> Timing | None:
-        """Returns how fast the engine is; None before the first frame."""
-        return self._open().timing
 
     def _open(self) -> LiveBatcher:
         if self._batcher is None:

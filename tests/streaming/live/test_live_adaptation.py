@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from roadmask.streaming.benchmarks.cameras import http_camera
-from roadmask.streaming.live.adaptation import LOWER_S, RAISE_S, TARGET, RateControl, fair_limit
+from roadmask.streaming.live.adaptation import LIMIT_MIN_FPS, LOWER_S, RAISE_S, TARGET, RateControl, fair_limit
 from roadmask.streaming.live.counts import Counts
 from roadmask.streaming.live.spacing import Spacing
 from tests.streaming.live.conftest import Watched
@@ -44,6 +44,13 @@ def follow(
 )
 def test_shares_are_fair(sent: list[float], capacity: float, limit: float) -> None:
     assert fair_limit(sent, capacity) == pytest.approx(limit)
+
+
+def test_one_slow_picture_does_not_leave_the_engine_unasked() -> None:
+    control = RateControl()
+    control.update(0.0, [25.0] * 4, 30_000.0)
+    assert control.update(LOWER_S, [25.0] * 4, 30_000.0)
+    assert control.limit_fps == LIMIT_MIN_FPS
 
 
 def test_what_the_engine_can_take_is_left_alone() -> None:

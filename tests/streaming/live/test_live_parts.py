@@ -163,6 +163,36 @@ def test_frames_that_come_together_share_a_batch() -> None:
     assert engine.batches[-1] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("cameras", [1, 3])
+def test_a_budget_that_nobody_set_follows_the_engine(cameras: int) -> None:
+    engine = Engine(alone_s=0.2, more_s=0.0)  # a busy moment at the start
+
+    async def run() -> None:
+        batcher = LiveBatcher(engine, lambda _: None, cameras=cameras)
+        note, _ = await batcher("a", shot(0), time.monotonic_ns())
+        assert note.budget_ms is not None
+        assert note.budget_ms >= 600
+        engine.alone_s = 0.04
+        for _ in range(8):
+            note, _ = await batcher("a", shot(0), time.monotonic_ns())
+        assert note.budget_ms is not None
+        assert 120 <= note.budget_ms < 600
+
+    asyncio.run(run())
+
+
+def test_a_budget_that_somebody_set_stays() -> None:
+    engine = Engine(alone_s=0.02)
+
+    async def run() -> None:
+        batcher = LiveBatcher(engine, lambda _: None, cameras=1, budget_ms=333)
+        for engine.alone_s in [0.02] + 10 * [0.06]:
+            note, _ = await batcher("a", shot(0), time.monotonic_ns())
+            assert note.budget_ms == 333
+
+    asyncio.run(run())
+
+
 def test_a_batch_waits_for_company_where_that_pays_and_the_budget_allows() -> None:
     engine = Engine(alone_s=0.03, more_s=0.0)
 
