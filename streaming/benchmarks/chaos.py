@@ -22,7 +22,7 @@ from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.benchmarks.page_clients import PageClients
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
-from roadmask.streaming.live.run import LiveSettings
+from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.store import check_drive
 
@@ -68,7 +68,8 @@ class _Stage:
         ]
         settings = LiveSettings(RunConfig(), self.store, floor_bytes=_FLOOR)
         self._page = self._opened.enter_context(LivePage(PageAddress("127.0.0.1", 0)))
-        self.run = self._opened.enter_context(ObservedRun(parse_live_sources(sources), settings, build, self._page))
+        builds = None if build is None else [build]
+        self.run = self._opened.enter_context(ObservedRun(parse_live_sources(sources), settings, builds, self._page))
 
     def close(self) -> None:
         """Ends everything."""

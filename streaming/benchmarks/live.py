@@ -23,7 +23,7 @@ from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.benchmarks.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
-from roadmask.streaming.live.run import LiveSettings
+from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import check_drive, open_drive
 
@@ -69,7 +69,8 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
         out = folder / "drive.zarr"
-        with ObservedRun(addresses, LiveSettings(config, out, adapt=settings.adapt), build, show=settings.show) as run:
+        live = LiveSettings(config, out, adapt=settings.adapt)
+        with ObservedRun(addresses, live, None if build is None else [build], show=settings.show) as run:
             run.until(lambda: all(_found(run, name) > 5 for name in names), _START_S, "masks of every camera")
             time.sleep(_SETTLE_S)
             began, found = time.monotonic(), sum(_found(run, name) for name in names)

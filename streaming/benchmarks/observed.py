@@ -11,7 +11,8 @@ from roadmask.engines import Segmenter
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
-from roadmask.streaming.live.run import LiveResult, LiveRun, LiveSettings
+from roadmask.streaming.live.run import LiveResult, LiveRun
+from roadmask.streaming.live.settings import LiveSettings
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ObservedRun:
         self,
         addresses: Sequence[Address],
         settings: LiveSettings,
-        build: Callable[[], Segmenter] | None = None,
+        builds: Sequence[Callable[[], Segmenter]] | None = None,
         page: LiveAudience | None = None,
         *,
         show: bool = True,
@@ -55,7 +56,7 @@ class ObservedRun:
         self.result: LiveResult | None = None
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self.run = LiveRun(addresses, settings, self, build=build, stop=self._stop, show=show)
+        self.run = LiveRun(addresses, settings, self, builds=builds, stop=self._stop, show=show)
         self._thread = threading.Thread(target=self._run, name="live-run")
 
     def publish(self, picture: LivePicture) -> None:

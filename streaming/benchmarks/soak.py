@@ -19,7 +19,7 @@ from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.keep import Keep
-from roadmask.streaming.live.run import LiveSettings
+from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.store import check_drive
 

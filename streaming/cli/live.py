@@ -70,6 +70,16 @@ def live(
             "each camera. Without: whatever is newest, whenever it is free."
         ),
     ] = True,
+    busy_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HxW",
+            help="A smaller network input to change to while the engine cannot give each camera [bold]--busy-fps[/] "
+            "pictures a second: less detail, more often. May be given again for a still smaller one. "
+            "[dim]Default: none, only the rate follows[/]",
+        ),
+    ] = None,
+    busy_fps: Annotated[float, typer.Option(min=0.1, help="See [bold]--busy-size[/].")] = 5.0,
     weights: WeightsOption = None,
     engine: EngineOption = None,
     classes: ClassesOption = None,
@@ -113,7 +123,8 @@ def live(
 
     if find_spec("ray") is None:
         raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
-    from roadmask.streaming.live.run import LiveRun, LiveSettings
+    from roadmask.streaming.live.run import LiveRun
+    from roadmask.streaming.live.settings import LiveSettings
 
     console = Console(stderr=True)
     addresses = parse_live_sources(sources)
@@ -124,6 +135,8 @@ def live(
         round(floor_mb * 1e6),
         None if keep is None else Keep.parse(keep),
         adapt,
+        tuple(busy_size or ()),
+        busy_fps,
         shlex.join(map(redact_argument, sys.argv)),
     )
     if out is not None:

@@ -1,14 +1,15 @@
-"""How often the engine is offered a picture of each camera, as the load comes and goes.
+"""How often the engine is offered a picture of each camera, and how large it looks at it, as the load comes and goes.
 
 Where cameras together send more than the engine can take, it would be asked for whatever is newest whenever it is
 free: at irregular times, and with a queue that is always full. Offered a little less than it can take, at a steady
-rate, it gives masks that are younger and evenly spaced.
+rate, it gives masks that are younger and evenly spaced. Where that rate would be too low, a smaller input of the
+network, if one was prepared, gives more pictures for less detail.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 TARGET = 0.92
 """Part of what the engine can take that it is offered; the rest is room for pictures that take longer than most."""
@@ -72,6 +73,63 @@ class RateControl:
         self._limit, self._raise_to = limit, math.inf
         self._lower_since = self._raise_since = None
         self.changes += 1
+        return True
+
+
+class SizeControl:
+    """Decides at which of several input sizes the network works.
+
+    At the largest at which every camera gets so many pictures a second, or all that it sends; at the smallest where
+    that is too much even for that. It changes only when the load has called for it for a while.
+
+    Args:
+        costs_ms: what a picture takes at each size, from the largest to the smallest; only their ratios count.
+        fps_min: pictures a second that a camera should get.
+    """
+
+    def __init__(self, costs_ms: Sequence[float], fps_min: float) -> None:
+        self.level = 0
+        """Number of the size, 0 for the largest."""
+        self.changes = 0
+        """How often it changed."""
+        self._costs_ms = costs_ms
+        self._fps_min = fps_min
+        self._lower_since: float | None = None
+        self._raise_since: float | None = None
+
+    def update(self, now_s: float, captured_fps: Iterable[float], picture_ms: float | None) -> bool:
+        """Takes the load of this moment; call it once or twice a second.
+
+        Args:
+            now_s: of a clock that never goes back.
+            captured_fps: what each camera sends.
+            picture_ms: what the engine takes for a picture of the present size these days; None while nobody knows.
+
+        Returns:
+            Whether the size changed.
+        """
+        sent = [fps for fps in captured_fps if fps > 0]
+        if not sent or not picture_ms:
+            return False
+        last = len(self._costs_ms) - 1
+        too_slow = self.level < last and self._rate(self.level, sent, picture_ms) < LOWER_BELOW * self._fps_min
+        room = self.level > 0 and self._rate(self.level - 1, sent, picture_ms) > RAISE_ABOVE * self._fps_min
+        self._lower_since = _since(self._lower_since, now_s, too_slow)
+        self._raise_since = _since(self._raise_since, now_s, room)
+        if self._lower_since is not None and now_s - self._lower_since >= LOWER_S:
+            return self._change(self.level + 1)
+        if self._raise_since is not None and now_s - self._raise_since >= RAISE_S:
+            return self._change(self.level - 1)
+        return False
+
+    def _rate(self, level: int, sent: Collection[float], picture_ms: float) -> float:
+        """Returns the pictures a second that the busiest camera would get at a size; infinity for all that it sends."""
+        return fair_limit(sent, TARGET * 1000 / (picture_ms * self._costs_ms[level] / self._costs_ms[self.level]))
+
+    def _change(self, level: int) -> bool:
+        self.level = level
+        self.changes += 1
+        self._lower_since = self._raise_since = None
         return True
 
 

@@ -109,6 +109,7 @@ class LiveBatcher:
         self._slower: deque[float] = deque(maxlen=64)
         self._lately: deque[tuple[int, int, int]] = deque()
         """Of each batch of late: when it began, when it was done, how many pictures it held."""
+        self._forgot_ns = 0
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self.timing: Timing | None = None
@@ -133,6 +134,12 @@ class LiveBatcher:
             self._worker = asyncio.create_task(self._work())
         return await answer
 
+    def forget_speed(self) -> None:
+        """From here on the engine is a faster or slower one: what batches took so far says nothing any more."""
+        self._forgot_ns = time.monotonic_ns()
+        self._lately.clear()
+        self._slower.clear()
+
     async def _work(self) -> None:
         while self._waiting:
             await self._fill()
@@ -156,8 +163,9 @@ class LiveBatcher:
             return
         done_ns = time.monotonic_ns()
         self._took_ms.append((done_ns - begun_ns) / 1e6)
-        self._follow(len(batch))
-        self._lately.append((begun_ns, done_ns, len(batch)))
+        if begun_ns >= self._forgot_ns:
+            self._follow(len(batch))
+            self._lately.append((begun_ns, done_ns, len(batch)))
         while len(self._lately) > _LATELY_MIN and self._lately[0][1] < done_ns - _LATELY_NS:
             self._lately.popleft()
         self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1

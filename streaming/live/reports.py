@@ -90,6 +90,10 @@ class LiveReport:
     """Where it stores to, or why it does not."""
     budget_ms: float | None = None
     """The latency budget; None before it is known."""
+    network_size: str | None = None
+    """HxW of the network's input where that follows the load, "full" for the usual one; None where it does not."""
+    network_size_changes: int = 0
+    """How often that changed."""
 
 
 @dataclass(frozen=True)

@@ -9,54 +9,31 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from roadmask.engines import Segmenter, SegmenterInfo
-from roadmask.engines.errors import RoadmaskError
-from roadmask.streaming.config import RunConfig
+from roadmask.engines.errors import RoadmaskError, StoreError
 from roadmask.streaming.live.actors import Actors
-from roadmask.streaming.live.adaptation import RateControl
+from roadmask.streaming.live.adaptation import RateControl, SizeControl
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.conductor import Conductor
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
-from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
-from roadmask.streaming.live.storing import FLOOR_BYTES
+from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.ray_actors import drained_logs, own_errors, ray_session
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, require_nothing
 
 REPORT_S = 0.5
 _log = logging.getLogger("roadmask")
-
-
-@dataclass(frozen=True)
-class LiveSettings:
-    """How a live run runs."""
-
-    config: RunConfig = field(default_factory=RunConfig)
-    out: Path | None = None
-    """Store to write; None only watches."""
-    budget_ms: float | None = None
-    """Latency budget; three times what a full batch takes, if None."""
-    floor_bytes: int = FLOOR_BYTES
-    """Free disk below which nothing is stored."""
-    keep: Keep | None = None
-    """How much of what is stored is kept; all if None."""
-    adapt: bool = True
-    """Offer pictures to the engine at a steady rate where there are more than it can take."""
-    command: str = ""
-    """Kept in the store's provenance."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +64,8 @@ class LiveRun:
         addresses: the cameras.
         settings: how.
         audience: gets pictures and reports.
-        build: builds the segmenter, in a process of its own; the one that the configuration asks for if None.
+        builds: build the segmenter, in a process of its own, at each size from the largest to the smallest; as the
+            settings ask for if None.
         stop: set it to end the run after the frames that are on their way; from any thread or signal handler.
         show: draw pictures for the audience.
     """
@@ -98,21 +76,24 @@ class LiveRun:
         settings: LiveSettings,
         audience: LiveAudience | None = None,
         *,
-        build: Callable[[], Segmenter] | None = None,
+        builds: Sequence[Callable[[], Segmenter]] | None = None,
         stop: threading.Event | None = None,
         show: bool = False,
     ) -> None:
         self._addresses = list(addresses)
-        self._settings = _with_threads(settings)
+        self._settings = settings.with_threads()
         self._audience: LiveAudience = audience or Nobody()
         self._show = show
-        self._build = build or partial(build_segmenter, self._settings.config.engine)
+        self._builds = builds or [partial(build_segmenter, engine) for engine in self._settings.engines()]
         self._stop = stop or threading.Event()
         self.conductors: dict[str, Conductor] = {}
         """By camera, once the run has begun."""
         self.segmenter_pid: int | None = None
         self._info: SegmenterInfo | None = None
         self._rate = RateControl()
+        self._size: SizeControl | None = None
+        self._size_since_ns = 0
+        self._store: MaskStore | None = None
         self._began = time.monotonic()
 
     def run(self) -> LiveResult:
@@ -138,9 +119,9 @@ class LiveRun:
                 await self._open_segmenter(segmenter.handle)
             except (*DEATHS, RoadmaskError) as error:
                 raise own_error(error) from None
-            store = self._begin_store()
-            if store is not None:
-                opened.enter_context(store)
+            self._store = self._begin_store()
+            if self._store is not None:
+                opened.enter_context(self._store)
             try:
                 return await self._conduct(folder, segmenter, actors)
             finally:
@@ -186,26 +167,39 @@ class LiveRun:
                 report = await self.report()
                 self._audience.report(report)
                 if self._settings.adapt:
-                    self._adapt(report)
+                    await self._adapt(report, segmenter)
                 await self._pass_on_logs(segmenter)
             except Exception:  # whatever it is, cameras go on
                 _log.exception("the run could not report")
             await asyncio.sleep(REPORT_S)
 
-    def _adapt(self, report: LiveReport) -> None:
-        """Lowers or raises the rate of pictures, as the load asks for."""
-        engine = self._engine()
-        picture_ms = None if engine is None else engine.picture_ms
-        if not self._rate.update(time.monotonic(), (camera.captured_fps for camera in report.cameras), picture_ms):
+    async def _adapt(self, report: LiveReport, segmenter: Revivable) -> None:
+        """Changes the size of the network's input, or the rate of pictures, as the load asks for."""
+        engine, now_s = self._engine(), time.monotonic()
+        known = engine is not None and engine.begun_ns >= self._size_since_ns
+        picture_ms = engine.picture_ms if engine is not None and known else None
+        sent = [camera.captured_fps for camera in report.cameras]
+        if self._size is not None and self._size.update(now_s, sent, picture_ms):
+            with suppress(*DEATHS):  # its successor is opened with the present size
+                await segmenter.handle.use.remote(self._size.level)
+            self._size_since_ns = time.monotonic_ns()
+        elif self._rate.update(now_s, sent, picture_ms):
+            for each in self.conductors.values():
+                each.limit_fps = self._rate.limit_fps
+        else:
             return
-        limit = self._rate.limit_fps
-        for each in self.conductors.values():
-            each.limit_fps = limit
-        _log.debug(
-            "a picture takes the engine %.0f ms: each camera is %s",
-            picture_ms,
-            "read in full" if limit is None else f"limited to {limit:.2f} pictures a second",
-        )
+        change = {"limit_fps": self._rate.limit_fps, "network_size": self._size_name(), "picture_ms": picture_ms}
+        _log.debug("the load has changed: %s", change)
+        if self._store is not None:
+            frames = {camera.camera: camera.captured for camera in report.cameras}
+            try:
+                await asyncio.to_thread(self._store.note, "adapted", frames=frames, **change)
+            except StoreError as error:
+                _log.warning("a change of the load is missing in the store's provenance: %s", error)
+
+    def _size_name(self) -> str | None:
+        sizes = ("full", *self._settings.busy_sizes)
+        return None if self._size is None else sizes[self._size.level]
 
     def _engine(self) -> EngineNote | None:
         """Returns what the engine told last, of whichever camera."""
@@ -228,12 +222,17 @@ class LiveRun:
             storing,
             problems[0] if problems else where,
             None if engine is None else engine.budget_ms,
+            self._size_name(),
+            0 if self._size is None else self._size.changes,
         )
 
     async def _open_segmenter(self, handle: Any) -> None:
-        self._info, self.segmenter_pid = await handle.open.remote(
-            self._build, len(self._addresses), self._settings.budget_ms
+        level = 0 if self._size is None else self._size.level
+        self._info, self.segmenter_pid, costs_ms = await handle.open.remote(
+            self._builds, len(self._addresses), self._settings.budget_ms, level
         )
+        if self._size is None and len(costs_ms) > 1:
+            self._size = SizeControl(costs_ms, self._settings.busy_fps)
 
     def _begin_store(self) -> MaskStore | None:
         out, config = self._settings.out, self._settings.config
@@ -261,10 +260,3 @@ class LiveRun:
         for address in self._addresses:
             text = address.redact(text)
         return text
-
-
-def _with_threads(settings: LiveSettings) -> LiveSettings:
-    """Ray would give an actor another number of threads."""
-    threads = settings.config.engine.threads or psutil.cpu_count(logical=False) or 1
-    config = replace(settings.config, engine=replace(settings.config.engine, threads=threads))
-    return replace(settings, config=config)

@@ -41,6 +41,10 @@ async function draw(picture) {
   return isDrawn;
 }
 
+function networkInput({ network_size: size, network_size_changes: changes }) {
+  return changes ? `${size} (changed ${changes === 1 ? "once" : `${changes} times`})` : size;
+}
+
 function showRun() {
   const report = status?.report;
   const live = report?.cameras.filter(({ state }) => state === "live").length ?? 0;
@@ -61,6 +65,7 @@ function showRun() {
         ["running", duration(report.uptime_s)],
         [report.storing ? "storing" : "not storing", report.store_detail || (report.storing ? "yes" : "no store was asked for")],
         ...(report.budget_ms === null ? [] : [["budget", `${Math.round(report.budget_ms)} ms`]]),
+        ...(report.network_size === null ? [] : [["network input", networkInput(report)]]),
       ]
     : [];
   const list = byId("run-facts");

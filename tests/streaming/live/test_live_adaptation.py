@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from roadmask.engines.errors import ConfigError
 from roadmask.streaming.benchmarks.cameras import http_camera
-from roadmask.streaming.live.adaptation import LIMIT_MIN_FPS, LOWER_S, RAISE_S, TARGET, RateControl, fair_limit
+from roadmask.streaming.config import EngineConfig, RunConfig
+from roadmask.streaming.live.adaptation import (
+    LIMIT_MIN_FPS,
+    LOWER_S,
+    RAISE_S,
+    TARGET,
+    RateControl,
+    SizeControl,
+    fair_limit,
+)
 from roadmask.streaming.live.counts import Counts
+from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.live.spacing import Spacing
 from tests.streaming.live.conftest import Watched
 from tests.streaming.video_factory import picture
@@ -55,6 +67,62 @@ def test_one_slow_picture_does_not_leave_the_engine_unasked() -> None:
 
 def test_what_the_engine_can_take_is_left_alone() -> None:
     assert follow(RateControl(), 60, lambda _: 18.0) == []  # 50 pictures a second, 18 ms each: 90 %
+
+
+def sizes(
+    control: SizeControl, seconds: float, picture_ms: Callable[[float], float], fps: Sequence[float] = (25.0, 25.0)
+) -> list[tuple[float, int]]:
+    """Feeds what a picture of the largest size takes, twice a second; gives each change: when it came, and to what."""
+    changes = []
+    for step in range(round(seconds / STEP_S)):
+        now_s = step * STEP_S
+        if control.update(now_s, fps, picture_ms(now_s) * COSTS[control.level] / COSTS[0]):
+            changes.append((now_s, control.level))
+    return changes
+
+
+COSTS = (100.0, 50.0, 25.0)
+
+
+def test_the_size_follows_a_step_of_load_and_its_end() -> None:
+    changes = sizes(SizeControl(COSTS, 5.0), 90, lambda now_s: 150.0 if 10 <= now_s < 50 else 20.0)
+    assert [level for _, level in changes] == [1, 0]  # 92 % of 13 pictures a second at half the cost, for two cameras
+    assert LOWER_S <= changes[0][0] - 10 <= LOWER_S + STEP_S
+    assert RAISE_S <= changes[1][0] - 50 <= RAISE_S + STEP_S
+
+
+def test_a_load_that_is_too_much_at_any_size_leaves_the_smallest() -> None:
+    assert [level for _, level in sizes(SizeControl(COSTS, 5.0), 60, lambda _: 5000.0)] == [1, 2]
+
+
+def test_a_load_that_comes_and_goes_or_lies_at_the_edge_changes_no_size() -> None:
+    assert sizes(SizeControl(COSTS, 5.0), 60, lambda now_s: 150.0 if now_s % 2 else 20.0) == []
+    edge_ms = TARGET * 1000 / (2 * 5.0)
+    control = SizeControl(COSTS, 5.0)
+    assert sizes(control, 60, lambda now_s: edge_ms * (1.04 if now_s % 1 else 0.96)) == []
+    assert len(sizes(control, 60, lambda _: edge_ms * 1.1)) == 1
+    assert sizes(control, 60, lambda now_s: edge_ms * (1.04 if now_s % 1 else 0.96)) == []
+
+
+def test_slow_cameras_keep_the_large_size() -> None:
+    assert sizes(SizeControl(COSTS, 5.0), 60, lambda _: 400.0, fps=(1.0, 1.0)) == []  # all they send can be taken
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"busy_sizes": ("256x448", "256x448")}, r"each network input smaller .* got 256x448, 256x448"),
+        ({"busy_sizes": ("256x450",)}, r"multiples of 32 .* use 256x448"),
+        ({"busy_sizes": ("256x448",), "adapt": False}, r"leave adapt on"),
+        (
+            {"busy_sizes": ("384x640",), "config": RunConfig(engine=EngineConfig(size="256x448"))},
+            r"got 256x448, 384x640",
+        ),
+    ],
+)
+def test_sizes_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        LiveSettings(**settings)
 
 
 def test_a_step_of_load_lowers_the_rate_once_and_its_end_raises_it_once() -> None:

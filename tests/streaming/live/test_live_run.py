@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,8 @@ from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.ending import CameraEnd
 from roadmask.streaming.live.reports import CameraState
-from roadmask.streaming.live.run import LiveResult, LiveSettings
+from roadmask.streaming.live.run import LiveResult
+from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.store import check_drive, open_drive
 from support.barcode_camera import BarcodeCamera
@@ -51,7 +55,7 @@ def long_clip(clip: Path) -> Path:
 
 
 def observed(sources: list[str], out: Path | None, **settings: Any) -> ObservedRun:
-    return ObservedRun(parse_live_sources(sources), LiveSettings(out=out, **settings), corner_segmenter)
+    return ObservedRun(parse_live_sources(sources), LiveSettings(out=out, **settings), [corner_segmenter])
 
 
 def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster: None, clip: Path) -> None:
@@ -148,6 +152,40 @@ def test_without_a_store_frames_are_watched_and_none_stays_in_memory(cluster: No
     assert (held.objects, held.spilled_bytes) == (0, 0)
 
 
+def test_the_networks_input_is_smaller_while_the_engine_is_too_slow(
+    tmp_path: Path, cluster: None, long_clip: Path
+) -> None:
+    """An engine that takes 400 ms for a picture, a tenth of that at the smaller size, until a burden is taken off."""
+    burden, out = tmp_path / "burden", tmp_path / "drive.zarr"
+    burden.touch()
+
+    def engine(share: float) -> Callable[[], ScriptedSegmenter]:
+        def find(image: Image, index: int = 0) -> Instances:
+            time.sleep(share * (0.4 if burden.exists() else 0.02))
+            return find_corner(image, index)
+
+        return lambda: ScriptedSegmenter(find)
+
+    settings = LiveSettings(out=out, busy_sizes=("256x448",))
+    sources = parse_live_sources([f"front=replay:{long_clip}"])
+    with ObservedRun(sources, settings, [engine(1.0), engine(0.1)]) as run:
+
+        def size(name: str) -> bool:
+            return bool(run.reports) and run.reports[-1].network_size == name
+
+        run.until(lambda: size("full"), WAIT_S, "the usual size")
+        run.until(lambda: size("256x448"), WAIT_S, "the smaller one")
+        burden.unlink()
+        run.until(lambda: size("full"), WAIT_S, "the usual one again")
+        assert run.reports[-1].network_size_changes == 2
+        run.stop()
+    told = [json.loads(line) for line in (out / "provenance.jsonl").read_text().splitlines()]
+    changes = [line for line in told if line["event"] == "adapted"]
+    assert [size for size, _ in groupby(line["network_size"] for line in changes)][-2:] == ["256x448", "full"]
+    assert all(line["frames"]["front"] > 0 for line in changes)
+    assert check_drive(out).ok
+
+
 def captured_ms_of(jpeg: bytes) -> int:
     """Reads the time of capture off a picture."""
     row = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)[-BAR // 2]
@@ -170,7 +208,7 @@ def test_the_age_on_the_page_is_the_time_since_the_picture_was_taken(cluster: No
     with (
         BarcodeCamera(port),
         LivePage(PageAddress("127.0.0.1", 0)) as page,
-        ObservedRun(sources, LiveSettings(), slow_engine, page) as run,
+        ObservedRun(sources, LiveSettings(), [slow_engine], page) as run,
     ):
         browser.open(page.url)
         run.until(lambda: run.live("front"), 60, "the camera")
