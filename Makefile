@@ -90,13 +90,15 @@ bars-tracks-mots: $(STAMP) | out/bars
 	$(BIN)/roadmask eval tracks --gt $(DATA)/kitti_mots_gt --results out/bars/tracks-mots --format kitti-mots --ceiling \
 		--json out/bars/tracks-mots.json --plot out/bars/tracks-mots.png --hota-min car=98 --hota-min pedestrian=94
 
-# HOTA and switches with other settings: make tracking-part PART='camera_share = 1' INPUTS='gt CIWT YOLOX-OC-SORT mots'
+# HOTA and switches with other settings: make tracking-part PART='camera_share = 1' INPUTS='gt corrupted'
 .PHONY: tracking-part
-INPUTS := gt CIWT YOLOX-OC-SORT mots
+INPUTS := gt CIWT YOLOX-OC-SORT mots corrupted
 tracking-part: $(STAMP) | out/bars
 	printf '[tracker]\n%s\n' "$(PART)" > out/bars/part.toml
 	set -e; for input in $(INPUTS); do \
 		case $$input in \
+			corrupted) $(BIN)/roadmask bench tracking-robustness --gt $(DATA)/kitti_mots_gt --config out/bars/part.toml \
+				--seeds 1 --no-peers --processes 1 --json out/bars/part-$$input.json; continue ;; \
 			mots) kind=kitti-mots; found=$(DATA)/kitti_mots_gt; truth=$$found ;; \
 			gt) kind=kitti-box; found=$(DATA)/reference/kitti_box/gt; truth=$$found ;; \
 			*) kind=kitti-box; found=$(DATA)/reference/kitti_box/trackers/$$input; truth=$(DATA)/reference/kitti_box/gt ;; \

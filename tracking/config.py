@@ -23,6 +23,9 @@ class IouTrackerConfig:
     score_confident: float = 0.5
     """Instances of at least this score are matched first and may start tracks, 0 to 1; weaker ones only go on with
     tracks that they overlap, and tell nothing of the camera."""
+    duplicate_iou: float = 0.85
+    """An instance starts no track where it overlaps another of its class by more, by the boxes and by the masks where
+    there are any, 0 to 1. 1: it always may."""
     confirm_hits: int = 2
     """A track is believed once it was seen in at least this many frames ..."""
     confirm_after_s: float = 0.1
@@ -36,9 +39,15 @@ class IouTrackerConfig:
     far_overlap_min: float = -0.35
     """What is left without a partner may be paired at this generalised IoU or above, -1 to 1: below 0 even things as
     large as each other that do not touch. 1: never."""
+    far_doubt: float = 3.0
+    """An instance of score s that far must be nearer by this times 1 - s, unless it is as large as what was seen there
+    a moment ago. 0: the score does not count."""
     recall_overlap_min: float = -0.2
     """A track that is lost may go on with what nothing else claimed at this generalised IoU or above with where it
     would be if it moved evenly in space, -1 to 1; see `motion.nearer`. 1: never."""
+    whole_fade_s: float = 2.0
+    """What was hidden of a thing when it was last seen is recalled with it; time constant by which a larger size is
+    forgotten. 0: what is seen is the whole."""
     camera_share: float = 0.5
     """Share of the tracks that must find their box again by a common displacement, and would not without it, for the
     camera to have turned, above 0 to 1. 1: the camera is taken to stand still."""
@@ -83,12 +92,15 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "overlap_min": _SHARE,
     "mask_weight": _SHARE,
     "score_confident": _SHARE,
+    "duplicate_iou": _SHARE,
     "confirm_hits": (1, math.inf, "as a whole number from 1 up"),
     "confirm_after_s": _SECONDS,
     "keep_tentative_s": _SECONDS,
     "recall_tentative_s": _SECONDS,
     "far_overlap_min": _GENERALISED,
+    "far_doubt": (0.0, math.inf, "0 or more"),
     "recall_overlap_min": _GENERALISED,
+    "whole_fade_s": _SECONDS,
     "camera_share": (0.0, 1.0, "above 0, up to 1"),
     "follow_lost_s": _SECONDS,
     "keep_lost_s": (0.0, math.inf, "in seconds, above 0"),

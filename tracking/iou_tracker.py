@@ -21,8 +21,18 @@ from roadmask.tracking.association import Rows
 from roadmask.tracking.camera_motion import common_displacement, stands_still
 from roadmask.tracking.config import IouTrackerConfig
 from roadmask.tracking.iou_tracker_state import IouTrackerState
-from roadmask.tracking.matching import Pairs, Sightings, class_iou, match, where_new_ones_are
-from roadmask.tracking.motion import NS, Floats, centres, displacement, shifted, smooth_growth, smooth_velocity, warped
+from roadmask.tracking.matching import Pairs, Sightings, class_iou, match, where_new_ones_are, without_duplicates
+from roadmask.tracking.motion import (
+    NS,
+    Floats,
+    centres,
+    displacement,
+    shifted,
+    smooth_growth,
+    smooth_velocity,
+    warped,
+    whole_boxes,
+)
 from roadmask.tracking.seen_masks import SeenMasks
 from roadmask.tracking.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
@@ -103,7 +113,7 @@ class IouTracker:
 
         Returns:
             The instances in the order they came, each with its track; 0 where a weak instance (below
-            `score_confident`) belongs to none.
+            `score_confident`) or a duplicate (`duplicate_iou`) belongs to none.
 
         Raises:
             InputError: time stands still or goes back, the picture size changed within an epoch, or `camera` is not
@@ -119,7 +129,7 @@ class IouTracker:
         # Forget tracks that were last seen too long ago, even if no frame came in between.
         tracks = self._tracks.kept(now - self._tracks.last_seen_ns <= self._keep_lost_ns)
         if camera is not None:
-            tracks = replace(tracks, boxes=warped(tracks.boxes, camera))
+            tracks = replace(tracks, boxes=warped(tracks.boxes, camera), extents=warped(tracks.extents, camera))
 
         # Predict where each track is now, and find who goes on with it.
         elapsed_s = (now - tracks.last_seen_ns) / NS
@@ -141,6 +151,7 @@ class IouTracker:
         tracks = self._seen_again(tracks, pairs, seen, elapsed_s, expected, now)
         newborn = pairs.free_instances
         newborn = newborn[seen.confident[newborn]]
+        newborn = without_duplicates(newborn, pairs.instances, seen, self.config.duplicate_iou)
         row_of_instance = np.full(len(seen.order), -1, np.intp)
         row_of_instance[seen.order[pairs.instances]] = pairs.tracks
         if len(newborn):
@@ -208,6 +219,8 @@ class IouTracker:
             growth[rows], tracks.boxes[rows], boxes, elapsed_s, self.config.velocity_smoothing_s
         )
         new_boxes, drift, last_seen_ns = tracks.boxes.copy(), tracks.drift.copy(), tracks.last_seen_ns.copy()
+        extents = tracks.extents.copy()
+        extents[rows] = whole_boxes(shifted(extents[rows], expected[rows]), boxes, elapsed_s, self.config.whole_fade_s)
         seen_centres = tracks.seen_centres.copy()
         new_boxes[rows], seen_centres[rows], drift[rows], last_seen_ns[rows] = boxes, centres(boxes), 0, now
         hits[rows] += 1
@@ -216,6 +229,7 @@ class IouTracker:
             ids=tracks.ids,
             labels=tracks.labels,
             boxes=new_boxes,
+            extents=extents,
             seen_centres=seen_centres,
             velocities=velocities,
             growth=growth,
@@ -237,6 +251,7 @@ class IouTracker:
             ids=ids,
             labels=seen.labels[columns],
             boxes=boxes,
+            extents=boxes,
             seen_centres=centres(boxes),
             velocities=np.tile(velocity, (count, 1)),
             growth=np.zeros(count),

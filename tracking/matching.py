@@ -26,6 +26,8 @@ FAR_SPEED = 20.0
 """What does not overlap must not have been faster, in multiples of its size per second."""
 FAR_SIZE_RATIO_MIN = 0.6
 """What does not overlap must at least be as large, up to this factor."""
+SURE_SIZE_RATIO_MIN = 0.8
+"""What is as large as a thing seen a moment ago, up to this factor, is that thing whatever its score."""
 
 RECALL_SIZE_RATIO_MIN = 0.8
 """What was lost and does not touch where it should be must be as large as it should be, up to this factor."""
@@ -43,6 +45,8 @@ class Sightings:
     """(N, 4) x1, y1, x2, y2 in pixels."""
     labels: NDArray[np.int64]
     """(N,) COCO category ids."""
+    scores: Floats
+    """(N,) confidence, 0 to 1."""
     confident: NDArray[np.bool_]
     """(N,) whether each is likely to be a thing."""
     masks: FrameMasks | None
@@ -61,7 +65,9 @@ class Sightings:
             order = np.lexsort((y2, x2, y1, x1, instances.labels, -scores))
             ranked = scores[order]
         boxes = instances.boxes[order].astype(np.float64)
-        return cls(boxes, instances.labels[order], ranked >= score_confident, instances.masks, order)
+        return cls(
+            boxes, instances.labels[order], ranked.astype(np.float64), ranked >= score_confident, instances.masks, order
+        )
 
 
 class Pairs:
@@ -174,11 +180,35 @@ def match(
     # track is expected is rather a false one: it would carry the track off.
     rows, columns = pairs.free_tracks, pairs.free_instances
     rows, columns = rows[~late[rows]], columns[seen.confident[columns]]
-    pairs.add(*_far(tracks, predicted, seen, rows, columns, elapsed_s, recent, config.far_overlap_min))
+    pairs.add(*_far(tracks, predicted, seen, rows, columns, elapsed_s, recent, config))
     rows, columns = pairs.free_tracks, pairs.free_instances
     columns = columns[seen.confident[columns]]
-    pairs.add(*_recalled(tracks, seen, rows, columns, elapsed_s, recent, config.recall_overlap_min))
+    pairs.add(*_recalled(tracks, seen, rows, columns, elapsed_s, recent, config))
     return pairs
+
+
+def without_duplicates(free: Rows, paired: Rows, seen: Sightings, duplicate_iou: float) -> Rows:
+    """Returns the free instances but those that show again what is paired already, or what a surer free one shows.
+
+    Args:
+        free: instances without a track.
+        paired: instances with one.
+        seen: N instances.
+        duplicate_iou: boxes of one class, and their masks where there are any, that overlap by more show one thing.
+    """
+    if duplicate_iou >= 1 or not len(free):
+        return free
+    others = np.concatenate([paired, free])
+    same = box_iou(seen.boxes[free], seen.boxes[others]) > duplicate_iou
+    same &= seen.labels[free][:, None] == seen.labels[others]
+    # Of two free ones the surer stays: instances come in the order of their scores.
+    same[:, len(paired) :] &= free[:, None] > free
+    rows, columns = same.nonzero()
+    if len(rows) and seen.masks is not None:
+        # Two people behind one another share their box, but not their mask.
+        alike = seen.masks[seen.order[free[rows]]].iou(seen.masks[seen.order[others[columns]]]).diagonal()
+        rows = rows[alike > duplicate_iou]
+    return free[_without(len(free), rows)]
 
 
 def _clear(iou: Floats) -> tuple[Rows, Rows]:
@@ -220,20 +250,23 @@ def _far(
     columns: Rows,
     elapsed_s: Floats,
     recent: NDArray[np.bool_],
-    overlap_min: float,
+    config: IouTrackerConfig,
 ) -> tuple[Rows, Rows]:
     """Pairs what is left by generalised IoU: things that hardly overlap, or not at all but are as large."""
-    if overlap_min >= 1 or not len(rows) or not len(columns):
+    if config.far_overlap_min >= 1 or not len(rows) or not len(columns):
         return rows[:0], columns[:0]
     from_boxes, to_boxes = predicted[rows], seen.boxes[columns]
     near = generalized_iou(from_boxes, to_boxes)
     near[tracks.labels[rows][:, None] != seen.labels[columns]] = -1
     apart = box_iou(from_boxes, to_boxes) == 0
-    alike = size_ratio(from_boxes, to_boxes) >= FAR_SIZE_RATIO_MIN
+    alike, seen_before = size_ratio(from_boxes, to_boxes), recent[rows][:, None]
     in_reach = centre_distance(from_boxes, to_boxes) <= FAR_SPEED * elapsed_s[rows][:, None]
-    near[apart & ~(recent[rows][:, None] & alike & in_reach)] = -1
+    near[apart & ~(seen_before & (alike >= FAR_SIZE_RATIO_MIN) & in_reach)] = -1
+    # What may be false must be nearer, unless it is as large as what was seen a moment ago.
+    least = config.far_overlap_min + config.far_doubt * (1 - seen.scores[columns])
+    near[(near < least) & ~(seen_before & (alike >= SURE_SIZE_RATIO_MIN))] = -1
     every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
-    some, others = associate((near + 1) / 2, every_row, every_column, (overlap_min + 1) / 2)
+    some, others = associate((near + 1) / 2, every_row, every_column, (config.far_overlap_min + 1) / 2)
     return rows[some], columns[others]
 
 
@@ -244,16 +277,17 @@ def _recalled(
     columns: Rows,
     elapsed_s: Floats,
     recent: NDArray[np.bool_],
-    overlap_min: float,
+    config: IouTrackerConfig,
 ) -> tuple[Rows, Rows]:
-    """Pairs lost tracks with what is left where they would be if they moved evenly in space, or in the picture."""
+    """Pairs lost tracks with what is left where they would be if they moved evenly, in space or in the picture."""
+    overlap_min = config.recall_overlap_min
     rows = rows[~recent[rows] & (tracks.hits[rows] >= RECALL_HITS)]
     if overlap_min >= 1 or not len(rows) or not len(columns):
         return rows[:0], columns[:0]
-    to_boxes, way = seen.boxes[columns], tracks.velocities[rows] * elapsed_s[rows][:, None]
-    moved = nearer(tracks.boxes[rows], tracks.velocities[rows], tracks.growth[rows], elapsed_s[rows])
-    moved = shifted(moved, tracks.drift[rows])
-    in_picture = shifted(tracks.boxes[rows], way + tracks.drift[rows])
+    to_boxes, whole, drift = seen.boxes[columns], tracks.extents[rows], tracks.drift[rows]
+    velocities, lost_s = tracks.velocities[rows], elapsed_s[rows]
+    moved = shifted(nearer(whole, velocities, tracks.growth[rows], lost_s), drift)
+    in_picture = shifted(whole, velocities * lost_s[:, None] + drift)
     near = np.maximum(generalized_iou(moved, to_boxes), generalized_iou(in_picture, to_boxes))
     # What does not touch must at least be as large.
     near[(near < 0) & (size_ratio(moved, to_boxes) < RECALL_SIZE_RATIO_MIN)] = -1

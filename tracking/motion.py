@@ -131,3 +131,22 @@ def smooth_growth(growth: Floats, boxes: Floats, later: Floats, elapsed_s: Float
 def smoothing_gain(elapsed_s: Floats, time_constant_s: float) -> Floats:
     """Returns the share (N,) of a new measurement in the blend."""
     return 1 - np.exp(-elapsed_s / time_constant_s) if time_constant_s > 0 else np.ones_like(elapsed_s)
+
+
+def whole_boxes(expected: Floats, seen: Floats, elapsed_s: Floats, fade_s: float) -> Floats:
+    """Returns (N, 4) boxes of whole things, of which a part may be hidden.
+
+    A side that is seen shorter than it was is taken to be partly hidden, and the less so the longer that lasts. The
+    thing lies where it was expected, as far as it then holds what is seen of it.
+
+    Args:
+        expected: (N, 4) boxes of the whole things where they should be.
+        seen: (N, 4) what is seen of them.
+        elapsed_s: (N,) seconds since the last sighting.
+        fade_s: time constant by which longer sides are forgotten; 0: what is seen is the whole.
+    """
+    first, last = seen[:, :2], seen[:, 2:]
+    sides = (expected[:, 2:] - expected[:, :2]) * (1 - smoothing_gain(elapsed_s, fade_s))[:, None]
+    sides = np.maximum(sides, last - first)
+    begin = np.clip(centres(expected) - sides / 2, last - sides, first)
+    return np.concatenate([begin, begin + sides], axis=1)

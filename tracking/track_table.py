@@ -28,6 +28,8 @@ class TrackTable:
     boxes: NDArray[np.float64]
     """(T, 4) x1, y1, x2, y2 when last seen, in pixels of the newest picture: moved along where the camera is known to
     have moved since."""
+    extents: NDArray[np.float64]
+    """(T, 4) the same with what is believed to be hidden of it; see `motion.whole_boxes`."""
     seen_centres: NDArray[np.float64]
     """(T, 2) x, y of the box when last seen, in pixels of the picture it was seen in, where the mask belongs."""
     velocities: NDArray[np.float64]
@@ -55,6 +57,7 @@ class TrackTable:
             ids=integers,
             labels=integers,
             boxes=np.zeros((0, 4), np.float64),
+            extents=np.zeros((0, 4), np.float64),
             seen_centres=np.zeros((0, 2), np.float64),
             velocities=np.zeros((0, 2), np.float64),
             growth=np.zeros(0, np.float64),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,7 +19,7 @@ from roadmask.streaming.benchmarks.corruption import CorruptedFrame, corrupt_seq
 from roadmask.streaming.benchmarks.peer_trackers import PEERS, Settings
 from roadmask.streaming.formats.kitti import sequence_files
 from roadmask.streaming.measures.sequence_data import SequenceData, load_trackeval
-from roadmask.tracking import IouTracker
+from roadmask.tracking import IouTracker, IouTrackerConfig
 
 TUNING = ("0003", "0005", "0014", "0017", "0018")
 """Sequences on which peers choose their settings; the figures that count are those of the others."""
@@ -52,6 +52,8 @@ class RobustnessBenchmark:
     tune: bool = True
     """Whether peers choose their settings on the tuning sequences; if not they take the first of their grid."""
     processes: int = 2
+    config: IouTrackerConfig = field(default_factory=IouTrackerConfig)
+    """Settings of ours."""
 
     def files(self) -> dict[str, Path]:
         """Returns the files of its sequences.
@@ -80,7 +82,8 @@ def benchmark_robustness(benchmark: RobustnessBenchmark, advance: Advance = lamb
     """Corrupts sequences, tracks them with every tracker and measures HOTA by mask IoU.
 
     Peers get the boxes, scores and classes of the same detections and the best settings of their grid, chosen for each
-    frame rate by the mean HOTA of both classes on the tuning sequences, spoilt by another seed. Ours runs as it comes.
+    frame rate by the mean HOTA of both classes on the tuning sequences, spoilt by another seed. Ours runs with one
+    configuration everywhere.
 
     Args:
         benchmark: what to measure.
@@ -98,7 +101,7 @@ def benchmark_robustness(benchmark: RobustnessBenchmark, advance: Advance = lamb
     with ProcessPoolExecutor(benchmark.processes, mp_context=get_context("spawn")) as pool:
         chosen = _tune(pool, benchmark, advance)
         jobs = {
-            pool.submit(measure_sequence, path, seed, chosen): (seed, name)
+            pool.submit(measure_sequence, path, seed, chosen, benchmark.config): (seed, name)
             for seed in benchmark.seeds
             for name, path in files.items()
         }
@@ -110,14 +113,14 @@ def benchmark_robustness(benchmark: RobustnessBenchmark, advance: Advance = lamb
 
 
 def measure_sequence(
-    path: Path, seed: int, chosen: Mapping[tuple[str, int], Settings]
+    path: Path, seed: int, chosen: Mapping[tuple[str, int], Settings], config: IouTrackerConfig | None = None
 ) -> dict[tuple[int, str, str], Found]:
     """Runs ours and the peers on a sequence; returns (every, tracker, class) -> what HOTA says."""
     frames = corrupt_sequence(path, seed)
     found = {}
     for every in EVERY:
         part = frames[::every]
-        runs = {OURS: _track(part, every)}
+        runs = {OURS: _track(part, every, config)}
         for peer in PEERS:
             if (peer.name, every) in chosen:
                 update = peer.of_all_classes(chosen[peer.name, every], FPS / every)
@@ -166,8 +169,8 @@ def _tune(
     }
 
 
-def _track(frames: Sequence[CorruptedFrame], every: int) -> list[NDArray[np.int64]]:
-    tracker = IouTracker()
+def _track(frames: Sequence[CorruptedFrame], every: int, config: IouTrackerConfig | None) -> list[NDArray[np.int64]]:
+    tracker = IouTracker(config)
     return [tracker.update(frame.seen, round(n * every * NS / FPS)).track_ids for n, frame in enumerate(frames)]
 
 

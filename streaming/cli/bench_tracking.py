@@ -48,6 +48,9 @@ def tracking_robustness(
     peers: Annotated[bool, typer.Option(help="Also run trackers of others, where installed.")] = True,
     tune: Annotated[bool, typer.Option(help="Let the others choose their best settings on five sequences.")] = True,
     processes: Annotated[int, typer.Option(min=1, help="That share the work.")] = 2,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML whose \\[tracker] ours uses; see configs/.", show_default=False)
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Spoils ground truth as a bad detector would and measures what trackers make of it, at three frame rates.
@@ -57,6 +60,7 @@ def tracking_robustness(
     """
     from roadmask.streaming.benchmarks.peer_trackers import installed_peers
     from roadmask.streaming.benchmarks.tracking_robustness import RobustnessBenchmark, benchmark_robustness
+    from roadmask.streaming.config import RunConfig, load_config
 
     try:
         numbers = tuple(int(each) for each in seeds.split(","))
@@ -75,6 +79,7 @@ def tracking_robustness(
         tuple(peer.name for peer in found),
         tune,
         processes,
+        (load_config(config) if config else RunConfig()).tracker,
     )
     with image_bar("Tracking", benchmark.jobs) as advance:
         results = benchmark_robustness(benchmark, advance)

@@ -84,3 +84,14 @@ def test_robustness_in_short(data_dir: Path, tmp_path: Path) -> None:
     ]
     assert all(10 < each["HOTA"] < 90 for each in records)
     assert {each["lead"] for each in records} == {None}
+
+
+def test_robustness_of_other_settings(data_dir: Path, tmp_path: Path) -> None:
+    # No score reaches 1, so no track ever starts.
+    config, out = tmp_path / "strict.toml", tmp_path / "robustness.json"
+    config.write_text("[tracker]\nscore_confident = 1.0\n")
+    command = ["bench", "tracking-robustness", "--gt", str(data_dir / "kitti_mots_gt"), "--config", str(config)]
+    command += ["--seeds", "1", "--sequences", "0017", "--no-peers", "--processes", "1", "--json", str(out)]
+    ran = CliRunner().invoke(app, command)
+    assert ran.exit_code == 0, ran.output
+    assert {each["HOTA"] for each in json.loads(out.read_text())["results"]} == {0.0}

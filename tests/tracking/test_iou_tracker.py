@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import ConfigError, InputError, InstancesError
 from roadmask.engines.instances import Instances
-from roadmask.engines.masks import BoxMasks
+from roadmask.engines.masks import BoxMasks, RleMasks
 from roadmask.tracking import IouTracker, IouTrackerConfig, Tracker, Tracks, TrackState
 from support.scenes import CAR, MS, PEDESTRIAN, SIZE, frame, square
 
@@ -223,6 +223,60 @@ def test_weak_instances_are_never_matched_from_afar(x: float, score: float, expe
     tracker = IouTracker(IouTrackerConfig(score_confident=0.5, camera_share=1))
     follow(tracker, [frame(square(50))] * 5)
     assert tracker.update(frame(square(x), scores=[score]), 200 * MS).track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("side", "score", "far_doubt", "expected"),
+    [
+        (26, 1.0, 3.0, 1),  # touches the track and is sure to be there
+        (26, 0.8, 3.0, 2),  # may be false, and is not as large
+        (26, 0.8, 0.0, 1),  # switched off
+        (40, 0.8, 3.0, 1),  # as large as what was seen a moment ago
+    ],
+)
+def test_the_less_sure_an_instance_the_nearer_it_must_be(
+    side: float, score: float, far_doubt: float, expected: int
+) -> None:
+    tracker = IouTracker(IouTrackerConfig(far_doubt=far_doubt, camera_share=1))
+    follow(tracker, [frame(square(50))] * 5)
+    found = tracker.update(frame(square(86, side=side), scores=[score]), 200 * MS)
+    assert found.track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize(("whole_fade_s", "expected"), [(2.0, 1), (0.0, 2)])
+def test_what_was_last_seen_in_part_is_recalled_as_a_whole(whole_fade_s: float, expected: int) -> None:
+    # A car drives behind a wall that begins at x = 150, is hidden for 0.7 s, and is seen whole again.
+    def seen(n: int) -> tuple[float, float, float, float]:
+        return 50 + 6.0 * n, 50, min(90 + 6.0 * n, 150), 90
+
+    config = IouTrackerConfig(whole_fade_s=whole_fade_s, camera_share=1, far_overlap_min=1)
+    tracker = IouTracker(config)
+    follow(tracker, [frame(seen(n)) for n in range(15)], period_ms=100)
+    for n in range(15, 22):
+        tracker.update(frame(), n * 100 * MS)
+    back = frame(square(50 + 6.0 * 22))
+    assert tracker.update(back, 2200 * MS).track_ids.tolist() == [expected]
+
+
+@pytest.mark.parametrize("masks", [False, True], ids=["boxes", "masks"])
+@pytest.mark.parametrize(("duplicate_iou", "expected"), [(0.85, [1, 0, 0, 2]), (1.0, [1, 2, 3, 4])])
+def test_duplicates_start_no_track(duplicate_iou: float, expected: list[int], masks: bool) -> None:
+    # Two boxes more of the same car, and a pedestrian at the same place.
+    scene = (square(50), square(51), square(51, 51), square(50))
+    given = frame(*scene, labels=[CAR, CAR, CAR, PEDESTRIAN], scores=[0.9, 0.8, 0.7, 0.6], masks=masks)
+    tracks = follow(IouTracker(IouTrackerConfig(duplicate_iou=duplicate_iou)), [frame(square(50), masks=masks), given])
+    assert tracks[1].track_ids.tolist() == expected
+    # So it is where nothing is followed yet.
+    assert IouTracker(IouTrackerConfig(duplicate_iou=duplicate_iou)).update(given, 0).track_ids.tolist() == expected
+
+
+def test_what_shares_a_box_but_no_mask_is_no_duplicate() -> None:
+    left, right = np.zeros((2, 1, *SIZE), np.bool_)
+    left[0, 50:90, 50:70] = right[0, 50:90, 70:90] = True
+    masks = RleMasks.from_dense(np.concatenate([left, right]), SIZE)
+    boxes = np.array([square(50), square(50)], np.float32)
+    both = Instances(SIZE, boxes, np.array([0.9, 0.8], np.float32), np.full(2, PEDESTRIAN, np.int64), masks)
+    assert IouTracker().update(both, 0).track_ids.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(("score", "expected"), [(0.4, [0, 0, 0]), (0.9, [1, 2, 3])])
@@ -452,7 +506,8 @@ def test_ids_never_repeat_after_a_resume() -> None:
     assert given == list(range(1, 11))
 
 
-def test_memory_is_bounded() -> None:
+@pytest.mark.parametrize("frames", [300, pytest.param(1_000_000, marks=pytest.mark.bars)])
+def test_memory_is_bounded(frames: int) -> None:
     """What it knows depends on the last seconds alone, so a million frames need no more than these.
 
     Every instance is new. No track can outlive `keep_lost_s`, and nothing but the tracks and two numbers is kept.
@@ -460,10 +515,12 @@ def test_memory_is_bounded() -> None:
     config = IouTrackerConfig(keep_lost_s=1.0, follow_lost_s=1.0, recall_tentative_s=1.0, far_overlap_min=1)
     tracker = IouTracker(config)
     sizes = []
-    for n in range(300):
-        place = square(45.0 * (7 * n % 8), 45.0 * (n % 4), 20)
-        tracker.update(frame(place, masks=True), n * 100 * MS)
-        sizes.append(sum(values.nbytes for values in tracker.state().to_arrays().values()))
+    places = [frame(square(45.0 * (7 * n % 8), 45.0 * (n // 8), 20), masks=True) for n in range(32)]
+    for n in range(frames):
+        tracker.update(places[n % 32], n * 100 * MS)
+        if n < 300 or n % 1000 == 0:
+            sizes.append(sum(values.nbytes for values in tracker.state().to_arrays().values()))
+    assert tracker.next_id == frames + 1
     assert max(sizes[20:]) <= max(sizes[:20]) * 1.2
     kept = {name for name, value in vars(tracker).items() if not isinstance(value, int | tuple | IouTrackerConfig)}
     assert kept == {"_tracks"}
