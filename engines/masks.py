@@ -109,15 +109,6 @@ class RleMasks:
         """
         _ = self._spans
 
-    def drawn(self) -> RleMasks:
-        """Returns itself, decoded: what is taken from it need not be decoded again.
-
-        Raises:
-            InstancesError: as `validate`.
-        """
-        self.validate()
-        return self
-
     def dense(self) -> Iterator[NDArray[np.bool_]]:
         """Yields one (H, W) bool picture after the other.
 
@@ -227,11 +218,6 @@ class BoxMasks:
             masks.__dict__["_spans"] = self._spans.picked(np.arange(len(self))[index])
         return masks
 
-    def drawn(self) -> BoxMasks:
-        """Returns itself, drawn into the picture: what is taken from it need not be drawn again."""
-        _ = self._spans
-        return self
-
     @cached_property
     def _spans(self) -> Spans:
         return paste(self.probabilities, self.boxes, self.image_size, MASK_THRESHOLD)
@@ -276,7 +262,7 @@ def _whole(offsets: NDArray[Any], image_size: tuple[int, int]) -> NDArray[np.int
 
 
 def iou_of_pairs(
-    masks: Sequence[RleMasks | BoxMasks],
+    parts: Sequence[tuple[RleMasks | BoxMasks, NDArray[np.integer[Any]]]],
     others: RleMasks | BoxMasks,
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
@@ -284,21 +270,25 @@ def iou_of_pairs(
 ) -> NDArray[np.float64]:
     """Returns the (P,) intersection over union of masks moved along with others, pair by pair; 0 where both are empty.
 
+    All masks of a frame are drawn, or decoded, at once and stay so: that costs little more than one of them, and a
+    tracker and a store ask for most of them anyhow.
+
     Args:
-        masks: N masks in all, of one or more frames with pictures of one size.
+        parts: masks of one or more frames with pictures of one size, each with the positions of those that are
+            meant: N in all.
         others: M masks of another such frame.
-        rows: (P,) positions among all of `masks`, from 0 to N - 1.
+        rows: (P,) positions among all that are meant, from 0 to N - 1.
         columns: (P,) positions among the others, from 0 to M - 1.
-        offsets: (N, 2) pixels x, y that each of `masks` is moved by first, rounded to whole ones.
+        offsets: (N, 2) pixels x, y that each is moved by first, rounded to whole ones.
 
     Raises:
         InstancesError: the picture sizes differ, or an offset is not finite.
     """
     size = others.image_size
-    for each in masks:
-        if each.image_size != size:
-            raise InstancesError(f"expected masks of a picture of {size}, got {each.image_size}.")
-    spans = Spans.joined([each._spans for each in masks]).moved(_whole(offsets, size), size)
+    for masks, _ in parts:
+        if masks.image_size != size:
+            raise InstancesError(f"expected masks of a picture of {size}, got {masks.image_size}.")
+    spans = Spans.joined([masks._spans.picked(meant) for masks, meant in parts]).moved(_whole(offsets, size), size)
     theirs = others._spans
     shared = shared_pixels(spans, theirs, rows, columns)
     union = spans.area[rows] + theirs.area[columns] - shared

@@ -72,21 +72,15 @@ class SeenMasks:
             columns: (P,) positions among those.
         """
         iou = np.full(len(rows), np.nan)
-        asked, column_of_pair = np.unique(columns, return_inverse=True)
-        order, drawn = [], []
-        # Drawing all masks of a frame at once costs little more than drawing one, and many are asked for again: by the
-        # frames that follow, and by a store.
-        compared = others.drawn()[asked]
-        for index, masks in self._by_frame():
-            order.append(index)
-            drawn.append(masks.drawn()[self.rows[index]])
-        if not drawn:
+        frames = self._by_frame()
+        if not frames:
             return iou
+        together = np.concatenate([index for index, _ in frames])
         place = np.full(len(self), -1, np.intp)
-        together = np.concatenate(order)
         place[together] = np.arange(len(together))
         pairs = np.flatnonzero(place[rows] >= 0)
-        iou[pairs] = iou_of_pairs(drawn, compared, place[rows[pairs]], column_of_pair[pairs], offsets[together])
+        parts = [(masks, self.rows[index]) for index, masks in frames]
+        iou[pairs] = iou_of_pairs(parts, others, place[rows[pairs]], columns[pairs], offsets[together])
         return iou
 
     def _by_frame(self) -> list[tuple[NDArray[np.intp], FrameMasks]]:

@@ -419,14 +419,19 @@ def test_iou_of_pairs_is_that_of_moved_masks(drawn: bool) -> None:
     exact, none = masks.to_rle(), RleMasks.from_dense(np.zeros((1, *SIZE), np.bool_), SIZE)
     offsets = draw.normal(0, 15, (6, 2))
     expected = exact.translated(offsets).iou(exact)
-    rows, columns = np.divmod(np.arange(36), 6)
+    every, (rows, columns) = np.arange(6), np.divmod(np.arange(36), 6)
     for some in (masks, RleMasks(exact.counts, SIZE)):
         for others in (masks[np.arange(6)], RleMasks(exact.counts, SIZE)):
-            np.testing.assert_allclose(iou_of_pairs([some], others, rows, columns, offsets), expected.reshape(-1))
-    parts = [masks[:2], exact[2:3], masks.drawn()[3:]]  # as of several frames
+            np.testing.assert_allclose(
+                iou_of_pairs([(some, every)], others, rows, columns, offsets), expected.reshape(-1)
+            )
+    parts = [(masks, every[:2]), (exact, every[2:3]), (masks, every[3:])]  # as of several frames
     np.testing.assert_allclose(iou_of_pairs(parts, exact, rows, columns, offsets), expected.reshape(-1))
     assert (expected > 0.1).any()
-    assert iou_of_pairs([none], exact, np.zeros(6, np.intp), np.arange(6), np.zeros((1, 2))).tolist() == [0] * 6
-    assert iou_of_pairs([exact], none, np.arange(6), np.zeros(6, np.intp), offsets).tolist() == [0] * 6
+    assert (
+        iou_of_pairs([(none, every[:1])], exact, np.zeros(6, np.intp), np.arange(6), np.zeros((1, 2))).tolist()
+        == [0] * 6
+    )
+    assert iou_of_pairs([(exact, every)], none, np.arange(6), np.zeros(6, np.intp), offsets).tolist() == [0] * 6
     with pytest.raises(InstancesError, match="picture of"):
-        iou_of_pairs([exact], RleMasks((), (5, 5)), rows[:0], columns[:0], offsets)
+        iou_of_pairs([(exact, every)], RleMasks((), (5, 5)), rows[:0], columns[:0], offsets)
