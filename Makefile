@@ -19,6 +19,8 @@ $(STAMP): pyproject.toml
 	@echo "Installing roadmask and what it needs into .venv (once, a few minutes) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
+	@# A tracker of others, for tests and benchmarks; it asks for an older numpy but runs with ours.
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps 'norfair>=2.3,<3' 'filterpy>=1.4.5,<2'
 	@touch $@
 
 .PHONY: setup

@@ -14,8 +14,6 @@ MAY_SKIP = (
     "needs a CUDA GPU",
     "needs a machine without a CUDA GPU",
     "needs the right to mount",
-    # norfair asks for a numpy that roadmask is too new for: no installation of ours can hold both properly.
-    "norfair is a tracker of others",
 )
 """Reasons that depend on the machine's chips or its guard, which no installation changes."""
 
