@@ -506,6 +506,7 @@ def test_ids_never_repeat_after_a_resume() -> None:
     assert given == list(range(1, 11))
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("frames", [300, pytest.param(1_000_000, marks=pytest.mark.bars)])
 def test_memory_is_bounded(frames: int) -> None:
     """What it knows depends on the last seconds alone, so a million frames need no more than these.
