@@ -19,8 +19,10 @@ $(STAMP): pyproject.toml
 	@echo "Installing roadmask and what it needs into .venv (once, a few minutes) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
-	@# A tracker of others, for tests and benchmarks; it asks for an older numpy but runs with ours.
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps 'norfair>=2.3,<3' 'filterpy>=1.4.5,<2'
+	@# For tests and benchmarks: a tracker that asks for an older numpy, and a reader of CVAT's files that brings another
+	@# OpenCV. Both run with what is there.
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps 'norfair>=2.3,<3' 'filterpy>=1.4.5,<2' \
+		'datumaro>=1.13,<2'
 	@touch $@
 
 .PHONY: setup

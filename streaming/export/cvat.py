@@ -37,12 +37,13 @@ def write(job: ExportJob, path: Path) -> None:
         xml.startDocument()
         _open(xml, "annotations")
         _text(xml, "version", "1.1")
-        _write_meta(xml, camera, next(iter(sizes), (1, 1)))
+        frames = _frames(camera)
+        _write_meta(xml, camera, frames, next(iter(sizes), (1, 1)))
         summaries = camera.tracks()
         for done, summary in enumerate(summaries, 1):
             track = camera.track(summary.track_id)
             _open(xml, "track", id=str(track.track_id), label=track.class_name, source="auto")
-            _write_shapes(xml, track.sightings)
+            _write_shapes(xml, track.sightings, frames)
             xml.endElement("track")
             xml.ignorableWhitespace("\n")
             job.on_progress(done / len(summaries))
@@ -50,11 +51,16 @@ def write(job: ExportJob, path: Path) -> None:
         xml.endDocument()
 
 
-def _write_meta(xml: XMLGenerator, camera: CameraReader, image_size: tuple[int, int]) -> None:
+def _frames(camera: CameraReader) -> int:
+    """Returns how many frames the video has, as far as the store knows."""
     last = int(camera.epochs[-1].index[-1]) if len(camera) else -1
+    return max(camera.ledger.captured, last + 1)
+
+
+def _write_meta(xml: XMLGenerator, camera: CameraReader, frames: int, image_size: tuple[int, int]) -> None:
     _open(xml, "meta")
     _open(xml, "task")
-    for name, value in (("name", camera.name), ("size", last + 1), ("mode", "interpolation"), ("overlap", 0)):
+    for name, value in (("name", camera.name), ("size", frames), ("mode", "interpolation"), ("overlap", 0)):
         _text(xml, name, str(value))
     _open(xml, "labels")
     for class_name in camera.class_names.values():
@@ -73,15 +79,15 @@ def _write_meta(xml: XMLGenerator, camera: CameraReader, image_size: tuple[int, 
     xml.ignorableWhitespace("\n")
 
 
-def _write_shapes(xml: XMLGenerator, sightings: tuple[Sighting, ...]) -> None:
+def _write_shapes(xml: XMLGenerator, sightings: tuple[Sighting, ...], frames: int) -> None:
     for n, seen in enumerate(sightings):
         points = ";".join(f"{x:.2f},{y:.2f}" for x, y in outline(seen.mask).tolist())
         if not points:
             continue
         following = sightings[n + 1].index if n + 1 < len(sightings) else None
         _write_shape(xml, seen.index, points, outside=False)
-        # Without this CVAT would go on showing the last polygon.
-        if following is None or following > seen.index + 1:
+        # Without this CVAT would go on showing the last polygon; a frame behind the last one it refuses.
+        if (following is None or following > seen.index + 1) and seen.index + 1 < frames:
             _write_shape(xml, seen.index + 1, points, outside=True)
 
 
