@@ -54,23 +54,33 @@ def start_actor(stage: type[Actor], **options: Any) -> Any:
     return ray.remote(stage).options(num_cpus=0, enable_task_events=False, **options).remote(str(Path.cwd()))
 
 
-def pass_on_logs(actors: Sequence[Any]) -> None:
-    """Logs here what the actors logged there."""
-    for record in drained_logs(actors):
-        _log.handle(record)
+class LogDrain:
+    """Fetches what actors log. An actor that is blocked answers later, so nobody waits for it, and nothing is lost."""
 
+    def __init__(self) -> None:
+        self._asked: dict[Any, Any] = {}
 
-def drained_logs(actors: Sequence[Any]) -> list[logging.LogRecord]:
-    """Returns what actors logged. A reader that is blocked answers later, so nobody waits for it."""
-    drained: list[logging.LogRecord] = []
-    answers = [actor.drain_log.remote() for actor in actors]
-    ended, _ = ray.wait(answers, num_returns=len(answers), timeout=1)
-    for answer in ended:
-        try:
-            drained += ray.get(answer)
-        except RayError:  # an actor that died has no log; what it broke says so itself
-            continue
-    return drained
+    def records(self, actors: Sequence[Any]) -> list[logging.LogRecord]:
+        """Returns what was logged since, as far as the actors answer within a second."""
+        for actor in actors:
+            if actor not in self._asked:
+                self._asked[actor] = actor.drain_log.remote()
+        answers = list(self._asked.values())
+        ended, _ = ray.wait(answers, num_returns=len(answers), timeout=1)
+        drained: list[logging.LogRecord] = []
+        for answer in ended:
+            try:
+                drained += ray.get(answer)
+            except RayError:  # an actor that died has no log; what it broke says so itself
+                continue
+        over = set(ended)
+        self._asked = {actor: answer for actor, answer in self._asked.items() if answer not in over}
+        return drained
+
+    def pass_on(self, actors: Sequence[Any]) -> None:
+        """Logs here what the actors logged there."""
+        for record in self.records(actors):
+            _log.handle(record)
 
 
 @contextmanager

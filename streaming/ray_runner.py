@@ -22,7 +22,7 @@ from roadmask.engines.errors import SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.jobs import CameraJob, ProgressCallback, RunResult
-from roadmask.streaming.ray_actors import Actor, own_errors, pass_on_logs, ray_session, start_actor
+from roadmask.streaming.ray_actors import Actor, LogDrain, own_errors, ray_session, start_actor
 from roadmask.streaming.reader import Reader
 from roadmask.streaming.recorder import CameraProgress, CameraResult, Recorder
 from roadmask.streaming.runner import all_closed, build_recorder
@@ -183,19 +183,19 @@ def run_on_ray(
         segmenter = start_actor(_SegmenterActor)
         recorders = [start_actor(_RecorderActor) for _ in jobs]
         readers = [start_actor(_ReaderActor, max_concurrency=2) for _ in jobs]
-        actors = (segmenter, *recorders, *readers)
+        actors, logs = (segmenter, *recorders, *readers), LogDrain()
         try:
             warming = segmenter.open.remote(build, list(image_sizes))
             opening = [
                 recorder.open.remote(store, job, config, class_names, resume)
                 for job, recorder in zip(jobs, recorders, strict=True)
             ]
-            begun = _wait(opening, actors)
+            begun = _wait(opening, actors, logs)
             opening = [
                 reader.open.remote(job, config.max_frames, done)
                 for job, reader, (done, _) in zip(jobs, readers, begun, strict=True)
             ]
-            _wait([warming, *opening], actors)
+            _wait([warming, *opening], actors, logs)
             runs = [
                 ray.put((accounted, None, False)) if finished else reader.run.remote(segmenter, recorder)
                 for reader, recorder, (accounted, finished) in zip(readers, recorders, begun, strict=True)
@@ -210,7 +210,7 @@ def run_on_ray(
                 progress = ray.get([recorder.progress.remote() for recorder in recorders])
                 on_progress({job.camera: seen for job, seen in zip(jobs, progress, strict=True)})
 
-            ended = _wait(runs, actors, look)
+            ended = _wait(runs, actors, logs, look)
             closing = [recorder.close.remote(*end) for recorder, end in zip(recorders, ended, strict=True)]
             results = all_closed([partial(_get, answer) for answer in closing])
             return RunResult(results, interrupted=any(stopped_early for _, _, stopped_early in ended))
@@ -219,19 +219,21 @@ def run_on_ray(
             ray.wait(aborting, num_returns=len(aborting), timeout=5)
             raise
         finally:
-            pass_on_logs(actors)
+            logs.pass_on(actors)
             for actor in actors:
                 ray.kill(actor)
 
 
-def _wait(answers: Sequence[Any], actors: Sequence[Any], look: Callable[[], None] = lambda: None) -> list[Any]:
+def _wait(
+    answers: Sequence[Any], actors: Sequence[Any], logs: LogDrain, look: Callable[[], None] = lambda: None
+) -> list[Any]:
     """Waits for all answers, looking after the run meanwhile; an error ends the wait at once."""
     pending = list(answers)
     while pending:
         ended, pending = ray.wait(pending, timeout=POLL_SECONDS)
         for answer in ended:
             _get(answer)  # a store that failed ends the run now, not when the other cameras are through
-        pass_on_logs(actors)
+        logs.pass_on(actors)
         look()
     return [_get(answer) for answer in answers]
 

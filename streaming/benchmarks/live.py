@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines import Segmenter
 from roadmask.engines.segmenter import Image
-from roadmask.streaming.benchmarks.cameras import lengthened
+from roadmask.streaming.benchmarks.cameras import lengthened, seconds_of
 from roadmask.streaming.benchmarks.observed import ObservedRun
 from roadmask.streaming.benchmarks.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig
@@ -28,7 +28,7 @@ from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import check_drive, open_drive
 
 _START_S = 120.0
-_SETTLE_S = 5.0
+_SETTLE_S = 20.0
 _PICTURES = 60
 
 
@@ -63,9 +63,8 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
     before = _engine_fps(build, pictures)
     with tempfile.TemporaryDirectory(prefix="roadmask-live-") as made:
         folder = Path(made)
-        long = lengthened(
-            clip, folder / "long.mp4", 1 + round((settings.seconds + 2 * _START_S) / (len(pictures) / 25))
-        )
+        length_s = settings.seconds + 2 * _START_S
+        long = lengthened(clip, folder / "long.mp4", 1 + round(length_s / seconds_of(clip)))
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
         out = folder / "drive.zarr"

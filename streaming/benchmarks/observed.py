@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
 from roadmask.streaming.live.run import LiveResult, LiveRun
 from roadmask.streaming.live.settings import LiveSettings
+
+_SHOWN = 20_000
+"""Pictures that are remembered, minutes of many cameras."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,12 @@ class ObservedRun:
         show: bool = True,
     ) -> None:
         self._page = page or Nobody()
-        self.shown: list[Shown] = []
+        self.shown: deque[Shown] = deque(maxlen=_SHOWN)
         self.pictures: dict[str, LivePicture] = {}
-        self.reports: list[LiveReport] = []
+        self.reports: deque[LiveReport] = deque(maxlen=1)
+        """The newest one: a soak reports thousands of times."""
+        self.reported = 0
+        """How many there were."""
         self.unbalanced: list[CameraReport] = []
         """Reports whose ledger did not add up."""
         self.result: LiveResult | None = None
@@ -70,6 +77,7 @@ class ObservedRun:
         self._page.report(report)
         self.unbalanced += [camera for camera in report.cameras if not adds_up(camera)]
         self.reports.append(report)
+        self.reported += 1
 
     def page_ages(self, camera: str) -> Ages | None:
         """Returns how old pictures were on the page."""

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from roadmask.engines.errors import InputError
 from roadmask.streaming.benchmarks.cameras import lengthened, seconds_of
 from roadmask.streaming.benchmarks.object_store import ObjectStore, object_store, require_grpc
 from roadmask.streaming.benchmarks.observed import ObservedRun
@@ -58,8 +59,13 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
 
     Raises:
         EngineError: gRPC is missing.
+        InputError: nothing would be left after settling.
     """
     require_grpc()
+    if settings.minutes <= settings.settle_minutes:
+        raise InputError(
+            f"expected more minutes than the {settings.settle_minutes:g} to settle, got {settings.minutes:g}."
+        )
     with tempfile.TemporaryDirectory(prefix="roadmask-soak-") as made:
         folder = Path(made)
         length_s = settings.minutes * 60 + _START_S + 60

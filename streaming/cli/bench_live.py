@@ -98,7 +98,9 @@ def soak(
     cameras: Annotated[int, typer.Option(min=1)] = 4,
     minutes: Annotated[float, typer.Option(min=0.5)] = 30.0,
     settle: Annotated[float, typer.Option(min=0.1, help="Minutes after which growth counts.")] = 2.0,
-    growth_max: Annotated[float, typer.Option(help="Exit 4 where a process grew by more, MB.")] = 50.0,
+    growth_max: Annotated[
+        float, typer.Option(help="Exit 4 where a process grew by more, MB; files and threads: by more than 4.")
+    ] = 50.0,
     keep: Annotated[str | None, typer.Option(metavar="2h|50GB", help="As of `roadmask live`.")] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the records.")] = None,
 ) -> None:
@@ -123,7 +125,8 @@ def soak(
     if json is not None:
         write_results(json, results)
     grown = max(whole["objects_growth_mb"], *(record["uss_growth_mb"] for record in results))
-    if grown > growth_max or whole["spilled_bytes"]:
+    more = max(record[name] for record in results for name in ("files_growth", "threads_growth"))
+    if grown > growth_max or more > 4 or whole["spilled_bytes"]:
         raise StoreError("a process or the object store grew, or something was spilled: see the tables.")
     if whole["unbalanced"] or not whole["stored_ok"]:
         raise StoreError("a ledger did not add up, or something stored is damaged: see the tables.")

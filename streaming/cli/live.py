@@ -49,6 +49,15 @@ def live(
             "for the token that is printed.",
         ),
     ] = "127.0.0.1:8642",
+    page_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROADMASK_PAGE_TOKEN",
+            help="What browsers and programs must show, 16 to 256 letters, digits, - or _; better set in the "
+            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, else made "
+            "up at each start[/]",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
@@ -144,7 +153,7 @@ def live(
     with ExitStack() as opened:
         opened.enter_context(json_log(log_json))
         stop = opened.enter_context(interruptible(console))
-        shown = opened.enter_context(_page(page, console, open_page=open_page))
+        shown = opened.enter_context(_page(page, page_token, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console, shown))
         result = LiveRun(addresses, settings, view, stop=stop, show=shown is not None).run()
@@ -156,14 +165,14 @@ def live(
 
 
 @contextmanager
-def _page(address: str, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
+def _page(address: str, token: str | None, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
     """Serves the page, unless there shall be none; a port that is in use ends the program before anything begins."""
     if address == "none":
         yield None
         return
     from roadmask.streaming.page import LivePage, PageAddress
 
-    with LivePage(PageAddress.parse(address)) as page:
+    with LivePage(PageAddress.parse(address), token=token) as page:
         console.print(f"watch at [bold]{escape(page.url)}[/]", soft_wrap=True)
         if open_page:
             typer.launch(page.url)

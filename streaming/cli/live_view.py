@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -12,6 +15,8 @@ from rich.table import Table
 from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
 
+_PATIENCE_S = 2.0
+"""How long the end of a run waits for a terminal."""
 _COLOURS = {
     CameraState.LIVE: "green",
     CameraState.ENDED: "dim",
@@ -33,6 +38,9 @@ class LiveView:
         self._page = page or Nobody()
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._states: dict[str, tuple[CameraState, str]] = {}
+        # The run must not wait for a terminal that was stopped, or for a line that stalls.
+        self._newest: queue.Queue[LiveReport | None] = queue.Queue(1)
+        self._thread = threading.Thread(target=self._show_all, name="live-view", daemon=True)
 
     def publish(self, picture: LivePicture) -> None:
         """Hands the picture on: terminals show none."""
@@ -41,6 +49,15 @@ class LiveView:
     def report(self, report: LiveReport) -> None:
         """Takes the newest state of the run."""
         self._page.report(report)
+        with suppress(queue.Empty):
+            self._newest.get_nowait()  # the newest report wins
+        self._newest.put_nowait(report)
+
+    def _show_all(self) -> None:
+        while (report := self._newest.get()) is not None:
+            self._show(report)
+
+    def _show(self, report: LiveReport) -> None:
         if self._live is not None:
             self._live.update(live_table(report), refresh=True)
             return
@@ -56,12 +73,18 @@ class LiveView:
     def __enter__(self) -> LiveView:
         if self._live is not None:
             self._live.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
+        try:
+            self._newest.put(None, timeout=_PATIENCE_S)
+        except queue.Full:  # the terminal takes nothing
+            return
+        self._thread.join(_PATIENCE_S)
+        if self._live is not None and not self._thread.is_alive():
             self._live.stop()
 
 

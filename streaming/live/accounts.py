@@ -69,20 +69,16 @@ class Account:
             del self._pending[index]
             self.watched += 1
 
-    def go_on(self, committed: int, indices: Iterable[int]) -> None:
-        """The recorder died: what it had not committed is lost.
+    def go_on(self, committed: int, indices: Iterable[int], reason: str = WRITER_DIED) -> None:
+        """The recorder died, or its store failed for good: what it had not committed is lost.
 
         Args:
             committed: frames in the store, as its next recorder found it.
             indices: frames that the recorder had, and whose fate it did not report.
+            reason: why.
         """
         unreported = [self._pending.pop(index) for index in indices if index in self._pending]
-        self._failed[WRITER_DIED] += self.stored + len(unreported) - committed
-        self.stored = committed
-
-    def lose(self, committed: int) -> None:
-        """The store failed for good: what it did not commit is lost."""
-        self._failed[STORE] += self.stored - committed
+        self._failed[reason] += self.stored + len(unreported) - committed
         self.stored = committed
 
     def finish(self, counts: Counts) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-TARGET = 0.92
+TARGET = 0.96
 """Part of what the engine can take that it is offered; the rest is room for pictures that take longer than most."""
 LIMIT_MIN_FPS = 1.0
 """No limit is lower: what a camera is asked for is also how often the engine's speed is seen, and one slow picture must

@@ -114,8 +114,6 @@ class LiveBatcher:
         self._worker: asyncio.Task[None] | None = None
         self.timing: Timing | None = None
         """None before the first frame."""
-        self.batches: dict[int, int] = {}
-        """Size of a batch -> how many there were."""
 
     async def __call__(self, camera: str, image: Image, taken_ns: int) -> tuple[EngineNote, Segmentation | None]:
         """Returns what is in a frame, or a note that says why not.
@@ -168,7 +166,6 @@ class LiveBatcher:
             self._lately.append((begun_ns, done_ns, len(batch)))
         while len(self._lately) > _LATELY_MIN and self._lately[0][1] < done_ns - _LATELY_NS:
             self._lately.popleft()
-        self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
         for frame, result in zip(batch, results, strict=True):
             self._late.discard(frame.camera)
             failure = result.reason if isinstance(result, FailedSegmentation) else None

@@ -41,6 +41,7 @@ class LiveClock:
         self._last_unix_ns = -1
         self._last_ns = -1
         self._settled_ns = 0
+        self._last_of_stream: tuple[int, int] | None = None
 
     def reconnect(self, now_ns: int) -> None:
         """Forgets the stream's clock: the next connection may count from elsewhere.
@@ -49,7 +50,20 @@ class LiveClock:
             now_ns: monotonic clock.
         """
         self._fastest.clear()
+        self._last_of_stream = None
         self._settled_ns = now_ns + _SETTLE_NS
+
+    def _jumps(self, stream_ns: int, arrival_ns: int) -> bool:
+        """Whether the stream's clock went back, or ahead by more than time has passed; being late is no jump."""
+        if self._last_of_stream is None:
+            return False
+        before_ns, then_ns = self._last_of_stream
+        ahead_ns = (stream_ns - before_ns) - (arrival_ns - then_ns)
+        return stream_ns < before_ns or (ahead_ns > JUMP_NS and self._ahead_of_all(stream_ns, arrival_ns))
+
+    def _ahead_of_all(self, stream_ns: int, arrival_ns: int) -> bool:
+        """Whether a picture came more than a jump faster than the fastest of late."""
+        return not self._fastest or self._fastest[0][1] - (arrival_ns - stream_ns) > JUMP_NS
 
     def place(self, stream_ns: int | None, arrival_ns: int, unix_ns: int) -> Placed:
         """Returns when a picture was taken.
@@ -61,16 +75,16 @@ class LiveClock:
         """
         jumped = False
         wall_ns = unix_ns - arrival_ns
-        if self._wall_ns is None:
-            self._wall_ns = wall_ns
-        elif abs(wall_ns - self._wall_ns) > JUMP_NS:  # somebody set the clock of this machine
-            self._wall_ns, jumped = wall_ns, True
+        if self._wall_ns is not None and abs(wall_ns - self._wall_ns) > JUMP_NS:
+            jumped = True  # somebody set the clock of this machine
+        self._wall_ns = wall_ns
         taken_ns = arrival_ns
         if stream_ns is not None:
             behind_ns = arrival_ns - stream_ns
-            if self._fastest and abs(behind_ns - self._fastest[0][1]) > JUMP_NS:
+            if self._jumps(stream_ns, arrival_ns):
                 self._fastest.clear()
                 jumped = jumped or arrival_ns > self._settled_ns
+            self._last_of_stream = stream_ns, arrival_ns
             while self._fastest and self._fastest[-1][1] >= behind_ns:
                 self._fastest.pop()
             self._fastest.append((arrival_ns, behind_ns))

@@ -25,10 +25,12 @@ from roadmask.streaming.live.gauges import Gauges
 from roadmask.streaming.live.reader import FrameNote, ReaderStatus
 from roadmask.streaming.live.recording import Recording
 from roadmask.streaming.live.reports import CameraReport, CameraState
-from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, awaited, own_error, revived, within
+from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, answered, awaited, own_error, revived, within
 
 NEXT_S = 0.5
 """How long a reader is asked to wait for a picture."""
+HANGS_S, ENGINE_HANGS_S = 30.0, 180.0
+"""An actor, or the engine, that does not answer for so long hangs and is killed; machines are busy at times."""
 AT_RECORDER_MAX = 4
 """Frames on their way to the recorder, at most; those that it holds back for their tracks do not count."""
 _GLANCE_S = 1.0
@@ -118,8 +120,11 @@ class Conductor:
             generation = self._reader.generation
             try:
                 note_ref, frame = self._reader.handle.next.options(num_returns=2).remote(NEXT_S, self.limit_fps)
-                note: FrameNote | None = await note_ref
-            except DEATHS:
+                note: FrameNote | None = await answered(self._reader, note_ref, NEXT_S + HANGS_S)
+            except (RayError, RoadmaskError) as error:
+                if not isinstance(error, DEATHS):
+                    _log.warning("camera %s: its reader failed: %s", self.camera, own_error(error))
+                    self._reader.kill()
                 await revived(self._reader, generation)
                 continue
             if note is not None:
@@ -207,7 +212,7 @@ class Conductor:
         generation = self._segmenter.generation
         try:
             note_ref, found = self._segmenter.handle.segment.options(num_returns=2).remote(frame, note.taken_ns)
-            engine: EngineNote = await note_ref
+            engine: EngineNote = await answered(self._segmenter, note_ref, ENGINE_HANGS_S)
         except DEATHS:
             self.account.fail(note.index, SEGMENTER_DIED)
             self._detach(revived(self._segmenter, generation))
@@ -234,8 +239,11 @@ class Conductor:
     async def _look_at_reader(self, patience_s: float) -> ReaderStatus:
         try:
             self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), patience_s)
-        except (*DEATHS, TimeoutError):
-            detail = "the process that reads it died; another one is started"
+        except TimeoutError:
+            detail = "the process that reads it does not answer; the machine may be too busy"
+            self._status = replace(self._status, state=CameraState.STALLED, detail=detail)
+        except DEATHS:
+            detail = "the process that reads it died; another one takes its place"
             self._status = ReaderStatus(CameraState.RECONNECTING, detail, False, self._status.restarts, 0)
         return self._status
 

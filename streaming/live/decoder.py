@@ -33,6 +33,8 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.25, 2.0
 """Time between attempts: doubles from the first to the longest, and is jittered so that cameras do not come at once."""
 REFUSED_S = 4.0
 """Time between attempts where the camera refused us: seldom, so that it does not lock the user out."""
+UNDECODABLE_S, _UNDECODABLE_PACKETS = 5.0, 32
+"""A stream that gave so many packets, and no picture for so long, is connected anew: its codec may have changed."""
 _KEY_WAIT = 300
 """Packets to wait for one that is marked as decodable by itself; some cameras never mark any."""
 
@@ -160,7 +162,7 @@ class LiveDecoder:
             unit = Fraction(connection.stream.time_base or Fraction(1, 1_000_000)) * 1_000_000_000
             pace = _Pace() if self._address.ends else None
             alone = connection.intra_only and pace is None  # what is not needed need not be decoded, either
-            keyed, skipped, live = False, 0, False
+            keyed, skipped, live, shown_at = False, 0, False, time.monotonic()
             try:
                 for packet in connection.packets():
                     keyed = keyed or packet.is_keyframe or skipped >= _KEY_WAIT
@@ -181,6 +183,8 @@ class LiveDecoder:
                             live = self._had_picture = True
                             self._tell(CameraState.LIVE, "")
                         self._show(frame, convert, unit if connection.stamped else None, pace, picked=alone)
+                        shown_at = time.monotonic()
+                    self._require_pictures(shown_at)
                     if self._stopping.is_set():
                         return
             except StreamError:
@@ -192,6 +196,11 @@ class LiveDecoder:
                     lost = len(self._waiting)
                     self._waiting.clear()
                     self._count(undecodable=lost)
+
+    def _require_pictures(self, shown_at: float) -> None:
+        """Gives up a connection whose packets give no pictures."""
+        if time.monotonic() - shown_at > UNDECODABLE_S and len(self._waiting) >= _UNDECODABLE_PACKETS:
+            raise StreamError(CameraState.RECONNECTING, "packets come, but none of them can be decoded")
 
     def _thin_out(self) -> None:
         """Leaves out a picture before it is decoded."""

@@ -57,7 +57,10 @@ class Trimmer:
     def __init__(self, keep: Keep, writer: CameraWriter) -> None:
         self._keep = keep
         self._writer = writer
-        self._ended: dict[int, float] = {epoch.info.epoch: time.monotonic() for epoch in writer.begun.epochs}
+        current = None if writer.epoch is None else writer.epoch.epoch
+        self._ended: dict[int, float] = {
+            epoch.info.epoch: time.monotonic() for epoch in writer.begun.epochs if epoch.info.epoch != current
+        }
         self._begun_at = time.monotonic()
         self._look_at = 0.0
 

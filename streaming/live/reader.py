@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +29,8 @@ SILENT_S = OPEN_TIMEOUT_S + 2.0
 START_S = 30.0
 """A new decoder may take this long to its first sign of life: machines are busy when much is started at once."""
 _LOOK_S = 0.25
+_SHORT_LIFE_S, _RESTART_MAX_S = 5.0, 4.0
+"""A decoder that died sooner is started again after a pause that doubles, up to the longest."""
 _log = logging.getLogger(__name__)
 
 
@@ -117,7 +120,7 @@ class LiveReader:
         try:
             self._process.stdin.write(WISH.pack(self._limit_fps or 0))
             self._asked = True
-        except OSError:  # it died; the watchdog starts another
+        except (OSError, ValueError):  # it died, or was ended; the watchdog starts another
             pass
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -134,7 +137,8 @@ class LiveReader:
         )
         asked = {"address": asdict(self._address), "counts": str(self._path)}
         if process.stdin is not None and process.stdout is not None:
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            with suppress(OSError):  # it died already, which the watchdog sees
+                process.stdin.write(json.dumps(asked).encode() + b"\n")
             name = f"reader-{self._address.camera}"
             threading.Thread(target=self._listen, args=(process, process.stdout), name=name, daemon=True).start()
         self._asked = False
@@ -170,6 +174,7 @@ class LiveReader:
 
     def _watch(self) -> None:
         """Starts another decoder when this one died, or kills it where it hangs."""
+        pause_s = _LOOK_S
         while not self._closed:
             time.sleep(_LOOK_S)
             if self._ended or self._closed:
@@ -190,11 +195,18 @@ class LiveReader:
             why = "gave no sign of life and was killed" if silent else "died"
             _log.warning("camera %s: its decoder %s; another one is started", self._address.camera, why)
             self._end(self._process)
+            short = (time.monotonic_ns() - self._started_ns) / 1e9 < _SHORT_LIFE_S
+            pause_s = min(2 * pause_s, _RESTART_MAX_S) if short else _LOOK_S
             with self._changed:
+                self._state, self._detail = CameraState.RECONNECTING, f"the decoder {why}"
+                self._changed.wait_for(lambda: self._closed, pause_s - _LOOK_S)
                 if self._closed:
                     return
-                self._state, self._detail = CameraState.RECONNECTING, f"the decoder {why}"
-                self._process = self._start()
+                try:
+                    self._process = self._start()
+                except OSError as error:  # no memory, too many processes: perhaps not for long
+                    self._detail = f"no process could be started to decode it ({error.strerror or error})"
+                    continue
                 self._ask()  # somebody may be waiting for what the one before was asked for
 
     @staticmethod

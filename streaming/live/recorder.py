@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from roadmask.streaming.live.storing import FLOOR_BYTES, Fates, Losses, Storable
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.store import CameraWriter
 from roadmask.tracking import Tracks, TrackState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,7 @@ class LiveRecorder:
                     self._track.state(),
                 )
             )
-        picture = self._pictures(frame, tracks) if show and self._pictures is not None else None
-        return self._outcome(tracked_ns, tracks, picture)
+        return self._outcome(tracked_ns, tracks, self._drawn(frame, tracks) if show else None)
 
     def tick(self, losses: Losses) -> Outcome:
         """Returns what became of frames by now; call it a few times a second, frames or not."""
@@ -150,6 +152,13 @@ class LiveRecorder:
             return True
         epoch, size, timestamp_ns = self._last
         return frame.epoch != epoch or frame.image_size != size or frame.timestamp_ns <= timestamp_ns
+
+    def _drawn(self, frame: Frame, tracks: Tracks) -> LivePicture | None:
+        try:
+            return None if self._pictures is None else self._pictures(frame, tracks)
+        except Exception:  # the frame is on its way to the store, whatever becomes of its picture
+            _log.exception("camera %s: frame %d could not be drawn", frame.camera, frame.index)
+            return None
 
     def _outcome(
         self, tracked_ns: int = 0, tracks: Tracks | None = None, picture: LivePicture | None = None

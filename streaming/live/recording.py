@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ray.exceptions import RayError
 
 from roadmask.engines.errors import LedgerError, RoadmaskError, StoreError
-from roadmask.streaming.live.accounts import TRACK, WRITER_DIED, Account
+from roadmask.streaming.live.accounts import STORE, TRACK, WRITER_DIED, Account
 from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.ending import RecorderSettings, committed_frames
 from roadmask.streaming.live.gauges import Gauges
 from roadmask.streaming.live.reader import FrameNote
 from roadmask.streaming.live.recorder import Outcome
 from roadmask.streaming.live.reports import LivePicture
-from roadmask.streaming.live.revivable import DEATHS, Revivable, Spares, own_error, revived, within
+from roadmask.streaming.live.revivable import DEATHS, Revivable, Spares, answered, own_error, revived, within
 
+HANGS_S = 60.0
+"""A recorder that does not answer for so long hangs and is killed; its disk cannot make it wait."""
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +92,7 @@ class Recording:
         answer = self.actor.handle.push.remote(frame, found, losses, self._settings.show)
         sent.set_result(None)
         try:
-            outcome: Outcome = await answer
+            outcome: Outcome = await answered(self.actor, answer, HANGS_S)
         except DEATHS:
             if not await revived(self.actor, generation):
                 self._fail(note.index, WRITER_DIED)
@@ -112,20 +115,22 @@ class Recording:
     async def rest(self) -> None:
         """Waits until nobody asks any more."""
         if self._ticking is not None:
-            await self._ticking
+            await asyncio.gather(self._ticking, return_exceptions=True)  # what it found is asked for again
 
     async def close(self, counts: Counts) -> RoadmaskError | None:
         """Stores what waits and closes the store; returns why that failed, if it did."""
         problem: RoadmaskError | None = None
         try:
             self._settle(await self._ask("finish"))
-            await self._ask("close", counts.captured, self._account.for_store(counts))
+            # Where the recorder dies over it, its successor is told of what died with it.
+            await self._ask("close", lambda: (counts.captured, self._account.for_store(counts)))
         except (RoadmaskError, RayError) as error:
             cause = own_error(error)
             problem = cause if isinstance(cause, RoadmaskError) else StoreError(f"the recorder died: {cause}.")
             if self._settings.store is not None and not isinstance(cause, LedgerError):
                 await within(self.actor.handle.abandon.remote())
-                self._account.lose(committed_frames(self._settings.store / self._camera))
+                self._account.go_on(committed_frames(self._settings.store / self._camera), self._open_fates, STORE)
+                self._open_fates.clear()
         self.actor.kill()
         return problem
 
@@ -139,25 +144,26 @@ class Recording:
         self._settle(outcome)
         self.outcome = replace(self.outcome, storing=outcome.storing, store_detail=outcome.store_detail)
 
-    async def _ask(self, what: str, *arguments: Any) -> Any:
+    async def _ask(self, what: str, arguments: Callable[[], tuple[Any, ...]] = tuple) -> Any:
         """Asks for something; where the recorder dies over it, its successor is asked."""
         for _ in range(2):
             await self.actor.ready()
             generation = self.actor.generation
             try:
-                return await getattr(self.actor.handle, what).remote(*arguments)
+                return await getattr(self.actor.handle, what).remote(*arguments())
             except DEATHS:
                 await self.actor.revive(generation)
-        return await getattr(self.actor.handle, what).remote(*arguments)
+        return await getattr(self.actor.handle, what).remote(*arguments())
 
     def _settle(self, outcome: Outcome) -> None:
         fates = outcome.fates
         self._account.store(index for index, _ in fates.stored)
         self._account.watch(fates.watched)
         for index, stored_ns in fates.stored:
-            self._gauges.age("store", self._open_fates.pop(index), stored_ns)
+            if (taken_ns := self._open_fates.pop(index, None)) is not None:
+                self._gauges.age("store", taken_ns, stored_ns)
         for index in fates.watched:
-            self._open_fates.pop(index)
+            self._open_fates.pop(index, None)
 
     def _fail(self, index: int, reason: str) -> None:
         if self._open_fates.pop(index, None) is not None:

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError, WorkerCrashedError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError, WorkerCrashedError
 
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.ray_actors import Actor, NotOpenError, start_actor
 
-DEATHS = (RayActorError, WorkerCrashedError, NotOpenError)
+DEATHS = (RayActorError, WorkerCrashedError, OutOfMemoryError, NotOpenError)
 """What a call raises whose actor died, or whose successor could not be opened yet."""
 ANSWER_S = 10.0
 """How long to wait for an actor that may be dead."""
-_RETRY_S = 0.1
+_TRIES, _RETRY_S = 3, 0.5
+"""How many successors in a row may die while they are opened, and the pause between them."""
 _REFILL_S = 5.0
 _FAILED_S = 1.0
 _log = logging.getLogger(__name__)
@@ -99,22 +100,24 @@ class Revivable:
 
         Raises:
             RoadmaskError: it cannot be opened; call again to try again.
+            RayError: so many successors died while they were opened; call again to try again.
         """
         async with self._lock:
             if generation != self._generation:
                 return
-            while True:
+            for left in reversed(range(_TRIES)):
                 if not self._unopened:
                     _log.warning("the %s died; another one takes its place", self.name)
                     self.kill()
                     self.handle, self._unopened = self._spares.take(), True
                 try:
                     await self._reopen(self.handle)
+                    break
                 except DEATHS:
                     self._unopened = False
+                    if not left:
+                        raise
                     await asyncio.sleep(_RETRY_S)
-                    continue
-                break
             self._unopened = False
             self._generation += 1
             self._spares.refill()
@@ -141,6 +144,21 @@ def own_error(error: BaseException) -> BaseException:
     while isinstance(cause, RayTaskError):
         cause = cause.cause
     return cause if isinstance(cause, RoadmaskError) else error
+
+
+async def answered(actor: Revivable, reference: Any, seconds: float) -> Any:
+    """Waits for what a call returns; an actor that hangs is killed, so that another one can take its place.
+
+    Raises:
+        NotOpenError: it did not answer in time.
+        Whatever the call raises, one of `DEATHS` where the actor died.
+    """
+    try:
+        return await asyncio.wait_for(awaited(reference), seconds)
+    except TimeoutError:
+        _log.warning("the %s has not answered for %.0f s and is killed", actor.name, seconds)
+        actor.kill()
+        raise NotOpenError(f"the {actor.name} did not answer in {seconds:.0f} s.") from None
 
 
 async def awaited(reference: Any) -> Any:

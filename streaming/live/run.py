@@ -28,7 +28,7 @@ from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
 from roadmask.streaming.live.settings import LiveSettings
-from roadmask.streaming.ray_actors import drained_logs, own_errors, ray_session
+from roadmask.streaming.ray_actors import LogDrain, own_errors, ray_session
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, require_nothing
 
@@ -94,6 +94,7 @@ class LiveRun:
         self._size: SizeControl | None = None
         self._size_since_ns = 0
         self._store: MaskStore | None = None
+        self._logs = LogDrain()
         self._began = time.monotonic()
 
     def run(self) -> LiveResult:
@@ -146,9 +147,13 @@ class LiveRun:
         actors.refill()
         reporting = asyncio.create_task(self._report_on(segmenter))
         stopping = asyncio.create_task(self._watch_stop(conductors))
+        running = [asyncio.create_task(conductor.run()) for conductor in conductors]
         try:
-            await asyncio.gather(*(conductor.run() for conductor in conductors))
+            await asyncio.gather(*running)
         finally:
+            for conductor in conductors:  # where one of them failed the others end, too, and then all are closed
+                conductor.stop()
+            await asyncio.gather(*running, return_exceptions=True)
             stopping.cancel()
             reporting.cancel()
             await asyncio.gather(stopping, reporting, return_exceptions=True)
@@ -190,12 +195,16 @@ class LiveRun:
             return
         change = {"limit_fps": self._rate.limit_fps, "network_size": self._size_name(), "picture_ms": picture_ms}
         _log.debug("the load has changed: %s", change)
-        if self._store is not None:
+        if self._store is not None:  # in a thread that nobody waits for: a disk may hang
             frames = {camera.camera: camera.captured for camera in report.cameras}
-            try:
-                await asyncio.to_thread(self._store.note, "adapted", frames=frames, **change)
-            except StoreError as error:
-                _log.warning("a change of the load is missing in the store's provenance: %s", error)
+            asyncio.get_running_loop().run_in_executor(None, self._note, self._store, change | {"frames": frames})
+
+    @staticmethod
+    def _note(store: MaskStore, change: dict[str, Any]) -> None:
+        try:
+            store.note("adapted", **change)
+        except StoreError as error:
+            _log.warning("a change with the load is missing in the store's provenance: %s", error)
 
     def _size_name(self) -> str | None:
         sizes = ("full", *self._settings.busy_sizes)
@@ -252,7 +261,7 @@ class LiveRun:
 
     async def _pass_on_logs(self, segmenter: Revivable) -> None:
         handles = [segmenter.handle, *(handle for each in self.conductors.values() for handle in each.handles)]
-        for record in await asyncio.to_thread(drained_logs, handles):
+        for record in await asyncio.to_thread(self._logs.records, handles):
             record.msg, record.args = self._redacted(record.getMessage()), None
             _log.handle(record)
 

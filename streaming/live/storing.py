@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from roadmask.engines.errors import RoadmaskError, StoreError
+from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.keep import Keep, Trimmer
@@ -163,13 +163,13 @@ class Storing:
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_S
-        if self._trimmer is not None:
-            self._guarded(self._trimmer.trim)
+        self._trim()
         short = self._short_of_disk()
         if self.problem and not short:
             try:
                 self._commit()
-            except StoreError:
+            except Exception as error:  # whatever it was that storing tripped over is still there
+                _log.debug("camera %s: storing does not go on: %r", self._writer.camera, error)
                 return
             _log.warning("camera %s: storing goes on", self._writer.camera)
             self.problem = ""
@@ -177,6 +177,15 @@ class Storing:
             self._guarded(lambda: self._append(self._backfill.flush()))
             self._guarded(self._commit)
             self._stop(short)
+
+    def _trim(self) -> None:
+        """Removes what is too old or too much; where that fails it is tried again, and storing goes on."""
+        if self._trimmer is None:
+            return
+        try:
+            self._trimmer.trim()
+        except RoadmaskError as error:
+            _log.warning("camera %s: what is too old could not be removed: %s", self._writer.camera, error)
 
     def _store(self, frame: Storable) -> None:
         self._undecided.append(frame.index)

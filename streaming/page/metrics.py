@@ -14,7 +14,6 @@ from roadmask.streaming.page.feed import Feed
 
 _COUNTERS: tuple[tuple[str, str, Callable[[CameraReport], float]], ...] = (
     ("captured_frames", "Frames captured.", lambda camera: camera.captured),
-    ("stored_frames", "Frames stored with their masks.", lambda camera: camera.stored),
     ("watched_frames", "Frames segmented and shown, but not stored.", lambda camera: camera.watched),
     ("limit_changes", "Times the limit of frames a second changed.", lambda camera: camera.limit_changes),
     ("reconnects", "Times the stream was connected again.", lambda camera: camera.reconnects),
@@ -25,6 +24,8 @@ _COUNTERS_BY_REASON: tuple[tuple[str, str, Callable[[CameraReport], dict[str, in
 )
 _GAUGES: tuple[tuple[str, str, Callable[[CameraReport], float | None]], ...] = (
     ("in_flight_frames", "Frames captured and not yet decided.", lambda camera: camera.in_flight),
+    # What a recorder that died had not committed is not stored after all, so this may fall.
+    ("stored_frames", "Frames stored with their masks.", lambda camera: camera.stored),
     ("captured_frames_per_second", "Frames captured a second, lately.", lambda camera: camera.captured_fps),
     ("segmented_frames_per_second", "Frames segmented a second, lately.", lambda camera: camera.segmented_fps),
     ("picture_age_seconds", "Age of the newest picture.", lambda camera: _seconds(camera.picture_age_ms)),

@@ -222,10 +222,15 @@ class CameraWriter:
         if not epochs:
             return
         self.commit()
-        kept = {epoch: extent for epoch, extent in self._extents.items() if epoch not in epochs}
+        before = self._extents, self._removed
         self._removed += sum(self._extents[epoch].frames for epoch in epochs)
-        self._extents = kept
-        self._write_attributes({})  # from here on nobody reads them; a crash leaves folders that no commit speaks of
+        self._extents = {epoch: extent for epoch, extent in self._extents.items() if epoch not in epochs}
+        try:
+            # From here on nobody reads them; a crash leaves folders that no commit speaks of.
+            self._write_attributes({})
+        except BaseException:
+            self._extents, self._removed = before
+            raise
         for epoch in epochs:
             shutil.rmtree(self.folder / str(epoch), ignore_errors=True)
 

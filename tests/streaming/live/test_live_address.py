@@ -76,6 +76,7 @@ SECRETS = [
     "rtsp://eve:pa?ss@host/x",
     "rtsp://eve:pa#ss@host/x",
     "rtsp://eve:pa'ss@host/x",
+    "rtsp://eve:pa[ss@host/x",
     "http://host/x?user=eve&password=pass",
     "http://host?token=pass",
     "http://host/x#pass",
@@ -91,6 +92,14 @@ def test_nothing_secret_is_shown(url: str) -> None:
         assert "pass" not in text.replace("password", "pass-word") or "pass=" in text
         assert "ss@" not in text
     assert "host" in shown_url(url)
+
+
+@pytest.mark.parametrize("source", ["rstp://eve:pa'ssword@host/x", "eve:password@host/x", "eve:pass@word@host/x"])
+def test_a_source_that_is_mistyped_is_shown_without_its_password(source: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        parse_live_sources([source])
+    assert "host/x" in str(raised.value)
+    assert "word" not in str(raised.value)
 
 
 def test_text_around_addresses_stays() -> None:

@@ -14,6 +14,7 @@ import cv2
 import pytest
 
 from roadmask.streaming.benchmarks.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
+from roadmask.streaming.live import decoder
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder
@@ -177,6 +178,19 @@ def test_undecodable_packets_are_counted(watch: Watch, tmp_path: Path) -> None:
     counts = camera.file.read()
     assert counts.captured == 20
     assert counts.undecodable >= 1
+
+
+def test_a_stream_that_cannot_be_decoded_any_more_is_connected_anew(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder, "UNDECODABLE_S", 0.5)
+    monkeypatch.setattr(decoder, "_decode", lambda *_: [])
+    path = write_clip(tmp_path / "clip.ts", range(100), gop=5, b_frames=0)
+    port = free_port()
+    with UdpSender([path], port):
+        camera = watch(f"udp://127.0.0.1:{port}")
+        camera.until(lambda: "none of them can be decoded" in str(camera.told_of(CameraState.RECONNECTING)), 30)
+    camera.until(lambda: camera.file.read().undecodable >= 32)
 
 
 def test_it_stops_soon_when_told_to(watch: Watch, long_clip: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from roadmask.engines import Instances
 from roadmask.engines.segmenter import Image
-from roadmask.streaming.live.accounts import Account
+from roadmask.streaming.live.accounts import STORE, Account
 from roadmask.streaming.live.batching import LiveBatcher
 from roadmask.streaming.live.clock import LiveClock
 from roadmask.streaming.live.counts import Counts, CountsFile
@@ -49,6 +49,28 @@ def test_a_stall_shifts_no_time() -> None:
     arrivals = [max(n * 40, 2000 if 28 <= n < 50 else 0) * MS for n in range(100)]
     placed = [clock.place(n * 40 * MS, at, WALL + at) for n, at in enumerate(arrivals)]
     assert [each.monotonic_ns for each in placed] == [n * 40 * MS for n in range(100)]
+
+
+@pytest.mark.parametrize("caught_up", [False, True], ids=["held up", "left out"])
+def test_being_late_by_seconds_is_no_jump(caught_up: bool) -> None:
+    """A line that stalls for two seconds and then delivers what it held up, or goes on with the present."""
+    clock, ages_ms = LiveClock(), []
+    for n in range(200):
+        if caught_up and 51 <= n < 100:
+            continue
+        at = max(n * 40, 4000 if 50 <= n < 100 else 0) * MS
+        placed = clock.place(n * 40 * MS, at, WALL + at)
+        assert not placed.jumped
+        ages_ms.append((at - placed.monotonic_ns) / MS)
+    assert max(ages_ms) == 2000  # the picture that was held up first
+    assert ages_ms[-1] == 0
+
+
+def test_a_clock_of_this_machine_that_is_put_right_by_less_than_a_jump_is_followed() -> None:
+    clock = LiveClock()
+    clock.place(None, 0, WALL)
+    placed = clock.place(None, 40 * MS, WALL + 840 * MS)
+    assert (placed.unix_ns, placed.jumped) == (WALL + 840 * MS, False)
 
 
 @pytest.mark.parametrize("jump_s", [-1000, 1000])
@@ -122,6 +144,17 @@ def test_what_a_dead_recorder_had_not_committed_is_lost() -> None:
     assert (account.stored, account.losses(counts).failed) == (4, {"writer_died": 4})
     assert account.pending == [8, 9]
     assert account.missing(counts) == 0
+
+
+def test_a_store_that_fails_for_good_keeps_what_it_had_committed_but_not_told() -> None:
+    account = Account()
+    for index in range(10):
+        account.receive(FrameNote(index, index + 1, 0))
+    account.store(range(3))
+    account.go_on(committed=6, indices=range(3, 10), reason=STORE)
+    counts = Counts(captured=10, handed=10)
+    assert (account.stored, account.losses(counts).failed) == (6, {"store": 4})
+    assert account.missing(counts) == account.in_flight(counts) == 0
 
 
 SIZE = (4, 4)

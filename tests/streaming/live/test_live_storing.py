@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roadmask.engines.errors import InputError
+from roadmask.engines.errors import InputError, StoreError
 from roadmask.streaming.benchmarks.scripted import find_corner
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
@@ -236,6 +236,28 @@ def test_only_the_newest_part_is_kept_and_what_is_left_is_whole(
     report = check_drive(out)
     assert report.ok, report.problems
     assert any("oldest frames were removed" in note for note in report.notes)
+
+
+def test_what_cannot_be_removed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "drive.zarr"
+    with made(out), CameraWriter(out, "front") as writer:
+        live = LiveRecorder(writer, TrackStage(build_tracker(RunConfig())), CLASSES, floor_bytes=0)
+        fates = Fates(live)
+        fates.push(shot(0), shot(1), shot(2, epoch=1), shot(3, epoch=1))
+        fates.finish()
+        with monkeypatch.context() as broken:
+
+            def full(_: object) -> None:
+                raise StoreError("the disk is full")
+
+            broken.setattr(writer, "_write_attributes", full)
+            with pytest.raises(StoreError, match="full"):
+                writer.remove_epochs([0])
+        assert (out / "front" / "0").exists()
+        writer.remove_epochs([0])
+        assert not (out / "front" / "0").exists()
+    assert open_drive(out)["front"].removed == 2
+    assert check_drive(out).ok
 
 
 def test_a_resumed_camera_knows_what_was_removed(tmp_path: Path) -> None:
