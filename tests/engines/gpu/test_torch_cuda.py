@@ -47,8 +47,11 @@ class TestOnCpu(SegmenterContract):
             np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=1e-2)
             np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
 
-    def test_sizes_that_were_not_asked_for_of_late_are_given_up(self, segmenter: Segmenter) -> None:
-        assert isinstance(segmenter, TorchCudaSegmenter)
+    def test_sizes_that_were_not_asked_for_of_late_are_given_up(
+        self, lite: Weights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        segmenter = build(lite)
+        monkeypatch.setattr(segmenter, "_prepare", lambda _: object())
         letterboxes = [Letterbox.fit((30, width), SHAPE) for width in range(20, 21 + SIZES_MAX)]
         captured = [segmenter.captured_for(each) for each in letterboxes]
         assert segmenter.captured_for(letterboxes[-1]) is captured[-1]
