@@ -106,8 +106,9 @@ def _record(
     state, problem = "timed", ""
     try:
         with candidate.open() as contender:
+            found = contender.segment(given.frames)
             try:
-                check(contender.name, contender.precision, contender.segment(given.frames), expected)
+                check(contender.name, contender.precision, found, expected)
             except EngineError as error:
                 state, problem = "wrong", str(error)
             else:

@@ -19,10 +19,10 @@ from roadmask.streaming.benchmarks.gpu_contenders import Candidate, Contender, R
 from roadmask.streaming.cli.app import app
 
 
-def one(box: tuple[float, ...], score: float) -> Instances:
+def one(box: tuple[float, ...], score: float, size: tuple[int, int] = (100, 100)) -> Instances:
     boxes = np.array([box], np.float32)
-    masks = BoxMasks(np.ones((1, 28, 28), np.float32), boxes, (100, 100))
-    return Instances((100, 100), boxes, np.array([score], np.float32), np.array([1]), masks)
+    masks = BoxMasks(np.ones((1, 28, 28), np.float32), boxes, size)
+    return Instances(size, boxes, np.array([score], np.float32), np.array([1]), masks)
 
 
 SETTINGS = GpuBenchmark(((128, 192),), (1,), 1, (108, 192), device="cpu")
@@ -47,7 +47,7 @@ def test_engines_that_fail_or_are_wrong_are_recorded_and_not_timed(monkeypatch: 
     def opened(name: str) -> Iterator[Contender]:
         if name == "breaks":
             raise RuntimeError("the compiler gave up")
-        seen = one((10.0, 10.0, 60.0, 60.0), 0.9)
+        seen = one((10.0, 10.0, 60.0, 60.0), 0.9, SETTINGS.frame_size)
         segmenter = ScriptedSegmenter(lambda picture, _: seen if name == "good" else Instances.empty(picture.shape[:2]))
         try:
             yield Contender(name, "fp32", segmenter, pytest.fail if name == "blind" else lambda: None)
