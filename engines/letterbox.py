@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -62,10 +63,10 @@ class Letterbox:
         return original.reshape(-1, 4).astype(np.float32)
 
 
-def choose_shape(image_size: tuple[int, int]) -> tuple[int, int]:
+def choose_shape(image_size: tuple[int, int], shapes: Sequence[tuple[int, int]] = NETWORK_SHAPES) -> tuple[int, int]:
     """Returns the smallest network shape that shows a picture of this height and width nearly as large as any does."""
-    best = max(_scale(image_size, shape) for shape in NETWORK_SHAPES)
-    roomy = [shape for shape in NETWORK_SHAPES if _scale(image_size, shape) >= _SCALE_SLACK * best]
+    best = max(_scale(image_size, shape) for shape in shapes)
+    roomy = [shape for shape in shapes if _scale(image_size, shape) >= _SCALE_SLACK * best]
     return min(roomy, key=lambda shape: shape[0] * shape[1])
 
 

@@ -135,19 +135,19 @@ _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 def _planned(weights: Weights, shape: tuple[int, int] | None, precision: Precision) -> Precision | None:
     """Returns the precision of the plan that the GPU here can run, or None, and says which and why."""
     from roadmask.engines.gpu.device import describe_gpu
-    from roadmask.engines.gpu.opening import has_plans
+    from roadmask.engines.gpu.opening import choose_precision
 
     try:
         gpu = describe_gpu("tensorrt")
-        planned = has_plans(weights, shape, gpu, None if precision == "auto" else precision)
+        planned, left_out = choose_precision(weights, shape, gpu, precision)
     except EngineError as error:
         _LOG.warning("the GPU is not used: %s", error)
         return None
     if planned is None:
         wanted = "" if precision == "auto" else f" {precision}"
-        _LOG.warning(
-            "the GPU %s is not used: no plan of %s%s; see roadmask engine build", gpu.chip, weights.name, wanted
-        )
+        reasons = "".join(f"; {reason}" for reason in left_out)
+        what = f"{weights.name}{wanted}{reasons}"
+        _LOG.warning("the GPU %s is not used: no plan of %s; see roadmask engine build", gpu.chip, what)
         return None
     _LOG.info("engine tensorrt: there is a %s plan for %s", planned, gpu.chip)
     return planned

@@ -59,10 +59,12 @@ class NetworkSegmenter(ABC):
             by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(place)
         results: dict[int, Instances] = {}
         for size, places in by_size.items():
-            letterbox = Letterbox.fit(size, self._network_shape)
-            found = self._segment([pictures[place] for place in places], letterbox)
+            found = self._segment([pictures[place] for place in places], self._letterbox(size))
             results |= dict(zip(places, found, strict=True))
         return [results[place] for place in range(len(pictures))]
+
+    def _letterbox(self, size: tuple[int, int]) -> Letterbox:
+        return Letterbox.fit(size, self._network_shape)
 
     @abstractmethod
     def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import cattrs
 
@@ -15,6 +15,7 @@ from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.engines.errors import ConfigError, RoadmaskError
 from roadmask.engines.letterbox import parse_size
 from roadmask.engines.load import SCORE_MIN_FLOOR, Engine
+from roadmask.engines.segmenter import Precision
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig
@@ -29,7 +30,9 @@ class EngineConfig:
     weights: str = "lite"
     """lite, resnet50, resnet50_v2, or the path of a state dict."""
     engine: Engine = "auto"
-    """auto, openvino or torch."""
+    """auto, openvino, tensorrt, torch-cuda or torch."""
+    precision: Precision = "auto"
+    """Arithmetic of the network: auto, bf16, fp16, fp32 or int8; not every engine knows each."""
     classes: tuple[str, ...] = DEFAULT_CLASSES
     """Names of the classes to report."""
     score_min: float = 0.5
@@ -44,6 +47,8 @@ class EngineConfig:
             raise ConfigError(f"expected score_min between {SCORE_MIN_FLOOR} and 1, got {self.score_min}.")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"expected at least 1 thread, got {self.threads}.")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {self.precision!r}.")
         _ = self.image_size
 
     @property
@@ -84,6 +89,8 @@ class RunConfig:
         """Returns the configuration as plain JSON values, as stores keep it."""
         described: dict[str, Any] = cattrs.unstructure(self)
         described["engine"]["classes"] = list(self.engine.classes)
+        if self.engine.precision == "auto":  # stores that were begun before it could be chosen go on
+            del described["engine"]["precision"]
         described["ignore"] = {camera: IgnoreRegion(text).describe() for camera, text in self.ignore.items()}
         return described
 

@@ -42,6 +42,7 @@ def build_segmenter(config: EngineConfig) -> Segmenter:
         score_min=config.score_min,
         size=config.image_size,
         threads=config.threads,
+        precision=config.precision,
     )
 
 

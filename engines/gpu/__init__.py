@@ -6,7 +6,8 @@
     build.py         ONNX -> plan, on a machine with or without a GPU
     plans.py         the cache of plans and their manifests
     cuda.py, run.py  plan -> numbers, buffers allocated once
-    segmenter.py     numbers -> instances
+    segmenter.py     numbers -> instances, for the sizes of frames that newest.py keeps ready
+    opening.py       which plans of the cache the GPU here can run
 
 Importing this loads neither torch nor TensorRT nor CUDA.
 """

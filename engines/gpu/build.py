@@ -10,10 +10,10 @@ from typing import Any
 from roadmask.engines.errors import BuildError
 from roadmask.engines.gpu.device import describe_gpu
 from roadmask.engines.gpu.graph_io import KEEPS
-from roadmask.engines.gpu.tensorrt_module import Flavour, find_target, load_tensorrt
+from roadmask.engines.gpu.tensorrt_module import Flavour, find_target, listener, load_tensorrt
 
-_FRAME_MAX = (2160, 3840)
-"""The largest frame that a plan takes: the profile needs a bound."""
+SIDE_MAX = 3840
+"""Pixels of the longest side of a frame that a plan takes: its profile needs a bound."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def build_plan(
         chip = find_target(tensorrt, target.chip)
     else:
         describe_gpu(target.flavour)  # or its error, which names the way out
-    heard = _listener(tensorrt)
+    heard = listener(tensorrt)
     builder = tensorrt.Builder(heard)
     # TensorRT 11 has no other networks: it ignores the flag, and may leave it out one day.
     typed = getattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
@@ -67,12 +67,16 @@ def build_plan(
         reasons = "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors))
         raise BuildError(f"TensorRT {tensorrt.__version__} cannot read {onnx.name}: {reasons}.")
     config = builder.create_builder_config()
+    config.clear_flag(tensorrt.BuilderFlag.TF32)  # fp32 differs from torchvision's by the order of sums alone
+    user_allocation = getattr(tensorrt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)
+    if user_allocation is not None:  # what TensorRT for RTX allocates while it runs cannot be captured
+        config.set_flag(user_allocation)
     if chip is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(chip, 0)
     for frames in [batch] if isinstance(batch, int) else batch:
         profile = builder.create_optimization_profile()
-        profile.set_shape("frames", (frames, 1, 1, 3), (frames, *shape, 3), (frames, *_FRAME_MAX, 3))
+        profile.set_shape("frames", (frames, 1, 1, 3), (frames, *shape, 3), (frames, SIDE_MAX, SIDE_MAX, 3))
         for each in map(network.get_input, range(network.num_inputs)):
             if each.name in KEEPS and each.shape[0] == -1:
                 profile.set_shape(each.name, *[(frames, *tuple(each.shape)[1:])] * 3)
@@ -80,24 +84,8 @@ def build_plan(
     config.progress_monitor = _monitor(tensorrt, progress)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        said = "; ".join(heard.errors[-3:]) or "nothing"
-        raise BuildError(f"TensorRT {tensorrt.__version__} built no plan of {onnx.name}; it said: {said}.")
+        raise BuildError(f"TensorRT {tensorrt.__version__} built no plan of {onnx.name}; it said: {heard.said()}.")
     return bytes(plan)
-
-
-def _listener(tensorrt: Any) -> Any:
-    class Listener(tensorrt.ILogger):  # type: ignore[misc]
-        """Keeps what TensorRT complains of, for the error's message."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in {self.INTERNAL_ERROR, self.ERROR}:
-                self.errors.append(message)
-
-    return Listener()
 
 
 def _monitor(tensorrt: Any, progress: Callable[[str], None]) -> Any:

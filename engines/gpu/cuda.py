@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from ctypes import c_uint8
 from importlib import import_module
 from typing import Any
@@ -62,6 +64,24 @@ class Cuda:
         """Enqueues a copy; `kind` is HostToDevice, DeviceToHost or DeviceToDevice."""
         self.call("MemcpyAsync", to, source, size, getattr(self._runtime.cudaMemcpyKind, f"cudaMemcpy{kind}"), stream)
 
-    def begin_capture(self, stream: Any) -> None:
-        """Records what is enqueued from here on instead of running it."""
+    def capture(self, stream: Any, enqueue: Callable[[], None]) -> Any:
+        """Records what `enqueue` puts on a stream instead of running it; returns the graph, which the caller destroys.
+
+        Raises:
+            EngineError: `enqueue` failed, or what it enqueued cannot be captured; the stream runs on as before.
+        """
         self.call("StreamBeginCapture", stream, self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)
+        try:
+            enqueue()
+        except BaseException:
+            # A stream that is captured for ever cannot even be waited for; that this graph is broken is no news.
+            with suppress(EngineError):
+                broken = self.call("StreamEndCapture", stream)
+                if broken:
+                    self.call("GraphDestroy", broken)
+            raise
+        captured = self.call("StreamEndCapture", stream)
+        try:
+            return self.call("GraphInstantiate", captured, 0)
+        finally:
+            self.call("GraphDestroy", captured)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-from roadmask.engines.errors import ConfigError, EngineError, TensorRtMissingError
+from roadmask.engines.errors import ConfigError, EngineError, PlanTamperedError
 from roadmask.engines.gpu import plans
 from roadmask.engines.gpu.cuda import Cuda
 from roadmask.engines.gpu.device import Gpu, describe_gpu
@@ -18,7 +20,19 @@ from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.letterbox import NETWORK_SHAPES
 from roadmask.engines.weights import Weights
 
+PREFERENCE: tuple[GpuPrecision, ...] = ("fp16", "int8", "fp32")
+"""What `auto` takes first: int8 costs accuracy, fp32 time."""
 _LOG = logging.getLogger("roadmask")
+
+
+@dataclass(frozen=True)
+class FoundPlans:
+    """What the cache holds of some weights and a precision for the GPU here."""
+
+    usable: dict[tuple[int, int], dict[int, Plan]] = field(default_factory=dict)
+    """By network shape and batch."""
+    left_out: list[str] = field(default_factory=list)
+    """Plans that cannot be used, each with its reason, and manifests that are damaged; not plans for other GPUs."""
 
 
 def open_tensorrt(
@@ -29,7 +43,7 @@ def open_tensorrt(
     network_shape: tuple[int, int] | None,
     precision: GpuPrecision,
 ) -> TensorRtSegmenter:
-    """Returns a segmenter that loads plans from the cache as pictures ask for them, the largest batch there is.
+    """Returns a segmenter that loads plans from the cache as pictures ask for them.
 
     Raises:
         GpuMissingError: there is no GPU.
@@ -37,19 +51,22 @@ def open_tensorrt(
             build one.
     """
     gpu = describe_gpu("tensorrt")
-
-    def plan_for(shape: tuple[int, int]) -> LoadedPlan:
-        plan = find_plan(weights, shape, precision, gpu)
-        tensorrt = load_tensorrt(_flavour(plan.key.flavour))
-        _LOG.info("plan %s", plan.key.name)
-        return LoadedPlan.of(plans.load(plan), tensorrt)
-
-    if network_shape is not None:
-        find_plan(weights, network_shape, precision, gpu)  # before the run begins
+    found = find_plans(weights, network_shape, precision, gpu)
+    for reason in found.left_out:
+        _LOG.warning("%s", reason)
+    if not found.usable:
+        size = "" if network_shape is None else f"{network_shape[0]}x{network_shape[1]}"
+        command = f"roadmask engine build --weights {weights.name} --precision {precision} --batch 1,4"
+        wanted, command = (f"{precision} {size}", f"{command} --shape {size}") if size else (precision, command)
+        raise EngineError(f"no plan of {weights.name} {wanted} for {gpu.chip} is in the cache: {command}")
+    loaders = {
+        shape: {batch: partial(_load, plan) for batch, plan in by_batch.items()}
+        for shape, by_batch in found.usable.items()
+    }
     return TensorRtSegmenter(
         weights,
         category_ids,
-        plan_for,
+        loaders,
         Cuda(),
         precision=precision,
         score_min=score_min,
@@ -57,70 +74,81 @@ def open_tensorrt(
     )
 
 
-def find_plan(weights: Weights, shape: tuple[int, int], precision: GpuPrecision, gpu: Gpu) -> Plan:
-    """Returns the plan with the largest batch that was built of these weights for this GPU.
+def choose_precision(
+    weights: Weights, shape: tuple[int, int] | None, gpu: Gpu, wanted: str = "auto"
+) -> tuple[GpuPrecision | None, list[str]]:
+    """Returns the best precision that this GPU has a usable plan of, or None, and why other plans were left out.
 
-    Raises:
-        EngineError: there is none; the message says how to build one.
-        PlanTamperedError: a manifest was changed.
+    Args:
+        weights: that were built into it.
+        shape: of the network's input; any that pictures are fitted to by default.
+        gpu: that is here.
+        wanted: this precision alone; `auto` goes by `PREFERENCE`.
     """
-    size = f"{shape[0]}x{shape[1]}"
-    for plan in sorted(map(plans.read_manifest, plans.manifests()), key=lambda plan: -plan.key.batch):
-        key = plan.key
-        if (key.shape, key.precision, key.weights) != (size, precision, weights.name) or not _runs_on(plan, gpu):
+    left_out: dict[str, None] = {}
+    for precision in PREFERENCE:
+        if wanted in {"auto", precision}:
+            found = find_plans(weights, shape, precision, gpu)
+            if found.usable:
+                return precision, list(left_out)
+            left_out |= dict.fromkeys(found.left_out)
+    return None, list(left_out)
+
+
+def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPrecision, gpu: Gpu) -> FoundPlans:
+    """Looks for plans that were built of these weights for this GPU, and whether they can be used.
+
+    Args:
+        weights: that were built into them.
+        shape: of the network's input; any that pictures are fitted to by default.
+        precision: of the plans.
+        gpu: that is here.
+    """
+    found, shapes = FoundPlans(), {f"{each[0]}x{each[1]}": each for each in ([shape] if shape else NETWORK_SHAPES)}
+    for path in plans.manifests():
+        try:
+            plan = plans.read_manifest(path)
+        except PlanTamperedError as error:
+            found.left_out.append(str(error))
             continue
-        stale = _why_stale(plan, weights, shape, precision)
-        if stale is None:
-            return plan
-        _LOG.warning("the plan %s is left out: %s", key.name, stale)
-    command = f"roadmask engine build --weights {weights.name} --precision {precision} --shape {size} --batch 1,4"
-    raise EngineError(f"no plan of {weights.name} {precision} {size} for {gpu.chip} is in the cache: {command}")
+        key = plan.key
+        # One that was built ahead names a chip alone; one that was built here the GPU and its driver.
+        here = key.chip == gpu.chip if key.driver else gpu.chip.endswith(f" {key.chip}")
+        if not here or (key.weights, key.precision) != (weights.name, precision) or key.shape not in shapes:
+            continue
+        reason = _why_not(plan, weights, shapes[key.shape], precision, gpu)
+        if reason is not None:
+            found.left_out.append(f"the plan {key.name} is left out: {reason}")
+            continue
+        by_batch = found.usable.setdefault(shapes[key.shape], {})
+        if key.driver or key.batch not in by_batch:  # what was built here was tuned here
+            by_batch[key.batch] = plan
+    return found
 
 
-def _why_stale(plan: Plan, weights: Weights, shape: tuple[int, int], precision: GpuPrecision) -> str | None:
-    """Returns why a plan of this use cannot run any more, or None."""
+def _why_not(plan: Plan, weights: Weights, shape: tuple[int, int], precision: GpuPrecision, gpu: Gpu) -> str | None:
+    """Returns why a plan of this use and chip cannot run any more, or None."""
     key = plan.key
+    if key.driver not in {"", gpu.driver}:
+        return f"it was built under a driver for CUDA {key.driver}, here is one for {gpu.driver}; build it again"
+    if key.recipe != plans.RECIPE:
+        return "another roadmask built it, which built otherwise; build it again"
     try:
         installed = str(load_tensorrt(_flavour(key.flavour)).__version__)
-    except TensorRtMissingError as error:
-        return str(error)
-    if installed != key.version:
-        return f"{key.flavour} {key.version} built it, {installed} is installed; build it again"
-    try:
+        if installed != key.version:
+            return f"{key.flavour} {key.version} built it, {installed} is installed; build it again"
         onnx = typed_onnx(weights, shape, key.batch, precision)
-    except ConfigError as error:  # int8 whose ranges did not come along
+    except (EngineError, ConfigError) as error:  # TensorRT is missing, or the ranges of int8 did not come along
         return str(error)
     if hashlib.sha256(onnx.read_bytes()).hexdigest() != key.onnx_sha256:
         return "it is of another graph or other weights; build it again"
     return None
 
 
+def _load(plan: Plan) -> LoadedPlan:
+    _LOG.info("plan %s", plan.key.name)
+    return LoadedPlan.of(plans.load(plan), load_tensorrt(_flavour(plan.key.flavour)))
+
+
 def _flavour(name: str) -> Flavour:
     return "tensorrt-rtx" if name == "tensorrt-rtx" else "tensorrt"
-
-
-def has_plans(
-    weights: Weights, shape: tuple[int, int] | None, gpu: Gpu, wanted: str | None = None
-) -> GpuPrecision | None:
-    """Returns the precision of a plan that this GPU can run, or None if there is no such plan.
-
-    Args:
-        weights: that were built into it.
-        shape: of the network's input; any by default.
-        gpu: that is here.
-        wanted: this precision alone; by default fp16 is taken before int8, which costs accuracy, and before fp32.
-    """
-    sizes = {f"{height}x{width}" for height, width in ([shape] if shape else NETWORK_SHAPES)}
-    found = {
-        plan.key.precision
-        for plan in map(plans.read_manifest, plans.manifests())
-        if plan.key.weights == weights.name and plan.key.shape in sizes and _runs_on(plan, gpu)
-    }
-    by_preference: tuple[GpuPrecision, ...] = ("fp16", "int8", "fp32")
-    return next((each for each in by_preference if each in found and wanted in {None, each}), None)
-
-
-def _runs_on(plan: Plan, gpu: Gpu) -> bool:
-    """A plan that was built ahead names a chip alone; one that was built here the GPU and its driver."""
-    key = plan.key
-    return (key.chip == gpu.chip and key.driver == gpu.driver) or (not key.driver and gpu.chip.endswith(f" {key.chip}"))

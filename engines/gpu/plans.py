@@ -17,6 +17,8 @@ from typing import Any
 from roadmask.engines import cache
 from roadmask.engines.errors import PlanError, PlanForeignError, PlanTamperedError
 
+RECIPE = 2
+"""Raised whenever build.py builds otherwise of the same graph: plans of before are stale."""
 _LOG = logging.getLogger("roadmask")
 
 
@@ -38,6 +40,7 @@ class PlanKey:
     shape: str
     """HxW of the network's input."""
     batch: int
+    recipe: int = RECIPE
 
     @property
     def name(self) -> str:
@@ -174,12 +177,15 @@ def manifests() -> list[Path]:
 
 
 def remove(name: str) -> int:
-    """Removes the plans whose name begins so; returns how many."""
+    """Removes the plans whose name begins so; returns how many. One that is being built is waited for.
+
+    The locks stay: who waits for one that was unlinked would hold another than who comes next.
+    """
     found = [path for path in manifests() if path.stem.startswith(name)]
     for path in found:
-        path.unlink()
-        path.with_suffix(".plan").unlink(missing_ok=True)
-        path.with_suffix(".lock").unlink(missing_ok=True)
+        with cache.lock(path.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
+            path.with_suffix(".plan").unlink(missing_ok=True)
     return len(found)
 
 

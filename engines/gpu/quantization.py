@@ -248,5 +248,6 @@ def _libraries() -> tuple[Any, Any]:
         import onnx
         from onnxruntime import quantization
     except ImportError as error:
-        raise missing_package(error.name or "onnxruntime", "int8", extra="tensorrt-rtx") from error
+        extra = "torch" if error.name == "onnx" else "tensorrt-rtx"
+        raise missing_package(error.name or "onnxruntime", "int8", extra=extra) from error
     return onnx, quantization

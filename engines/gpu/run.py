@@ -7,7 +7,10 @@ memory too, overwritten by the next launch: whoever keeps numbers copies them.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import DeviceMemoryError, EngineError, InputError, PlanForeignError
+from roadmask.engines.gpu.build import SIDE_MAX
 from roadmask.engines.gpu.cuda import Cuda
 from roadmask.engines.gpu.graph_io import INPUT_TYPES, KEEPS, OUTPUT_TYPES
 from roadmask.engines.gpu.resizing import ResizePlan
+from roadmask.engines.gpu.tensorrt_module import listener
 from roadmask.engines.letterbox import Letterbox
 
 _ON_HOST = ("boxes", "scores", "labels", "masks", "found", "converged")
+_MEMORY = re.compile("out of memory|could not be allocated", re.IGNORECASE)
+_LOG = logging.getLogger("roadmask")
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class LoadedPlan:
     engine: Any
     runtime: Any
     """Kept as long as the engine, which needs it."""
+    heard: Any
+    """What TensorRT complains of, see `listener`."""
     batch: int
     network_shape: tuple[int, int]
 
@@ -39,14 +48,21 @@ class LoadedPlan:
         """Loads a plan whose bytes were checked against its manifest.
 
         Raises:
+            DeviceMemoryError: the GPU's memory is full.
             PlanForeignError: TensorRT does not take it here, or it is not of this graph.
         """
-        runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
+        heard = listener(tensorrt)
+        runtime = tensorrt.Runtime(heard)
         engine = runtime.deserialize_cuda_engine(content)
         if engine is None:
+            if _MEMORY.search(heard.said()):
+                raise DeviceMemoryError(
+                    f"the GPU has no memory left for a plan of {len(content) / 1e6:.1f} MB ({heard.said()}): end other "
+                    "programs that use the GPU, or build for a smaller batch or network shape."
+                )
             raise PlanForeignError(
-                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU: build it again here, or for "
-                "this chip, with `roadmask engine build`."
+                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU; it said: {heard.said()}. Build "
+                "it again here, or for this chip, with `roadmask engine build`."
             )
         found = {name: np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))).name for name in _names(engine)}
         wrong = [f"{k}: expected {v}, got {found.get(k, 'nothing')}" for k, v in (INPUT_TYPES | OUTPUT_TYPES).items()]
@@ -56,7 +72,7 @@ class LoadedPlan:
         if wrong:
             raise PlanForeignError(f"the plan is of another graph ({'; '.join(wrong[:3])}): build it again.")
         frames, rows, columns = (tuple(engine.get_tensor_shape(name)) for name in ("frames", "rows", "columns"))
-        return cls(tensorrt, engine, runtime, frames[0], (rows[1], columns[1]))
+        return cls(tensorrt, engine, runtime, heard, frames[0], (rows[1], columns[1]))
 
 
 def _names(engine: Any) -> list[str]:
@@ -64,12 +80,29 @@ def _names(engine: Any) -> list[str]:
 
 
 def _context(plan: LoadedPlan, frame_size: tuple[int, int]) -> Any:
-    context = plan.engine.create_execution_context()
+    strategies = getattr(plan.tensorrt, "DynamicShapesKernelSpecializationStrategy", None)
+    if strategies is None:
+        context = plan.engine.create_execution_context()
+    else:
+        # TensorRT for RTX would compile the kernels of a frame size in the background, and run others until then: those
+        # would be captured.
+        config = plan.engine.create_runtime_config()
+        config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+        context = plan.engine.create_execution_context(config)
     if context is None:
-        raise DeviceMemoryError("TensorRT made no context, for want of GPU memory: use a smaller batch.")
+        raise DeviceMemoryError(
+            f"TensorRT made no context, most often for want of GPU memory; it said: {plan.heard.said()}. Use a smaller "
+            "batch or network shape, or end other programs that use the GPU."
+        )
     if not context.set_input_shape("frames", (plan.batch, *frame_size, 3)):
-        raise EngineError(f"the plan takes no frames of {frame_size}: shrink them to at most 2160 x 3840.")
+        raise EngineError(f"the plan takes no frames of {frame_size}: shrink them to at most {SIDE_MAX} pixels a side.")
     return context
+
+
+def _can_be_captured(context: Any, stream: Any) -> bool:
+    """TensorRT for RTX knows; TensorRT has no such question, and captures what has no control flow, as this graph."""
+    asked = getattr(context, "is_stream_capturable", None)
+    return asked is None or bool(asked(int(stream)))
 
 
 class PlanRunner:
@@ -93,10 +126,9 @@ class PlanRunner:
         self._plan, self._cuda, self._letterbox = plan, cuda, Letterbox.fit(frame_size, plan.network_shape)
         self._device: dict[str, int] = {}
         self._pinned: dict[str, tuple[int, NDArray[Any]]] = {}
-        self._graph: Any = None
-        self._stream: Any = None
+        self._held = ExitStack()
         try:
-            self._stream = cuda.stream()
+            self._stream = self._hold("StreamDestroy", cuda.stream())
             self._context = _context(plan, frame_size)
             for name in (*INPUT_TYPES, *OUTPUT_TYPES):
                 self._allocate(name)
@@ -110,13 +142,15 @@ class PlanRunner:
                 self._upload(name)
             self._enqueue()  # TensorRT prepares what it may not prepare while it is captured
             cuda.call("StreamSynchronize", self._stream)
-            cuda.begin_capture(self._stream)
-            self._enqueue()
-            captured = cuda.call("StreamEndCapture", self._stream)
-            self._graph = cuda.call("GraphInstantiate", captured, 0)
-            cuda.call("GraphDestroy", captured)
-        except BaseException:
-            self.close()
+            if _can_be_captured(self._context, self._stream):
+                self._graph = self._hold("GraphExecDestroy", cuda.capture(self._stream, self._enqueue))
+            else:
+                _LOG.warning("TensorRT cannot capture this plan as a CUDA graph: its steps are launched one by one.")
+        except BaseException as error:
+            try:
+                self.close()
+            except EngineError as another:
+                error.add_note(f"Nor could everything be freed: {another}")
             raise
 
     @property
@@ -140,7 +174,7 @@ class PlanRunner:
                 raise InputError(f"expected frames of uint8, got {frame.dtype}.")
             memory[place] = frame
         memory[len(frames) :] = 0
-        self._cuda.call("GraphLaunch", self._graph, self._stream)
+        self._start()
 
     def collect(self) -> dict[str, NDArray[Any]]:
         """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has settled."""
@@ -149,42 +183,62 @@ class PlanRunner:
             self._cuda.call("StreamSynchronize", self._stream)
             if self._pinned["converged"][1].all():
                 if run:
-                    for name in KEEPS:
-                        self._upload(name)  # ones again
+                    self._begin_nms_anew()
                 return {name: self._pinned[name][1] for name in _ON_HOST}
             for name in KEEPS:
                 size = self._pinned[name][1].nbytes
                 self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
-            self._cuda.call("GraphLaunch", self._graph, self._stream)
+            self._start()
+        self._begin_nms_anew()
         raise EngineError(f"non-maximum suppression did not settle in {runs_max} runs: the plan is damaged.")
 
     def repeat(self) -> None:
         """Runs the last frames again and waits; for measuring."""
-        self._cuda.call("GraphLaunch", self._graph, self._stream)
+        self._start()
         self._cuda.call("StreamSynchronize", self._stream)
 
     def close(self) -> None:
-        """Frees everything; safe to call twice."""
-        if self._stream is not None:
-            self._cuda.call("StreamSynchronize", self._stream)
-        if self._graph is not None:
-            self._cuda.call("GraphExecDestroy", self._graph)
-        while self._device:
-            self._cuda.call("Free", self._device.popitem()[1])
-        while self._pinned:
-            self._cuda.call("FreeHost", self._pinned.popitem()[1][0])
-        if self._stream is not None:
-            self._cuda.call("StreamDestroy", self._stream)
-        self._stream = self._graph = self._context = None
+        """Frees everything, also after something that cannot be; safe to call twice.
 
+        Raises:
+            EngineError: CUDA failed.
+        """
+        try:
+            with self._held:
+                if self._stream is not None:
+                    self._cuda.call("StreamSynchronize", self._stream)
+        finally:
+            self._stream = self._graph = self._context = None
+            self._device.clear()
+            self._pinned.clear()
+
+    _stream: Any = None
     _context: Any = None
+    _graph: Any = None
 
     def _allocate(self, name: str) -> None:
         shape, dtype = tuple(self._context.get_tensor_shape(name)), np.dtype((INPUT_TYPES | OUTPUT_TYPES)[name])
-        self._device[name] = int(self._cuda.call("Malloc", int(np.prod(shape)) * dtype.itemsize))
+        size = int(np.prod(shape)) * dtype.itemsize
+        self._device[name] = int(self._hold("Free", self._cuda.call("Malloc", size)))
         self._context.set_tensor_address(name, self._device[name])
         if name in INPUT_TYPES or name in _ON_HOST:
             self._pinned[name] = self._cuda.pinned(shape, dtype)
+            self._hold("FreeHost", self._pinned[name][0])
+
+    def _hold(self, free: str, held: Any) -> Any:
+        """Returns what was allocated, which `close` frees by this call."""
+        self._held.callback(self._cuda.call, free, held)
+        return held
+
+    def _start(self) -> None:
+        if self._graph is None:
+            self._enqueue()
+        else:
+            self._cuda.call("GraphLaunch", self._graph, self._stream)
+
+    def _begin_nms_anew(self) -> None:
+        for name in KEEPS:
+            self._upload(name)  # ones
 
     def _upload(self, name: str) -> None:
         address, array = self._pinned[name]
@@ -193,7 +247,10 @@ class PlanRunner:
     def _enqueue(self) -> None:
         self._upload("frames")
         if not self._context.execute_async_v3(int(self._stream)):
-            raise EngineError("TensorRT refused to run the plan: build it again, or choose another engine.")
+            raise EngineError(
+                f"TensorRT refused to run the plan; it said: {self._plan.heard.said()}. Build it again, or choose "
+                "another engine."
+            )
         for name in _ON_HOST:
             address, array = self._pinned[name]
             self._cuda.copy(address, self._device[name], array.nbytes, "DeviceToHost", self._stream)

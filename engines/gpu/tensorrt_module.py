@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from importlib import import_module
 from typing import Any, Literal, get_args
 
@@ -65,3 +66,21 @@ def find_target(module: Any, target: str) -> Any:
             "chips need the flavour tensorrt, which builds on a machine with that GPU."
         )
     return known[target]
+
+
+def listener(tensorrt: Any) -> Any:
+    """Returns a logger of TensorRT's kind that keeps what it complains of: `said()` is for the error's message."""
+
+    class Listener(tensorrt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self._errors: deque[str] = deque(maxlen=3)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in {self.INTERNAL_ERROR, self.ERROR}:
+                self._errors.append(message)
+
+        def said(self) -> str:
+            return "; ".join(self._errors) or "nothing"
+
+    return Listener()

@@ -15,6 +15,7 @@ import torch
 from roadmask.engines.errors import DeviceMemoryError, EngineError, GpuMissingError
 from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.gpu.graph_io import KEEPS, Inputs, Outputs
+from roadmask.engines.gpu.newest import NewestSizes
 from roadmask.engines.gpu.resizing import ResizePlan
 from roadmask.engines.gpu.typed_onnx import GpuPrecision
 from roadmask.engines.graph_settings import GraphSettings
@@ -72,7 +73,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         self._dtype = torch.float16 if precision == "fp16" else torch.float32
         self._settings = settings or GraphSettings.of(weights.architecture)
         self._graphs: dict[tuple[int, int], GpuGraph] = {}
-        self._captured: dict[tuple[int, int], CapturedGraph] = {}
+        self._captured: NewestSizes[CapturedGraph] = NewestSizes()
 
     def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         try:
@@ -90,18 +91,18 @@ class TorchCudaSegmenter(NetworkSegmenter):
 
     def captured_for(self, letterbox: Letterbox) -> CapturedGraph:
         """Returns the graph for frames that lie so in the network's input, captured the first time."""
-        size = letterbox.image_size
-        if size not in self._captured:
-            graph = self._graph(letterbox.network_shape)
-            fixed = {
-                "classes": torch.from_numpy(self._classes),
-                "score_min": torch.tensor([self._score_min]),
-                **{name: torch.from_numpy(values) for name, values in vars(ResizePlan.of(letterbox)).items()},
-            }
-            inputs = graph.example_inputs(size)._replace(**fixed)
-            inputs = Inputs(*(each.to(self._device) for each in inputs))
-            self._captured[size] = self._capture(graph, inputs, letterbox)
-        return self._captured[size]
+        return self._captured.get(letterbox.image_size, lambda: self._prepare(letterbox))
+
+    def _prepare(self, letterbox: Letterbox) -> CapturedGraph:
+        graph = self._graph(letterbox.network_shape)
+        fixed = {
+            "classes": torch.from_numpy(self._classes),
+            "score_min": torch.tensor([self._score_min]),
+            **{name: torch.from_numpy(values) for name, values in vars(ResizePlan.of(letterbox)).items()},
+        }
+        inputs = graph.example_inputs(letterbox.image_size)._replace(**fixed)
+        inputs = Inputs(*(each.to(self._device) for each in inputs))
+        return self._capture(graph, inputs, letterbox)
 
     def _capture(self, graph: GpuGraph, inputs: Inputs, _letterbox: Letterbox) -> CapturedGraph:
         return CapturedGraph.of(graph, inputs, capture=self._device == "cuda")

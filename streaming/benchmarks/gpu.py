@@ -6,6 +6,7 @@ normalise, network, copy back. Numbers of anchors, proposals and detections and 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import load_model
 from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.engines.weights import Weights
-from roadmask.streaming.benchmarks.gpu_contenders import SCORE_MIN, Contender, Round, contenders
+from roadmask.streaming.benchmarks.gpu_contenders import SCORE_MIN, Candidate, Contender, Round, candidates
 from roadmask.streaming.benchmarks.timing import median
 
 _SURE = 0.6
@@ -52,11 +53,12 @@ def benchmark_gpu(weights: Weights, settings: GpuBenchmark) -> list[dict[str, An
     Returns:
         Records of weights, engine, precision, shape, batch, engine_ms (median, a batch: camera frames in pinned memory
         to detections there), frames_per_second (of the engine), rle_ms (median, a batch, camera frames to run lengths),
-        gflop (a frame), tflops, matmul_tflops and matmul_fraction (of the card's measured rate in that precision).
+        gflop (a frame), tflops, matmul_tflops and matmul_fraction (of the card's measured rate in that precision),
+        state and problem. What is not `timed` has a problem and no times: it `failed`, as it cannot run here, or is
+        `wrong`, as it finds something else than torchvision eager.
 
     Raises:
         GpuMissingError: there is no CUDA GPU.
-        EngineError: an engine finds something else than torchvision eager.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise GpuMissingError(
@@ -74,33 +76,72 @@ def benchmark_gpu(weights: Weights, settings: GpuBenchmark) -> list[dict[str, An
                 weights, given.category_ids, score_min=SCORE_MIN, network_shape=shape, settings=given.settings
             )
             expected = reference(given.frames)
-            for each in contenders(given):
-                check(each.name, each.precision, each.segment(given.frames), expected)
-                results.append(_record(each, given, gflop, rates[each.precision], settings))
+            for each in candidates(given):
+                results.append(_record(each, given, expected, gflop, rates[each.precision], settings))
+                _free_memory(settings)
     return results
 
 
+def require_right(results: Sequence[dict[str, Any]]) -> None:
+    """Lets results pass in which no engine is wrong.
+
+    Raises:
+        EngineError: one is.
+    """
+    wrong = [record["problem"] for record in results if record["state"] == "wrong"]
+    if wrong:
+        raise EngineError(f"{len(wrong)} of {len(results)} engines were wrong and not timed, the first: {wrong[0]}")
+
+
 def _record(
-    contender: Contender, given: Round, gflop: float, matmul_tflops: float, settings: GpuBenchmark
+    candidate: Candidate,
+    given: Round,
+    expected: Sequence[Instances],
+    gflop: float,
+    matmul_tflops: float,
+    settings: GpuBenchmark,
 ) -> dict[str, Any]:
     batch, (height, width) = len(given.frames), given.shape
-    engine_ms = _median_ms(contender.repeat, settings)
-    rle_ms = _median_ms(_to_rle(contender, given.frames), settings)
-    tflops = gflop * batch / engine_ms
+    engine_ms = rle_ms = tflops = None
+    state, problem = "timed", ""
+    try:
+        with candidate.open() as contender:
+            found = contender.segment(given.frames)
+            try:
+                check(contender.name, contender.precision, found, expected)
+            except EngineError as error:
+                state, problem = "wrong", str(error)
+            else:
+                engine_ms = _median_ms(contender.repeat, settings)
+                rle_ms = _median_ms(_to_rle(contender, given.frames), settings)
+                tflops = gflop * batch / engine_ms
+    except Exception as error:  # compilers fail in many ways; the others are to be timed all the same
+        state, problem = "failed", f"{type(error).__name__}: {error}"
+        engine_ms = rle_ms = tflops = None
     return {
         "weights": given.weights.name,
-        "engine": contender.name,
-        "precision": contender.precision,
+        "engine": candidate.name,
+        "precision": candidate.precision,
         "shape": f"{height}x{width}",
         "batch": batch,
         "engine_ms": engine_ms,
-        "frames_per_second": round(batch * 1e3 / engine_ms, 1),
+        "frames_per_second": None if engine_ms is None else round(batch * 1e3 / engine_ms, 1),
         "rle_ms": rle_ms,
         "gflop": round(gflop, 2),
-        "tflops": round(tflops, 3),
+        "tflops": None if tflops is None else round(tflops, 3),
         "matmul_tflops": round(matmul_tflops, 3),
-        "matmul_fraction": round(tflops / matmul_tflops, 4),
+        "matmul_fraction": None if tflops is None else round(tflops / matmul_tflops, 4),
+        "state": state,
+        "problem": problem,
     }
+
+
+def _free_memory(settings: GpuBenchmark) -> None:
+    """Gives back what an engine held, before the next one is built."""
+    if settings.device == "cuda":
+        torch.compiler.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def check(name: str, precision: str, found: Sequence[Instances], expected: Sequence[Instances]) -> None:
@@ -120,7 +161,7 @@ def check(name: str, precision: str, found: Sequence[Instances], expected: Seque
                     where, score = one.boxes[place].round(1).tolist(), one.scores[place]
                     raise EngineError(
                         f"{name} {precision} is wrong: in picture {picture} it and torchvision eager differ at "
-                        f"{where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}; nothing was timed."
+                        f"{where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}."
                     )
 
 

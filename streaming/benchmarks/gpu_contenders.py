@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import torch
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import EngineError, TensorRtMissingError
+from roadmask.engines.errors import TensorRtMissingError
 from roadmask.engines.gpu.build import Target, build_plan
 from roadmask.engines.gpu.cuda import Cuda
 from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.gpu.graph_io import Inputs
 from roadmask.engines.gpu.run import LoadedPlan
 from roadmask.engines.gpu.segmenter import TensorRtSegmenter
-from roadmask.engines.gpu.tensorrt_module import FLAVOURS, load_tensorrt
+from roadmask.engines.gpu.tensorrt_module import FLAVOURS, Flavour, load_tensorrt
 from roadmask.engines.gpu.torch_cuda import CapturedGraph, TorchCudaSegmenter
 from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.graph_settings import GraphSettings
@@ -40,6 +42,16 @@ class Contender:
     """From camera frames to instances."""
     repeat: Callable[[], None]
     """Copies the last frames to the device, runs the network on them, copies what it gives back, and waits."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An engine that may take part."""
+
+    name: str
+    precision: GpuPrecision
+    open: Callable[[], AbstractContextManager[Contender]]
+    """Builds it, and frees its memory at the end; raises whatever keeps it from running."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +82,21 @@ class Round:
         return Letterbox.fit((height, width), self.shape)
 
 
-def contenders(given: Round) -> Iterator[Contender]:
-    """Yields each engine that runs here, in fp32 and, on a GPU, in fp16; one lives at a time."""
+def candidates(given: Round) -> Iterator[Candidate]:
+    """Yields each engine that is installed here, in fp32 and, on a GPU, in fp16."""
     on_gpu = given.device == "cuda"
+    kinds: tuple[_Kind, ...] = get_args(_Kind) if on_gpu else ("torchvision-eager", "torch-cuda")
     precisions: tuple[GpuPrecision, ...] = ("fp32", "fp16") if on_gpu else ("fp32",)
     for precision in precisions:
-        yield _torch(given, precision, "torchvision-eager")
-        if on_gpu:
-            yield _torch(given, precision, "torch-compile")
-        yield _torch(given, precision, "torch-cuda")
-        if on_gpu:
-            yield from _tensorrt(given, precision)
+        for kind in kinds:
+            yield Candidate(kind, precision, partial(_torch, given, precision, kind))
+        for flavour in FLAVOURS if on_gpu else ():
+            try:
+                load_tensorrt(flavour)
+            except TensorRtMissingError as error:
+                _LOG.info("%s takes no part: %s", flavour, error)
+            else:
+                yield Candidate(flavour, precision, partial(_tensorrt, given, precision, flavour))
 
 
 _Kind = Literal["torchvision-eager", "torch-compile", "torch-cuda"]
@@ -112,7 +128,8 @@ class _TorchSegmenter(TorchCudaSegmenter):
         return CapturedGraph.of(eager.to(self._device).eval(), inputs, capture=False)
 
 
-def _torch(given: Round, precision: GpuPrecision, kind: _Kind) -> Contender:
+@contextmanager
+def _torch(given: Round, precision: GpuPrecision, kind: _Kind) -> Iterator[Contender]:
     segmenter = _TorchSegmenter(given, precision, kind)
     segmenter(given.frames)
     captured = segmenter.captured_for(given.letterbox)
@@ -121,35 +138,24 @@ def _torch(given: Round, precision: GpuPrecision, kind: _Kind) -> Contender:
         captured.replay()
         captured.wait()
 
-    return Contender(kind, precision, segmenter, repeat)
+    yield Contender(kind, precision, segmenter, repeat)
 
 
-def _tensorrt(given: Round, precision: GpuPrecision) -> Iterator[Contender]:
-    """Builds plans for this GPU with each TensorRT that is installed, in memory."""
+@contextmanager
+def _tensorrt(given: Round, precision: GpuPrecision, flavour: Flavour) -> Iterator[Contender]:
+    """Builds a plan for this GPU, in memory."""
     batch = len(given.frames)
-    for flavour in FLAVOURS:
-        try:
-            tensorrt = load_tensorrt(flavour)
-            onnx = typed_onnx(given.weights, given.shape, batch, precision)
-            plan = LoadedPlan.of(build_plan(onnx, Target(flavour, "here"), batch, given.shape), tensorrt)
-        except TensorRtMissingError as error:
-            _LOG.info("%s takes no part: %s", flavour, error)
-            continue
-        except EngineError as error:  # TensorRT for RTX does not know every chip
-            _LOG.warning("%s %s takes no part: %s", flavour, precision, error)
-            continue
-        segmenter = TensorRtSegmenter(
-            given.weights,
-            given.category_ids,
-            lambda _, plan=plan: plan,  # type: ignore[misc]
-            Cuda(),
-            precision=precision,
-            score_min=SCORE_MIN,
-            network_shape=given.shape,
-        )
-        try:
-            segmenter(given.frames)
-            [runner, *_] = segmenter.runners_for(given.letterbox)
-            yield Contender(flavour, precision, segmenter, runner.repeat)
-        finally:
-            segmenter.close()
+    onnx = typed_onnx(given.weights, given.shape, batch, precision)
+    plan = LoadedPlan.of(build_plan(onnx, Target(flavour, "here"), batch, given.shape), load_tensorrt(flavour))
+    segmenter = TensorRtSegmenter(
+        given.weights,
+        given.category_ids,
+        {given.shape: {batch: lambda: plan}},
+        Cuda(),
+        precision=precision,
+        score_min=SCORE_MIN,
+        network_shape=given.shape,
+    )
+    with closing(segmenter):
+        segmenter(given.frames)
+        yield Contender(flavour, precision, segmenter, segmenter.runner_for(given.letterbox, batch).repeat)

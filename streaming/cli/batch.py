@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
+from roadmask.streaming.cli.engine_options import PrecisionOption
 
 if TYPE_CHECKING:
     from roadmask.streaming.batch.batch import BatchPlan, BatchResult
@@ -55,6 +56,7 @@ def batch(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML of a run; options given here win.")] = None,
     weights: Annotated[str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = None,
+    precision: PrecisionOption = None,
     max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each worker's engine.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and its cost.")] = False,
@@ -85,7 +87,7 @@ def batch(
     from roadmask.streaming.store.layout import redacted
 
     console = Console(stderr=True, highlight=False)
-    settings = run_settings(config, weights, None, None, None, None, threads, None, max_frames)
+    settings = run_settings(config, weights, None, precision, None, None, None, threads, None, max_frames)
     shelf = out if is_url(out) else ""
     if work is not None and not shelf:
         raise InputError(f"--work goes with an --out that is a URL, got the folder {out}: leave it out.")

@@ -151,10 +151,11 @@ def gpu(
 ) -> None:
     """Checks, then times what runs on this machine's NVIDIA GPU: torchvision, torch.compile, our engines.
 
-    Camera frames are 1080p, of the sample drive. Exit codes: 0, or 2 without a GPU or where an engine is wrong.
+    Camera frames are 1080p, of the sample drive. Engines that fail or are wrong are listed with
+    their reason and not timed. Exit codes: 0, or 2 without a GPU or where an engine is wrong.
     """
     try:
-        from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu
+        from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, require_right
     except ImportError as error:
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
 
@@ -167,9 +168,13 @@ def gpu(
     found = find_weights(weights)
     with console.status("Checking and timing engines"):
         results = benchmark_gpu(found, settings)
-    show_records(console, f"{found.name} on this GPU", results, leave_out=("weights",))
+    show_records(console, f"{found.name} on this GPU", results, leave_out=("weights", "problem"))
+    for each in (record for record in results if record["problem"]):
+        name = f"{each['engine']} {each['precision']} {each['shape']} batch {each['batch']}"
+        console.print(f"{name}: {each['problem']}", soft_wrap=True, markup=False)
     if json is not None:
         write_results(json, results)
+    require_right(results)
 
 
 @bench_app.command()

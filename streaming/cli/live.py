@@ -16,6 +16,7 @@ from rich.markup import escape
 from roadmask.streaming.cli.engine_options import (
     ClassesOption,
     EngineOption,
+    PrecisionOption,
     ScoreMinOption,
     SizeOption,
     ThreadsOption,
@@ -91,6 +92,7 @@ def live(
     busy_fps: Annotated[float, typer.Option(min=0.1, help="See [bold]--busy-size[/].")] = 5.0,
     weights: WeightsOption = None,
     engine: EngineOption = None,
+    precision: PrecisionOption = None,
     classes: ClassesOption = None,
     score_min: ScoreMinOption = None,
     size: SizeOption = None,
@@ -138,7 +140,7 @@ def live(
     console = Console(stderr=True)
     addresses = parse_live_sources(sources)
     settings = LiveSettings(
-        run_settings(config, weights, engine, classes, score_min, size, threads, ignore, None),
+        run_settings(config, weights, engine, precision, classes, score_min, size, threads, ignore, None),
         out,
         budget_ms,
         round(floor_mb * 1e6),

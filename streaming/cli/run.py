@@ -17,6 +17,7 @@ from rich.markup import escape
 from roadmask.streaming.cli.engine_options import (
     ClassesOption,
     EngineOption,
+    PrecisionOption,
     ScoreMinOption,
     SizeOption,
     ThreadsOption,
@@ -50,6 +51,7 @@ def run(
     ] = None,
     weights: WeightsOption = None,
     engine: EngineOption = None,
+    precision: PrecisionOption = None,
     classes: ClassesOption = None,
     score_min: ScoreMinOption = None,
     size: SizeOption = None,
@@ -98,7 +100,9 @@ def run(
     console = Console(stderr=True)
     command = redacted(shlex.join(sys.argv))
     with json_log(log_json):
-        settings = run_settings(config, weights, engine, classes, score_min, size, threads, ignore, max_frames)
+        settings = run_settings(
+            config, weights, engine, precision, classes, score_min, size, threads, ignore, max_frames
+        )
         jobs = _jobs(sources, overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
@@ -136,6 +140,7 @@ def run_settings(
     config: Path | None,
     weights: str | None,
     engine: str | None,
+    precision: str | None,
     classes: str | None,
     score_min: float | None,
     size: str | None,
@@ -151,6 +156,7 @@ def run_settings(
         settings,
         weights=weights,
         engine=engine,
+        precision=precision,
         classes=tuple(name.strip() for name in classes.split(",")) if classes is not None else None,
         score_min=score_min,
         size=size,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,15 +14,15 @@ from typer.testing import CliRunner
 from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter
 from roadmask.engines.errors import GpuMissingError
 from roadmask.engines.weights import find_weights
-from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, check
-from roadmask.streaming.benchmarks.gpu_contenders import Contender, Round
+from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, check, require_right
+from roadmask.streaming.benchmarks.gpu_contenders import Candidate, Contender, Round
 from roadmask.streaming.cli.app import app
 
 
-def one(box: tuple[float, ...], score: float) -> Instances:
+def one(box: tuple[float, ...], score: float, size: tuple[int, int] = (100, 100)) -> Instances:
     boxes = np.array([box], np.float32)
-    masks = BoxMasks(np.ones((1, 28, 28), np.float32), boxes, (100, 100))
-    return Instances((100, 100), boxes, np.array([score], np.float32), np.array([1]), masks)
+    masks = BoxMasks(np.ones((1, 28, 28), np.float32), boxes, size)
+    return Instances(size, boxes, np.array([score], np.float32), np.array([1]), masks)
 
 
 SETTINGS = GpuBenchmark(((128, 192),), (1,), 1, (108, 192), device="cpu")
@@ -38,16 +40,39 @@ def test_every_figure_of_what_runs() -> None:
         assert record["matmul_fraction"] > 0
 
 
-def test_an_engine_that_is_wrong_is_never_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def blind(given: Round) -> Iterator[Contender]:
-        nothing = ScriptedSegmenter(lambda picture, _: Instances.empty(picture.shape[:2]))
-        yield Contender("blind", "fp32", nothing, pytest.fail)
+def test_engines_that_fail_or_are_wrong_are_recorded_and_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
 
-    monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.contenders", blind)
+    @contextmanager
+    def opened(name: str) -> Iterator[Contender]:
+        if name == "breaks":
+            raise RuntimeError("the compiler gave up")
+        seen = one((10.0, 10.0, 60.0, 60.0), 0.9, SETTINGS.frame_size)
+        segmenter = ScriptedSegmenter(lambda picture, _: seen if name == "good" else Instances.empty(picture.shape[:2]))
+        try:
+            yield Contender(name, "fp32", segmenter, pytest.fail if name == "blind" else lambda: None)
+        finally:
+            ended.append(name)
+
+    def three(_: Round) -> list[Candidate]:
+        return [Candidate(name, "fp32", partial(opened, name)) for name in ("breaks", "blind", "good")]
+
+    monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.candidates", three)
     monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.TorchSegmenter", lambda *_, **__: sees_one)
     monkeypatch.setattr("roadmask.streaming.benchmarks.gpu._gflop", lambda _: 1.0)
-    with pytest.raises(EngineError, match=r"blind fp32 is wrong: in picture 0 .* nothing was timed"):
-        benchmark_gpu(find_weights("lite"), SETTINGS)
+    records = benchmark_gpu(find_weights("lite"), SETTINGS)
+    assert [(record["engine"], record["state"]) for record in records] == [
+        ("breaks", "failed"),
+        ("blind", "wrong"),
+        ("good", "timed"),
+    ]
+    assert records[0]["problem"] == "RuntimeError: the compiler gave up"
+    assert "blind fp32 is wrong: in picture 0 " in records[1]["problem"]
+    assert [record["engine_ms"] is None for record in records] == [True, True, False]
+    assert ended == ["blind", "good"]
+    with pytest.raises(EngineError, match="1 of 3 engines were wrong and not timed, the first: blind"):
+        require_right(records)
+    require_right([records[0], records[2]])
 
 
 def sees_one(frames: Sequence[Image]) -> list[Instances]:
@@ -60,9 +85,9 @@ def test_check_passes_what_is_near_and_refuses_what_is_not() -> None:
     check("engine", "fp16", [one((10.5, 10, 60, 60), 0.88)], expected)
     check("engine", "fp16", [one(box, 0.9)], expected)
     for wrong in (one((20, 10, 60, 60), 0.9), one(box, 0.7), Instances.empty((100, 100))):
-        with pytest.raises(EngineError, match="nothing was timed"):
+        with pytest.raises(EngineError, match=" is wrong: "):
             check("engine", "fp16", [wrong], expected)
-    with pytest.raises(EngineError, match="nothing was timed"):
+    with pytest.raises(EngineError, match=" is wrong: "):
         check("engine", "fp32", [one((10.5, 10, 60, 60), 0.9)], [one((12, 10, 60, 60), 0.9)])
 
 

@@ -55,6 +55,8 @@ def test_help_teaches(roadmask_cli) -> None:
     for option in ("--ignore", "--config", "--max-frames", "--log-json", "--ray", "--no-ray"):
         assert option in printed
     assert "130 interrupted" in printed
+    for command in ("run", "live", "batch"):
+        assert "--precision" in roadmask_cli(command, "--help")[1]
 
 
 def test_version(roadmask_cli) -> None:
@@ -185,6 +187,8 @@ def unknown_key(folder: Path) -> list[object]:
         (unknown_key, 2, "did you mean 'weights'"),
         (lambda _: ["synthetic:", "--weights", "lit"], 2, "lit"),
         (lambda _: ["synthetic:", "--engine", "quantum"], 2, "quantum"),
+        (lambda _: ["synthetic:", "--precision", "half"], 2, "expected the precision auto, bf16, fp16, fp32, int8"),
+        (lambda _: ["synthetic:", "--engine", "openvino", "--precision", "int8"], 2, "tensorrt for int8"),
         (lambda _: ["synthetic:", "--classes", "pedestrain"], 2, "did you mean 'pedestrian'"),
         (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
         (lambda _: ["synthetic:", "--size", "300x400"], 2, "multiples of 32"),

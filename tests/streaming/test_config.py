@@ -9,6 +9,7 @@ import pytest
 
 from roadmask.engines.errors import ConfigError
 from roadmask.streaming.config import EngineConfig, RunConfig, load_config, overridden
+from roadmask.streaming.segmentation import build_segmenter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +44,7 @@ def test_absent_keys_keep_their_defaults_and_given_ones_count(tmp_path: Path) ->
         ("[store]\nxyz = 1", "unknown key 'xyz': known here: shard_mb"),
         # values of another type, or out of range
         ("[engine]\nscore_min = '0.3'", "expected float, got '0.3'"),
+        ("[engine]\nprecision = 'half'", "half"),
         ("[engine]\nthreads = true", "expected int, got True for engine.threads"),
         ("[engine]\nclasses = 'car'", "expected a list of names, got 'car'"),
         ("[engine]\nthreads = 0", "at least 1 thread, got 0"),
@@ -69,3 +71,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_only_what_is_given_overrides() -> None:
     assert overridden(RunConfig(), weights=None, score_min=0.3).engine == EngineConfig(score_min=0.3)
+
+
+def test_a_precision_that_is_chosen_reaches_the_engine_and_the_store() -> None:
+    chosen = overridden(RunConfig(), precision="fp32")
+    assert chosen.describe()["engine"]["precision"] == "fp32"
+    assert build_segmenter(chosen.engine).info.precision == "fp32"
+
+
+def test_what_is_stored_by_default_is_what_was_stored_before_there_were_precisions() -> None:
+    assert "precision" not in RunConfig().describe()["engine"]

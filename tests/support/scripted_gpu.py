@@ -11,7 +11,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-OK, NO_MEMORY, LOST = 0, 2, 719
+from roadmask.engines.gpu.build import SIDE_MAX
+
+OK, NO_MEMORY, LOST, NOT_WHILE_CAPTURED, CAPTURE_BROKEN = 0, 2, 719, 900, 901
 
 
 class ScriptedCuda:
@@ -34,10 +36,12 @@ class ScriptedCuda:
         self.streams: set[int] = set()
         self.graphs: set[int] = set()
         self.calls: list[str] = []
-        self.fail: str = ""
+        self.fail: set[str] = set()
         self.capturing: int | None = None
         self._allocations_max = allocations_max
-        self._recorded: dict[int, list[Callable[[], None]]] = {}
+        self._recorded: list[Callable[[], None]] = []
+        self._capture_broken = False
+        self._launches: dict[int, list[Callable[[], None]]] = {}
         self._number = 0
 
     @property
@@ -50,7 +54,7 @@ class ScriptedCuda:
 
         def counted(*arguments: Any) -> tuple[Any, ...]:
             self.calls.append(name)
-            if name == self.fail:
+            if name in self.fail:
                 return (LOST,)
             result: tuple[Any, ...] = call(self, *arguments)
             return result
@@ -60,7 +64,7 @@ class ScriptedCuda:
     def enqueue(self, stream: int, work: Callable[[], None]) -> None:
         assert stream in self.streams
         if self.capturing == stream:
-            self._recorded[stream].append(work)
+            self._recorded.append(work)
         else:
             work()
 
@@ -68,8 +72,14 @@ class ScriptedCuda:
         self._number += 1
         return self._number
 
+    def break_capture(self) -> bool:
+        """Returns whether something is being captured, which then comes to nothing."""
+        self._capture_broken = self.capturing is not None
+        return self._capture_broken
+
     def _Malloc(self, size: int) -> tuple[Any, ...]:  # noqa: N802
-        assert self.capturing is None
+        if self.break_capture():
+            return (NOT_WHILE_CAPTURED,)
         if len(self.device) >= self._allocations_max:
             return NO_MEMORY, 0
         memory = np.zeros(size, np.uint8)
@@ -99,25 +109,29 @@ class ScriptedCuda:
         return (OK,)
 
     def _StreamSynchronize(self, stream: int) -> tuple[Any, ...]:  # noqa: N802
-        assert self.capturing is None
         assert stream in self.streams
-        return (OK,)
+        return (NOT_WHILE_CAPTURED if self.break_capture() else OK,)
 
     def _StreamBeginCapture(self, stream: int, _mode: int) -> tuple[Any, ...]:  # noqa: N802
-        self.capturing = stream
-        self._recorded[stream] = []
+        self.capturing, self._recorded, self._capture_broken = stream, [], False
         return (OK,)
 
     def _StreamEndCapture(self, stream: int) -> tuple[Any, ...]:  # noqa: N802
+        assert self.capturing == stream
         self.capturing = None
-        self.graphs.add(stream)
-        return OK, stream
-
-    def _GraphInstantiate(self, graph: int, _flags: int) -> tuple[Any, ...]:  # noqa: N802
+        if self._capture_broken:
+            return CAPTURE_BROKEN, 0
+        self.graphs.add(graph := self._next())
+        self._launches[graph] = self._recorded
         return OK, graph
 
+    def _GraphInstantiate(self, graph: int, _flags: int) -> tuple[Any, ...]:  # noqa: N802
+        self.graphs.add(launched := self._next())
+        self._launches[launched] = self._launches[graph]
+        return OK, launched
+
     def _GraphDestroy(self, graph: int) -> tuple[Any, ...]:  # noqa: N802
-        assert graph in self.graphs
+        self.graphs.remove(graph)
         return (OK,)
 
     def _GraphExecDestroy(self, graph: int) -> tuple[Any, ...]:  # noqa: N802
@@ -125,7 +139,7 @@ class ScriptedCuda:
         return (OK,)
 
     def _GraphLaunch(self, graph: int, stream: int) -> tuple[Any, ...]:  # noqa: N802
-        for work in self._recorded[graph]:
+        for work in self._launches[graph]:
             self.enqueue(stream, work)
         return (OK,)
 
@@ -142,28 +156,48 @@ class ScriptedTensorRt:
 
     __version__ = "10.13"
 
-    def __init__(self, cuda: ScriptedCuda) -> None:
+    def __init__(self, cuda: ScriptedCuda, *, says: str = "a plan begins otherwise") -> None:
         self.cuda = cuda
         self.contexts: list[_Context] = []
+        self.refuse_in_capture = False
+        self._says = says
 
-    class Logger:
-        ERROR = 1
-
-        def __init__(self, severity: int) -> None:
-            self.severity = severity
+    class ILogger:
+        ERROR, INTERNAL_ERROR, INFO = range(3)
 
     def nptype(self, dtype: np.dtype[Any]) -> type:
         return dtype.type
 
-    def Runtime(self, _logger: Any) -> Any:  # noqa: N802
+    def Runtime(self, logger: Any) -> Any:  # noqa: N802
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 2
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+
         def deserialize(content: bytes) -> Any:
             try:
-                session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+                session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             except Exception:
+                logger.log(logger.INFO, "loading")
+                logger.log(logger.ERROR, self._says)
                 return None
             return _Engine(self, session)
 
         return SimpleNamespace(deserialize_cuda_engine=deserialize)
+
+
+class ScriptedTensorRtForRtx(ScriptedTensorRt):
+    """Plays TensorRT for RTX, which compiles a frame size's kernels when it is told to, and says what can be captured.
+
+    Args:
+        capturable: what it says.
+    """
+
+    __version__ = "1.7"
+    DynamicShapesKernelSpecializationStrategy = SimpleNamespace(LAZY="lazy", EAGER="eager")
+
+    def __init__(self, cuda: ScriptedCuda, *, capturable: bool = True) -> None:
+        super().__init__(cuda)
+        self.capturable = capturable
 
 
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(int64)": np.int64}
@@ -184,20 +218,25 @@ class _Engine:
     def get_tensor_shape(self, name: str) -> list[int]:
         return [side if isinstance(side, int) else -1 for side in self.tensors[name].shape]
 
-    def create_execution_context(self) -> Any:
-        self.module.contexts.append(_Context(self))
-        return self.module.contexts[-1]
+    def create_runtime_config(self) -> SimpleNamespace:
+        assert isinstance(self.module, ScriptedTensorRtForRtx), "TensorRT 10 has one, without what is set here"
+        return SimpleNamespace(dynamic_shapes_kernel_specialization_strategy="lazy")
+
+    def create_execution_context(self, config: SimpleNamespace | None = None) -> Any:
+        context = _RtxContext(self, config) if isinstance(self.module, ScriptedTensorRtForRtx) else _Context(self)
+        self.module.contexts.append(context)
+        return context
 
 
 class _Context:
     def __init__(self, engine: _Engine) -> None:
-        self.engine = engine
+        self.engine: Any = engine
         self.shapes = {name: engine.get_tensor_shape(name) for name in engine.tensors}
         self.addresses: dict[str, int] = {}
         self.runs = 0
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        if max(shape) > 3840:
+        if max(shape) > SIDE_MAX:
             return False
         self.shapes[name] = list(shape)
         return True
@@ -210,6 +249,8 @@ class _Context:
 
     def execute_async_v3(self, stream: int) -> bool:
         assert set(self.addresses) == set(self.engine.tensors)
+        if self.engine.module.refuse_in_capture and self.engine.module.cuda.break_capture():
+            return False
         self.engine.module.cuda.enqueue(stream, self._run)
         return True
 
@@ -226,3 +267,13 @@ class _Context:
         size = int(np.prod(self.shapes[name])) * dtype.itemsize
         memory = (c_uint8 * size).from_address(self.addresses[name])
         return np.frombuffer(memory, dtype).reshape(self.shapes[name])
+
+
+class _RtxContext(_Context):
+    def __init__(self, engine: _Engine, config: SimpleNamespace | None) -> None:
+        super().__init__(engine)
+        self.strategy = "lazy" if config is None else config.dynamic_shapes_kernel_specialization_strategy
+
+    def is_stream_capturable(self, stream: int) -> bool:
+        assert stream in self.engine.module.cuda.streams
+        return bool(self.engine.module.capturable)

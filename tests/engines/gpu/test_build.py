@@ -1,4 +1,4 @@
-"""Plans of the real graph, built by the real TensorRT for RTX, without a GPU."""
+"""How plans are built, and each way in which they cannot be; test_build_chips.py and _kinds build the real graph."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import pytest
 from typer.testing import CliRunner
 
 from roadmask.engines import Image
-from roadmask.engines.classes import PEDESTRIAN
 from roadmask.engines.errors import (
     BuildError,
     ConfigError,
     DriverTooOldError,
+    EngineError,
     GpuMissingError,
     RoadmaskError,
     TensorRtMissingError,
@@ -28,59 +28,13 @@ from roadmask.engines.errors import (
 from roadmask.engines.gpu import build
 from roadmask.engines.gpu.build import Target, build_plan
 from roadmask.engines.gpu.device import describe_gpu
-from roadmask.engines.gpu.onnx_engine import OnnxGraphSegmenter
-from roadmask.engines.gpu.quantization import calibrate
 from roadmask.engines.gpu.tensorrt_module import load_tensorrt
-from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx, unfit_nodes
-from roadmask.engines.weights import Architecture, Weights, find_weights
-from roadmask.streaming.benchmarks.random_weights import write_random_weights
+from roadmask.engines.gpu.typed_onnx import unfit_nodes
 from roadmask.streaming.cli.app import app
 from roadmask.streaming.gpu_acceptance import Acceptance
 
 SHAPE = (384, 640)
 TARGETS = ("sm80", "sm89", "sm120")
-
-
-@pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_lite_builds_for_each_chip(lite: Weights, precision: GpuPrecision, batch: int) -> None:
-    path = typed_onnx(lite, SHAPE, batch, precision)
-    model = onnx.load(path)
-    assert unfit_nodes(model) == []
-    assert len(model.graph.node) > 300
-    kinds = {onnx.TensorProto.DataType.Name(weights.data_type) for weights in model.graph.initializer}
-    assert ("FLOAT16" in kinds) == (precision == "fp16")
-    phases: list[str] = []
-    for chip in TARGETS:
-        plan = build_plan(path, Target("tensorrt-rtx", chip), batch, SHAPE, phases.append)
-        assert len(plan) > 10e6, "the weights are in the plan"
-    assert phases
-
-
-def test_lite_builds_in_int8(lite: Weights, portrait: Image, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "portrait.png"), portrait[:, :, ::-1])
-    calibration = calibrate(typed_onnx(lite, SHAPE, 1, "fp32"), lite, SHAPE, tmp_path)
-    assert len(calibration.ranges) > 50
-    path = typed_onnx(lite, SHAPE, 1, "int8")
-    model = onnx.load(path)
-    assert unfit_nodes(model) == []
-    assert path.stat().st_size < 0.7 * typed_onnx(lite, SHAPE, 1, "fp16").stat().st_size
-    quantisers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
-    assert len(quantisers) > 40
-    assert len(build_plan(path, Target("tensorrt-rtx", "sm89"), 1, SHAPE)) > 5e6
-    segmenter = OnnxGraphSegmenter(lite, [PEDESTRIAN], score_min=0.5, network_shape=SHAPE, precision="int8")
-    [found] = segmenter([portrait])
-    assert len(found) == 1
-    assert found.scores[0] > 0.9
-
-
-def test_resnet50_builds_in_half_and_again_alike(tmp_path: Path) -> None:
-    file = tmp_path / "random.safetensors"
-    write_random_weights(file, Architecture.RESNET50, np.zeros((128, 128, 3), np.uint8))
-    path = typed_onnx(find_weights(file), SHAPE, 1, "fp16")
-    first, second = (len(build_plan(path, Target("tensorrt-rtx", "sm89"), 1, SHAPE)) for _ in range(2))
-    assert first > 80e6
-    assert abs(first - second) < 0.01 * first
 
 
 def open_batch_graph(path: Path) -> Path:
@@ -102,6 +56,21 @@ def open_batch_graph(path: Path) -> Path:
     graph = helper.make_graph(nodes, "open", inputs, outputs, weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
     return path
+
+
+def test_fp32_is_no_tf32_and_what_runs_can_be_captured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensorrt, configs = load_tensorrt("tensorrt-rtx"), []
+    make = tensorrt.Builder.create_builder_config
+
+    def kept(builder: Any) -> Any:
+        configs.append(make(builder))
+        return configs[-1]
+
+    monkeypatch.setattr(tensorrt.Builder, "create_builder_config", kept)
+    build_plan(open_batch_graph(tmp_path / "open.onnx"), Target("tensorrt-rtx", "sm89"), 1, SHAPE)
+    [config] = configs
+    assert not config.get_flag(tensorrt.BuilderFlag.TF32)
+    assert config.get_flag(tensorrt.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
 def test_a_graph_whose_batch_is_open_takes_a_profile_for_each_size(
@@ -166,13 +135,20 @@ class TestErrors:
         with pytest.raises(DriverTooOldError, match=r"CUDA 13\.0, this one knows CUDA 12\.4"):
             describe_gpu("tensorrt")
 
+    @pytest.mark.parametrize("call", ["cudaGetDeviceCount", "cudaGetDeviceProperties"])
+    def test_a_gpu_that_is_not_well_is_not_called_missing(self, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        scripted_cuda(monkeypatch, status="cudaSuccess", fail=call)
+        with pytest.raises(EngineError, match=f"{call} failed with 999: `nvidia-smi`") as caught:
+            describe_gpu("tensorrt")
+        assert not isinstance(caught.value, GpuMissingError)
+
     def test_a_gpu_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         scripted_cuda(monkeypatch, status="cudaSuccess")
         gpu = describe_gpu("tensorrt")
         assert (gpu.chip, gpu.driver) == ("Scripted sm89", "13.0")
 
 
-def scripted_cuda(monkeypatch: pytest.MonkeyPatch, *, status: str, driver: int = 13000) -> None:
+def scripted_cuda(monkeypatch: pytest.MonkeyPatch, *, status: str, driver: int = 13000, fail: str = "") -> None:
     names = SimpleNamespace(cudaSuccess=0, cudaErrorNoDevice=100, cudaErrorInsufficientDriver=35)
     runtime = SimpleNamespace(
         cudaError_t=names,
@@ -181,6 +157,8 @@ def scripted_cuda(monkeypatch: pytest.MonkeyPatch, *, status: str, driver: int =
         cudaRuntimeGetVersion=lambda: (0, 13000),
         cudaGetDeviceProperties=lambda _: (0, SimpleNamespace(name=b"Scripted", major=8, minor=9)),
     )
+    if fail:
+        setattr(runtime, fail, lambda *_: (999, None))
     monkeypatch.setattr("roadmask.engines.gpu.device.import_module", lambda _: runtime)
 
 

@@ -69,7 +69,13 @@ class TestTensorRt(SegmenterContract):
             raise
         plan = LoadedPlan.of(content, load_tensorrt(flavour))
         segmenter = TensorRtSegmenter(
-            lite, LITE_CATEGORY_IDS, lambda _: plan, Cuda(), precision="fp16", score_min=0.05, network_shape=SHAPE
+            lite,
+            LITE_CATEGORY_IDS,
+            {SHAPE: {4: lambda: plan}},
+            Cuda(),
+            precision="fp16",
+            score_min=0.05,
+            network_shape=SHAPE,
         )
         yield segmenter
         segmenter.close()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from roadmask.engines import EngineError, load, load_segmenter
 from roadmask.engines.errors import ConfigError, GpuMissingError, TensorRtMissingError
 from roadmask.engines.gpu import opening
 from roadmask.engines.gpu.device import Gpu
-from roadmask.engines.gpu.plans import PlanKey, find_or_build
+from roadmask.engines.gpu.plans import RECIPE, PlanKey, find_or_build
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.weights import Weights
 
@@ -41,9 +42,11 @@ def cache_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
         batch: int = 1,
         onnx: bytes = ONNX,
         version: str = "1.7",
+        shape: str = "384x640",
+        recipe: int = RECIPE,
     ) -> None:
         digest = hashlib.sha256(onnx).hexdigest()
-        key = PlanKey(digest, "lite", "tensorrt-rtx", version, chip, driver, precision, "384x640", batch)
+        key = PlanKey(digest, "lite", "tensorrt-rtx", version, chip, driver, precision, shape, batch, recipe)
         find_or_build(key, lambda: b"plan")
 
     return put
@@ -56,68 +59,102 @@ def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(opening, "describe_gpu", lambda _: GPU)
 
 
-def test_the_largest_batch_for_this_gpu_is_taken(lite: Weights, cache_plan: Cache) -> None:
+def batches(found: opening.FoundPlans) -> dict[tuple[int, int], list[int]]:
+    return {shape: sorted(by_batch) for shape, by_batch in found.usable.items()}
+
+
+def test_every_plan_that_runs_here_is_found(lite: Weights, cache_plan: Cache) -> None:
     cache_plan(batch=1)
     cache_plan(batch=4)
+    cache_plan(batch=2, shape="640x384")
     cache_plan(batch=8, chip="sm120")
-    cache_plan(batch=16, chip=GPU.chip, driver="12.0")
     cache_plan(batch=32, onnx=b"other weights")
-    assert opening.find_plan(lite, (384, 640), "fp16", GPU).key.batch == 4
-    cache_plan(batch=8, chip=GPU.chip, driver=GPU.driver)
-    assert opening.find_plan(lite, (384, 640), "fp16", GPU).key.batch == 8
+    assert batches(opening.find_plans(lite, (384, 640), "fp16", GPU)) == {(384, 640): [1, 4]}
+    assert batches(opening.find_plans(lite, None, "fp16", GPU)) == {(384, 640): [1, 4], (640, 384): [2]}
+    cache_plan(batch=4, chip=GPU.chip, driver=GPU.driver)
+    tuned = opening.find_plans(lite, (384, 640), "fp16", GPU).usable[384, 640][4]
+    assert tuned.key.driver == GPU.driver, "what was built here was tuned here"
 
 
 def test_plans_that_cannot_run_any_more_are_left_out_with_the_reason(
-    lite: Weights, cache_plan: Cache, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    lite: Weights, cache_plan: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache_plan(batch=2, version="1.6")
     cache_plan(batch=4, onnx=b"other weights")
+    cache_plan(batch=8, chip=GPU.chip, driver="12.0")
+    cache_plan(batch=16, recipe=1)
+    cache_plan(batch=32, chip="sm120", version="1.6")
     cache_plan(batch=1)
-    assert opening.find_plan(lite, (384, 640), "fp16", GPU).key.batch == 1
-    assert "tensorrt-rtx 1.6 built it, 1.7 is installed; build it again" in caplog.text
-    assert "of another graph or other weights; build it again" in caplog.text
+    found = opening.find_plans(lite, (384, 640), "fp16", GPU)
+    assert batches(found) == {(384, 640): [1]}
+    assert len(found.left_out) == 4, "a plan for another GPU is as it should be"
+    said = "\n".join(found.left_out)
+    assert "tensorrt-rtx 1.6 built it, 1.7 is installed; build it again" in said
+    assert "of another graph or other weights; build it again" in said
+    assert "under a driver for CUDA 12.0, here is one for 13.0; build it again" in said
+    assert "another roadmask built it" in said
 
     def no_ranges(*_: object) -> Path:
         raise ConfigError("int8 needs ranges")
 
     with monkeypatch.context() as patch:
         patch.setattr(opening, "typed_onnx", no_ranges)
-        with pytest.raises(EngineError, match="no plan of lite fp16"):
-            opening.find_plan(lite, (384, 640), "fp16", GPU)
-    assert "is left out: int8 needs ranges" in caplog.text
+        found = opening.find_plans(lite, (384, 640), "fp16", GPU)
+    assert not found.usable
+    assert any("is left out: int8 needs ranges" in reason for reason in found.left_out)
 
     def missing(flavour: str) -> SimpleNamespace:
         raise TensorRtMissingError(f"the flavour {flavour} needs it: pip install tensorrt-rtx-cu13")
 
     monkeypatch.setattr(opening, "load_tensorrt", missing)
-    with pytest.raises(EngineError, match="no plan of lite fp16"):
-        opening.find_plan(lite, (384, 640), "fp16", GPU)
-    assert "pip install tensorrt-rtx-cu13" in caplog.text
+    found = opening.find_plans(lite, (384, 640), "fp16", GPU)
+    assert not found.usable
+    assert any("pip install tensorrt-rtx-cu13" in reason for reason in found.left_out)
+
+
+def test_a_damaged_manifest_is_passed_over(lite: Weights, cache_plan: Cache, tmp_path: Path) -> None:
+    cache_plan(batch=1)
+    (tmp_path / "cache" / "plans" / "0.json").write_text("{")
+    found = opening.find_plans(lite, (384, 640), "fp16", GPU)
+    assert batches(found) == {(384, 640): [1]}
+    [damaged] = found.left_out
+    assert "is no manifest that roadmask wrote" in damaged
 
 
 @pytest.mark.parametrize(
     ("there", "wanted", "taken"),
     [
-        (("fp32", "int8", "fp16"), None, "fp16"),
-        (("fp32", "int8"), None, "int8"),
-        (("fp32",), None, "fp32"),
+        (("fp32", "int8", "fp16"), "auto", "fp16"),
+        (("fp32", "int8"), "auto", "int8"),
+        (("fp32",), "auto", "fp32"),
         (("fp32", "fp16"), "fp32", "fp32"),
         (("fp32", "fp16"), "int8", None),
-        ((), None, None),
+        ((), "auto", None),
     ],
 )
 def test_which_precision_is_taken(
-    lite: Weights, cache_plan: Cache, there: tuple[str, ...], wanted: str | None, taken: str | None
+    lite: Weights, cache_plan: Cache, there: tuple[str, ...], wanted: str, taken: str | None
 ) -> None:
     for precision in there:
         cache_plan(precision=precision)
-    assert opening.has_plans(lite, None, GPU, wanted) == taken
+    assert opening.choose_precision(lite, None, GPU, wanted) == (taken, [])
 
 
-def test_no_plan_says_how_to_build_one(lite: Weights, cache_plan: Cache) -> None:
+def test_a_precision_whose_plans_are_stale_is_not_taken(lite: Weights, cache_plan: Cache) -> None:
+    cache_plan(version="1.6")
     cache_plan(precision="fp32")
-    with pytest.raises(EngineError, match=r"roadmask engine build --weights lite --precision fp16 --shape 384x640"):
-        opening.find_plan(lite, (384, 640), "fp16", GPU)
+    taken, left_out = opening.choose_precision(lite, None, GPU)
+    assert taken == "fp32"
+    assert len(left_out) == 1
+
+
+@pytest.mark.usefixtures("gpu")
+def test_no_plan_says_how_to_build_one(lite: Weights, cache_plan: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    cache_plan(precision="fp32")
+    cache_plan(version="1.6")
+    with pytest.raises(EngineError, match=r"engine build --weights lite --precision fp16 --batch 1,4 --shape 384x640"):
+        load_segmenter(engine="tensorrt", size="384x640")
+    assert "tensorrt-rtx 1.6 built it" in caplog.text
 
 
 @pytest.mark.usefixtures("gpu")
@@ -137,6 +174,15 @@ class TestAuto:
         cache_plan(chip="sm120")
         assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
         assert "the GPU Scripted sm89 is not used: no plan of lite; see roadmask engine build" in caplog.text
+
+    @pytest.mark.parametrize("stale", [{"version": "1.6"}, {"onnx": b"other weights"}, {"shape": "640x384"}])
+    def test_a_plan_that_cannot_be_used_here_is_the_same_as_none(
+        self, cache_plan: Cache, stale: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cache_plan(**stale)
+        assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
+        assert "the GPU Scripted sm89 is not used: no plan of lite" in caplog.text
+        assert ("is left out: " in caplog.text) == ("shape" not in stale)
 
     def test_a_gpu_that_is_not_well_is_a_warning(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -68,7 +68,9 @@ def test_two_processes_build_it_once(tmp_path: Path) -> None:
     assert log.read_text() == "built\n"
 
 
-@pytest.mark.parametrize("field", ["onnx_sha256", "version", "chip", "driver", "precision", "shape", "flavour"])
+@pytest.mark.parametrize(
+    "field", ["onnx_sha256", "version", "chip", "driver", "precision", "shape", "flavour", "recipe"]
+)
 def test_everything_a_plan_depends_on_is_in_its_key(field: str) -> None:
     other = replace(KEY, **{field: "other"})
     assert other.name != KEY.name
@@ -163,3 +165,17 @@ def test_remove() -> None:
     assert remove("384x640-b4") == 1
     assert [read_manifest(path).key.batch for path in manifests()] == [1]
     assert remove("nothing") == 0
+
+
+def test_a_plan_that_is_being_built_is_removed_afterwards_and_its_lock_stays(own_cache: Path) -> None:
+    find_or_build(KEY, lambda: b"plan")
+    lock = own_cache / f"{KEY.name}.lock"
+    with ThreadPoolExecutor(1) as pool:
+        with cache.lock(lock):
+            removed = pool.submit(remove, KEY.name)
+            with pytest.raises(TimeoutError):
+                removed.result(timeout=0.2)
+            assert len(manifests()) == 1
+        assert removed.result() == 1
+    assert lock.exists()
+    assert not manifests()

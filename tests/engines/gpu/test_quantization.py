@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -67,11 +68,16 @@ def small_network(half: bool) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
-@pytest.fixture
-def half(tmp_path: Path) -> Path:
-    path = tmp_path / "half.onnx"
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("half") / "half.onnx"
     onnx.save(small_network(half=True), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def quantized(half: Path) -> bytes:
+    return quantize(half, RANGES)
 
 
 @pytest.fixture
@@ -92,8 +98,8 @@ def pictures(tmp_path: Path) -> Path:
 
 
 class TestQuantize:
-    def test_what_is_int8_and_what_stays(self, half: Path) -> None:
-        model = onnx.load_from_string(quantize(half, RANGES))
+    def test_what_is_int8_and_what_stays(self, quantized: bytes) -> None:
+        model = onnx.load_from_string(quantized)
         made = {output: node for node in model.graph.node for output in node.output}
         convolutions = {node.name: node for node in model.graph.node if node.op_type == "Conv"}
         for name, node in convolutions.items():
@@ -102,8 +108,8 @@ class TestQuantize:
             assert in_int8 == (name in {"first", "shared_1", "shared_2"}), name
         assert unfit_nodes(model) == []
 
-    def test_quantisers_are_what_tensorrt_takes(self, half: Path) -> None:
-        model = onnx.load_from_string(quantize(half, RANGES))
+    def test_quantisers_are_what_tensorrt_takes(self, quantized: bytes) -> None:
+        model = onnx.load_from_string(quantized)
         held = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
         quantisers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
         assert len(quantisers) == 3
@@ -133,8 +139,16 @@ class TestQuantize:
         error = np.abs(exact - rounded).max() / np.abs(exact).max()
         assert 1e-4 < error < 0.05
 
-    def test_made_twice_it_is_the_same(self, half: Path) -> None:
-        assert quantize(half, RANGES) == quantize(half, RANGES)
+    def test_made_twice_it_is_the_same(self, half: Path, quantized: bytes) -> None:
+        assert quantize(half, RANGES) == quantized
+
+    @pytest.mark.parametrize(("module", "extra"), [("onnx", "torch"), ("onnxruntime", "tensorrt-rtx")])
+    def test_what_is_missing_comes_with_its_extra(
+        self, half: Path, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(EngineError, match=rf"int8 needs {module}, .*pip install 'roadmask\[{extra}\]'"):
+            quantize(half, RANGES)
 
     def test_layers_that_were_not_measured_are_an_error(self, half: Path) -> None:
         with pytest.raises(EngineError, match=r"the ranges of roi_heads\.mask_head\.weight#2 were not measured"):

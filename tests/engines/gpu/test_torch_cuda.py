@@ -9,8 +9,10 @@ import torch
 from roadmask.engines import Image, Segmenter, load_segmenter
 from roadmask.engines.classes import LITE_CATEGORY_IDS
 from roadmask.engines.errors import DeviceMemoryError, GpuMissingError
+from roadmask.engines.gpu.newest import SIZES_MAX
 from roadmask.engines.gpu.torch_cuda import CapturedGraph, TorchCudaSegmenter
 from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.weights import Weights
 from support.segmenter_contract import SegmenterContract
 
@@ -44,6 +46,16 @@ class TestOnCpu(SegmenterContract):
             [found], [expected] = impatient([portrait]), segmenter([portrait])
             np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=1e-2)
             np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
+
+    def test_sizes_that_were_not_asked_for_of_late_are_given_up(
+        self, lite: Weights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        segmenter = build(lite)
+        monkeypatch.setattr(segmenter, "_prepare", lambda _: object())
+        letterboxes = [Letterbox.fit((30, width), SHAPE) for width in range(20, 21 + SIZES_MAX)]
+        captured = [segmenter.captured_for(each) for each in letterboxes]
+        assert segmenter.captured_for(letterboxes[-1]) is captured[-1]
+        assert segmenter.captured_for(letterboxes[0]) is not captured[0]
 
     def test_a_gpu_that_is_full_is_said(
         self, segmenter: Segmenter, portrait: Image, monkeypatch: pytest.MonkeyPatch
