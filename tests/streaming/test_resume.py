@@ -131,7 +131,8 @@ def test_killed_at_many_random_moments(
 
 @pytest.mark.parametrize("on_ray", [False, True])
 def test_an_interrupted_run_goes_on(tmp_path: Path, cluster: None, on_ray: bool) -> None:
-    script: dict[str, Any] = {"frames": 60, "lost": frozenset({7, 30}), "poisoned": frozenset({33}), "epoch_at": 40}
+    # Long enough to be told to stop before its end: on Ray up to twenty frames are on their way.
+    script: dict[str, Any] = {"frames": 240, "lost": frozenset({7, 30}), "poisoned": frozenset({33}), "epoch_at": 40}
 
     def jobs() -> list[CameraJob]:
         return [scripted_job("front", **script), scripted_job("rear", frames=9)]
@@ -147,7 +148,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, cluster: None, on_ray: bool)
     assert not begun["front"].complete
     last = record(out, jobs(), resume=True, on_ray=on_ray)
     assert last.exit_code == 3
-    assert [camera.ledger.captured for camera in last.cameras] == [60, 9]
+    assert [camera.ledger.captured for camera in last.cameras] == [240, 9]
     assert differing_files(tmp_path / "whole.zarr", out) == []
     before = (out / "provenance.jsonl").read_bytes()
     again = record(out, jobs(), resume=True, on_ray=on_ray)
