@@ -257,7 +257,7 @@ def _lost(run: ObservedRun, name: str) -> dict[str, int]:
 
 
 def _p95(run: ObservedRun, cameras: Sequence[str], start_ns: int, end_ns: int) -> float | None:
-    ages = [each.age_ms for each in run.shown if each.camera in cameras and start_ns <= each.shown_ns <= end_ns]
+    ages = [each.age_ms for each in list(run.shown) if each.camera in cameras and start_ns <= each.shown_ns <= end_ns]
     return round(float(np.percentile(ages, 95)), 1) if ages else None
 
 
