@@ -58,15 +58,21 @@ def open_batch_graph(path: Path) -> Path:
     return path
 
 
+def all_made(monkeypatch: pytest.MonkeyPatch, builder: Any, method: str) -> list[Any]:
+    """Keeps whatever a method of TensorRT's builder makes."""
+    made, make = [], getattr(builder, method)
+
+    def kept(self: Any) -> Any:
+        made.append(make(self))
+        return made[-1]
+
+    monkeypatch.setattr(builder, method, kept)
+    return made
+
+
 def test_fp32_is_no_tf32_and_what_runs_can_be_captured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tensorrt, configs = load_tensorrt("tensorrt-rtx"), []
-    make = tensorrt.Builder.create_builder_config
-
-    def kept(builder: Any) -> Any:
-        configs.append(make(builder))
-        return configs[-1]
-
-    monkeypatch.setattr(tensorrt.Builder, "create_builder_config", kept)
+    tensorrt = load_tensorrt("tensorrt-rtx")
+    configs = all_made(monkeypatch, tensorrt.Builder, "create_builder_config")
     build_plan(open_batch_graph(tmp_path / "open.onnx"), Target("tensorrt-rtx", "sm89"), 1, SHAPE)
     [config] = configs
     assert not config.get_flag(tensorrt.BuilderFlag.TF32)
@@ -76,14 +82,7 @@ def test_fp32_is_no_tf32_and_what_runs_can_be_captured(tmp_path: Path, monkeypat
 def test_a_graph_whose_batch_is_open_takes_a_profile_for_each_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tensorrt, profiles = load_tensorrt("tensorrt-rtx"), []
-    make = tensorrt.Builder.create_optimization_profile
-
-    def kept(builder: Any) -> Any:
-        profiles.append(make(builder))
-        return profiles[-1]
-
-    monkeypatch.setattr(tensorrt.Builder, "create_optimization_profile", kept)
+    profiles = all_made(monkeypatch, load_tensorrt("tensorrt-rtx").Builder, "create_optimization_profile")
     path = open_batch_graph(tmp_path / "open.onnx")
     assert build_plan(path, Target("tensorrt-rtx", "sm89"), [1, 4], SHAPE)
     assert [tuple(map(tuple, each.get_shape("proposal_keep"))) for each in profiles] == [((1, 8),) * 3, ((4, 8),) * 3]

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 from roadmask.streaming.benchmarks.cameras import RtspServer, free_port, http_camera
 from roadmask.streaming.live.reports import CameraState
 from tests.streaming.live.conftest import Watched
-from tests.streaming.video_factory import as_transport_stream
+from tests.streaming.video_factory import as_transport_stream, write_sound
 
 Watch = Callable[[str], Watched]
 
@@ -99,13 +97,6 @@ def test_a_stream_in_a_codec_that_cannot_be_decoded(watch: Watch, clip: Path) ->
 
 
 def test_a_stream_without_pictures(watch: Watch, tmp_path: Path) -> None:
-    path = tmp_path / "sound.ts"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    camera = watch(f"replay:{path}")
+    camera = watch(f"replay:{write_sound(tmp_path / 'sound.ts')}")
     camera.until(lambda: camera.decoder.ended)
     assert "expected a video stream" in str(camera.told_of(CameraState.FAILED))
