@@ -29,8 +29,11 @@ from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, answe
 
 NEXT_S = 0.5
 """How long a reader is asked to wait for a picture."""
-HANGS_S, ENGINE_HANGS_S = 30.0, 180.0
-"""An actor, or the engine, that does not answer for so long hangs and is killed; machines are busy at times."""
+HANGS_S, ENGINE_HANGS_S = 30.0, 600.0
+"""A reader, or the engine, that does not answer for so long hangs and is killed; machines are busy at times, and a
+picture of a new shape may need a graph that must be exported first."""
+ENGINE_BEGINS_S = 3600.0
+"""The same for a camera's first picture, before which all graphs are made."""
 AT_RECORDER_MAX = 4
 """Frames on their way to the recorder, at most; those that it holds back for their tracks do not count."""
 _GLANCE_S = 1.0
@@ -212,7 +215,8 @@ class Conductor:
         generation = self._segmenter.generation
         try:
             note_ref, found = self._segmenter.handle.segment.options(num_returns=2).remote(frame, note.taken_ns)
-            engine: EngineNote = await answered(self._segmenter, note_ref, ENGINE_HANGS_S)
+            patience_s = ENGINE_BEGINS_S if self.engine is None else ENGINE_HANGS_S
+            engine: EngineNote = await answered(self._segmenter, note_ref, patience_s)
         except DEATHS:
             self.account.fail(note.index, SEGMENTER_DIED)
             self._detach(revived(self._segmenter, generation))
