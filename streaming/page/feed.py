@@ -19,6 +19,7 @@ import numpy as np
 from roadmask.streaming.live.reports import Ages, LivePicture, LiveReport
 from roadmask.streaming.page.history import History, KeptPicture
 from roadmask.streaming.page.track_log import TrackLog
+from roadmask.streaming.page.wall_clock import WallClock
 from roadmask.streaming.page.wire import picture_message, report_fields, to_json
 
 _MOST_AGES = 4096
@@ -48,7 +49,7 @@ class Feed:
 
     def __init__(self, limits: PageLimits, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self.limits = limits
-        self._wall_ns = wall_ns
+        self._wall_clock = WallClock(wall_ns)
         self.sent: Counter[str] = Counter()
         """Pictures sent to clients, by camera; only the server's thread counts."""
         self.skipped: Counter[str] = Counter()
@@ -72,7 +73,8 @@ class Feed:
         """Makes a picture its camera's newest."""
         key, at_ms = next(self._keys), self.now_ms()
         # the wall clock is asked once for a picture: set it whenever you like, ages go on from here by the steady one
-        captured_ms = at_ms - (self._wall_ns() - picture.captured_ns) / 1e6
+        with self._lock:
+            captured_ms = self._wall_clock.steady_ms(picture.captured_ns, at_ms)
         message = picture_message(picture, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
         with self._lock:
             number = self._published[picture.camera]
