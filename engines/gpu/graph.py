@@ -105,24 +105,53 @@ class GpuGraph(StaticNetwork):
         detection_keep: Tensor,
     ) -> Outputs:
         """Runs the graph; see `Inputs` and `Outputs`."""
-        picture = self.letterbox(frames, (rows, row_weights), (columns, column_weights), content)
+        inputs = Inputs(
+            frames,
+            rows,
+            row_weights,
+            columns,
+            column_weights,
+            content,
+            classes,
+            score_min,
+            proposal_keep,
+            detection_keep,
+        )
+        return self.find(self.pixels(inputs), *inputs[5:])
+
+    def pixels(self, inputs: Inputs) -> Tensor:
+        """Returns the network's input (B, 3, H, W)."""
+        down, across = (inputs.rows, inputs.row_weights), (inputs.columns, inputs.column_weights)
+        picture = self.letterbox(inputs.frames, down, across, inputs.content)
         # Normalised in fp32, since a byte in fp16 minus a mean in fp16 loses the last bit; then -3..3 is safe in half.
-        pixels = ((picture.permute(0, 3, 1, 2).float() - self._mean) / self._std).to(self.dtype)
+        pixels: Tensor = ((picture.permute(0, 3, 1, 2).float() - self._mean) / self._std).to(self.dtype)
         if self.dtype != torch.float32:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return pixels
+
+    def find(
+        self,
+        pixels: Tensor,
+        content: Tensor,
+        classes: Tensor,
+        score_min: Tensor,
+        proposal_keep: Tensor,
+        detection_keep: Tensor,
+    ) -> Outputs:
+        """Runs what comes after `pixels`: nothing in it hangs on the size of the frames."""
         features = list(self.model.backbone(pixels).values())
         limits = content.flip(0).repeat(2)  # x, y, x, y
         proposals, is_proposal, proposal_keep, proposals_settled = self._propose(features, limits, proposal_keep)
-        # float32, since half resolves -1..1 to an eighth of a pixel of the atlas, and grid_sample wants one type.
-        atlas = self.roi_align.atlas(features[:4]).float()
+        pyramid = self._pyramid(features[:4])
+        pooled = self._pool(pyramid, proposals, BOX_SIDE)
         boxes, scores, labels, detection_keep, detections_settled = self._detect(
-            self._pool(atlas, proposals, BOX_SIDE), proposals, is_proposal, limits, classes, score_min, detection_keep
+            pooled, proposals, is_proposal, limits, classes, score_min, detection_keep
         )
         return Outputs(
             boxes,
             scores,
             labels.to(torch.int32),  # half the bytes of the index that it is
-            self._masks(self._pool(atlas, boxes, MASK_SIDE_IN), labels),
+            self._masks(self._pool(pyramid, boxes, MASK_SIDE_IN), labels),
             (scores > 0).sum(1).to(torch.int32),
             torch.minimum(proposals_settled, detections_settled),
             proposal_keep,
@@ -154,8 +183,14 @@ class GpuGraph(StaticNetwork):
         proposals = _pick(boxes.flatten(1, 2), order) * is_proposal[..., None]
         return proposals, is_proposal, keep, settled
 
-    def _pool(self, atlas: Tensor, boxes: Tensor, side: int) -> Tensor:
+    def _pyramid(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Returns what `_pool` samples of P2 to P5: here one picture, the atlas."""
+        # float32, since half resolves -1..1 to an eighth of a pixel of the atlas, and grid_sample wants one type.
+        return [self.roi_align.atlas(features).float()]
+
+    def _pool(self, pyramid: Sequence[Tensor], boxes: Tensor, side: int) -> Tensor:
         """Returns (B * N, C, side, side) in `dtype` of boxes (B, N, 4)."""
+        [atlas] = pyramid
         grid = self.roi_align.grid(boxes.reshape(-1, 4), side)
         samples = grid.shape[1]
         by_picture = grid.reshape(-1, boxes.shape[1] * samples, samples, 2)

@@ -1,17 +1,22 @@
 """The same graph in torch on a CUDA GPU, for machines without TensorRT: half, channels last, captured as a CUDA graph.
 
+torch compiles it first (fused_graph.py), which takes about half a minute for each shape of the network's input; what it
+makes is kept in the cache. Where it cannot be compiled, the graph runs as it is.
+
 Who owns what: the segmenter owns the graph's weights, inputs and outputs on the device, and pinned memory for frames
 and results; what it returns is copied out of them.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
+from roadmask.engines import cache
 from roadmask.engines.errors import DeviceMemoryError, EngineError, GpuMissingError
 from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.gpu.graph_io import KEEPS, Inputs, Outputs
@@ -25,6 +30,8 @@ from roadmask.engines.models import load_model
 from roadmask.engines.network_segmenter import NetworkSegmenter
 from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
+
+_LOG = logging.getLogger("roadmask")
 
 
 class TorchCudaSegmenter(NetworkSegmenter):
@@ -72,6 +79,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         self._batch, self._device = batch, device
         self._dtype = torch.float16 if precision == "fp16" else torch.float32
         self._settings = settings or GraphSettings.of(weights.architecture)
+        self._compiles = device == "cuda"
         self._graphs: dict[tuple[int, int], GpuGraph] = {}
         self._captured: NewestSizes[CapturedGraph] = NewestSizes()
 
@@ -94,6 +102,23 @@ class TorchCudaSegmenter(NetworkSegmenter):
         return self._captured.get(letterbox.image_size, lambda: self._prepare(letterbox))
 
     def _prepare(self, letterbox: Letterbox) -> CapturedGraph:
+        if self._compiles:
+            try:
+                return self._captured_graph(letterbox)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # compilers fail in many ways
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                _LOG.warning(
+                    "torch cannot compile the network here (%s): it runs as it is, at about half the speed. Compiling "
+                    "needs Triton, which comes with torch on Linux, and a C compiler.",
+                    reason,
+                )
+                self._compiles = False
+                self._graphs.clear()
+        return self._captured_graph(letterbox)
+
+    def _captured_graph(self, letterbox: Letterbox) -> CapturedGraph:
         graph = self._graph(letterbox.network_shape)
         fixed = {
             "classes": torch.from_numpy(self._classes),
@@ -110,12 +135,23 @@ class TorchCudaSegmenter(NetworkSegmenter):
     def _graph(self, shape: tuple[int, int]) -> GpuGraph:
         if shape not in self._graphs:
             with torch.inference_mode():
-                graph = GpuGraph(load_model(self._weights), shape, self._batch, self._settings, self._dtype).eval()
-                graph = graph.to(self._device)
+                graph = self._new_graph(shape).eval().to(self._device)
                 for part in graph.reduced_parts:
                     part.to(memory_format=torch.channels_last)
             self._graphs[shape] = graph
         return self._graphs[shape]
+
+    def _new_graph(self, shape: tuple[int, int]) -> GpuGraph:
+        arguments = load_model(self._weights), shape, self._batch, self._settings, self._dtype
+        if not self._compiles:
+            return GpuGraph(*arguments)
+        from roadmask.engines.gpu.fused_graph import FusedGraph  # noqa: PLC0415 - Triton is not everywhere
+
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.subfolder("torch-inductor")))
+        _LOG.info("torch compiles the network for %d x %d, which takes about half a minute once", *shape)
+        graph = FusedGraph(*arguments)
+        graph.compile_find()
+        return graph
 
 
 @dataclass(frozen=True)
@@ -180,17 +216,17 @@ class CapturedGraph:
 
     def run(self, pictures: Sequence[Image]) -> Outputs:
         """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has settled."""
+        places = self.frames.numpy()
+        for place, picture in enumerate(pictures):
+            places[place] = picture  # what is in the slots behind them is of no consequence
         with torch.inference_mode():
-            self.frames.zero_()
-            for place, picture in enumerate(pictures):
-                self.frames[place].copy_(torch.from_numpy(np.require(picture, requirements="W")))
             keeps = [getattr(self.inputs, name) for name in KEEPS]
             stopped = [getattr(self.outputs, f"{name}_out") for name in KEEPS]
             runs_max = 1 + sum(each.shape[-1] for each in keeps)  # each settles at least one more box
             for run in range(runs_max):
                 self.replay()
                 self.wait()
-                if self.host.converged.all():
+                if self.host.converged[: len(pictures)].all():
                     if run:
                         for keep in keeps:
                             keep.fill_(1)

@@ -45,6 +45,15 @@ class GpuBenchmark:
     frame_size: tuple[int, int] = _FRAME
     device: str = "cuda"
     """`cpu` tests the benchmark itself."""
+    engines: tuple[str, ...] = ()
+    """Names of those that take part; all by default."""
+    precisions: tuple[str, ...] = ()
+    """fp32 and fp16 by default."""
+
+    def leaves_out(self, candidate: Candidate) -> bool:
+        """Says whether a candidate was not asked for."""
+        named, precise = self.engines or (candidate.name,), self.precisions or (candidate.precision,)
+        return candidate.name not in named or candidate.precision not in precise
 
 
 def benchmark_gpu(weights: Weights, settings: GpuBenchmark) -> list[dict[str, Any]]:
@@ -77,6 +86,8 @@ def benchmark_gpu(weights: Weights, settings: GpuBenchmark) -> list[dict[str, An
             )
             expected = reference(given.frames)
             for each in candidates(given):
+                if settings.leaves_out(each):
+                    continue
                 results.append(_record(each, given, expected, gflop, rates[each.precision], settings))
                 _free_memory(settings)
     return results

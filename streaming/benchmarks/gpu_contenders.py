@@ -99,7 +99,8 @@ def candidates(given: Round) -> Iterator[Candidate]:
                 yield Candidate(flavour, precision, partial(_tensorrt, given, precision, flavour))
 
 
-_Kind = Literal["torchvision-eager", "torch-compile", "torch-cuda"]
+_Kind = Literal["torchvision-eager", "torch-compile", "torch-cuda-uncompiled", "torch-cuda"]
+ENGINES = (*get_args(_Kind), *FLAVOURS)
 
 
 class _TorchSegmenter(TorchCudaSegmenter):
@@ -116,9 +117,10 @@ class _TorchSegmenter(TorchCudaSegmenter):
             device=given.device,
         )
         self._kind, self._precision = kind, precision
+        self._compiles = self._compiles and kind == "torch-cuda"
 
     def _capture(self, graph: GpuGraph, inputs: Inputs, letterbox: Letterbox) -> CapturedGraph:
-        if self._kind == "torch-cuda":
+        if self._kind in {"torch-cuda", "torch-cuda-uncompiled"}:
             return super()._capture(graph, inputs, letterbox)
         if self._kind == "torch-compile":
             # Our static graph: torchvision's own breaks where its shapes depend on the picture.

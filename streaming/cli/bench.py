@@ -146,6 +146,12 @@ def gpu(
         list[str] | None, typer.Option(metavar="HxW", help="Repeat for several.", show_default="384x640, 736x1280")
     ] = None,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeat for several.", show_default="1, 4, 8")] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Repeat for several, as the table names them.", show_default="all")
+    ] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32 or fp16; repeat for both.", show_default="both")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 50,
     json: JsonOption = None,
 ) -> None:
@@ -156,6 +162,7 @@ def gpu(
     """
     try:
         from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, require_right
+        from roadmask.streaming.benchmarks.gpu_contenders import ENGINES
     except ImportError as error:
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
 
@@ -163,7 +170,11 @@ def gpu(
     from roadmask.engines.weights import find_weights
 
     shapes = tuple(parse_size(each) for each in size or ["384x640", "736x1280"])
-    settings = GpuBenchmark(shapes, tuple(batch or [1, 4, 8]), rounds)
+    chosen = tuple(engine or ()), tuple(precision or ())
+    for what, names, known in zip(("engine", "precision"), chosen, (ENGINES, ("fp32", "fp16")), strict=True):
+        if unknown := set(names) - set(known):
+            raise InputError(f"expected as {what} {', '.join(known)}, got {', '.join(sorted(unknown))}.")
+    settings = GpuBenchmark(shapes, tuple(batch or [1, 4, 8]), rounds, engines=chosen[0], precisions=chosen[1])
     console = Console(highlight=False)
     found = find_weights(weights)
     with console.status("Checking and timing engines"):
