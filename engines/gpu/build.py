@@ -10,7 +10,7 @@ from typing import Any
 from roadmask.engines.errors import BuildError
 from roadmask.engines.gpu.device import describe_gpu
 from roadmask.engines.gpu.graph_io import KEEPS
-from roadmask.engines.gpu.tensorrt_module import Flavour, find_target, listener, load_tensorrt
+from roadmask.engines.gpu.tensorrt_module import Flavour, find_target, listener, load_tensorrt, targets
 
 SIDE_MAX = 3840
 """Pixels of the longest side of a frame that a plan takes: its profile needs a bound."""
@@ -56,7 +56,13 @@ def build_plan(
     if target.chip != "here":
         chip = find_target(tensorrt, target.chip)
     else:
-        describe_gpu(target.flavour)  # or its error, which names the way out
+        gpu = describe_gpu(target.flavour)  # or its error, which names the way out
+        # TensorRT for RTX builds for any GPU that is here, and says only when it is loaded that the plan cannot run.
+        if target.flavour == "tensorrt-rtx" and gpu.target not in targets(tensorrt):
+            raise BuildError(
+                f"TensorRT for RTX {tensorrt.__version__} does not run on this GPU, {gpu.chip}, but on "
+                f"{', '.join(targets(tensorrt))}: use the flavour tensorrt, or the engine torch-cuda without a plan."
+            )
     heard = listener(tensorrt)
     builder = tensorrt.Builder(heard)
     # TensorRT 11 has no other networks: it ignores the flag, and may leave it out one day.

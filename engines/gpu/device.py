@@ -18,6 +18,11 @@ class Gpu:
     driver: str
     """CUDA version of the driver, as 13.0."""
 
+    @property
+    def target(self) -> str:
+        """Its compute capability as plans name it: sm89."""
+        return self.chip.rsplit(" ", 1)[-1]
+
 
 def describe_gpu(flavour: str) -> Gpu:
     """Returns the GPU that plans are built for here.

@@ -31,10 +31,15 @@ def _tensorrt(flavour: Flavour, name: str) -> EngineStatus:
         module = load_tensorrt(flavour)
     except EngineError as error:
         return EngineStatus(name, False, str(error).partition(": pip install")[0], f"pip install {package_of(flavour)}")
-    builds = "for the GPU here"
-    if flavour == "tensorrt-rtx":
-        builds = f"for {', '.join(sorted(targets(module), key=lambda target: int(target[2:])))} and the GPU here"
-    return EngineStatus(name, True, f"{module.__version__}, builds plans {builds}", "")
+    if flavour == "tensorrt":
+        return EngineStatus(name, True, f"{module.__version__}, builds plans for the GPU here", "")
+    known = targets(module)
+    detail = f"{module.__version__}, builds plans for {', '.join(known)}"
+    try:
+        here = describe_gpu(flavour).target
+    except EngineError:
+        return EngineStatus(name, True, detail, "")
+    return EngineStatus(name, True, detail if here in known else f"{detail}: not for the GPU here, {here}", "")
 
 
 def _onnxruntime() -> EngineStatus:

@@ -45,12 +45,12 @@ def load_tensorrt(flavour: Flavour) -> Any:
 
 
 def targets(module: Any) -> dict[str, Any]:
-    """Returns the chips that TensorRT for RTX builds for without a GPU: `sm89` and TensorRT's own name for it."""
+    """Returns the chips that TensorRT for RTX knows, oldest first: `sm89` and TensorRT's own name for it."""
     found = {}
     for name, value in vars(module.ComputeCapability).items():
         if re.fullmatch(r"SM\d+", name):
             found[name.lower()] = value
-    return found
+    return {name: found[name] for name in sorted(found, key=lambda name: int(name[2:]))}
 
 
 def find_target(module: Any, target: str) -> Any:
@@ -62,7 +62,7 @@ def find_target(module: Any, target: str) -> Any:
     known = targets(module)
     if target not in known:
         raise BuildError(
-            f"expected a target of {', '.join(sorted(known, key=lambda name: int(name[2:])))}, got {target!r}: other "
+            f"expected a target of {', '.join(known)}, got {target!r}: other "
             "chips need the flavour tensorrt, which builds on a machine with that GPU."
         )
     return known[target]

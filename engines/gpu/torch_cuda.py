@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -32,6 +33,7 @@ from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
 
 _LOG = logging.getLogger("roadmask")
+_Graph = TypeVar("_Graph", bound=GpuGraph)
 
 
 class TorchCudaSegmenter(NetworkSegmenter):
@@ -135,22 +137,23 @@ class TorchCudaSegmenter(NetworkSegmenter):
     def _graph(self, shape: tuple[int, int]) -> GpuGraph:
         if shape not in self._graphs:
             with torch.inference_mode():
-                graph = self._new_graph(shape).eval().to(self._device)
-                for part in graph.reduced_parts:
-                    part.to(memory_format=torch.channels_last)
-            self._graphs[shape] = graph
+                self._graphs[shape] = self._compiled(shape) if self._compiles else self._placed(GpuGraph, shape)
         return self._graphs[shape]
 
-    def _new_graph(self, shape: tuple[int, int]) -> GpuGraph:
-        arguments = load_model(self._weights), shape, self._batch, self._settings, self._dtype
-        if not self._compiles:
-            return GpuGraph(*arguments)
-        from roadmask.engines.gpu.fused_graph import FusedGraph  # noqa: PLC0415 - Triton is not everywhere
+    def _compiled(self, shape: tuple[int, int]) -> GpuGraph:
+        from roadmask.engines.gpu.fused_graph import FusedGraph  # noqa: PLC0415 - it needs Triton
 
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.subfolder("torch-inductor")))
         _LOG.info("torch compiles the network for %d x %d, which takes about half a minute once", *shape)
-        graph = FusedGraph(*arguments)
+        graph = self._placed(FusedGraph, shape)
         graph.compile_find()
+        return graph
+
+    def _placed(self, kind: type[_Graph], shape: tuple[int, int]) -> _Graph:
+        graph = kind(load_model(self._weights), shape, self._batch, self._settings, self._dtype).eval()
+        graph = graph.to(self._device)
+        for part in graph.reduced_parts:
+            part.to(memory_format=torch.channels_last)
         return graph
 
 

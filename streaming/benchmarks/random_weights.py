@@ -29,6 +29,9 @@ def write_random_weights(path: Path, architecture: Architecture, picture: Image)
     model = build_model(architecture)
     with torch.inference_mode():
         _spread_outputs(model, torch.from_numpy(picture)[None])
+        for label, category in enumerate(architecture.category_ids):
+            if label and not category:  # COCO's numbers that name nothing: no engine may report them
+                model.roi_heads.box_predictor.cls_score.bias[label] = _NEVER
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
 
 
@@ -46,6 +49,8 @@ def _spread_outputs(model: MaskRCNN, image: Tensor) -> None:
     _scale(model.roi_heads.box_predictor.bbox_pred, deltas, 0.5)
 
 
+_NEVER = -100.0
+"""A class logit that leaves no probability."""
 _CLASS_SPREAD = 1.0
 """Of the class logits over proposals."""
 

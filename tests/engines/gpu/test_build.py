@@ -27,7 +27,7 @@ from roadmask.engines.errors import (
 )
 from roadmask.engines.gpu import build
 from roadmask.engines.gpu.build import Target, build_plan
-from roadmask.engines.gpu.device import describe_gpu
+from roadmask.engines.gpu.device import Gpu, describe_gpu
 from roadmask.engines.gpu.tensorrt_module import load_tensorrt
 from roadmask.engines.gpu.typed_onnx import unfit_nodes
 from roadmask.streaming.cli.app import app
@@ -113,6 +113,11 @@ class TestErrors:
     def test_chip_it_does_not_build_for(self, tmp_path: Path) -> None:
         with pytest.raises(BuildError, match=r"expected a target of sm75, .*, got 'sm90'"):
             build_plan(tmp_path / "no.onnx", Target("tensorrt-rtx", "sm90"), 1, SHAPE)
+
+    def test_a_gpu_that_plans_would_not_run_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(build, "describe_gpu", lambda _: Gpu("NVIDIA H200 sm90", "13.0"))
+        with pytest.raises(BuildError, match=r"not run on this GPU, NVIDIA H200 sm90, but on sm75, .*torch-cuda"):
+            build_plan(tmp_path / "no.onnx", Target("tensorrt-rtx", "here"), 1, SHAPE)
 
     def test_tensorrt_builds_for_no_other_chip(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(build, "load_tensorrt", lambda _: SimpleNamespace(__version__="10.1"))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from roadmask.engines.errors import EngineError
 from roadmask.engines.gpu.folding import fold_batch_norms
-from roadmask.engines.gpu.graph_io import Inputs
+from roadmask.engines.gpu.graph import GpuGraph
+from roadmask.engines.gpu.graph_io import Inputs, Outputs
 from roadmask.engines.gpu.graph_letterbox import GraphLetterbox
 from roadmask.engines.gpu.resizing import ResizePlan
+from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.models import build_model
+from roadmask.engines.models import build_model, load_model
 from roadmask.engines.roi_align import AtlasRoIAlign
-from roadmask.engines.weights import Architecture
+from roadmask.engines.weights import Architecture, Weights
 
 kernels = pytest.importorskip("roadmask.engines.gpu.triton_kernels", reason="needs Triton, torch has it on Linux")
 fused_graph = pytest.importorskip("roadmask.engines.gpu.fused_graph", reason="needs Triton, torch has it on Linux")
@@ -97,3 +102,39 @@ def test_what_is_said_of_shapes_to_the_compiler_is_so() -> None:
     for stride, padding, dilation in (([1, 1], [1, 1], [1, 1]), ([2, 2], [0, 1], [1, 1]), ([2, 1], [3, 3], [2, 2])):
         arguments = (x, weight, bias, None, stride, padding, dilation)
         torch.library.opcheck(fused_graph.convolution_relu, arguments, test_utils=("test_schema", "test_faketensor"))
+
+
+class Unfused(fused_graph.FusedGraph):
+    """Without the kernels, which take long to interpret."""
+
+    pixels = GpuGraph.pixels
+    _pyramid = GpuGraph._pyramid
+    _pool = GpuGraph._pool
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1])
+def test_what_was_compiled_runs_if_it_finds_the_same(
+    lite: Weights, wrong: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+
+    def compiler(find: Callable[..., Outputs], **_: object) -> Callable[..., Outputs]:
+        def run(*given: Tensor) -> Outputs:
+            found = find(*given)
+            compiled.append(found)
+            return found._replace(scores=found.scores - wrong)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    with torch.inference_mode():
+        graph = Unfused(load_model(lite), (64, 96), 2, GraphSettings(proposals=16, detections=8)).eval()
+        given = graph.example_inputs()
+        if wrong:
+            with pytest.raises(EngineError, match=r"scores are off by 0\.1"):
+                graph.compile_find()
+        else:
+            graph.compile_find()
+        assert float(compiled[0].scores.min()) > 0  # there was something to compare
+        graph(*given)
+    assert len(compiled) == (1 if wrong else 2)

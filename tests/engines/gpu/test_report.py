@@ -37,6 +37,11 @@ def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch)
     assert "sm89, sm120" in found["TensorRT for RTX"].detail
 
 
+def test_a_gpu_that_plans_would_not_run_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("NVIDIA H200 sm90", "13.0"))
+    assert rows()["TensorRT for RTX"].detail.endswith("sm121: not for the GPU here, sm90")
+
+
 def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("tensorrt", "tensorrt_rtx"):
         monkeypatch.setitem(sys.modules, module, None)

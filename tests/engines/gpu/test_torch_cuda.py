@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from roadmask.engines.gpu.torch_cuda import CapturedGraph, TorchCudaSegmenter
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.weights import Weights
-from support.segmenter_contract import SegmenterContract
+from support.segmenter_contract import SegmenterContract, same_bytes
 
 SHAPE = (192, 160)
 
@@ -66,6 +68,36 @@ class TestOnCpu(SegmenterContract):
         monkeypatch.setattr(CapturedGraph, "run", full)
         with pytest.raises(DeviceMemoryError, match=r"tried to allocate 2 GiB.: use a smaller batch or shape"):
             segmenter([portrait])
+
+    def test_where_torch_cannot_compile_the_graph_runs_as_it_is_and_that_is_said(
+        self, segmenter: Segmenter, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    ) -> None:
+        uncompiled = build(lite)
+        monkeypatch.setattr(uncompiled, "_compiles", True)
+        asked = []
+
+        def fails(shape: tuple[int, int]) -> None:
+            asked.append(shape)
+            raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+
+        monkeypatch.setattr(uncompiled, "_compiled", fails)
+        assert same_bytes(uncompiled([portrait])[0], segmenter([portrait])[0])
+        assert same_bytes(uncompiled([portrait[::2]])[0], segmenter([portrait[::2]])[0])
+        assert asked == [SHAPE]
+        [said] = [record.message for record in caplog.records]
+        assert said.startswith("torch cannot compile the network here (Failed to find C compiler.): it runs as it is")
+
+    def test_a_gpu_that_is_full_while_compiling_is_said(
+        self, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: object) -> None:
+            raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+        compiling = build(lite)
+        monkeypatch.setattr(compiling, "_compiles", True)
+        monkeypatch.setattr(compiling, "_compiled", full)
+        with pytest.raises(DeviceMemoryError, match="use a smaller batch or shape"):
+            compiling([portrait])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA GPU")
