@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,10 @@ from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.segmenter import Precision
 from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import Architecture, Weights, find_weights
+from roadmask.engines.weights import Weights
 from roadmask.streaming.benchmarks.pictures import street_pictures
-from roadmask.streaming.benchmarks.random_weights import write_random_weights
+from roadmask.streaming.benchmarks.random_weights import find_or_make_weights
 from roadmask.streaming.benchmarks.timing import interleaved_ms, median
-
-RANDOM = "-random"
-"""Ends the names of weights that are made up."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
     """Times engines interleaved on the same letterboxed pictures; pasting masks is in neither side.
 
     Args:
-        weights: as `find_weights` takes them, or `lite-random`, `resnet50-random` or `resnet50_v2-random`.
+        weights: see `find_or_make_weights`.
         settings: how.
 
     Returns:
@@ -70,17 +67,9 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name in weights:
-            found = _weights(name, Path(folder), pictures[0])
+            found = find_or_make_weights(name, Path(folder), pictures[0])
             results += [record | {"images": source} for record in _benchmark(found, pictures, settings)]
     return results
-
-
-def _weights(name: str, folder: Path, picture: Image) -> Weights:
-    if not name.endswith(RANDOM):
-        return find_weights(name)
-    path = folder / f"{name}.safetensors"
-    write_random_weights(path, Architecture(name.removesuffix(RANDOM)), picture)
-    return replace(find_weights(path), name=name)
 
 
 Segment = Callable[[Sequence[Image]], list[Instances]]

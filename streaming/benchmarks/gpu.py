@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,8 @@ from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import load_model
 from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import Weights
 from roadmask.streaming.benchmarks.gpu_contenders import SCORE_MIN, Candidate, Contender, Round, candidates
+from roadmask.streaming.benchmarks.random_weights import find_or_make_weights
 from roadmask.streaming.benchmarks.timing import median
 
 _SURE = 0.6
@@ -58,8 +60,12 @@ class GpuBenchmark:
         return candidate.name not in named or candidate.precision not in precise
 
 
-def benchmark_gpu(weights: Weights, settings: GpuBenchmark) -> list[dict[str, Any]]:
+def benchmark_gpu(weights: str, settings: GpuBenchmark) -> list[dict[str, Any]]:
     """Checks and times whatever runs here.
+
+    Args:
+        weights: see `find_or_make_weights`.
+        settings: what is measured.
 
     Returns:
         Records of weights, engine, precision, shape, batch, engine_ms (median, a batch: camera frames in pinned memory
@@ -76,23 +82,31 @@ def benchmark_gpu(weights: Weights, settings: GpuBenchmark) -> list[dict[str, An
             f"the benchmark needs an NVIDIA GPU, and torch {torch.__version__} sees none: run it on a machine that has "
             "one, or measure this one with `roadmask bench engine`."
         )
-    rates = {"fp32": _matmul_tflops(torch.float32, settings), "fp16": _matmul_tflops(torch.float16, settings)}
     results = []
-    for shape in settings.shapes:
-        gflop = None
-        for batch in settings.batches:
-            given = Round(weights, shape, _frames(batch, settings.frame_size), settings.device)
-            gflop = _gflop(given) if gflop is None else gflop
-            reference = TorchSegmenter(
-                weights, given.category_ids, score_min=SCORE_MIN, network_shape=shape, settings=given.settings
-            )
-            expected = reference(given.frames)
-            for each in candidates(given):
-                if settings.leaves_out(each):
-                    continue
-                results.append(_record(each, given, expected, gflop, rates[each.precision], settings))
-                _free_memory(settings)
+    with TemporaryDirectory() as folder:
+        picture = Letterbox.fit(settings.frame_size, settings.shapes[0]).apply(_frames(1, settings.frame_size)[0])
+        found = find_or_make_weights(weights, Path(folder), picture)
+        rates = {"fp32": _matmul_tflops(torch.float32, settings), "fp16": _matmul_tflops(torch.float16, settings)}
+        for shape in settings.shapes:
+            gflop = None
+            for batch in settings.batches:
+                given = Round(found, shape, _frames(batch, settings.frame_size), settings.device)
+                gflop = _gflop(given) if gflop is None else gflop
+                results += _round(given, gflop, rates, settings)
     return results
+
+
+def _round(
+    given: Round, gflop: float, matmul_tflops: dict[str, float], settings: GpuBenchmark
+) -> Iterator[dict[str, Any]]:
+    reference = TorchSegmenter(
+        given.weights, given.category_ids, score_min=SCORE_MIN, network_shape=given.shape, settings=given.settings
+    )
+    expected = reference(given.frames)
+    for each in candidates(given):
+        if not settings.leaves_out(each):
+            yield _record(each, given, expected, gflop, matmul_tflops[each.precision], settings)
+            _free_memory(settings)
 
 
 def require_right(results: Sequence[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,27 @@ from torchvision.models.detection import MaskRCNN
 
 from roadmask.engines.models import build_model
 from roadmask.engines.segmenter import Image
-from roadmask.engines.weights import Architecture
+from roadmask.engines.weights import Architecture, Weights, find_weights
+
+_SUFFIX = "-random"
+
+
+def find_or_make_weights(name: str, folder: Path, picture: Image) -> Weights:
+    """Returns weights by name, or made-up ones of a network.
+
+    Args:
+        name: as `find_weights` takes it, or `lite-random`, `resnet50-random` or `resnet50_v2-random`.
+        folder: where made-up weights are written.
+        picture: see `write_random_weights`.
+
+    Raises:
+        WeightsError: they cannot be used.
+    """
+    if name not in {kind.value + _SUFFIX for kind in Architecture}:
+        return find_weights(name)
+    path = folder / f"{name}.safetensors"
+    write_random_weights(path, Architecture(name.removesuffix(_SUFFIX)), picture)
+    return replace(find_weights(path), name=name)
 
 
 def write_random_weights(path: Path, architecture: Architecture, picture: Image) -> None:

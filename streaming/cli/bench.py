@@ -141,7 +141,13 @@ def camera_motion(
 
 @bench_app.command()
 def gpu(
-    weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = "resnet50",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="lite, resnet50, resnet50_v2 or a file; with -random added, made-up weights of that network, which "
+            "cost as much and need no download."
+        ),
+    ] = "resnet50",
     size: Annotated[
         list[str] | None, typer.Option(metavar="HxW", help="Repeat for several.", show_default="384x640, 736x1280")
     ] = None,
@@ -167,7 +173,6 @@ def gpu(
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
 
     from roadmask.engines.letterbox import parse_size
-    from roadmask.engines.weights import find_weights
 
     shapes = tuple(parse_size(each) for each in size or ["384x640", "736x1280"])
     chosen = tuple(engine or ()), tuple(precision or ())
@@ -176,10 +181,9 @@ def gpu(
             raise InputError(f"expected as {what} {', '.join(known)}, got {', '.join(sorted(unknown))}.")
     settings = GpuBenchmark(shapes, tuple(batch or [1, 4, 8]), rounds, engines=chosen[0], precisions=chosen[1])
     console = Console(highlight=False)
-    found = find_weights(weights)
     with console.status("Checking and timing engines"):
-        results = benchmark_gpu(found, settings)
-    show_records(console, f"{found.name} on this GPU", results, leave_out=("weights", "problem"))
+        results = benchmark_gpu(weights, settings)
+    show_records(console, f"{weights} on this GPU", results, leave_out=("weights", "problem"))
     for each in (record for record in results if record["problem"]):
         name = f"{each['engine']} {each['precision']} {each['shape']} batch {each['batch']}"
         console.print(f"{name}: {each['problem']}", soft_wrap=True, markup=False)

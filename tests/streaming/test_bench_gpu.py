@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter
 from roadmask.engines.errors import GpuMissingError
-from roadmask.engines.weights import find_weights
 from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, check, require_right
 from roadmask.streaming.benchmarks.gpu_contenders import Candidate, Contender, Round
 from roadmask.streaming.cli.app import app
@@ -29,7 +28,7 @@ SETTINGS = GpuBenchmark(((128, 192),), (1,), 1, (108, 192), device="cpu")
 
 
 def test_every_figure_of_what_runs() -> None:
-    records = benchmark_gpu(find_weights("lite"), SETTINGS)
+    records = benchmark_gpu("lite", SETTINGS)
     assert [record["engine"] for record in records] == ["torchvision-eager", "torch-cuda"]
     for record in records:
         assert record["engine_ms"] > 0
@@ -61,7 +60,7 @@ def test_engines_that_fail_or_are_wrong_are_recorded_and_not_timed(monkeypatch: 
     monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.candidates", three)
     monkeypatch.setattr("roadmask.streaming.benchmarks.gpu.TorchSegmenter", lambda *_, **__: sees_one)
     monkeypatch.setattr("roadmask.streaming.benchmarks.gpu._gflop", lambda _: 1.0)
-    records = benchmark_gpu(find_weights("lite"), SETTINGS)
+    records = benchmark_gpu("lite", SETTINGS)
     assert [(record["engine"], record["state"]) for record in records] == [
         ("breaks", "failed"),
         ("blind", "wrong"),
