@@ -82,7 +82,7 @@ def benchmark_gpu(weights: str, settings: GpuBenchmark) -> list[dict[str, Any]]:
             f"the benchmark needs an NVIDIA GPU, and torch {torch.__version__} sees none: run it on a machine that has "
             "one, or measure this one with `roadmask bench engine`."
         )
-    results = []
+    results = list[dict[str, Any]]()
     with TemporaryDirectory() as folder:
         picture = Letterbox.fit(settings.frame_size, settings.shapes[0]).apply(_frames(1, settings.frame_size)[0])
         found = find_or_make_weights(weights, Path(folder), picture)
