@@ -26,7 +26,7 @@ from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.models import load_model
 from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.streaming.benchmarks.gpu_contenders import SCORE_MIN, Candidate, Contender, Round, candidates
-from roadmask.streaming.benchmarks.random_weights import find_or_make_weights
+from roadmask.streaming.benchmarks.random_weights import find_or_make_weights, is_made_up
 from roadmask.streaming.benchmarks.timing import median
 
 _SURE = 0.6
@@ -36,6 +36,8 @@ _TOLERANCES: dict[str, tuple[float, float]] = {"fp32": (0.99, 0.005), "fp16": (0
 """Least box IoU and largest difference of scores against torchvision eager fp32. fp32 may round as TF32 does."""
 _AGREED_MIN = 0.9
 """Of the sure instances: of two boxes that overlap by about as much as NMS lets pass, rounding decides which stays."""
+_AGREED_MIN_MADE_UP = 0.7
+"""Made-up weights leave many such pairs: torchvision eager in half agrees with itself in fp32 on 84 % of them."""
 _MATMUL_SIDE = 8192
 
 
@@ -135,7 +137,8 @@ def _record(
         with candidate.open() as contender:
             found = contender.segment(given.frames)
             try:
-                agreed = round(check(contender.name, contender.precision, found, expected), 3)
+                least = _AGREED_MIN_MADE_UP if is_made_up(given.weights.name) else _AGREED_MIN
+                agreed = round(check(contender.name, contender.precision, found, expected, least), 3)
             except EngineError as error:
                 state, problem = "wrong", str(error)
             else:
@@ -172,8 +175,21 @@ def _free_memory(settings: GpuBenchmark) -> None:
         torch.cuda.empty_cache()
 
 
-def check(name: str, precision: str, found: Sequence[Instances], expected: Sequence[Instances]) -> float:
+def check(
+    name: str,
+    precision: str,
+    found: Sequence[Instances],
+    expected: Sequence[Instances],
+    agreed_min: float = _AGREED_MIN,
+) -> float:
     """Compares what an engine found with torchvision eager fp32.
+
+    Args:
+        name: of the engine.
+        precision: its own.
+        found: by it.
+        expected: of the same pictures.
+        agreed_min: the share below which it is wrong.
 
     Returns:
         Share of the sure instances of both for which the other has one at the same place with the same score.
@@ -194,7 +210,7 @@ def check(name: str, precision: str, found: Sequence[Instances], expected: Seque
                     where, score = one.boxes[place].round(1).tolist(), one.scores[place]
                     first = f"picture {picture} at {where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}"
     share = sum(agreed) / len(agreed) if agreed else 1.0
-    if share < _AGREED_MIN:
+    if share < agreed_min:
         raise EngineError(
             f"{name} {precision} is wrong: it and torchvision eager agree on {share:.0%} of {len(agreed)} sure "
             f"instances, the first that they do not is in {first}."

@@ -17,6 +17,11 @@ from roadmask.engines.weights import Architecture, Weights, find_weights
 _SUFFIX = "-random"
 
 
+def is_made_up(name: str) -> bool:
+    """Says whether a name asks for made-up weights."""
+    return name in {kind.value + _SUFFIX for kind in Architecture}
+
+
 def find_or_make_weights(name: str, folder: Path, picture: Image) -> Weights:
     """Returns weights by name, or made-up ones of a network.
 
@@ -28,7 +33,7 @@ def find_or_make_weights(name: str, folder: Path, picture: Image) -> Weights:
     Raises:
         WeightsError: they cannot be used.
     """
-    if name not in {kind.value + _SUFFIX for kind in Architecture}:
+    if not is_made_up(name):
         return find_weights(name)
     path = folder / f"{name}.safetensors"
     write_random_weights(path, Architecture(name.removesuffix(_SUFFIX)), picture)
