@@ -2,6 +2,7 @@
 
 from roadmask.tracking.backfill import Backfill, unconfirmed_to_none
 from roadmask.tracking.camera_tracker import CameraTracker
+from roadmask.tracking.coasting import Coasting, coasted
 from roadmask.tracking.config import IouTrackerConfig
 from roadmask.tracking.ego_pose import warp_of_rotation
 from roadmask.tracking.iou_tracker import IouTracker
@@ -11,6 +12,7 @@ from roadmask.tracking.tracks import LostTracks, Tracker, TrackerState, Tracks, 
 __all__ = [
     "Backfill",
     "CameraTracker",
+    "Coasting",
     "Filled",
     "IouTracker",
     "IouTrackerConfig",
@@ -21,6 +23,7 @@ __all__ = [
     "Tracker",
     "TrackerState",
     "Tracks",
+    "coasted",
     "refine",
     "unconfirmed_to_none",
     "warp_of_rotation",

@@ -29,6 +29,14 @@ def track(
         ),
     ] = None,
     every: Annotated[int, typer.Option(help="Look at every n-th frame only.", min=1)] = 1,
+    coast: Annotated[
+        float | None,
+        typer.Option(
+            help="Longest time for which a track goes on unseen where the detector is likelier to have missed it, "
+            "seconds; 0: never.",
+            show_default="0.35",
+        ),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Look at the whole sequence again: join tracks, fill gaps.")
     ] = False,
@@ -41,7 +49,8 @@ def track(
 ) -> None:
     """Tracks cars and pedestrians that some detector found, frame by frame as if they came from a live camera.
 
-    A row leaves as it came but for its id; rows that belong to no track are left out. With --offline later frames are
+    A row leaves as it came but for its id; rows that belong to no track are left out. Where a detector misses much,
+    tracks that it missed get rows of their own, see --coast. With --offline later frames are
     known, too: tracks are joined over gaps, and short gaps are filled with rows that nobody detected. Exit codes: 0,
     or 2 for files that cannot be used.
     """
@@ -54,14 +63,24 @@ def track(
     settings = (load_config(config) if config else RunConfig()).tracker
     if not offline and (join_gap is not None or fill_gap is not None):
         raise InputError("--join-gap and --fill-gap belong to the offline pass: add --offline.")
+    if offline and coast is not None:
+        raise InputError("--coast is for tracking without later frames: leave out --offline, or --coast.")
     gaps = {name: value for name, value in (("join_gap_s", join_gap), ("fill_gap_s", fill_gap)) if value is not None}
     again = OfflineConfig(**gaps) if offline else None
     console = Console(highlight=False)
     for name, path in sequence_files(detections).items():
         summary = track_sequence(
-            path, out / f"{name}.txt", kind, settings, fps=fps, every=every, shuffle=shuffle, offline=again
+            path,
+            out / f"{name}.txt",
+            kind,
+            settings,
+            fps=fps,
+            every=every,
+            shuffle=shuffle,
+            offline=again,
+            **({} if coast is None else {"coast_s": coast}),
         )
         console.print(
             f"{name}: {summary.frames} frames, {summary.written} of {summary.read} rows in {summary.tracks} tracks"
-            + (f", {summary.filled} rows filled in" if offline else "")
+            + (f", {summary.filled} rows {'filled in' if offline else 'unseen'}" if offline or summary.filled else "")
         )

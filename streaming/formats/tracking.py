@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.streaming.formats.filling import Filling, filled_rows
+from roadmask.streaming.formats.filling import filled_rows
 from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
-from roadmask.tracking import IouTracker, IouTrackerConfig, OfflineConfig, Tracks, refine
+from roadmask.tracking import Coasting, IouTracker, IouTrackerConfig, OfflineConfig, Tracks, coasted, refine
 
 NS = 1_000_000_000
 
@@ -26,7 +26,7 @@ class TrackedSequence:
     """Rows that belong to a track."""
     tracks: int
     filled: int = 0
-    """Rows that the offline pass added."""
+    """Rows that nobody detected: filled in by the offline pass, or coasting."""
 
 
 def read_kitti(path: Path, kind: KittiFormat) -> list[KittiFrame]:
@@ -51,6 +51,7 @@ def track_sequence(
     fps: float = 10.0,
     every: int = 1,
     offline: OfflineConfig | None = None,
+    coast_s: float = 0.35,
     shuffle: int | None = None,
 ) -> TrackedSequence:
     """Tracks a file of detections and writes the tracks.
@@ -62,7 +63,8 @@ def track_sequence(
         config: of the tracker.
         fps: frames per second of the sequence.
         every: looks at every n-th frame only, as a camera of a lower rate would.
-        offline: looks at the whole sequence again, if given.
+        offline: looks at the whole sequence again, if given; then nothing coasts.
+        coast_s: see `Coasting`.
         shuffle: seed to shuffle the rows of each frame by; None leaves them in their order.
 
     Raises:
@@ -73,11 +75,13 @@ def track_sequence(
         order = np.random.default_rng(shuffle)
         frames = [_reordered(frame, order.permutation(len(frame.rows))) for frame in frames]
     tracked = track_frames(frames, config, fps=fps / every)
-    ids = [tracks.track_ids for tracks in tracked]
-    filled: list[Filling] = [[] for _ in frames]
+    times_ns = [round(n * NS * every / fps) for n in range(len(frames))]
     if offline is not None:
-        refined = refine(tracked, [round(n * NS * every / fps) for n in range(len(frames))], offline)
-        ids, filled = refined.track_ids, filled_rows(frames, refined, kind, every=every)
+        refined = refine(tracked, times_ns, offline)
+        ids, unseen = refined.track_ids, refined.filled
+    else:
+        ids, unseen = [tracks.track_ids for tracks in tracked], coasted(tracked, times_ns, Coasting(coast_s))
+    filled = filled_rows(frames, unseen, kind, every=every)
     rows = [(*frame.rows, *(row for row, _ in added)) for frame, added in zip(frames, filled, strict=True)]
     added_ids = [np.array([track for _, track in added], np.int64) for added in filled]
     together = [np.concatenate(both) for both in zip(ids, added_ids, strict=True)]

@@ -79,10 +79,14 @@ def test_robustness_in_short(data_dir: Path, tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 0, ran.output
     records = [each for each in json.loads(out.read_text())["results"] if each["part"] == "all"]
-    assert [(each["every"], each["class"]) for each in records] == [
-        (every, name) for every in (1, 3, 10) for name in ("car", "pedestrian")
+    ours = ("roadmask", "roadmask, seen alone")
+    assert [(each["every"], each["class"], each["tracker"]) for each in records] == [
+        (every, name, tracker) for every in (1, 3, 10) for name in ("car", "pedestrian") for tracker in ours
     ]
     assert all(10 < each["HOTA"] < 90 for each in records)
+    detected = {(each["every"], each["class"], each["tracker"]): each["DetA"] for each in records}
+    assert detected[1, "car", ours[0]] > detected[1, "car", ours[1]] + 1  # what was missed coasts ...
+    assert detected[10, "car", ours[0]] == detected[10, "car", ours[1]]  # ... but not for a second
     assert {each["lead"] for each in records} == {None}
 
 

@@ -76,6 +76,36 @@ def test_a_gap_needs_the_offline_pass(tmp_path: Path) -> None:
     assert "--offline" in str(result.exception)
 
 
+MISSED = (10, 15, 20, 25, 30)
+
+
+@pytest.mark.parametrize("kind", ["kitti-box", "kitti-mots"])
+def test_what_the_detector_misses_gets_rows_once_that_is_known(tmp_path: Path, kind: str) -> None:
+    make = box_row if kind == "kitti-box" else (lambda n: mots_row(n, 4 * n))
+    rows = [make(n) for n in range(34) if n not in MISSED]
+    written = {int(row[0]): row for row in track(tmp_path, rows, kind)}
+    assert sorted(written) == [n for n in range(34) if n not in MISSED[:2]]
+    for n in MISSED[2:]:
+        expected = make(n).split()
+        assert written[n][1] == written[n - 1][1]  # id, or of KITTI MOTS id and class
+        if kind == "kitti-box":
+            found, true = (np.array(row[6:10], np.float64) for row in (written[n], expected))
+            np.testing.assert_allclose(found, true, atol=0.5)
+        else:
+            assert written[n][3:5] == expected[3:5]
+            mine, true_mask = RleMasks.from_coco([written[n][5], expected[5]], SIZE).dense()
+            assert (mine & true_mask).sum() / (mine | true_mask).sum() > 0.9
+    assert len(track(tmp_path, rows, kind, "--coast", "0")) == len(rows)
+
+
+def test_coasting_is_for_tracking_without_later_frames(tmp_path: Path) -> None:
+    (tmp_path / "0000.txt").write_text(box_row(0) + "\n")
+    command = ["track", "--detections", str(tmp_path), "--format", "kitti-box", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*command, "--offline", "--coast", "1"])
+    assert result.exit_code != 0
+    assert "leave out --offline" in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("given", "expected", "changed"),
     [
