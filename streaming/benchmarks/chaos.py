@@ -161,6 +161,8 @@ FAULTS: dict[str, str] = {
     "disk_full": "calm",
 }
 """Fault -> the camera that it hits."""
+OWN_KILLED = ("reader_killed", "segmenter_killed", "writer_killed")
+"""Faults that kill a process of ours."""
 SMALL_DISK_BYTES = 2 * 10**9
 """`disk_full` fills the disk it works on, which is done to no disk larger than this."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -59,6 +60,15 @@ def chaos(
         Path | None,
         typer.Option(help="Where to work; on a disk of less than 2 GB, such as a tmpfs, the disk is filled up, too."),
     ] = None,
+    recovered_max: Annotated[
+        float, typer.Option(help="Exit 4 where a camera came back later than this after its cause ended, seconds.")
+    ] = 5.0,
+    killed_max: Annotated[
+        float, typer.Option(help="The same of a process of ours that was killed, from the kill on.")
+    ] = 8.0,
+    others_max: Annotated[
+        float, typer.Option(help="Exit 4 where the other cameras' p95 age rose by more than this factor.")
+    ] = 2.0,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write a record for each fault.")
     ] = None,
@@ -66,7 +76,7 @@ def chaos(
     """Measures how a live run of four cameras comes back from everything that can happen to it.
 
     Servers, senders, lines, disk and processes are real; needs GStreamer's RTSP server, see .ci/apt.txt. Exit codes: 0,
-    or 4 where a ledger did not add up or something stored is damaged.
+    or 4 where something took longer than it may, a ledger did not add up or something stored is damaged.
     """
     from roadmask.engines.errors import StoreError
     from roadmask.streaming.benchmarks.cameras import shrunk
@@ -91,6 +101,32 @@ def chaos(
         write_results(json, results)
     if any(record["unbalanced"] or not record["stored_ok"] for record in results):
         raise StoreError("a ledger did not add up, or something that was stored is damaged: see the table.")
+    if slow := missed_limits(results, recovered_max, killed_max, others_max):
+        raise StoreError(f"limit missed: {'; '.join(slow)}.")
+
+
+def missed_limits(
+    results: Sequence[Mapping[str, Any]], recovered_max: float, killed_max: float, others_max: float
+) -> list[str]:
+    """Returns what took longer than it may, for a person to read.
+
+    Args:
+        results: of `run_chaos`.
+        recovered_max: seconds after the cause ended.
+        killed_max: seconds after a process of ours was killed.
+        others_max: factor of the other cameras' p95 age.
+    """
+    from roadmask.streaming.benchmarks.chaos import OWN_KILLED
+
+    missed = []
+    for record in results:
+        limit = killed_max if record["fault"] in OWN_KILLED else recovered_max
+        recovered, ratio = record["recovered_s"], record["others_p95_ratio"]
+        if recovered > limit:
+            missed.append(f"{record['fault']}: back after {recovered} s > {limit:g} s")
+        if ratio is not None and ratio > others_max:
+            missed.append(f"{record['fault']}: others {ratio} times as old > {others_max:g}")
+    return missed
 
 
 def soak(

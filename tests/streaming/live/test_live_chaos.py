@@ -12,6 +12,7 @@ import pytest
 from roadmask.streaming.benchmarks.cameras import shrunk
 from roadmask.streaming.benchmarks.chaos import ChaosSettings, run_chaos
 from roadmask.streaming.benchmarks.scripted import corner_segmenter
+from roadmask.streaming.cli.bench_live import missed_limits
 from tests.streaming.video_factory import write_clip
 
 FAULTS = (
@@ -44,3 +45,17 @@ def test_a_run_survives_everything_and_loses_count_of_nothing(
     assert b"rtsp://127.0.0.1" in written
     for secret in (b"correct-horse", b"eve:"):
         assert secret not in written
+
+
+def test_limits_that_are_missed_are_named() -> None:
+    records = [
+        {"fault": "link_down", "recovered_s": 5.0, "others_p95_ratio": 2.0},
+        {"fault": "frozen_stream", "recovered_s": 5.1, "others_p95_ratio": None},
+        {"fault": "reader_killed", "recovered_s": 7.9, "others_p95_ratio": 2.5},
+        {"fault": "writer_killed", "recovered_s": 8.2, "others_p95_ratio": 1.0},
+    ]
+    assert missed_limits(records, 5, 8, 2) == [
+        "frozen_stream: back after 5.1 s > 5 s",
+        "reader_killed: others 2.5 times as old > 2",
+        "writer_killed: back after 8.2 s > 8 s",
+    ]
