@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.masks import MASK_SIDE, MASK_THRESHOLD, BoxMasks, RleMasks, iou_of_pairs
-
-SIZE = (60, 90)
-RNG_SEED = 7
+from support.made_masks import BOXES, RNG_SEED, SIZE, blobs, coco_encoded, dense, random_pictures
 
 Boxes = NDArray[np.float32]
 
 
-def blobs(count: int, seed: int = RNG_SEED) -> NDArray[np.float32]:
-    """Smooth probabilities that cross the threshold in several places, up to the very edge of the grid."""
-    rng = np.random.default_rng(seed)
-    coarse = [cv2.resize(rng.random((5, 5), np.float32), (MASK_SIDE, MASK_SIDE)) for _ in range(count)]
-    return np.stack(coarse).astype(np.float32).clip(0, 1)
-
-
-def dense(masks: RleMasks | BoxMasks) -> NDArray[np.bool_]:
-    pictures = list(masks.to_rle().dense())
-    return np.stack(pictures) if pictures else np.zeros((0, *masks.image_size), np.bool_)
-
-
-def coco_encoded(pictures: NDArray[np.bool_]) -> tuple[bytes, ...]:
-    """What pycocotools makes of the same pixels."""
-    columns = np.asfortranarray(np.moveaxis(pictures, 0, -1).astype(np.uint8))
-    return tuple(rle["counts"] for rle in coco_mask.encode(columns))
-
-
-def random_pictures(count: int, size: tuple[int, int], seed: int = RNG_SEED) -> NDArray[np.bool_]:
-    """Noise of every density, from empty to full."""
-    rng = np.random.default_rng(seed)
-    share = np.linspace(0, 1, count)[:, None, None]
-    return rng.random((count, *size)) < share
-
-
 # Pasting
-
-
-BOXES = {
-    "in the middle": (20.3, 10.7, 61.2, 44.9),
-    "whole pixels": (20, 10, 60, 45),
-    "at the upper left corner": (0, 0, 30, 20),
-    "at the lower right corner": (60, 40, 90, 60),
-    "half outside on the left": (-25.5, 10, 25.5, 40),
-    "half outside below": (20, 40.2, 50, 90.7),
-    "larger than the picture": (-40, -30, 200, 130),
-    "smaller than its grid": (40.4, 20.6, 49.5, 27.1),
-    "smaller than a pixel": (40.2, 20.2, 40.6, 20.7),
-    "without area": (40, 20, 40, 20),
-    "without width": (40, 20, 40, 50),
-    "tall and thin": (44.2, -100, 46.1, 300),
-    "wide and flat": (-500, 29.5, 700, 31),
-    "touching the picture with its border cell only": (-30, 10, -0.4, 40),
-}
 
 
 def torchvision_paste(probabilities: NDArray[np.float32], boxes: Boxes, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -134,131 +87,6 @@ def test_the_threshold_itself_is_inside(probability: float, inside: bool) -> Non
     grid = np.full((1, MASK_SIDE, MASK_SIDE), probability, np.float32)
     picture = dense(BoxMasks(grid, np.array([[0, 0, 90, 60]], np.float32), SIZE))[0]
     assert picture[30, 45] == inside
-
-
-# Run lengths
-
-
-@pytest.mark.parametrize(
-    "size", [(1, 1), (1, 70), (70, 1), (7, 9), (33, 40), (3, 2000)], ids=lambda size: f"{size[0]}x{size[1]}"
-)
-def test_run_lengths_equal_those_of_pycocotools(size: tuple[int, int]) -> None:
-    pictures = random_pictures(20, size)
-    masks = RleMasks.from_dense(pictures, size)
-    assert masks.counts == coco_encoded(pictures)
-    read = RleMasks.from_coco(masks.counts, size)
-    assert np.array_equal(dense(read), pictures)
-    assert read.area.tolist() == pictures.sum(axis=(1, 2)).tolist()
-    assert read.area.dtype == np.int64
-
-
-@pytest.mark.parametrize(
-    "pictures",
-    [
-        np.zeros((2, 5, 6), np.bool_),  # empty
-        np.ones((2, 5, 6), np.bool_),  # full: the last run is inside
-        np.eye(6, dtype=np.bool_)[None],  # first and last pixel inside
-        np.tile(np.arange(6) % 2 == 0, (1, 5, 1)),  # full columns: runs that end where a column ends
-        np.tile(np.arange(6) >= 3, (1, 5, 1)),  # full columns side by side are one run
-    ],
-    ids=["empty", "full", "diagonal", "stripes", "half"],
-)
-def test_run_lengths_at_their_ends(pictures: NDArray[np.bool_]) -> None:
-    size = pictures.shape[1], pictures.shape[2]
-    masks = RleMasks.from_dense(pictures, size)
-    assert masks.counts == coco_encoded(pictures)
-    assert np.array_equal(dense(RleMasks.from_coco(masks.counts, size)), pictures)
-
-
-def test_run_lengths_of_a_large_picture() -> None:
-    size = (4320, 7680)  # lengths of five and six digits
-    picture = np.zeros((1, *size), np.bool_)
-    picture[0, 100:200, 7000:7003] = True
-    assert RleMasks.from_dense(picture, size).counts == coco_encoded(picture)
-
-
-def test_box_masks_are_encoded_as_pycocotools_does() -> None:
-    boxes = np.array(list(BOXES.values()), np.float32)
-    masks = BoxMasks(blobs(len(boxes)), boxes, SIZE)
-    assert masks.to_rle().counts == coco_encoded(dense(masks))
-    assert masks.to_rle() is masks.to_rle()  # computed once
-
-
-def test_what_was_read_leaves_byte_for_byte() -> None:
-    # Legal, but not what any encoder writes: runs of length 0 in the middle and at the end.
-    size = (2, 3)
-    plain = [2, 1, 0, 1, 2, 0]  # runs; from the fourth on stored as differences: 1 - 1, 2 - 0, 0 - 1
-    unusual = bytes(48 + value for value in (2, 1, 0, 0, 2, 31))  # 31 is -1 in five bits
-    masks = RleMasks.from_coco([unusual], size)
-    assert masks.counts == (unusual,)
-    assert masks.to_rle().counts == (unusual,)
-    assert masks[np.array([0, 0])].counts == (unusual, unusual)
-    assert masks.area.tolist() == [plain[1] + plain[3] + plain[5]]
-    assert dense(masks)[0].T.ravel().tolist() == [False, False, True, True, False, False]
-
-
-MALFORMED = {
-    "no bytes": (b"", "mask 0: .*no bytes"),
-    "a byte below the alphabet": (b"\x20", "mask 0: expected COCO"),
-    "a byte above the alphabet": (b"p\x8f", "mask 0: expected COCO"),
-    "the last byte promises another": (b"0P", "mask 0: expected COCO"),
-    "runs too short": (b"5", "mask 0: .* = 30 pixels, got 5"),
-    "runs too long": (bytes([48 + 20, 48 + 15]), "mask 0: .*run lengths"),
-    "a negative run": (bytes([48 + 31, 48 + 15]), "mask 0: .*run lengths"),
-    "a length of many digits": (b"P" * 12 + b"0", "mask 0: .*13 digits"),
-    "text": (b"not a mask at all", "mask 0"),
-    "a picture of another size": (coco_encoded(np.ones((1, 5, 7), np.bool_))[0], "mask 0: .* = 30 pixels, got 35"),
-}
-
-
-@pytest.mark.parametrize(("counts", "message"), MALFORMED.values(), ids=MALFORMED.keys())
-def test_malformed_run_lengths_are_refused(counts: bytes, message: str) -> None:
-    size = (5, 6)
-    with pytest.raises(InstancesError, match=message):
-        RleMasks.from_coco([counts], size)
-    # Also where nobody asked for a check: pycocotools would read past their end.
-    good = RleMasks.from_dense(np.ones((1, *size)), size)
-    unchecked = RleMasks((counts,), size)
-    for use in (
-        lambda: unchecked.area,
-        lambda: unchecked.iou(good),
-        lambda: good.iou(unchecked),
-        lambda: unchecked.share_inside(good),
-        lambda: list(unchecked.dense()),
-        lambda: unchecked.translated(np.zeros((1, 2))),
-    ):
-        with pytest.raises(InstancesError, match="mask 0"):
-            use()
-
-
-def test_the_message_names_the_mask() -> None:
-    good = RleMasks.from_dense(np.ones((1, 5, 6)), (5, 6)).counts[0]
-    for wrong in (b"", b"\x01", b"5", b"0P"):
-        with pytest.raises(InstancesError, match="mask 2"):
-            RleMasks.from_coco([good, good, wrong, good], (5, 6))
-
-
-def test_random_bytes_never_crash() -> None:
-    rng = np.random.default_rng(RNG_SEED)
-    refused = 0
-    for _ in range(500):
-        counts = bytes(rng.integers(48, 112, rng.integers(1, 30), np.uint8))
-        try:
-            masks = RleMasks.from_coco([counts], (5, 6))
-        except InstancesError:
-            refused += 1
-        else:
-            assert 0 <= masks.area[0] <= 30
-    assert refused > 400
-
-
-def test_run_lengths_may_be_text() -> None:
-    counts = RleMasks.from_dense(np.ones((1, 5, 6)), (5, 6)).counts
-    assert RleMasks.from_coco([counts[0].decode()], (5, 6)).counts == counts
-    with pytest.raises(InstancesError, match="ASCII"):
-        RleMasks.from_coco(["ü"], (5, 6))
-    with pytest.raises(InstancesError, match="bytes"):
-        RleMasks((counts[0].decode(),), (5, 6))  # type: ignore[arg-type]
 
 
 # Overlap
