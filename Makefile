@@ -19,10 +19,10 @@ $(STAMP): pyproject.toml
 	@echo "Installing roadmask and what it needs into .venv (once, a few minutes) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
-	@# For tests and benchmarks: a tracker that asks for an older numpy, and a reader of CVAT's files that brings another
-	@# OpenCV. Both run with what is there.
+	@# For tests and benchmarks: a tracker that asks for an older numpy; a reader of CVAT's files and YOLO's networks, which
+	@# bring another OpenCV. All run with what is there.
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps 'norfair>=2.3,<3' 'filterpy>=1.4.5,<2' \
-		'datumaro>=1.13,<2'
+		'datumaro>=1.13,<2' 'ultralytics>=8.4,<9' 'ultralytics-thop>=2.1,<3'
 	@touch $@
 
 .PHONY: setup

@@ -7,20 +7,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from roadmask.engines import Image, Instances
+from roadmask.engines import Image
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.segmenter import Precision
 from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.engines.weights import Weights
+from roadmask.streaming.benchmarks.engine_peers import Segment, Side, Terms, peer_sides
 from roadmask.streaming.benchmarks.pictures import street_pictures
 from roadmask.streaming.benchmarks.random_weights import find_or_make_weights
 from roadmask.streaming.benchmarks.timing import interleaved_ms, median
@@ -44,8 +44,8 @@ class EngineBenchmark:
     cpu_time: bool = False
     """Measure the time of all threads on the processor instead of the clock on the wall: for machines that do other
     work, with one thread, since threads that wait for each other count too."""
-    peers: bool = True
-    """Also time ONNX Runtime, where it is installed."""
+    peers: tuple[str, ...] = ()
+    """Names of `PEERS`."""
 
 
 def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[dict[str, Any]]:
@@ -57,11 +57,12 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
 
     Returns:
         Records of weights, engine, precision, shape, batch, K, D, threads, clock, mean_detections, gflop (of the
-        eager network, a picture), ms_median and ms_p95 (a picture), eager_ms_median, ratio (of the
+        eager network, or YOLO's own, a picture), ms_median and ms_p95 (a picture), eager_ms_median, ratio (of the
         medians) and images (where they come from).
 
     Raises:
         WeightsError: weights cannot be used.
+        EngineError: what a peer needs is not installed.
     """
     source, pictures = street_pictures(settings.pictures, settings.shape)
     results = []
@@ -72,38 +73,24 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
     return results
 
 
-Segment = Callable[[Sequence[Image]], list[Instances]]
-
-
 def _benchmark(weights: Weights, pictures: Sequence[Image], settings: EngineBenchmark) -> list[dict[str, Any]]:
     graph = GraphSettings.of(weights.architecture)
     everything = [category for category in weights.architecture.category_ids if category]
-    common: dict[str, Any] = {
-        "score_min": settings.score_min,
-        "network_shape": settings.shape,
-        "threads": settings.threads,
-        "settings": graph,
-    }
-    default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **common)
-    eager = TorchSegmenter(weights, everything, **common)
-    engines: list[tuple[str, str, int, Segment]] = [
-        ("openvino", default.info.precision, batch, default) for batch in settings.batches
-    ]
-    if settings.peers and find_spec("onnxruntime"):
-        from roadmask.streaming.benchmarks.onnxruntime_segmenter import (  # noqa: PLC0415 - optional
-            OnnxRuntimeSegmenter,
-        )
-
-        engines.append(("onnxruntime", "fp32", 1, OnnxRuntimeSegmenter(weights, **common)))
-
+    terms = Terms(settings.score_min, settings.shape, settings.threads, graph)
+    default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **terms.common())
+    eager = TorchSegmenter(weights, everything, **terms.common())
     with FlopCounterMode(display=False) as counter:
         detections = np.mean([len(eager([picture])[0]) for picture in pictures])
+    gflop = counter.get_total_flops() / len(pictures) / 1e9
+    precision = cast("Precision", default.info.precision)
+    engines = [Side("openvino", precision, batch, default) for batch in settings.batches]
+    engines += peer_sides(settings.peers, weights, terms, precision, gflop)
     clock = time.process_time if settings.cpu_time else time.perf_counter
     times: list[list[float]] = [[] for _ in range(len(engines) + 1)]
     largest = math.lcm(*settings.batches)
     for start in range(0, len(pictures), largest):
         group = [pictures[(start + place) % len(pictures)] for place in range(largest)]
-        sides = [_runs(segment, group, batch) for _, _, batch, segment in engines] + [_runs(eager, group, 1)]
+        sides = [_runs(each.segment, group, each.batch) for each in engines] + [_runs(eager, group, 1)]
         if not start:
             interleaved_ms(sides, 1)  # the first run allocates memory
         for all_times, taken in zip(times, interleaved_ms(sides, settings.rounds, clock), strict=True):
@@ -112,22 +99,22 @@ def _benchmark(weights: Weights, pictures: Sequence[Image], settings: EngineBenc
     return [
         {
             "weights": weights.name,
-            "engine": engine,
-            "precision": precision,
+            "engine": side.engine,
+            "precision": side.precision,
             "shape": f"{settings.shape[0]}x{settings.shape[1]}",
-            "batch": batch,
+            "batch": side.batch,
             "K": graph.proposals,
             "D": graph.detections,
             "threads": settings.threads,
             "clock": "cpu" if settings.cpu_time else "wall",
             "mean_detections": round(float(detections), 2),
-            "gflop": round(counter.get_total_flops() / len(pictures) / 1e9, 2),
+            "gflop": round(gflop if side.gflop is None else side.gflop, 2),
             "ms_median": median(taken),
             "ms_p95": round(float(np.percentile(taken, 95)), 4),
             "eager_ms_median": eager_ms,
             "ratio": round(eager_ms / median(taken), 2),
         }
-        for (engine, precision, batch, _), taken in zip(engines, times, strict=False)
+        for side, taken in zip(engines, times, strict=False)
     ]
 
 

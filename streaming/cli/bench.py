@@ -67,7 +67,14 @@ def engine(
         bool,
         typer.Option("--cpu-time", help="Measure processor time: on a busy machine, with --threads 1."),
     ] = False,
-    peers: Annotated[bool, typer.Option(help="Also time ONNX Runtime, where it is installed.")] = True,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also time onnxruntime, torch-compile (takes minutes to compile) or yolo (the network of a YOLO11-seg "
+            "of the nearest cost, in OpenVINO). Repeat for several.",
+            show_default="none",
+        ),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Times the default engine against torchvision eager, in turn, on the same letterboxed pictures.
@@ -78,11 +85,14 @@ def engine(
     """
     try:
         from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
+        from roadmask.streaming.benchmarks.engine_peers import PEERS
     except ImportError as error:
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
 
     from roadmask.engines.letterbox import parse_size
 
+    if unknown := set(peer or ()) - set(PEERS):
+        raise InputError(f"expected as peer {', '.join(PEERS)}, got {', '.join(sorted(unknown))}.")
     settings = EngineBenchmark(
         shape=parse_size(size),
         batches=tuple(batch or [1]),
@@ -91,7 +101,7 @@ def engine(
         pictures=pictures,
         rounds=rounds,
         cpu_time=cpu_time,
-        peers=peers,
+        peers=tuple(peer or ()),
         **({} if threads is None else {"threads": threads}),
     )
     console = Console(highlight=False)

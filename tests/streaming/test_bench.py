@@ -56,7 +56,7 @@ def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setenv("ROADMASK_DATA", str(tmp_path))  # empty, so that the sample drive is taken
     settings = EngineBenchmark(
-        shape=(192, 160), batches=(1, 2), threads=1, precision="fp32", score_min=0.05, pictures=2, rounds=1, peers=False
+        shape=(192, 160), batches=(1, 2), threads=1, precision="fp32", score_min=0.05, pictures=2, rounds=1
     )
     records = benchmark_engine(["lite"], settings)
     assert [(record["engine"], record["batch"]) for record in records] == [("openvino", 1), ("openvino", 2)]
@@ -67,6 +67,36 @@ def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert 5 < record["gflop"] < 15, "of which its mask head takes 0.17 a detection"
         assert record["ratio"] == pytest.approx(record["eager_ms_median"] / record["ms_median"], abs=0.01)
         assert record["ms_p95"] >= record["ms_median"] > 0
+
+
+def test_engine_peers_are_timed_in_the_same_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    from roadmask.streaming.benchmarks import engine_peers
+    from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
+
+    monkeypatch.setenv("ROADMASK_DATA", str(tmp_path))
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)  # takes minutes
+    monkeypatch.setattr(engine_peers, "_YOLO_SIZES", "n")
+    settings = EngineBenchmark(
+        shape=(192, 160), threads=1, precision="fp32", pictures=1, rounds=1, peers=engine_peers.PEERS
+    )
+    ours, *others = benchmark_engine(["lite"], settings)
+    assert [record["engine"] for record in others] == ["onnxruntime", "torch-compile", "yolo11n-seg, network alone"]
+    assert [record["gflop"] == ours["gflop"] for record in others] == [True, True, False]
+    assert 0.5 < others[2]["gflop"] < 1
+    assert all(record["ms_median"] > 0 for record in others)
+
+
+def test_a_peer_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.engines.errors import EngineError
+    from roadmask.streaming.benchmarks import engine_peers
+
+    monkeypatch.setattr(engine_peers, "find_spec", lambda _: None)
+    with pytest.raises(EngineError, match="needs ultralytics, which is not installed: pip install --no-deps ultral"):
+        engine_peers._require("ultralytics", "pip install --no-deps ultralytics ultralytics-thop")
+    result = CliRunner().invoke(app, ["bench", "engine", "--peer", "tensorflow"])
+    assert "expected as peer onnxruntime, torch-compile, yolo, got tensorflow" in str(result.exception)
 
 
 def test_random_weights_find_something(tmp_path: Path) -> None:
