@@ -16,7 +16,8 @@ def cluster() -> Iterator[None]:
     """One Ray for the tests of this module: starting it takes seconds."""
     # The actors cannot import what only the tests can.
     ray.cloudpickle.register_pickle_by_value(support.drives)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
+    # Not the cluster that another test has started beside this one, which Ray would join if it could.
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
     yield
     ray.shutdown()
     ray.cloudpickle.unregister_pickle_by_value(support.drives)
