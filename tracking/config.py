@@ -48,7 +48,7 @@ class IouTrackerConfig:
     whole_fade_s: float = 2.0
     """What was hidden of a thing when it was last seen is recalled with it; time constant by which a larger size is
     forgotten. 0: what is seen is the whole."""
-    camera_share: float = 0.5
+    camera_share: float = 0.3
     """Share of the tracks that must find their box again by a common displacement, and would not without it, for the
     camera to have turned, above 0 to 1. 1: the camera is taken to stand still."""
     follow_lost_s: float = 2.0
