@@ -33,8 +33,8 @@ class Coasting:
 
     Args:
         longest_s: tracks coast for at most this, seconds; 0: never.
-        share_min: lowest chance at which they do, 0 to 1. At 0.4 what is added to a detector that finds half of what is
-            there is right often enough to raise HOTA.
+        share_min: lowest chance at which they do, 0 to 1. Lower ones raise HOTA where a detector misses much, and cost
+            some where it misses nothing: docs/tracking.md.
 
     Raises:
         ConfigError: a value lies outside its range.
