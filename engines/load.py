@@ -101,6 +101,7 @@ def load_segmenter(
             score_min=score_min,
             network_shape=shape,
             precision="fp32" if arithmetic == "fp32" else "fp16",
+            batches=(1, 4),
         )
     else:
         from roadmask.engines.torch_engine import TorchSegmenter

@@ -37,7 +37,8 @@ _Graph = TypeVar("_Graph", bound=GpuGraph)
 
 
 class TorchCudaSegmenter(NetworkSegmenter):
-    """Runs frames of one size together, so many in a batch as it was made for.
+    """Runs frames of one size together: a call takes the smallest batch that holds its frames, or the largest again
+    and again if none does.
 
     Args:
         weights: see `find_weights`.
@@ -45,7 +46,8 @@ class TorchCudaSegmenter(NetworkSegmenter):
         score_min: instances below it are not reported.
         network_shape: height and width of the network's input; chosen by each picture's aspect by default.
         precision: of the networks; boxes are decoded in fp32 always.
-        batch: frames that run at a time; slots that are left over cost as much.
+        batches: how many frames run at a time; slots that are left over cost as much. Each is compiled when it is first
+            needed.
         settings: size of the graph.
         device: `cuda`; on `cpu` the same steps run without capture, to test them.
 
@@ -61,7 +63,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         score_min: float,
         network_shape: tuple[int, int] | None = None,
         precision: GpuPrecision = "fp16",
-        batch: int = 1,
+        batches: Sequence[int] = (1,),
         settings: GraphSettings | None = None,
         device: str = "cuda",
     ) -> None:
@@ -78,19 +80,19 @@ class TorchCudaSegmenter(NetworkSegmenter):
             score_min=score_min,
             network_shape=network_shape,
         )
-        self._batch, self._device = batch, device
+        self._batches, self._device = tuple(sorted(batches)), device
         self._dtype = torch.float16 if precision == "fp16" else torch.float32
         self._settings = settings or GraphSettings.of(weights.architecture)
         self._compiles = device == "cuda"
-        self._graphs: dict[tuple[int, int], GpuGraph] = {}
-        self._captured: NewestSizes[CapturedGraph] = NewestSizes()
+        self._graphs: dict[tuple[tuple[int, int], int], GpuGraph] = {}
+        self._captured: NewestSizes[dict[int, CapturedGraph]] = NewestSizes()
 
     def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         try:
-            captured, results = self.captured_for(letterbox), list[Instances]()
-            for start in range(0, len(pictures), self._batch):
-                chunk = pictures[start : start + self._batch]
-                found = captured.run(chunk)
+            results = list[Instances]()
+            for start in range(0, len(pictures), self._batches[-1]):
+                chunk = pictures[start : start + self._batches[-1]]
+                found = self.captured_for(letterbox, len(chunk)).run(chunk)
                 for row in range(len(chunk)):
                     slots = int(found.found[row])
                     boxes, scores, labels, masks = (each[row, :slots].numpy().copy() for each in found[:4])
@@ -99,14 +101,23 @@ class TorchCudaSegmenter(NetworkSegmenter):
             raise DeviceMemoryError(f"the GPU has no memory left ({error}): use a smaller batch or shape.") from error
         return results
 
-    def captured_for(self, letterbox: Letterbox) -> CapturedGraph:
-        """Returns the graph for frames that lie so in the network's input, captured the first time."""
-        return self._captured.get(letterbox.image_size, lambda: self._prepare(letterbox))
+    def captured_for(self, letterbox: Letterbox, count: int) -> CapturedGraph:
+        """Returns the graph for so many frames that lie so in the network's input, captured the first time.
 
-    def _prepare(self, letterbox: Letterbox) -> CapturedGraph:
+        Args:
+            letterbox: of the frames.
+            count: of frames, at most the largest batch.
+        """
+        batch = next(batch for batch in self._batches if batch >= count)
+        captured = self._captured.get(letterbox.image_size, dict)
+        if batch not in captured:
+            captured[batch] = self._prepare(letterbox, batch)
+        return captured[batch]
+
+    def _prepare(self, letterbox: Letterbox, batch: int) -> CapturedGraph:
         if self._compiles:
             try:
-                return self._captured_graph(letterbox)
+                return self._captured_graph(letterbox, batch)
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:  # compilers fail in many ways
@@ -118,10 +129,10 @@ class TorchCudaSegmenter(NetworkSegmenter):
                 )
                 self._compiles = False
                 self._graphs.clear()
-        return self._captured_graph(letterbox)
+        return self._captured_graph(letterbox, batch)
 
-    def _captured_graph(self, letterbox: Letterbox) -> CapturedGraph:
-        graph = self._graph(letterbox.network_shape)
+    def _captured_graph(self, letterbox: Letterbox, batch: int) -> CapturedGraph:
+        graph = self._graph(letterbox.network_shape, batch)
         fixed = {
             "classes": torch.from_numpy(self._classes),
             "score_min": torch.tensor([self._score_min]),
@@ -134,23 +145,27 @@ class TorchCudaSegmenter(NetworkSegmenter):
     def _capture(self, graph: GpuGraph, inputs: Inputs, _letterbox: Letterbox) -> CapturedGraph:
         return CapturedGraph.of(graph, inputs, capture=self._device == "cuda")
 
-    def _graph(self, shape: tuple[int, int]) -> GpuGraph:
-        if shape not in self._graphs:
+    def _graph(self, shape: tuple[int, int], batch: int) -> GpuGraph:
+        if (shape, batch) not in self._graphs:
             with torch.inference_mode():
-                self._graphs[shape] = self._compiled(shape) if self._compiles else self._placed(GpuGraph, shape)
-        return self._graphs[shape]
+                make = self._compiled if self._compiles else self._uncompiled
+                self._graphs[shape, batch] = make(shape, batch)
+        return self._graphs[shape, batch]
 
-    def _compiled(self, shape: tuple[int, int]) -> GpuGraph:
+    def _compiled(self, shape: tuple[int, int], batch: int) -> GpuGraph:
         from roadmask.engines.gpu.fused_graph import FusedGraph  # noqa: PLC0415 - it needs Triton
 
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.subfolder("torch-inductor")))
         _LOG.info("torch compiles the network for %d x %d, which takes about half a minute once", *shape)
-        graph = self._placed(FusedGraph, shape)
+        graph = self._placed(FusedGraph, shape, batch)
         graph.compile_find()
         return graph
 
-    def _placed(self, kind: type[_Graph], shape: tuple[int, int]) -> _Graph:
-        graph = kind(load_model(self._weights), shape, self._batch, self._settings, self._dtype).eval()
+    def _uncompiled(self, shape: tuple[int, int], batch: int) -> GpuGraph:
+        return self._placed(GpuGraph, shape, batch)
+
+    def _placed(self, kind: type[_Graph], shape: tuple[int, int], batch: int) -> _Graph:
+        graph = kind(load_model(self._weights), shape, batch, self._settings, self._dtype).eval()
         graph = graph.to(self._device)
         for part in graph.reduced_parts:
             part.to(memory_format=torch.channels_last)

@@ -113,7 +113,7 @@ class _TorchSegmenter(TorchCudaSegmenter):
             score_min=SCORE_MIN,
             network_shape=given.shape,
             precision=precision,
-            batch=len(given.frames),
+            batches=(len(given.frames),),
             device=given.device,
         )
         self._kind, self._precision = kind, precision
@@ -134,7 +134,7 @@ class _TorchSegmenter(TorchCudaSegmenter):
 def _torch(given: Round, precision: GpuPrecision, kind: _Kind) -> Iterator[Contender]:
     segmenter = _TorchSegmenter(given, precision, kind)
     segmenter(given.frames)
-    captured = segmenter.captured_for(given.letterbox)
+    captured = segmenter.captured_for(given.letterbox, len(given.frames))
 
     def repeat() -> None:
         captured.replay()

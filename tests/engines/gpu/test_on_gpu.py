@@ -39,7 +39,7 @@ class TestTorchCuda(SegmenterContract):
     def segmenter(lite: Weights) -> Segmenter:
         need_gpu("torch-cuda")
         return TorchCudaSegmenter(
-            lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, precision="fp16", batch=2
+            lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, precision="fp16", batches=(2,)
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,14 @@ from support.segmenter_contract import SegmenterContract, same_bytes
 SHAPE = (192, 160)
 
 
-def build(lite: Weights, nms_steps: int = 16) -> TorchCudaSegmenter:
+def build(lite: Weights, nms_steps: int = 16, batches: Sequence[int] = (2,)) -> TorchCudaSegmenter:
     return TorchCudaSegmenter(
         lite,
         LITE_CATEGORY_IDS,
         score_min=0.05,
         network_shape=SHAPE,
         precision="fp32",
-        batch=2,
+        batches=batches,
         settings=GraphSettings(proposals=32, detections=5, nms_steps=nms_steps),
         device="cpu",
     )
@@ -53,11 +54,33 @@ class TestOnCpu(SegmenterContract):
         self, lite: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         segmenter = build(lite)
-        monkeypatch.setattr(segmenter, "_prepare", lambda _: object())
+        monkeypatch.setattr(segmenter, "_prepare", lambda *_: object())
         letterboxes = [Letterbox.fit((30, width), SHAPE) for width in range(20, 21 + SIZES_MAX)]
-        captured = [segmenter.captured_for(each) for each in letterboxes]
-        assert segmenter.captured_for(letterboxes[-1]) is captured[-1]
-        assert segmenter.captured_for(letterboxes[0]) is not captured[0]
+        captured = [segmenter.captured_for(each, 1) for each in letterboxes]
+        assert segmenter.captured_for(letterboxes[-1], 2) is captured[-1]
+        assert segmenter.captured_for(letterboxes[0], 1) is not captured[0]
+
+    def test_a_call_takes_the_smallest_batch_that_holds_it_and_the_largest_again_and_again(
+        self, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        segmenter, taken = build(lite, batches=(3, 1)), []
+        run = CapturedGraph.run
+
+        def recorded(graph: CapturedGraph, pictures: Sequence[Image]) -> object:
+            taken.append((len(pictures), len(graph.frames)))
+            return run(graph, pictures)
+
+        monkeypatch.setattr(CapturedGraph, "run", recorded)
+        [alone] = segmenter([portrait])
+        found = segmenter([portrait] * 6)
+        assert taken == [(1, 1), (3, 3), (3, 3)]
+        taken.clear()
+        segmenter([portrait] * 4)
+        segmenter([portrait] * 2)
+        assert taken == [(3, 3), (1, 1), (2, 3)]
+        for each in found:
+            np.testing.assert_allclose(each.boxes, alone.boxes, rtol=0, atol=1e-2)
+            np.testing.assert_allclose(each.scores, alone.scores, rtol=0, atol=1e-4)
 
     def test_a_gpu_that_is_full_is_said(
         self, segmenter: Segmenter, portrait: Image, monkeypatch: pytest.MonkeyPatch
@@ -76,21 +99,21 @@ class TestOnCpu(SegmenterContract):
         monkeypatch.setattr(uncompiled, "_compiles", True)
         asked = []
 
-        def fails(shape: tuple[int, int]) -> None:
-            asked.append(shape)
+        def fails(shape: tuple[int, int], batch: int) -> None:
+            asked.append((shape, batch))
             raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
 
         monkeypatch.setattr(uncompiled, "_compiled", fails)
         assert same_bytes(uncompiled([portrait])[0], segmenter([portrait])[0])
         assert same_bytes(uncompiled([portrait[::2]])[0], segmenter([portrait[::2]])[0])
-        assert asked == [SHAPE]
+        assert asked == [(SHAPE, 2)]
         [said] = [record.message for record in caplog.records]
         assert said.startswith("torch cannot compile the network here (Failed to find C compiler.): it runs as it is")
 
     def test_a_gpu_that_is_full_while_compiling_is_said(
         self, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def full(_: object) -> None:
+        def full(*_: object) -> None:
             raise torch.OutOfMemoryError("tried to allocate 2 GiB")
 
         compiling = build(lite)
