@@ -51,7 +51,8 @@ def load_segmenter(
         size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each picture's aspect by default.
         threads: threads that compute; all cores by default.
         precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
-            a little between kinds of processors. torch knows fp32 alone, TensorRT fp16 (its `auto`), int8 and fp32.
+            a little between kinds of processors. `int8` costs a little accuracy, and pays on processors that do not
+            multiply bf16. torch knows fp32 alone, TensorRT fp16 (its `auto`), int8 and fp32.
 
     Returns:
         A segmenter. Its first picture of a new shape may take half a minute once, see `Segmenter.warm_up`.
@@ -75,7 +76,7 @@ def load_segmenter(
     chosen, arithmetic = _choose(engine, found, shape, precision)
     knows = _PRECISIONS[chosen]
     if arithmetic not in knows:
-        other = "choose the engine openvino for bf16, tensorrt or torch-cuda for fp16, tensorrt for int8"
+        other = "choose the engine openvino for bf16 or int8, tensorrt or torch-cuda for fp16, tensorrt for int8"
         raise ConfigError(f"expected {' or '.join(knows[1:])} for the engine {chosen}, got {arithmetic}: {other}.")
     wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
     segmenter: Segmenter
@@ -165,7 +166,7 @@ def _choose_for_cpu(missing: Mapping[str, Sequence[str]]) -> str:
 
 
 _PRECISIONS: dict[str, tuple[str, ...]] = {
-    "openvino": ("auto", "bf16", "fp32"),
+    "openvino": ("auto", "bf16", "fp32", "int8"),
     "torch": ("auto", "fp32"),
     "tensorrt": ("auto", "fp16", "int8", "fp32"),
     "torch-cuda": ("auto", "fp16", "fp32"),

@@ -6,7 +6,7 @@ Once graphs are exported and compiled, they come from the cache and torch is nev
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,13 @@ telemetry.opt_out()
 import openvino as ov  # noqa: E402 - only once it cannot report
 
 from roadmask.engines.openvino_graph import ROWS_NAME, sum_rows_for_roi_align  # noqa: E402 - imports openvino
+from roadmask.engines.openvino_int8 import known_ranges, quantize  # noqa: E402 - imports openvino
 
 _DETECTION = ("boxes", "scores", "labels")
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
 """Flags of processors that multiply bf16 in hardware; OpenVINO also offers to emulate it, which is slower than fp32."""
+_NATIVE_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
+"""Flags of processors that sum products of int8 in int32."""
 _EXACT_IN_MASKS = (ROWS_NAME,)
 _EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", ROWS_NAME)
 """What box decoding, NMS, ranking and sampling are called: reduced precision there moves boxes by pixels."""
@@ -49,10 +52,12 @@ class OpenVinoSegmenter:
         network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
         threads: threads that compute; OpenVINO takes all cores by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
-            multiplies it in hardware; fp16 is there to judge half precision for GPUs.
+            multiplies it in hardware; int8 costs a little accuracy and pays on those that do not; fp16 is there to
+            judge half precision for GPUs.
         settings: size of the graphs.
 
     Raises:
+        ConfigError: int8 is asked for, and nobody measured how large the numbers in these weights are.
         EngineError: OpenVINO cannot run here, or bf16 or fp16 is asked for where it would be emulated.
     """
 
@@ -75,6 +80,7 @@ class OpenVinoSegmenter:
             raise EngineError("expected a processor that multiplies fp16, this one does not: use precision fp32.")
         self._weights = weights
         self._precision = precision
+        self._ranges = known_ranges(weights) if precision == "int8" else None
         self._settings = settings or GraphSettings.of(weights.architecture)
         self._network_shape = network_shape
         self._categories = np.array(weights.architecture.category_ids, np.int64)
@@ -125,8 +131,17 @@ class OpenVinoSegmenter:
         if shape not in self._networks:
             files = exported_graphs(self._weights, shape, self._settings)
             detector = self._compile(files.detector, _EXACT_IN_DETECTOR)
-            self._networks[shape] = _Network(detector, self._compile(files.masks, _EXACT_IN_MASKS))
+            self._networks[shape] = _Network(detector, self._compile(files.masks, _EXACT_IN_MASKS), self._watch)
         return self._networks[shape]
+
+    def _watch(self, request: ov.InferRequest) -> None:
+        """Is called after each run of a graph; `calibration.py` looks into it."""
+
+    def _rewrite(self, model: ov.Model) -> None:
+        """Makes of an exported graph the one that is compiled, in place."""
+        sum_rows_for_roi_align(model)
+        if self._ranges is not None:
+            quantize(model, self._ranges, self._weights.architecture, has_vnni=has_vnni())
 
     def _compile(self, path: Path, exact_layers: Sequence[str]) -> ov.CompiledModel:
         blobs = cache.subfolder("openvino")
@@ -136,7 +151,7 @@ class OpenVinoSegmenter:
         try:
             with cache.lock(blobs / f"{path.stem}.lock") if writable else nullcontext():
                 model = self._core.read_model(str(path))
-                sum_rows_for_roi_align(model)
+                self._rewrite(model)
                 compiled = self._core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             raise EngineError(
@@ -163,7 +178,10 @@ class _Found:
 class _Network:
     """The compiled graphs of one shape, one request each; see static_graph.py for their inputs and outputs."""
 
-    def __init__(self, detector: ov.CompiledModel, masks: ov.CompiledModel) -> None:
+    def __init__(
+        self, detector: ov.CompiledModel, masks: ov.CompiledModel, watch: Callable[[ov.InferRequest], None]
+    ) -> None:
+        self._watch = watch
         self._detector = detector.create_infer_request()
         self._masks = masks.create_infer_request()
         self._masks.set_tensor("atlas", self._detector.get_tensor("atlas"))
@@ -198,6 +216,7 @@ class _Network:
         }
         for runs in range(1, self._runs_max + 1):
             self._detector.infer(inputs, share_inputs=True, share_outputs=True)
+            self._watch(self._detector)
             if _output(self._detector, "converged")[0]:
                 return runs
             inputs |= {name: _output(self._detector, f"{name}_out").copy() for name in self._start}
@@ -212,6 +231,7 @@ class _Network:
             used = chunk.stop - start
             box_slots[:used], label_slots[:used] = boxes[chunk], labels[chunk]
             self._masks.infer({"boxes": box_slots, "labels": label_slots}, share_inputs=True, share_outputs=True)
+            self._watch(self._masks)
             masks[chunk] = _output(self._masks, "masks")[:used]
         return masks
 
@@ -224,11 +244,20 @@ def _output(request: ov.InferRequest, name: str) -> NDArray[Any]:
 
 def has_native_bf16() -> bool:
     """Returns whether this processor multiplies bf16 in hardware, as far as Linux tells."""
+    return _processor_has(_NATIVE_BF16)
+
+
+def has_vnni() -> bool:
+    """Returns whether this processor sums products of int8 in int32, as far as Linux tells."""
+    return _processor_has(_NATIVE_VNNI)
+
+
+def _processor_has(any_of: Sequence[str]) -> bool:
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
-    return any(flag in flags for flag in _NATIVE_BF16)
+    return any(flag in flags for flag in any_of)
 
 
 def cpu_capabilities() -> tuple[str, ...]:

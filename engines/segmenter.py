@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 Precision = Literal["auto", "bf16", "fp16", "fp32", "int8"]
-"""Arithmetic of a network: `auto` takes bf16 where the processor multiplies it; fp16 and int8 are for GPUs."""
+"""Arithmetic of a network: `auto` takes bf16 where the processor multiplies it; fp16 is for GPUs."""
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,9 @@ _Graph = TypeVar("_Graph", bound=GpuGraph)
 
 
 class TorchCudaSegmenter(NetworkSegmenter):
-    """Runs frames of one size together: a call takes the smallest batch that holds its frames, or the largest again
-    and again if none does.
+    """Runs frames of one size together.
+
+    A call takes the smallest batch that holds its frames, and the largest again and again if none does.
 
     Args:
         weights: see `find_weights`.

@@ -15,6 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from roadmask.engines import Image
+from roadmask.engines.calibration import calibrate
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.segmenter import Precision
@@ -22,7 +23,7 @@ from roadmask.engines.torch_engine import TorchSegmenter
 from roadmask.engines.weights import Weights
 from roadmask.streaming.benchmarks.engine_peers import Segment, Side, Terms, peer_sides
 from roadmask.streaming.benchmarks.pictures import street_pictures
-from roadmask.streaming.benchmarks.random_weights import find_or_make_weights
+from roadmask.streaming.benchmarks.random_weights import find_or_make_weights, is_made_up
 from roadmask.streaming.benchmarks.timing import interleaved_ms, median
 
 
@@ -77,6 +78,8 @@ def _benchmark(weights: Weights, pictures: Sequence[Image], settings: EngineBenc
     graph = GraphSettings.of(weights.architecture)
     everything = [category for category in weights.architecture.category_ids if category]
     terms = Terms(settings.score_min, settings.shape, settings.threads, graph)
+    if settings.precision == "int8" and is_made_up(weights.name):
+        calibrate(weights, pictures, network_shape=settings.shape)
     default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **terms.common())
     eager = TorchSegmenter(weights, everything, **terms.common())
     with FlopCounterMode(display=False) as counter:

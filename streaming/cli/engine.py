@@ -1,4 +1,4 @@
-"""`roadmask engine`: TensorRT plans, built on any machine, listed, verified and removed."""
+"""`roadmask engine`: TensorRT plans, built on any machine, listed, verified and removed; and int8's ranges on a CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from roadmask.engines.gpu.typed_onnx import GpuPrecision
     from roadmask.engines.weights import Weights
 
-engine_app = typer.Typer(help="Build and keep TensorRT plans.", no_args_is_help=True)
+engine_app = typer.Typer(help="Build and keep TensorRT plans; calibrate int8.", no_args_is_help=True)
 WeightsOption = Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")]
 ShapeOption = Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")]
 PrecisionOption = Annotated[str, typer.Option(help="fp32, fp16 or int8.")]
@@ -231,6 +231,32 @@ def activations(
         table.add_row(name, f"{value:.1f}")
     console.print(table)
     require_half(seen)
+
+
+@engine_app.command()
+def calibrate(
+    weights: WeightsOption = "lite",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
+    ] = None,
+    data: DataOption = None,
+    count: Annotated[int, typer.Option(min=1, help="Pictures, evenly spread over the folder.")] = 32,
+) -> None:
+    """Measures what --precision int8 needs to know on a CPU: how large numbers in the network are on real pictures.
+
+    lite comes with ranges of its own; those that are measured here take their place. Plans for GPUs have ranges of
+    their own, too: `roadmask engine build --precision int8 --calibration DIR`.
+    """
+    from roadmask.engines import calibration
+    from roadmask.engines.gpu.pictures import chosen_pictures, read_picture
+    from roadmask.engines.weights import find_weights
+
+    files = chosen_pictures(_pictures(pictures, data, "int8 is calibrated", "--pictures"), count)
+    found = find_weights(weights)
+    with image_bar(f"ranges of {found.name}", len(files)) as advance:
+        path = calibration.calibrate(found, map(read_picture, files), advance)
+    Console(highlight=False).print(f"{found.name}: --precision int8 takes its ranges from {path}", soft_wrap=True)
 
 
 def _pictures(folder: Path | None, data: Path | None, purpose: str, option: str) -> Path:

@@ -15,7 +15,7 @@ EngineOption = Annotated[
     str | None, typer.Option(help="auto, openvino, tensorrt, torch-cuda or torch. [dim]Default: auto[/]")
 ]
 PrecisionOption = Annotated[
-    str | None, typer.Option(help="auto, bf16 or fp32, on a GPU fp16, int8 or fp32. [dim]Default: auto[/]")
+    str | None, typer.Option(help="auto, bf16, fp32 or int8, on a GPU fp16, int8 or fp32. [dim]Default: auto[/]")
 ]
 ClassesOption = Annotated[
     str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")

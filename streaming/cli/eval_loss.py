@@ -6,13 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.classes import DEFAULT_CLASSES, category_ids
+from roadmask.engines.errors import ConfigError
+from roadmask.engines.segmenter import Precision
 from roadmask.streaming.cli.eval_segm import Classes, GroundTruth
 from roadmask.streaming.cli.progress import image_bar
 
@@ -38,6 +40,9 @@ def loss(
     gt: GroundTruth,
     images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of its pictures.", show_default=False)],
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")] = "lite",
+    precision: Annotated[
+        str, typer.Option(help="Of the default engine: auto, bf16, fp32 or int8; torchvision computes in fp32.")
+    ] = "auto",
     classes: Classes = None,
     draws: Annotated[int, typer.Option(min=100, help="Times that the pictures are drawn anew.")] = 2000,
     loss_max: Annotated[
@@ -77,7 +82,10 @@ def loss(
     def eager(settings: GraphSettings) -> Segmenter:
         return TorchSegmenter(found, ids, score_min=_SCORE_MIN, settings=settings)
 
-    default = OpenVinoSegmenter(found, ids, score_min=_SCORE_MIN, settings=chosen)
+    if precision not in get_args(Precision):
+        raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {precision!r}.")
+    arithmetic = cast("Precision", precision)
+    default = OpenVinoSegmenter(found, ids, score_min=_SCORE_MIN, precision=arithmetic, settings=chosen)
     fast = f"{default.info.engine} {default.info.precision}, K = {chosen.proposals}"
     slow, slowest = f"torch fp32, K = {chosen.proposals}", f"torch fp32, K = {_ALL_PROPOSALS}"
     builders: dict[str, Callable[[], Segmenter]] = {

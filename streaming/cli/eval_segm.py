@@ -35,7 +35,7 @@ def segm(
     images: Images = None,
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")] = "lite",
     engine: Annotated[str, typer.Option(help="auto, openvino or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp32 or int8.")] = "auto",
     score_min: Annotated[float, typer.Option(help="Drop instances below this score.")] = 0.05,
     classes: Classes = None,
     size: Annotated[

@@ -69,9 +69,15 @@ class TestArguments:
             ({"threads": 0}, "at least one thread"),
             ({"size": "100x100"}, "multiples of 32"),
             ({"precision": "int4"}, "expected the precision auto, .*got 'int4'"),
-            ({"precision": "int8", "engine": "openvino"}, "for the engine openvino, got int8: .*tensorrt for int8"),
+            (
+                {"precision": "int8", "engine": "torch"},
+                "for the engine torch, got int8: choose the engine openvino",
+            ),
             ({"precision": "bf16", "engine": "torch"}, "choose the engine openvino"),
-            ({"precision": "fp16", "engine": "openvino"}, "expected bf16 or fp32 for the engine openvino, got fp16"),
+            (
+                {"precision": "fp16", "engine": "openvino"},
+                "expected bf16 or fp32 or int8 for .*, got fp16",
+            ),
             (
                 {"precision": "bf16", "engine": "tensorrt"},
                 "fp16 or int8 or fp32 for the engine tensorrt, got bf16",

@@ -27,7 +27,7 @@ SHAPE = (192, 160)
 
 
 class TestOpenVino(SegmenterContract):
-    @pytest.fixture(params=["fp32", "bf16"])
+    @pytest.fixture(params=["fp32", "bf16", "int8"])
     def segmenter(self, request: pytest.FixtureRequest, build_openvino: Any) -> Segmenter:
         segmenter: Segmenter = build_openvino(precision=request.param)
         return segmenter
