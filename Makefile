@@ -36,6 +36,10 @@ demo: $(STAMP) ## Run the sample drive, or your own video: make demo SOURCE=my.m
 live-demo: $(STAMP) ## Watch the sample drive as two live cameras, in a browser
 	@$(BIN)/python demos/02_watch_live.py
 
+.PHONY: failures
+failures: $(STAMP) ## Look at where the model fails: night, rain, riders, a crowd
+	@$(BIN)/python demos/03_where_it_fails.py
+
 .PHONY: test
 test: $(STAMP) ## Run the tests; offline
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile

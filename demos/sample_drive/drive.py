@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.demos.sample_drive import scene
-from roadmask.demos.sample_drive.camera import Camera
+from roadmask.demos.sample_drive.camera import Camera, Floats
 from roadmask.demos.sample_drive.photograph import Photograph
 from roadmask.demos.sample_drive.render import Renderer, Seen
 from roadmask.engines.classes import CAR, PEDESTRIAN
@@ -19,6 +19,8 @@ from roadmask.engines.masks import RleMasks
 
 VIEWS = ("front", "rear")
 """The cameras on board."""
+MOST_ACTORS = 255
+"""Ids are bytes, and 0 is nobody."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,25 @@ class TruthFrame:
 class SampleDrive:
     """One camera's recording of the drive; any frame at any time, always the same.
 
+    Args:
+        config: which recording.
+        actors: who is in the street, 255 at most; ids are their positions, from 1.
+
+    Raises:
+        ConfigError: there are too many actors.
+
     Example:
         >>> drive = SampleDrive(SampleDriveConfig(view="front"))
         >>> image, truth = drive.frame(120)
     """
 
-    def __init__(self, config: SampleDriveConfig | None = None) -> None:
+    def __init__(self, config: SampleDriveConfig | None = None, actors: tuple[scene.Actor, ...] = scene.ACTORS) -> None:
+        if len(actors) > MOST_ACTORS:
+            raise ConfigError(
+                f"expected up to {MOST_ACTORS} actors, which is what a canvas can tell apart, got {len(actors)}."
+            )
         self.config = config or SampleDriveConfig()
+        self.actors = actors
 
     def __len__(self) -> int:
         return max(round(self.config.seconds * self.config.fps), 1)
@@ -111,7 +125,7 @@ class SampleDrive:
             IndexError: there is no such frame.
         """
         renderer, seconds, camera = self._at(index)
-        return _truth(renderer.trace(seconds, camera))
+        return _truth(renderer.trace(seconds, camera, self.actors), self.actors)
 
     def frame(self, index: int, without: frozenset[int] = frozenset()) -> tuple[NDArray[np.uint8], TruthFrame]:
         """Returns frame `index` and its truth, in little more time than either.
@@ -124,11 +138,28 @@ class SampleDrive:
             IndexError: there is no such frame.
         """
         image, seen = self._draw(index, without)
-        return self._photograph.take(image, index), _truth(seen)
+        return self._photograph.take(image, index), _truth(seen, self.actors)
+
+    def camera(self, index: int) -> Camera:
+        """Returns where frame `index` is taken from.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        return self._at(index)[2]
+
+    def distances(self, index: int) -> Floats:
+        """Returns (H, W) metres from the picture plane to the street behind everybody; infinite in the sky.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        renderer, _, camera = self._at(index)
+        return renderer.distances(camera)
 
     def _draw(self, index: int, without: frozenset[int] = frozenset()) -> tuple[NDArray[np.uint8], Seen]:
         renderer, seconds, camera = self._at(index)
-        return renderer.draw(seconds, camera, without)
+        return renderer.draw(seconds, camera, without, self.actors)
 
     def _at(self, index: int) -> tuple[Renderer, float, Camera]:
         if not 0 <= index < len(self):
@@ -148,7 +179,7 @@ def _renderer(seed: int, focal: float) -> Renderer:
     return Renderer(seed, focal)
 
 
-def _truth(seen: Seen) -> TruthFrame:
+def _truth(seen: Seen, actors: tuple[scene.Actor, ...]) -> TruthFrame:
     """Reads masks, boxes and classes off the picture of ids."""
     height, width = seen.ids.shape
     object_ids = np.array([i for i in seen.visible_fraction if (seen.ids == i).any()], np.int64)
@@ -158,8 +189,8 @@ def _truth(seen: Seen) -> TruthFrame:
     for row, mask in enumerate(masks):
         xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
         boxes[row] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
-    actors = [scene.ACTORS[i - 1] for i in object_ids.tolist()]
-    labels = np.array([CAR if isinstance(a, scene.Car) else PEDESTRIAN for a in actors], np.int64)
+    shown = [actors[i - 1] for i in object_ids.tolist()]
+    labels = np.array([CAR if isinstance(actor, scene.Car) else PEDESTRIAN for actor in shown], np.int64)
     fraction = np.array([seen.visible_fraction[i] for i in object_ids.tolist()], np.float32)
     scores = np.ones(len(object_ids), np.float32)
     instances = Instances((height, width), boxes, scores, labels, RleMasks.from_dense(masks, (height, width)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.demos.sample_drive import layout, scene
+from roadmask.demos.sample_drive.bicycle import paint_rider
 from roadmask.demos.sample_drive.camera import NEAR_METRES, Camera, Floats, turn
 from roadmask.demos.sample_drive.cars import car_model
 from roadmask.demos.sample_drive.light import SUN
@@ -35,6 +36,8 @@ class _Thing:
     height: float
     object_id: int
     paint: Callable[[Canvas], None]
+    solid: bool = False
+    """Whether its shadow is that of a car: as broad as it is, and darkest under it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,11 @@ class Renderer:
         self._tree = TreePicture(np.random.default_rng(seed + 1))
 
     def draw(
-        self, seconds: float, camera: Camera, without: frozenset[int] = frozenset()
+        self,
+        seconds: float,
+        camera: Camera,
+        without: frozenset[int] = frozenset(),
+        actors: Sequence[scene.Actor] = scene.ACTORS,
     ) -> tuple[NDArray[np.uint8], Seen]:
         """Draws a frame.
 
@@ -63,27 +70,37 @@ class Renderer:
             seconds: since the start of the drive.
             camera: where from.
             without: ids of objects that are not drawn, nor their shadows.
+            actors: who is in the street; ids are their positions, from 1.
 
         Returns:
             The picture, (H, W, 3) RGB before the camera's own marks on it, and what it shows.
         """
-        things = self._things(seconds, camera, without)
+        things = self._things(seconds, camera, without, actors)
         image = self._street.seen_from(camera)
         _cast_shadows(image, camera, [t for t in things if t.object_id])
         canvas = Canvas.over(image)
         seen = _paint_all(canvas, camera, things)
         return canvas.frame(), seen
 
-    def trace(self, seconds: float, camera: Camera) -> Seen:
-        """Returns what a frame shows without drawing the street, which takes half the time."""
-        return _paint_all(Canvas.blank(camera.height, camera.width), camera, self._things(seconds, camera, frozenset()))
+    def distances(self, camera: Camera) -> Floats:
+        """Returns (H, W) metres from the picture plane to the empty street; infinite in the sky."""
+        return self._street.distances(camera)
 
-    def _things(self, seconds: float, camera: Camera, without: frozenset[int]) -> list[_Thing]:
+    def trace(self, seconds: float, camera: Camera, actors: Sequence[scene.Actor] = scene.ACTORS) -> Seen:
+        """Returns what a frame shows without drawing the street, which takes half the time."""
+        things = self._things(seconds, camera, frozenset(), actors)
+        return _paint_all(Canvas.blank(camera.height, camera.width), camera, things)
+
+    def _things(
+        self, seconds: float, camera: Camera, without: frozenset[int], actors: Sequence[scene.Actor]
+    ) -> list[_Thing]:
         """Everything in view."""
         things = []
-        for object_id, actor in enumerate(scene.ACTORS, 1):
+        for object_id, actor in enumerate(actors, 1):
             if isinstance(actor, scene.Car):
                 things.append(_car(actor, seconds, camera, object_id))
+            elif isinstance(actor, scene.Rider):
+                things.append(_rider(actor, seconds, camera, object_id))
             else:
                 things.append(_person(actor, seconds, camera, object_id))
         for size, x, z in scene.TREES:
@@ -127,14 +144,29 @@ def _paint_all(canvas: Canvas, camera: Camera, things: list[_Thing]) -> Seen:
 def _car(car: scene.Car, seconds: float, camera: Camera, object_id: int) -> _Thing:
     model = car_model(car.look.body)
     x, z, heading = car.place(seconds)
-    cos, sin = (abs(v) for v in turn(heading))
-    half_x = cos * model.half_width + sin * model.length / 2
-    half_z = sin * model.half_width + cos * model.length / 2
+    half_x, half_z = _half_sides(heading, model.half_width, model.length / 2)
 
     def paint(canvas: Canvas) -> None:
         model.paint(canvas, camera, (x, z, heading), car.look, object_id)
 
-    return _Thing((x - half_x, z - half_z), (x + half_x, z + half_z), model.height, object_id, paint)
+    return _Thing((x - half_x, z - half_z), (x + half_x, z + half_z), model.height, object_id, paint, solid=True)
+
+
+def _half_sides(heading: float, half_width: float, half_length: float) -> tuple[float, float]:
+    """Returns how far something that is turned reaches from its middle, on the map's x and z."""
+    cos, sin = (abs(v) for v in turn(heading))
+    return cos * half_width + sin * half_length, sin * half_width + cos * half_length
+
+
+def _rider(rider: scene.Rider, seconds: float, camera: Camera, object_id: int) -> _Thing:
+    pose = rider.pose(seconds)
+    half_x, half_z = _half_sides(pose.heading, 0.3, 0.9)
+
+    def paint(canvas: Canvas) -> None:
+        paint_rider(canvas, camera, pose, rider.look, rider.bicycle, object_id)
+
+    low, high = (pose.x - half_x, pose.z - half_z), (pose.x + half_x, pose.z + half_z)
+    return _Thing(low, high, rider.look.height, object_id, paint)
 
 
 def _person(person: scene.Person, seconds: float, camera: Camera, object_id: int) -> _Thing:
@@ -212,7 +244,7 @@ def _cast_shadows(image: NDArray[np.uint8], camera: Camera, things: list[_Thing]
     for thing in things:
         base = _footprint(thing)
         middle = base.mean(axis=0)
-        car = thing.high[1] - thing.low[1] > 1.0
+        car = thing.solid
         reach = np.array((-SUN[0] / SUN[1], 0.0, -SUN[2] / SUN[1])) * thing.height * (0.86 if car else 1.0)
         for share, strength in zip((1.06, 0.99, 0.92, 0.85, 0.78), _SHADE, strict=True):
             near = middle + (base - middle) * share * (1.0 if car else 0.5)

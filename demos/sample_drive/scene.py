@@ -13,8 +13,10 @@ from functools import cache
 import numpy as np
 
 from roadmask.demos.sample_drive import layout
+from roadmask.demos.sample_drive.bicycle import METRES_A_TURN
 from roadmask.demos.sample_drive.camera import Camera, Floats
 from roadmask.demos.sample_drive.cars import CarLook
+from roadmask.demos.sample_drive.limbs import Colour
 from roadmask.demos.sample_drive.people import STRIDE, PersonLook, Pose
 
 Waypoint = tuple[float, float, float]
@@ -59,6 +61,26 @@ class Person:
         strides = (elapsed + 60) * speed / (STRIDE * self.look.height)
         heading = round(math.atan2(vx, vz), 9)
         return Pose(x + vx * elapsed, z + vz * elapsed, heading, strides, min(speed / 1.4, 1.1))
+
+
+@dataclass(frozen=True)
+class Rider:
+    """Somebody who rides a bicycle straight from one place towards another."""
+
+    look: PersonLook
+    bicycle: Colour
+    """Of its frame."""
+    start: Waypoint
+    velocity: tuple[float, float]
+    """Metres a second, x and z; not both 0."""
+
+    def pose(self, seconds: float) -> Pose:
+        """Returns where they are; a stride is a turn of the pedals."""
+        began, x, z = self.start
+        vx, vz = self.velocity
+        elapsed = seconds - began
+        turns = (elapsed + 60) * math.sqrt(vx * vx + vz * vz) / METRES_A_TURN
+        return Pose(x + vx * elapsed, z + vz * elapsed, round(math.atan2(vx, vz), 9), turns)
 
 
 def _along(waypoints: tuple[Waypoint, ...], seconds: float) -> tuple[float, float]:
@@ -211,7 +233,8 @@ PEOPLE: tuple[Person, ...] = (
     ),
 )
 
-ACTORS: tuple[Car | Person, ...] = CARS + PEOPLE
+Actor = Car | Person | Rider
+ACTORS: tuple[Actor, ...] = CARS + PEOPLE
 
 TREES: tuple[tuple[float, float, float], ...] = (
     # size, x, z

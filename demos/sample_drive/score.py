@@ -23,7 +23,8 @@ MIN_HEIGHT_PX = 20
 """Height from which the visible part of an object counts."""
 MIN_IOU = 0.5
 """Mask IoU from which a prediction has found an object."""
-_MOSTLY = 0.5  # share of a prediction's pixels on ignored objects from which it is ignored too
+MOSTLY = 0.5
+"""Share of a prediction's pixels on ignored objects from which it is ignored too."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,20 @@ def score_drive(
     return DriveScore(len(truths), tuple(scores))
 
 
+def matched_pairs(iou: NDArray[np.float64], min_iou: float = MIN_IOU) -> list[tuple[int, int]]:
+    """Matches predictions and objects one to one so that the sum of their IoUs is greatest.
+
+    Args:
+        iou: (N, M) of predictions and objects.
+        min_iou: least IoU of a match, more than 0.
+
+    Returns:
+        Row and column of each match.
+    """
+    rows, columns = linear_sum_assignment(np.where(iou >= min_iou, iou, 0.0), maximize=True)
+    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if iou[r, c] >= min_iou]
+
+
 class _Tally:
     """Counts one class over the frames."""
 
@@ -146,14 +161,12 @@ class _Tally:
         self._objects.update(object_ids[counts].tolist())
 
         iou = _masks(predicted).iou(_masks(objects))
-        rows, columns = linear_sum_assignment(np.where(iou >= self._min_iou, iou, 0.0), maximize=True)
         matched = np.zeros(len(predicted), bool)
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            if iou[row, column] >= self._min_iou:
-                matched[row] = True
-                if counts[column]:
-                    self._match(int(object_ids[column]), int(tracks[row]), float(iou[row, column]))
-        on_ignored = _share_on(predicted, objects, iou)[:, ~counts].sum(axis=1) >= _MOSTLY
+        for row, column in matched_pairs(iou, self._min_iou):
+            matched[row] = True
+            if counts[column]:
+                self._match(int(object_ids[column]), int(tracks[row]), float(iou[row, column]))
+        on_ignored = _share_on(predicted, objects, iou)[:, ~counts].sum(axis=1) >= MOSTLY
         self._false += int((~matched & ~on_ignored).sum())
 
     def _match(self, object_id: int, track: int, iou: float) -> None:

@@ -68,6 +68,15 @@ class Street:
         self._paint_walls(image, camera, walls_seen_from(camera))
         return image
 
+    def distances(self, camera: Camera) -> Floats:
+        """Returns (H, W) metres from the picture plane to the empty street; infinite in the sky."""
+        walls = walls_seen_from(camera)
+        rows = np.arange(camera.height)[:, None] + 0.5 - camera.horizon
+        floor = np.where(rows > 0, camera.focal * camera.y / np.maximum(rows, 1e-3), np.inf)
+        roof = np.array(self._heights, np.float64)[(walls.place // textures.HOUSE_WIDTH).astype(np.intp) % _HOUSES]
+        built = rows > -camera.focal * (roof - camera.y) / walls.depth
+        return np.minimum(floor, np.where(built, walls.depth, np.inf))
+
     def _paint_sky(self, above: NDArray[np.uint8], camera: Camera) -> None:
         bearing = np.array([math.atan(s) for s in _slopes(camera).tolist()]) + camera.yaw
         columns = np.rint(bearing * camera.focal).astype(np.intp) % self._sky.shape[1]
