@@ -139,7 +139,8 @@ def run_scene(scene: FailureScene, segmenter: Segmenter, folder: Path) -> SceneR
 def drawn(image: Image, predicted: Instances, verdict: Verdict, truth: Instances) -> Image:
     """Returns the middle of the frame enlarged: what was found as the overlay draws it, and what was not outlined."""
     height, width = image.shape[:2]
-    large = cv2.resize(image, (width * ENLARGED, height * ENLARGED), interpolation=cv2.INTER_CUBIC)
+    size = width * ENLARGED, height * ENLARGED
+    large = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     masks = enlarged(predicted, ENLARGED)
     right = np.array([outcome not in WRONG for outcome in verdict.outcomes], bool)
     picture = draw_overlay(large, _as_tracks(masks[right]), {c: name for c, (name, _) in NAMES.items()})
@@ -149,18 +150,15 @@ def drawn(image: Image, predicted: Instances, verdict: Verdict, truth: Instances
 
 def _as_tracks(instances: Instances) -> Tracks:
     """Numbers instances, so that the overlay gives each a colour."""
-    count = len(instances)
+    count, none = len(instances), np.zeros(0, np.int64)
     return Tracks(
         instances,
         np.arange(1, count + 1, dtype=np.int64),
         np.full(count, TrackState.CONFIRMED, np.uint8),
         np.zeros(count, np.int64),
         np.zeros((count, 2), np.float32),
-        LostTracks(*(np.zeros(shape, dtype) for shape, dtype in _NOTHING_LOST)),
+        LostTracks(none, none, np.zeros((0, 4), np.float32), none),
     )
-
-
-_NOTHING_LOST = ((0, np.int64), (0, np.int64), ((0, 4), np.float32), (0, np.int64))
 
 
 def caption(scene: FailureScene, shown: Tally, dry: Tally | None) -> tuple[str, list[str]]:
@@ -189,7 +187,7 @@ def table(title: str, results: Iterable[SceneResult], *, whole: bool) -> Table:
         "missed",
         "found again",
         "too rough",
-        "nothing there",
+        "mostly on nothing",
         "over several",
     )
     made = Table(title=title, title_justify="left")

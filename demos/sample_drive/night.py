@@ -59,7 +59,7 @@ def _street_light(shot: Shot) -> Floats:
         facing = np.where(shot.ground, down, 0.55)
         # The head is shut above, and fades towards the horizontal.
         total += np.clip(0.04 + down * 2.2 + 0.12, 0.04, 1.0) * np.maximum(facing, 0.0) / square
-    return total[..., None] * _LAMP_POWER * _SODIUM
+    return np.asarray(total[..., None] * _LAMP_POWER * _SODIUM)
 
 
 def _our_beam(shot: Shot) -> Floats:
@@ -75,7 +75,7 @@ def _our_beam(shot: Shot) -> Floats:
     beam = np.exp(-((columns / _BEAM_SPREAD) ** 2))[None] * (0.05 + 0.95 * dipped)
     near = np.exp(-((rise / 0.12) ** 2))  # little goes to the ground before the bumper
     facing = np.where(shot.ground, 0.65 / depth + 0.03, 0.9)
-    return (beam * near * facing / (depth * depth) * _BEAM_POWER)[..., None] * _HALOGEN
+    return np.asarray((beam * near * facing / (depth * depth) * _BEAM_POWER)[..., None] * _HALOGEN)
 
 
 def _windows(shot: Shot, rng: np.random.Generator) -> Floats:

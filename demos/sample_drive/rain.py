@@ -76,7 +76,7 @@ def _streaked(picture: Floats, rng: np.random.Generator) -> Floats:
         start, end = (round(x * 16), round(y * 16)), (round((x + slant * length) * 16), round((y + length) * 16))
         cv2.line(layer, start, end, (tone,), 2 if near > 0.8 else 1, cv2.LINE_AA, 4)
     share = cv2.GaussianBlur(layer, (0, 0), 0.8 * scale)[..., None] / 255.0 * 0.38
-    return picture * (1 - share) + 222.0 * share
+    return np.asarray(picture * (1 - share) + 222.0 * share, np.float64)
 
 
 def _through_drops(picture: Floats, rng: np.random.Generator) -> Floats:
@@ -102,6 +102,6 @@ def _through_drops(picture: Floats, rng: np.random.Generator) -> Floats:
         lower = np.clip((rows - y) / (2 * tall) + 0.5, 0.0, 1.0)
         shown = cv2.dilate(drop, np.ones((5, 5), np.uint8)) > 0
         tone[shown] = np.broadcast_to(52.0 * (1 - lower) + (_AIR + 30) * lower, tone.shape)[shown]
-        cover = cv2.max(cover, drop)
+        np.maximum(cover, drop, out=cover)
     share = cv2.GaussianBlur(cover, (0, 0), 1.2 * scale)[..., None] / 255.0 * 0.6
     return np.asarray(result * (1 - share) + (0.75 * tone + 0.25 * film) * share)

@@ -31,7 +31,7 @@ class Outcome(Enum):
     """It lies mostly on an object that another prediction has found."""
     ROUGH = "too rough"
     """It lies mostly on objects that nothing has found, without matching one."""
-    NOTHING = "nothing there"
+    NOTHING = "mostly on nothing"
     """It lies mostly on no object."""
     IGNORED = "ignored"
     """It matches, or lies mostly on, objects that are too small to count."""

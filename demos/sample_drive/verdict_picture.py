@@ -51,8 +51,8 @@ def mark_verdict(picture: Picture, verdict: Verdict, predicted: Instances, truth
         predicted: what was judged, of this picture's size.
         truth: what was to be found, of this picture's size.
     """
-    for row in np.flatnonzero(verdict.missed):
-        _dashed(picture, _outline(truth, int(row)))
+    for missed in np.flatnonzero(verdict.missed).tolist():
+        _dashed(picture, _outline(truth, missed))
     for row, outcome in enumerate(verdict.outcomes):
         if outcome in WRONG:
             outline = _outline(predicted, row)
@@ -108,7 +108,9 @@ def _outline(instances: Instances, row: int) -> list[NDArray[np.int32]]:
     inside = np.ascontiguousarray(crop.inside).view(np.uint8)
     if not inside.size:
         return []
-    return list(cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(crop.left, crop.top))[0])
+    place = crop.left, crop.top
+    contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=place)
+    return [np.asarray(contour, np.int32) for contour in contours]
 
 
 def _dashed(picture: Picture, outline: list[NDArray[np.int32]]) -> None:
