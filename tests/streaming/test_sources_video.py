@@ -9,26 +9,21 @@ import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
 
-from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource, open_camera
 from tests.streaming.source_contract import SourceContract
-from tests.streaming.video_factory import BLUE, RED, SIZE, number_of, picture, spoil_packets, write_clip, write_sound
-
-MS = 1_000_000
-
-
-def read(path: Path) -> tuple[FrameSource, list[Frame | LostFrame]]:
-    source = open_camera("front", [str(path)])
-    return source, list(source)
-
-
-def numbers(items: list[Frame | LostFrame]) -> list[int | None]:
-    return [number_of(item.image) if isinstance(item, Frame) else None for item in items]
-
-
-def times_ms(items: list[Frame | LostFrame]) -> list[float | None]:
-    return [None if item.timestamp_ns is None else item.timestamp_ns / MS for item in items]
+from tests.streaming.video_factory import (
+    BLUE,
+    MS,
+    RED,
+    SIZE,
+    numbers,
+    picture,
+    read,
+    spoil_packets,
+    times_ms,
+    write_clip,
+)
 
 
 class TestVideo(SourceContract):
@@ -237,120 +232,6 @@ def assert_colours(image: np.ndarray, tolerance: float) -> None:
     np.testing.assert_allclose(image[height // 4, width // 2], (255, 255, 255), atol=tolerance)
     np.testing.assert_allclose(image[3 * height // 4, width // 4], RED, atol=tolerance)
     np.testing.assert_allclose(image[3 * height // 4, 3 * width // 4], BLUE, atol=tolerance)
-
-
-class TestRefused:
-    def refused(self, path: Path) -> str:
-        with pytest.raises(SourceError) as caught:
-            open_camera("front", [str(path)])
-        assert str(path) in str(caught.value)
-        return str(caught.value)
-
-    def test_missing_file_names_the_nearest(self, tmp_path: Path) -> None:
-        write_clip(tmp_path / "drive_01.mp4", [0])
-        assert "did you mean 'drive_01.mp4'" in self.refused(tmp_path / "drive_10.mp4")
-
-    def test_missing_folder(self, tmp_path: Path) -> None:
-        assert "does not exist either" in self.refused(tmp_path / "nowhere" / "drive.mp4")
-
-    def test_empty_file(self, tmp_path: Path) -> None:
-        (tmp_path / "drive.mp4").touch()
-        assert "empty file" in self.refused(tmp_path / "drive.mp4")
-
-    @pytest.mark.parametrize(
-        "text", ["hello\n" * 500, "#EXTM3U\n#EXTINF:9,\nother.ts\n", "ffconcat version 1.0\nfile x\n"]
-    )
-    def test_text_renamed(self, tmp_path: Path, text: str) -> None:
-        (tmp_path / "drive.mp4").write_text(text)
-        assert "text file" in self.refused(tmp_path / "drive.mp4")
-
-    def test_other_bytes(self, tmp_path: Path) -> None:
-        (tmp_path / "drive.mp4").write_bytes(bytes(range(1, 256)) * 50 + b"\0")
-        assert "no video container" in self.refused(tmp_path / "drive.mp4")
-
-    def test_zeros(self, tmp_path: Path) -> None:
-        (tmp_path / "drive.mp4").write_bytes(bytes(10_000))
-        assert "zeros only" in self.refused(tmp_path / "drive.mp4")
-
-    def test_mp4_without_its_index(self, tmp_path: Path) -> None:
-        path = write_clip(tmp_path / "drive.mp4", range(40))
-        path.write_bytes(path.read_bytes()[:2000])  # the index comes last
-        assert "moov" in self.refused(path)
-
-    def test_zero_frames(self, tmp_path: Path) -> None:
-        path = tmp_path / "drive.avi"
-        with av.open(str(path), "w") as container:
-            container.add_stream("libx264", rate=25)
-            container.streams.video[0].height, container.streams.video[0].width = SIZE
-            container.start_encoding()
-        assert "zero frames" in self.refused(path)
-
-    def test_not_one_frame_decodes(self, tmp_path: Path) -> None:
-        path = spoil_packets(write_clip(tmp_path / "drive.mp4", gop=1, b_frames=0), range(12))
-        assert "not one of the 12 frames" in self.refused(path)
-
-    def test_sound_only(self, tmp_path: Path) -> None:
-        assert "got audio" in self.refused(write_sound(tmp_path / "drive.m4a"))
-
-    def test_unknown_codec(self, tmp_path: Path) -> None:
-        path = write_clip(tmp_path / "drive.mp4")
-        path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-        assert "cannot decode" in self.refused(path)
-
-    def test_same_file_twice(self, tmp_path: Path) -> None:
-        path = str(write_clip(tmp_path / "drive.mp4", [0]))
-        with pytest.raises(SourceError, match="twice"):
-            open_camera("front", [path, path])
-
-
-class TestChapters:
-    def test_join_by_creation_time_whatever_the_order_given(self, tmp_path: Path) -> None:
-        late = write_clip(tmp_path / "a.mp4", range(25, 50), created="2026-01-01T10:00:01Z")
-        early = write_clip(tmp_path / "b.mp4", range(25), created="2026-01-01T10:00:00Z")
-        source = open_camera("front", [str(late), str(early)])
-        items = list(source)
-        assert numbers(items) == list(range(50))
-        assert times_ms(items) == [40 * i for i in range(50)]
-        assert {item.epoch for item in items} == {0}
-        assert [file["name"] for file in source.describe()["files"]] == ["b.mp4", "a.mp4"]
-        assert source.frames_expected == source.captured == 50
-
-    def test_a_gap_starts_the_next_epoch_and_keeps_its_time(self, tmp_path: Path) -> None:
-        first = write_clip(tmp_path / "a.mp4", range(5), created="2026-01-01T10:00:00Z")
-        second = write_clip(tmp_path / "b.mp4", range(5), created="2026-01-01T10:01:00Z")
-        items = list(open_camera("front", [str(first), str(second)]))
-        assert [item.epoch for item in items] == [0] * 5 + [1] * 5
-        assert times_ms(items)[5:] == [60_000 + 40 * i for i in range(5)]
-        assert [item.index for item in items] == list(range(10))
-
-    def test_rounded_creation_times_leave_no_gap(self, tmp_path: Path) -> None:
-        first = write_clip(tmp_path / "a.mp4", range(25), created="2026-01-01T10:00:00Z")
-        second = write_clip(tmp_path / "b.mp4", range(25), created="2026-01-01T10:00:02Z")
-        items = list(open_camera("front", [str(first), str(second)]))
-        assert {item.epoch for item in items} == {0}
-        assert times_ms(items) == [40 * i for i in range(50)]
-
-    @pytest.mark.parametrize("created", [None, "2026-01-01T10:00:00Z"])  # the second: all share the drive's start
-    def test_without_creation_times_of_their_own_they_follow_as_given(
-        self, tmp_path: Path, created: str | None
-    ) -> None:
-        second = write_clip(tmp_path / "a.mp4", range(3, 6), created=created)
-        first = write_clip(tmp_path / "b.mp4", range(3), created=created)
-        items = list(open_camera("front", [str(first), str(second)]))
-        assert numbers(items) == list(range(6))
-        assert {item.epoch for item in items} == {0}
-
-    def test_glob_is_in_natural_order(self, tmp_path: Path) -> None:
-        for chapter in (1, 2, 10):
-            write_clip(tmp_path / f"drive{chapter}.mp4", [chapter])
-        assert numbers(list(open_camera("front", [str(tmp_path / "*.mp4")]))) == [1, 2, 10]
-
-    def test_another_size_starts_the_next_epoch(self, tmp_path: Path) -> None:
-        write_clip(tmp_path / "1.mp4", range(2))
-        write_clip(tmp_path / "2.mp4", range(2), size=(64, 128))
-        items = list(open_camera("front", [str(tmp_path / "*.mp4")]))
-        assert [item.epoch for item in items] == [0, 0, 1, 1]
-        assert times_ms(items) == [0, 40, 80, 120]
 
 
 @pytest.mark.parametrize(

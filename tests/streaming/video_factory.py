@@ -12,6 +12,10 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from roadmask.streaming.frames import Frame, LostFrame
+from roadmask.streaming.sources import FrameSource, open_camera
+
+MS = 1_000_000
 SIZE = (96, 160)
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 
@@ -140,3 +144,16 @@ def _mpeg_crc(data: bytes) -> int:
         for _ in range(8):
             rest = (rest << 1 ^ (0x04C11DB7 if rest & 0x80000000 else 0)) & 0xFFFFFFFF
     return rest
+
+
+def read(path: Path) -> tuple[FrameSource, list[Frame | LostFrame]]:
+    source = open_camera("front", [str(path)])
+    return source, list(source)
+
+
+def numbers(items: list[Frame | LostFrame]) -> list[int | None]:
+    return [number_of(item.image) if isinstance(item, Frame) else None for item in items]
+
+
+def times_ms(items: list[Frame | LostFrame]) -> list[float | None]:
+    return [None if item.timestamp_ns is None else item.timestamp_ns / MS for item in items]
