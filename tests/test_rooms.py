@@ -96,7 +96,9 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     expected = {f"roadmask/{path.relative_to(ROOT)}" for room in MAY_IMPORT for path in modules(room)}
     expected |= {"roadmask/__init__.py", "roadmask/py.typed"}
-    expected |= {f"roadmask/engines/data/{name}" for name in ("models.md", "roadmask-lite.safetensors")}
+    expected |= {
+        f"roadmask/engines/data/{name}" for name in ("lite-int8-ranges.json", "models.md", "roadmask-lite.safetensors")
+    }
     page = ROOT / "streaming" / "page" / "static"
     expected |= {f"roadmask/{path.relative_to(ROOT)}" for path in page.iterdir()}
     assert expected <= inside
