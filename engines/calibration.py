@@ -11,6 +11,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from roadmask.engines import cache
+from roadmask.engines.errors import InputError
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.openvino_int8 import quantized_layers, ranges_file
 from roadmask.engines.segmenter import Image
@@ -45,15 +46,23 @@ def calibrate(
         The file that `known_ranges` reads from now on.
 
     Raises:
+        InputError: nothing that looks like an instance is in the pictures, so that the mask head took in nothing; what
+            is known of these weights stays as it is.
         EngineError: OpenVINO cannot run here.
     """
     meter = _Meter(weights, network_shape)
     for picture in pictures:
         meter([picture])
         on_picture()
+    if meter.unmet():
+        raise InputError(
+            f"expected pictures of streets with people or cars, got some in which {weights.name} finds nothing at all: "
+            "take others, more of them, or weights that were trained."
+        )
     rounded = {name: [float(f"{bound:.4g}") for bound in meter.ranges[name]] for name in sorted(meter.ranges)}
     record = {"weights_sha256": weights.sha256, "ranges": rounded}
     path = ranges_file(weights)
+    cache.subfolder(path.parent.name)
     cache.write_atomically(path, json.dumps(record).encode() + b"\n")
     return path
 
@@ -65,11 +74,17 @@ class _Meter(OpenVinoSegmenter):
         everything = [category for category in weights.architecture.category_ids if category]
         super().__init__(weights, everything, score_min=_SCORE_MIN, network_shape=network_shape, precision="fp32")
         self.ranges: dict[str, tuple[float, float]] = {}
+        self._layers = set[str]()
+
+    def unmet(self) -> bool:
+        """Returns whether a layer took in nothing so far."""
+        return not self._layers or bool(self._layers - set(self.ranges))
 
     def _rewrite(self, model: ov.Model) -> None:
         super()._rewrite(model)
         for number, (name, node) in enumerate(list(quantized_layers(model, self._weights.architecture))):
             taken = node.input_value(0)
+            self._layers.add(name)
             taken.get_tensor().add_names({f"{_TAKEN}{number}:{name}"})
             model.add_results([ops.result(taken)])
 

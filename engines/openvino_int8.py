@@ -94,7 +94,7 @@ def _quantized_weights(weights: ov.Output, *, has_vnni: bool) -> ov.Output:
 
 def ranges_file(weights: Weights) -> Path:
     """Returns where ranges that were measured here are kept."""
-    return cache.subfolder("ranges") / f"{weights.architecture.value}-{weights.sha256[:16]}.json"
+    return cache.folder() / "ranges" / f"{weights.architecture.value}-{weights.sha256[:16]}.json"
 
 
 def known_ranges(weights: Weights) -> Ranges:
@@ -111,10 +111,11 @@ def known_ranges(weights: Weights) -> Ranges:
     if weights.architecture is Architecture.LITE:
         content = shipped.read_bytes()
         if json.loads(content)["weights_sha256"] == weights.sha256:
-            return _read(content, weights, measured)
+            return _read(content, weights, Path(str(shipped)))
+    named = weights.name if weights.name == weights.architecture.value else weights.path
     raise ConfigError(
         f"int8 needs to know how large the numbers in {weights.name} are on real pictures: roadmask engine calibrate "
-        f"--weights {weights.name} --pictures DIR, a folder of pictures of streets; or choose precision fp32."
+        f"--weights {named} --pictures DIR, a folder of pictures of streets; or choose precision fp32."
     )
 
 

@@ -51,7 +51,8 @@ class SegmenterInfo:
 class Segmenter(Protocol):
     """Finds instances in pictures.
 
-    The result for a picture never depends on what else is in the batch. Not thread-safe: one caller at a time.
+    The result for a picture never depends on what else is in the batch; on a GPU in reduced precision the size of the
+    batch moves its last digits. Not thread-safe: one caller at a time.
     """
 
     @property

@@ -149,7 +149,6 @@ def _exposed(scene: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Takes the picture of linear light: noise, a shoulder in the lights, the noise filter every camera has."""
     exposed = scene * _EXPOSURE
     grain = rng.normal(size=scene.shape) * 0.6 + rng.normal(size=(*scene.shape[:2], 1)) * 0.8
-    grain = grain.astype(np.float64)
     noisy = exposed + grain * np.sqrt(np.maximum(exposed, 0.0) / _PHOTONS + _READ_NOISE**2)
     toned = (1 - np.exp(-np.maximum(noisy, 0.0))) ** (1 / _GAMMA)
     smeared = cv2.GaussianBlur(toned, (0, 0), 0.7)

@@ -24,7 +24,7 @@ MIN_HEIGHT_PX = 20
 MIN_IOU = 0.5
 """Mask IoU from which a prediction has found an object."""
 MOSTLY = 0.5
-"""Share of a prediction's pixels on ignored objects from which it is ignored too."""
+"""Share of a mask from which it counts as being there: on ignored objects it is ignored, too."""
 
 
 @dataclass(frozen=True)

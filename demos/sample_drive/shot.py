@@ -32,9 +32,12 @@ class Shot:
     ids: NDArray[np.uint8]
     """(H, W) id of the object seen in each pixel, 0 for none."""
     depth: Floats
-    """(H, W) metres from the picture plane; infinite in the sky. Trees and lamp posts are as far as what is behind."""
+    """(H, W) metres from the picture plane; infinite in the sky.
+
+    Trees, lamp posts and bicycles are as far as what is behind.
+    """
     ground: NDArray[np.bool_]
-    """(H, W) whether a pixel shows the ground."""
+    """(H, W) whether a pixel shows the ground, or a tree, lamp post or bicycle before it."""
 
     def points(self) -> Floats:
         """Returns (H, W, 3) the place in the world that each pixel shows, in metres; far away in the sky."""

@@ -1,7 +1,7 @@
 """The same graph in torch on a CUDA GPU, for machines without TensorRT: half, channels last, captured as a CUDA graph.
 
-torch compiles it first (fused_graph.py), which takes about half a minute for each shape of the network's input; what it
-makes is kept in the cache. Where it cannot be compiled, the graph runs as it is.
+torch compiles it first (fused_graph.py), which takes about 15 seconds for each shape of the network's input and batch;
+what it makes is kept in the cache. Where it cannot be compiled, the graph runs as it is.
 
 Who owns what: the segmenter owns the graph's weights, inputs and outputs on the device, and pinned memory for frames
 and results; what it returns is copied out of them.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from roadmask.engines import cache
@@ -39,7 +40,8 @@ _Graph = TypeVar("_Graph", bound=GpuGraph)
 class TorchCudaSegmenter(NetworkSegmenter):
     """Runs frames of one size together.
 
-    A call takes the smallest batch that holds its frames, and the largest again and again if none does.
+    A call takes the smallest batch that holds its frames, and the largest again and again if none does. In half
+    precision a batch of another size moves the last digits of a result.
 
     Args:
         weights: see `find_weights`.
@@ -87,6 +89,11 @@ class TorchCudaSegmenter(NetworkSegmenter):
         self._compiles = device == "cuda"
         self._graphs: dict[tuple[tuple[int, int], int], GpuGraph] = {}
         self._captured: NewestSizes[dict[int, CapturedGraph]] = NewestSizes()
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Compiles and captures the network of each batch for pictures of this (H, W), and runs it on black ones."""
+        for batch in self._batches:
+            self([np.zeros((*image_size, 3), np.uint8)] * batch)
 
     def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         try:
@@ -157,7 +164,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         from roadmask.engines.gpu.fused_graph import FusedGraph  # noqa: PLC0415 - it needs Triton
 
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.subfolder("torch-inductor")))
-        _LOG.info("torch compiles the network for %d x %d, which takes about half a minute once", *shape)
+        _LOG.info("torch compiles the network for %d frames of %d x %d, which takes about 15 s once", batch, *shape)
         graph = self._placed(FusedGraph, shape, batch)
         graph.compile_find()
         return graph

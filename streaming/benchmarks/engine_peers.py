@@ -62,7 +62,7 @@ def peer_sides(names: Sequence[str], weights: Weights, terms: Terms, precision: 
         names: of `PEERS`.
         weights: of the network, which all but YOLO run.
         terms: what every side gets alike.
-        precision: of the default engine, which YOLO's network computes in, too.
+        precision: of the default engine, which YOLO's network computes in, too; fp32 where that is int8.
         gflop: of a picture, eager: YOLO's network is the one of the nearest cost.
 
     Raises:
@@ -128,6 +128,7 @@ def _yolo(terms: Terms, precision: Precision, gflop: float) -> Side:
     cost, size, model = min(found, key=lambda each: abs(np.log(each[0] / gflop)))
     with torch.no_grad():
         network = ov.convert_model(model, example_input=blank, input=list(blank.shape))
+    precision = "fp32" if precision == "int8" else precision
     config = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": terms.threads,

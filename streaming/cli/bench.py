@@ -121,23 +121,21 @@ def footprint(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Of the default engine.")] = "auto",
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Of the network's input.", show_default=False)] = None,
-    frame: Annotated[
-        str, typer.Option(metavar="HxW", help="Of the pictures, which are the sample drive's.")
-    ] = "544x960",
+    height: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures, the sample drive's.")] = 540,
+    width: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures.")] = 960,
     threads: Annotated[int | None, typer.Option(min=1, show_default="all cores")] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Over which growth is measured.")] = 300,
+    frames: Annotated[int, typer.Option(min=5, help="Over which growth is measured.")] = 300,
     json: JsonOption = None,
 ) -> None:
     """Measures how long the default engine takes to start with a warm cache, and the memory that it holds and takes.
 
     Each engine runs in a process of its own, twice: the first fills the cache.
     """
-    from roadmask.engines.letterbox import parse_size
     from roadmask.streaming.benchmarks.footprint import FootprintBenchmark, benchmark_footprint
 
     console, results = Console(highlight=False), []
     for name in weights or ["lite"]:
-        settings = FootprintBenchmark(name, precision, size, parse_size(frame), threads, frames)
+        settings = FootprintBenchmark(name, precision, size, (height, width), threads, frames)
         with console.status(f"Starting {name}"):
             results += benchmark_footprint(settings)
     show_records(console, "What the default engine takes, one process each", results)

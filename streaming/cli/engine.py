@@ -241,7 +241,9 @@ def calibrate(
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
     data: DataOption = None,
-    count: Annotated[int, typer.Option(min=1, help="Pictures, evenly spread over the folder.")] = 32,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Pictures, evenly spread over the folder.", show_default="32")
+    ] = None,
 ) -> None:
     """Measures what --precision int8 needs to know on a CPU: how large numbers in the network are on real pictures.
 
@@ -252,7 +254,9 @@ def calibrate(
     from roadmask.engines.gpu.pictures import chosen_pictures, read_picture
     from roadmask.engines.weights import find_weights
 
-    files = chosen_pictures(_pictures(pictures, data, "int8 is calibrated", "--pictures"), count)
+    files = chosen_pictures(
+        _pictures(pictures, data, "int8 is calibrated", "--pictures"), count or calibration.PICTURES
+    )
     found = find_weights(weights)
     with image_bar(f"ranges of {found.name}", len(files)) as advance:
         path = calibration.calibrate(found, map(read_picture, files), advance)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13 as ops
+from typer.testing import CliRunner
 
 from roadmask.engines import Image, calibration
-from roadmask.engines.errors import ConfigError, EngineError
+from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.engines.openvino_engine import OpenVinoSegmenter, has_vnni
 from roadmask.engines.openvino_int8 import known_ranges, quantize, quantized_layers, ranges_file
 from roadmask.engines.weights import Architecture, Weights
+from roadmask.streaming.cli.app import app
 
 RPN, LAST = "model.rpn.head.conv.0.0.weight", "model.rpn.head.cls_logits.weight"
 CHANNELS = 16
@@ -24,7 +28,8 @@ CHANNELS = 16
 @pytest.fixture
 def own_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of the cache's."""
-    monkeypatch.setattr("roadmask.engines.cache.subfolder", lambda _: tmp_path)
+    monkeypatch.setattr("roadmask.engines.cache.folder", lambda: tmp_path)
+    (tmp_path / "ranges").mkdir()
     return tmp_path
 
 
@@ -47,7 +52,8 @@ def test_quantised_layers_give_nearly_the_same(vnni: bool, low: float) -> None:
     pixels = np.random.default_rng(1).uniform(low, 3.0, (1, CHANNELS, 12, 20)).astype(np.float32)
     model, plain = part(), part()
     quantize(model, {RPN: (low, 3.0)}, Architecture.LITE, has_vnni=vnni)
-    expected, found = (ov.Core().compile_model(each, "CPU")([pixels])[0] for each in (plain, model))
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    expected, found = (ov.Core().compile_model(each, "CPU", exact)([pixels])[0] for each in (plain, model))
     error = np.abs(found - expected).max() / expected.std()
     assert 0 < error < 0.1
     kinds = [node.get_type_name() for node in model.get_ops()]
@@ -100,8 +106,8 @@ def test_lite_comes_with_ranges(lite: Weights, own_ranges: Path) -> None:
 
 
 def test_weights_without_ranges_say_how_to_measure_them(lite: Weights, own_ranges: Path) -> None:
-    trained_anew = replace(lite, name="mine.safetensors", sha256="0" * 64)
-    with pytest.raises(ConfigError, match=r"engine calibrate --weights mine\.safetensors --pictures DIR"):
+    trained_anew = replace(lite, name="mine.safetensors", path=Path("here/mine.safetensors"), sha256="0" * 64)
+    with pytest.raises(ConfigError, match=r"engine calibrate --weights here/mine\.safetensors --pictures DIR"):
         known_ranges(trained_anew)
 
 
@@ -129,6 +135,38 @@ def test_calibrating_measures_every_layer_and_is_taken_from_then_on(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("roadmask.engines.openvino_int8.ranges_file", lambda _: path)
         assert known_ranges(lite)[RPN] == tuple(measured["ranges"][RPN])
+
+
+def test_pictures_in_which_nothing_is_change_nothing(
+    lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ranges.json"
+    monkeypatch.setattr("roadmask.engines.calibration.ranges_file", lambda _: path)
+    for pictures in ([], [np.zeros((192, 160, 3), np.uint8)]):
+        with pytest.raises(InputError, match="finds nothing at all"):
+            calibration.calibrate(lite, pictures, network_shape=(192, 160))
+    assert not path.exists()
+
+
+def test_the_command_calibrates_on_the_pictures_that_are_named(
+    lite: Weights, portrait: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2.imwrite(str(tmp_path / "street.png"), np.ascontiguousarray(portrait[..., ::-1]))
+    seen: list[Image] = []
+
+    def calibrate(weights: Weights, pictures: Iterable[Image], on_picture: Callable[[], None]) -> Path:
+        assert weights == lite
+        for picture in pictures:
+            seen.append(picture)
+            on_picture()
+        return tmp_path / "ranges.json"
+
+    monkeypatch.setattr("roadmask.engines.calibration.calibrate", calibrate)
+    ended = CliRunner().invoke(app, ["engine", "calibrate", "--pictures", str(tmp_path)])
+    assert ended.exit_code == 0, ended.output
+    assert "lite: --precision int8 takes its ranges from" in ended.output
+    assert len(seen) == 1
+    np.testing.assert_array_equal(seen[0], portrait)
 
 
 def test_other_ranges_make_another_network_though_a_compiled_one_is_cached(

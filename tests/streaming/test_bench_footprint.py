@@ -15,7 +15,7 @@ from roadmask.streaming.cli.app import app
 
 def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
     written = tmp_path / "footprint.json"
-    asked = ["bench", "footprint", "--frames", "40", "--precision", "fp32", "--json", str(written)]
+    asked = ["bench", "footprint", "--frames", "50", "--precision", "fp32", "--json", str(written)]
     found = CliRunner().invoke(app, asked)
     assert found.exit_code == 0, found.output
     [record] = json.loads(written.read_text())["results"]
@@ -25,7 +25,7 @@ def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
     assert record["resident_mb"] < record["process_mb"] < 600
     # The letterboxed picture alone is 737 kB; a dense mask of such a frame would be 522 kB each.
     assert 700 < record["allocated_kb_median"] <= record["allocated_kb_max"] < 2500
-    assert record["growth_kb"] < 700
+    assert record["growth_kb"] < 100
     assert 0 < record["start_s"] < 120
 
 

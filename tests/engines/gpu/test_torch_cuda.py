@@ -75,6 +75,9 @@ class TestOnCpu(SegmenterContract):
         found = segmenter([portrait] * 6)
         assert taken == [(1, 1), (3, 3), (3, 3)]
         taken.clear()
+        segmenter.warm_up(portrait.shape[:2])
+        assert taken == [(1, 1), (3, 3)]
+        taken.clear()
         segmenter([portrait] * 4)
         segmenter([portrait] * 2)
         assert taken == [(3, 3), (1, 1), (2, 3)]
