@@ -50,9 +50,9 @@ def main() -> None:
     console.print(table("One frame of each scene, the one in its picture", results, whole=False))
     console.print(table("Several frames of each scene", results, whole=True))
     console.print(
-        "An object counts from 20 px, and is found by a mask of its class at IoU 0.5. Found again: a mask on what"
-        "\nanother has found. Too rough: on something nothing has found, but below IoU 0.5. Over several: a mask, right"
-        "\nor wrong, that covers most of two or more. All is drawn by code: real pictures may be better or worse."
+        "An object counts from 20 px, and is found by a mask of its class at IoU 0.5. Found again: a mask on what "
+        "another has found. Too rough: on something nothing has found, but below IoU 0.5. Over several: a mask, right "
+        "or wrong, that covers most of two or more. All is drawn by code: real pictures may be better or worse."
     )
     for result in results:
         console.print(f"{result.scene.name:>8}  {result.path}")

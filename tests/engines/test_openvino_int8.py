@@ -142,6 +142,7 @@ def test_pictures_in_which_nothing_is_change_nothing(
 ) -> None:
     path = tmp_path / "ranges.json"
     monkeypatch.setattr("roadmask.engines.calibration.ranges_file", lambda _: path)
+    monkeypatch.setattr("roadmask.engines.calibration._SCORE_MIN", 1.0)
     for pictures in ([], [np.zeros((192, 160, 3), np.uint8)]):
         with pytest.raises(InputError, match="finds nothing at all"):
             calibration.calibrate(lite, pictures, network_shape=(192, 160))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ from roadmask.streaming.batch.batch import BatchSettings, run_batch
 from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.schedule import BatchView
 from roadmask.streaming.store.compare import differing_files
-from support.batches import plan_of, single, slow_segmenter, write_drives
+from support.batches import gated_segmenter, plan_of, single, write_drives
 
 
 @pytest.fixture
@@ -51,16 +52,21 @@ def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, cluster: Cluster) ->
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
     videos = write_drives(tmp_path / "videos", 37, frames=9, broken=3)
+    gate = tmp_path / "gate"
     killed = []
 
     def kill_half_way(view: BatchView, outcome: DriveOutcome | None) -> None:
-        # Every node is in the first half of a drive, and needs half a second at least for the other.
+        if killed or len(view.outcomes) < 10:
+            return
+        gate.touch()
+        # Every node stands in the first half of a drive, and needs half a second at least for the other.
         begun = [frames for frames in view.running.values() if 1 <= frames <= 4]
-        if not killed and len(view.outcomes) >= 10 and len(begun) == 3:
+        if len(begun) == 3:
             killed.append(set(view.running))
             die(cluster, nodes[0])
+            gate.unlink()
 
-    settings = BatchSettings(ray_address="auto", build=slow_segmenter)
+    settings = BatchSettings(ray_address="auto", build=partial(gated_segmenter, gate))
     result = run_batch(plan_of(videos, tmp_path / "out", settings), on_change=kill_half_way)
     assert killed
     by_name = {outcome.drive: outcome for outcome in result.outcomes}

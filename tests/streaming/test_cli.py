@@ -188,7 +188,7 @@ def unknown_key(folder: Path) -> list[object]:
         (lambda _: ["synthetic:", "--weights", "lit"], 2, "lit"),
         (lambda _: ["synthetic:", "--engine", "quantum"], 2, "quantum"),
         (lambda _: ["synthetic:", "--precision", "half"], 2, "expected the precision auto, bf16, fp16, fp32, int8"),
-        (lambda _: ["synthetic:", "--engine", "openvino", "--precision", "int8"], 2, "tensorrt for int8"),
+        (lambda _: ["synthetic:", "--engine", "openvino", "--precision", "fp16"], 2, "torch-cuda for fp16"),
         (lambda _: ["synthetic:", "--classes", "pedestrain"], 2, "did you mean 'pedestrian'"),
         (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
         (lambda _: ["synthetic:", "--size", "300x400"], 2, "multiples of 32"),
