@@ -102,7 +102,7 @@ def load_segmenter(
             score_min=score_min,
             network_shape=shape,
             precision="fp32" if arithmetic == "fp32" else "fp16",
-            batches=(1, 4),
+            batches=(1, 4),  # one camera does not pay for four, and four share a batch
         )
     else:
         from roadmask.engines.torch_engine import TorchSegmenter

@@ -30,6 +30,8 @@ _LAYERS = (".backbone.fpn.", ".rpn.head.conv.", ".box_head.", ".mask_head.")
 _BACKBONE = ".backbone.body."
 _LEVELS = 256
 _WEIGHT_LEVELS = 255
+_LEAST = 1e-9
+"""Largest number of a range, for layers that take in nothing or weigh nothing: no scale is zero."""
 _SATURATED = np.float32(127 / 63)
 """Without VNNI two products are added in int16: weights are kept to half of int8, so that the sum fits."""
 
@@ -77,18 +79,15 @@ def quantized_layers(model: ov.Model, architecture: Architecture) -> Iterator[tu
 
 
 def _quantized(taken: ov.Output, low: float, high: float) -> ov.Output:
-    if low >= 0:
-        bounds = np.float32(0), np.float32(high)
-    else:
-        largest = np.float32(max(-low, high))
-        bounds = -largest * np.float32(128 / 127), largest
+    largest = np.float32(max(-low, high, _LEAST))
+    bounds = np.float32(0) if low >= 0 else -largest * np.float32(128 / 127), largest
     return ops.fake_quantize(taken, *bounds, *bounds, _LEVELS).output(0)
 
 
 def _quantized_weights(weights: ov.Output, *, has_vnni: bool) -> ov.Output:
     values = weights.get_node().get_data().astype(np.float32)
     largest = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
-    largest = np.maximum(largest, np.finfo(np.float32).tiny) * (1 if has_vnni else _SATURATED)
+    largest = np.maximum(largest, np.float32(_LEAST)) * (1 if has_vnni else _SATURATED)
     return ops.fake_quantize(weights, -largest, largest, -largest, largest, _WEIGHT_LEVELS).output(0)
 
 

@@ -50,8 +50,7 @@ def benchmark_footprint(settings: FootprintBenchmark) -> list[dict[str, Any]]:
         One record: weights, engine, precision, frame (its size), frames, mean_detections, start_s (from the start of
         Python to the first result), resident_mb (memory of the process that the engine added), process_mb (all of it),
         allocated_kb_median and allocated_kb_max (the most that NumPy and Python held at a time for a frame beyond what
-        they held before) and growth_kb (of the process, a frame; median of five
-        stretches).
+        they held before) and growth_kb (of the process, a frame; median of five stretches).
 
     Raises:
         EngineError: the process failed; the message holds what it said.

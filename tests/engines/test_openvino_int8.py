@@ -60,6 +60,13 @@ def test_quantised_layers_give_nearly_the_same(vnni: bool, low: float) -> None:
     assert kinds.count("FakeQuantize") == 2, "one before the layer and one on its weights; none at the last layer"
 
 
+def test_a_layer_that_takes_in_nothing_gives_nothing() -> None:
+    model, nothing = part(), np.zeros((1, CHANNELS, 12, 20), np.float32)
+    quantize(model, {RPN: (0.0, 0.0)}, Architecture.LITE, has_vnni=False)
+    found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([nothing])[0]
+    np.testing.assert_array_equal(found, 0)
+
+
 def test_without_vnni_sums_of_two_products_fit_into_int16() -> None:
     model = part()
     quantize(model, {RPN: (0.0, 3.0)}, Architecture.LITE, has_vnni=False)
