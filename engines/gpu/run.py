@@ -173,15 +173,19 @@ class PlanRunner:
             if frame.dtype != np.uint8:
                 raise InputError(f"expected frames of uint8, got {frame.dtype}.")
             memory[place] = frame
-        memory[len(frames) :] = 0
+        self._count = len(frames)
         self._start()
 
     def collect(self) -> dict[str, NDArray[Any]]:
-        """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has settled."""
+        """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has settled.
+
+        Only the rows of the frames that were launched mean anything. Those behind them are of frames of before, which
+        nobody waits for: on black ones NMS would need a second run, as all anchors tie.
+        """
         runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in KEEPS)  # each settles at least one more box
         for run in range(runs_max):
             self._cuda.call("StreamSynchronize", self._stream)
-            if self._pinned["converged"][1].all():
+            if self._pinned["converged"][1][: self._count].all():
                 if run:
                     self._begin_nms_anew()
                 return {name: self._pinned[name][1] for name in _ON_HOST}
@@ -212,6 +216,7 @@ class PlanRunner:
             self._device.clear()
             self._pinned.clear()
 
+    _count = 0
     _stream: Any = None
     _context: Any = None
     _graph: Any = None

@@ -110,14 +110,21 @@ class TestBuffers:
         runner.launch([np.zeros((*FRAME, 3), np.uint8)])
         assert runner.collect()["scores"] is first["scores"]
 
-    def test_frames_that_are_left_out_do_not_linger(self, make: Make) -> None:
+    def test_a_place_gives_what_its_own_frame_is_whatever_lies_in_the_others(self, make: Make) -> None:
         runner = make()
-        runner.launch([noise(*FRAME), noise(*FRAME)])
-        both = {name: values.copy() for name, values in runner.collect().items()}
-        runner.launch([noise(*FRAME)])
-        one = runner.collect()
-        assert np.array_equal(one["scores"][0], both["scores"][0])
-        assert np.array_equal(both["scores"][0], both["scores"][1])
+        for shades in ((10, 20), (30,), (40, 50), (20,)):
+            runner.launch([np.full((*FRAME, 3), shade, np.uint8) for shade in shades])
+            assert runner.collect()["scores"][: len(shades), 0].tolist() == list(shades)
+
+    def test_nms_is_waited_for_in_the_places_of_frames_alone(self, make: Make, tensorrt: ScriptedTensorRt) -> None:
+        runner = make()
+        [context] = tensorrt.contexts
+        bright, black = noise(*FRAME), np.zeros((*FRAME, 3), np.uint8)
+        for frames, runs in (([bright], 1), ([black, bright], 2), ([bright], 1), ([bright, black], 2), ([black], 2)):
+            before = context.runs
+            runner.launch(frames)
+            runner.collect()
+            assert context.runs - before == runs
 
     @pytest.mark.parametrize("runs", [1, 2, 4])
     def test_nms_is_run_again_from_where_it_stopped_until_it_settles(
