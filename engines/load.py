@@ -43,8 +43,8 @@ def load_segmenter(
     Args:
         weights: `lite`, `resnet50`, `resnet50_v2`, or a .safetensors, .pt or .pth file of one of these architectures.
         engine: `openvino`; `torch` (the reference, slow); `tensorrt` (plans on an NVIDIA GPU, see `roadmask engine`);
-            `torch-cuda` (the same graph there without TensorRT); or `auto`: TensorRT where a GPU and a plan for it are
-            there, else OpenVINO, or torch where only that is installed.
+            `torch-cuda` (the same graph there without TensorRT); or `auto`: on a GPU TensorRT if there is a plan for it,
+            else torch-cuda if torch runs there; on a CPU OpenVINO, or torch where only that is installed.
         classes: names of what to report, see `CLASS_NAMES`.
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
@@ -122,37 +122,46 @@ def _choose(
         if missing[engine]:
             raise missing_package(missing[engine][0], f"the engine {engine}", extra=_EXTRAS[engine])
         return engine, precision
+    chosen = None
     if _NVIDIA_DRIVER.exists():
-        planned = _planned(weights, shape, precision)
-        if planned is not None:
-            return "tensorrt", planned
-    chosen = _choose_for_cpu(missing)
-    return chosen, precision
+        chosen = _choose_for_gpu(weights, shape, precision, missing)
+    return chosen or (_choose_for_cpu(missing), precision)
 
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 """Absent where there is no GPU: then nothing of CUDA is imported."""
 
 
-def _planned(weights: Weights, shape: tuple[int, int] | None, precision: Precision) -> Precision | None:
-    """Returns the precision of the plan that the GPU here can run, or None, and says which and why."""
+def torch_sees_cuda() -> bool:
+    """Returns whether torch, which is installed, was built for CUDA and can use the GPU here."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _choose_for_gpu(
+    weights: Weights, shape: tuple[int, int] | None, precision: Precision, missing: Mapping[str, Sequence[str]]
+) -> tuple[str, Precision] | None:
+    """Returns the engine for the GPU here and its precision, or None, and says which and why."""
     from roadmask.engines.gpu.device import describe_gpu
     from roadmask.engines.gpu.opening import choose_precision
 
     try:
         gpu = describe_gpu("tensorrt")
         planned, left_out = choose_precision(weights, shape, gpu, precision)
-    except EngineError as error:
-        _LOG.warning("the GPU is not used: %s", error)
-        return None
-    if planned is None:
+        if planned is not None:
+            _LOG.info("engine tensorrt: there is a %s plan for %s", planned, gpu.chip)
+            return "tensorrt", planned
         wanted = "" if precision == "auto" else f" {precision}"
         reasons = "".join(f"; {reason}" for reason in left_out)
-        what = f"{weights.name}{wanted}{reasons}"
-        _LOG.warning("the GPU %s is not used: no plan of %s; see roadmask engine build", gpu.chip, what)
-        return None
-    _LOG.info("engine tensorrt: there is a %s plan for %s", planned, gpu.chip)
-    return planned
+        why = f"no plan of {weights.name}{wanted} for {gpu.chip}{reasons}; see roadmask engine build"
+    except EngineError as error:  # no cuda-bindings, or CUDA is not well: torch brings its own
+        why = str(error)
+    if precision in _PRECISIONS["torch-cuda"] and not missing["torch-cuda"] and torch_sees_cuda():
+        _LOG.info("engine torch-cuda: %s; compiling for each size of frames takes half a minute once", why)
+        return "torch-cuda", precision
+    _LOG.warning("the GPU is not used: %s", why)
+    return None
 
 
 def _choose_for_cpu(missing: Mapping[str, Sequence[str]]) -> str:

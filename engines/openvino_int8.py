@@ -111,10 +111,9 @@ def known_ranges(weights: Weights) -> Ranges:
         content = shipped.read_bytes()
         if json.loads(content)["weights_sha256"] == weights.sha256:
             return _read(content, weights, Path(str(shipped)))
-    named = weights.name if weights.name == weights.architecture.value else weights.path
     raise ConfigError(
         f"int8 needs to know how large the numbers in {weights.name} are on real pictures: roadmask engine calibrate "
-        f"--weights {named} --pictures DIR, a folder of pictures of streets; or choose precision fp32."
+        f"--weights {weights.argument} --pictures DIR, a folder of pictures of streets; or choose precision fp32."
     )
 
 

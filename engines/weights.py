@@ -85,6 +85,11 @@ class Weights:
     """Of the file, in hex."""
     architecture: Architecture
 
+    @property
+    def argument(self) -> str:
+        """What a command takes for them: their name, or the path of a file."""
+        return self.name if self.name == self.architecture.value else str(self.path)
+
 
 def find_weights(weights: str | Path) -> Weights:
     """Finds weights by name or file.

@@ -18,11 +18,22 @@ SIDE_MAX = 3840
 
 @dataclass(frozen=True)
 class Target:
-    """What a plan is built for."""
+    """What a plan is built for.
+
+    Raises:
+        BuildError: the flavour tensorrt, which builds for the GPU it runs on, and another chip.
+    """
 
     flavour: Flavour
     chip: str
     """`sm89` and the like for TensorRT for RTX without a GPU, or `here`: the GPU of this machine."""
+
+    def __post_init__(self) -> None:
+        if self.chip != "here" and self.flavour == "tensorrt":
+            raise BuildError(
+                f"the flavour tensorrt builds for the GPU it runs on, got the target {self.chip}: leave the target "
+                "out, or use --flavour tensorrt-rtx, which builds for other chips."
+            )
 
 
 def build_plan(
@@ -47,11 +58,6 @@ def build_plan(
         BuildError: the chip or the graph is refused; TensorRT's own words are in the message.
     """
     tensorrt = load_tensorrt(target.flavour)
-    if target.chip != "here" and target.flavour == "tensorrt":
-        raise BuildError(
-            f"the flavour tensorrt builds for the GPU it runs on, got the target {target.chip}: leave the target out, "
-            "or use --flavour tensorrt-rtx, which builds for other chips."
-        )
     chip = tensorrt.ComputeCapability.CURRENT if target.flavour == "tensorrt-rtx" and target.chip == "here" else None
     if target.chip != "here":
         chip = find_target(tensorrt, target.chip)

@@ -17,7 +17,7 @@ from roadmask.engines.gpu.run import LoadedPlan
 from roadmask.engines.gpu.segmenter import TensorRtSegmenter
 from roadmask.engines.gpu.tensorrt_module import Flavour, load_tensorrt
 from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx
-from roadmask.engines.letterbox import NETWORK_SHAPES
+from roadmask.engines.letterbox import NETWORK_SHAPES, parse_size
 from roadmask.engines.weights import Weights
 
 PREFERENCE: tuple[GpuPrecision, ...] = ("fp16", "int8", "fp32")
@@ -56,7 +56,7 @@ def open_tensorrt(
         _LOG.warning("%s", reason)
     if not found.usable:
         size = "" if network_shape is None else f"{network_shape[0]}x{network_shape[1]}"
-        command = f"roadmask engine build --weights {weights.name} --precision {precision} --batch 1,4"
+        command = f"roadmask engine build --weights {weights.argument} --precision {precision} --batch 1,4"
         wanted, command = (f"{precision} {size}", f"{command} --shape {size}") if size else (precision, command)
         raise EngineError(f"no plan of {weights.name} {wanted} for {gpu.chip} is in the cache: {command}")
     loaders = {
@@ -81,7 +81,7 @@ def choose_precision(
 
     Args:
         weights: that were built into it.
-        shape: of the network's input; any that pictures are fitted to by default.
+        shape: of the network's input, see `find_plans`.
         gpu: that is here.
         wanted: this precision alone; `auto` goes by `PREFERENCE`.
     """
@@ -100,11 +100,12 @@ def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPr
 
     Args:
         weights: that were built into them.
-        shape: of the network's input; any that pictures are fitted to by default.
+        shape: of the network's input. By default those that pictures are fitted to, and others only where there is no
+            plan of any of these: who built for 736x1280 alone means it.
         precision: of the plans.
         gpu: that is here.
     """
-    found, shapes = FoundPlans(), {f"{each[0]}x{each[1]}": each for each in ([shape] if shape else NETWORK_SHAPES)}
+    found = FoundPlans()
     for path in plans.manifests():
         try:
             plan = plans.read_manifest(path)
@@ -114,16 +115,18 @@ def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPr
         key = plan.key
         # One that was built ahead names a chip alone; one that was built here the GPU and its driver.
         here = key.chip == gpu.chip if key.driver else gpu.chip.endswith(f" {key.chip}")
-        if not here or (key.weights, key.precision) != (weights.name, precision) or key.shape not in shapes:
+        size = parse_size(key.shape)
+        if not here or (key.weights, key.precision) != (weights.name, precision) or shape not in {None, size}:
             continue
-        reason = _why_not(plan, weights, shapes[key.shape], precision, gpu)
+        reason = _why_not(plan, weights, size, precision, gpu)
         if reason is not None:
             found.left_out.append(f"the plan {key.name} is left out: {reason}")
             continue
-        by_batch = found.usable.setdefault(shapes[key.shape], {})
+        by_batch = found.usable.setdefault(size, {})
         if key.driver or key.batch not in by_batch:  # what was built here was tuned here
             by_batch[key.batch] = plan
-    return found
+    usual = {size: by_batch for size, by_batch in found.usable.items() if size in NETWORK_SHAPES}
+    return found if shape or not usual else FoundPlans(usual, found.left_out)
 
 
 def _why_not(plan: Plan, weights: Weights, shape: tuple[int, int], precision: GpuPrecision, gpu: Gpu) -> str | None:

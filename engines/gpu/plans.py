@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from roadmask.engines import cache
-from roadmask.engines.errors import PlanError, PlanForeignError, PlanTamperedError
+from roadmask.engines.errors import ConfigError, PlanError, PlanForeignError, PlanTamperedError
+from roadmask.engines.letterbox import parse_size
 
 RECIPE = 2
 """Raised whenever build.py builds otherwise of the same graph: plans of before are stale."""
@@ -164,7 +165,8 @@ def read_manifest(path: Path) -> Plan:
         measured = None if written["measured"] is None else dict(written["measured"])
         size, digest = int(written["bytes"]), str(written["sha256"])
         plan = Plan(PlanKey(**written["key"]), path.with_suffix(".plan"), size, digest, measured)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        parse_size(plan.key.shape)
+    except (OSError, ValueError, TypeError, KeyError, ConfigError) as error:
         raise PlanTamperedError(f"{path} is no manifest that roadmask wrote ({error}): {_AGAIN}") from error
     if plan.key.name != path.stem:
         raise PlanTamperedError(f"the manifest {path} describes the plan {plan.key.name}: it was changed; {_AGAIN}")
@@ -176,16 +178,24 @@ def manifests() -> list[Path]:
     return sorted(cache.subfolder("plans").glob("*.json"))
 
 
+def unfinished() -> list[Path]:
+    """Returns what builds that were killed have left, or that are under way: plans without a manifest."""
+    folder = cache.subfolder("plans")
+    return sorted(path for path in folder.glob("*.plan") if not path.with_suffix(".json").exists())
+
+
 def remove(name: str) -> int:
-    """Removes the plans whose name begins so; returns how many. One that is being built is waited for.
+    """Removes the plans whose name begins so, unfinished ones too; returns how many. A build is waited for.
 
     The locks stay: who waits for one that was unlinked would hold another than who comes next.
     """
-    found = [path for path in manifests() if path.stem.startswith(name)]
-    for path in found:
+    found = {path.stem: path for path in (*unfinished(), *manifests()) if path.stem.startswith(name)}
+    for stem, path in found.items():
         with cache.lock(path.with_suffix(".lock")):
-            path.unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
             path.with_suffix(".plan").unlink(missing_ok=True)
+            for half in path.parent.glob(f".{stem}.*"):  # what was being written when its process was killed
+                half.unlink(missing_ok=True)
     return len(found)
 
 

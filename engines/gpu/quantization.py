@@ -113,7 +113,7 @@ def calibration_of(weights: Weights, shape: tuple[int, int], settings: GraphSett
         size = f"{shape[0]}x{shape[1]}"
         raise ConfigError(
             f"int8 needs ranges of {weights.name} at {size}, measured on real pictures: roadmask engine build "
-            f"--weights {weights.name} --precision int8 --shape {size} --calibration DIR, pictures of streets."
+            f"--weights {weights.argument} --precision int8 --shape {size} --calibration DIR, pictures of streets."
         )
     return _read(record)
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from roadmask.engines.errors import EngineError, GpuMissingError
 from roadmask.engines.extras import pip_command
 from roadmask.engines.gpu.device import describe_gpu
 from roadmask.engines.gpu.tensorrt_module import Flavour, load_tensorrt, package_of, targets
-from roadmask.engines.load import EngineStatus
+from roadmask.engines.load import EngineStatus, torch_sees_cuda
 
 
 def gpu_report() -> list[EngineStatus]:
     """Returns a row for each part that building, judging and running plans takes; nothing is loaded onto a GPU."""
-    return [_gpu(), _tensorrt("tensorrt", "TensorRT"), _tensorrt("tensorrt-rtx", "TensorRT for RTX"), _onnxruntime()]
+    return [
+        _gpu(),
+        _tensorrt("tensorrt", "TensorRT"),
+        _tensorrt("tensorrt-rtx", "TensorRT for RTX"),
+        _torch_cuda(),
+        _onnxruntime(),
+    ]
 
 
 def _gpu() -> EngineStatus:
@@ -40,6 +49,30 @@ def _tensorrt(flavour: Flavour, name: str) -> EngineStatus:
     except EngineError:
         return EngineStatus(name, True, detail, "")
     return EngineStatus(name, True, detail if here in known else f"{detail}: not for the GPU here, {here}", "")
+
+
+def _torch_cuda() -> EngineStatus:
+    try:
+        found = f"torch {version('torch')}"
+    except PackageNotFoundError:
+        return EngineStatus("torch-cuda", False, "torch is not installed", pip_command("torch"))
+    try:
+        gpu = describe_gpu("torch-cuda")
+    except GpuMissingError:
+        return EngineStatus("torch-cuda", False, f"{found}; there is no NVIDIA GPU here", "")
+    except EngineError:  # torch asks CUDA itself
+        gpu = None
+    if not torch_sees_cuda():
+        detail = f"{found} does not see the GPU: it is built for CPUs, or for another driver's CUDA"
+        return EngineStatus("torch-cuda", False, detail, "")
+    lacks = [what for what, there in (("Triton", find_spec("triton")), ("a C compiler", _compiler())) if not there]
+    slow = f"; half as fast for want of {' and '.join(lacks)}" if lacks else ""
+    return EngineStatus("torch-cuda", True, f"{found}{f' on {gpu.chip}' if gpu else ''}{slow}", "")
+
+
+def _compiler() -> str | None:
+    """Returns what Triton would compile its launchers with."""
+    return os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
 
 
 def _onnxruntime() -> EngineStatus:

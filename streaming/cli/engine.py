@@ -74,14 +74,14 @@ def build(
     if flavour not in {"tensorrt", "tensorrt-rtx"}:
         raise ConfigError(f"expected the flavour tensorrt or tensorrt-rtx, got {flavour!r}.")
     kind, network_shape, arithmetic = cast("Flavour", flavour), parse_size(shape), _precision(precision)
+    wanted = Target(kind, target or "here")
     tensorrt = load_tensorrt(kind)
-    if target is None:
+    if wanted.chip == "here":
         # A plan for the GPU here is keyed by its name and driver, which only CUDA tells.
         chip, driver = _gpu_here(flavour)
     else:
-        chip, driver = target, ""
-        if kind == "tensorrt-rtx":
-            find_target(tensorrt, target)
+        chip, driver = wanted.chip, ""
+        find_target(tensorrt, chip)
     found = find_weights(weights)
     size = f"{network_shape[0]}x{network_shape[1]}"
     batches = _batches(batch)
@@ -102,7 +102,7 @@ def build(
                 key,
                 lambda onnx=onnx, frames=frames, label=label: build_plan(  # type: ignore[misc]
                     onnx,
-                    Target(kind, target or "here"),
+                    wanted,
                     frames,
                     network_shape,
                     lambda phase: status.update(label + phase),
@@ -117,7 +117,7 @@ def build(
 @engine_app.command("list")
 def list_plans() -> None:
     """Lists the plans in the cache, each checked against its manifest."""
-    from roadmask.engines.gpu.plans import load, manifests, read_manifest
+    from roadmask.engines.gpu.plans import load, manifests, read_manifest, unfinished
 
     headings = ("plan", "weights", "flavour", "chip", "precision", "batch", "MB", "accuracy", "state")
     table = Table(*headings, title="Plans", title_justify="left")
@@ -133,6 +133,9 @@ def list_plans() -> None:
         accuracy = "unmeasured" if plan.measured is None else "accepted" if plan.measured else "-"
         what = (key.weights, version, key.chip, key.precision, str(key.batch), megabytes)
         table.add_row(path.stem, *what, accuracy, "intact")
+    for path in unfinished():
+        megabytes = f"{path.stat().st_size / 1e6:.1f}"
+        table.add_row(path.stem, *["-"] * 5, megabytes, "-", "unfinished: being built, or to be removed")
     Console(highlight=False).print(table)
 
 

@@ -247,6 +247,7 @@ class TestCommand:
             (["--batch", "many"], "expected batch sizes as 1,4,8"),
             (["--shape", "700x1280"], "multiples of 32 .* use 704x1280"),
             (["--target", "sm90"], "expected a target of sm75, .* got 'sm90'"),
+            (["--flavour", "tensorrt", "--target", "sm89"], "builds for the GPU it runs on, got the target sm89"),
         ],
         ids=lambda value: "_".join(value) if isinstance(value, list) else "",
     )

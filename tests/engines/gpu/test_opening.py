@@ -13,10 +13,11 @@ import pytest
 
 from roadmask.engines import EngineError, load, load_segmenter
 from roadmask.engines.errors import ConfigError, GpuMissingError, TensorRtMissingError
-from roadmask.engines.gpu import opening
+from roadmask.engines.gpu import opening, torch_cuda
 from roadmask.engines.gpu.device import Gpu
 from roadmask.engines.gpu.plans import RECIPE, PlanKey, find_or_build
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
+from roadmask.engines.segmenter import Precision
 from roadmask.engines.weights import Weights
 
 GPU = Gpu("Scripted sm89", "13.0")
@@ -56,6 +57,7 @@ def cache_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(load, "_NVIDIA_DRIVER", tmp_path)
     monkeypatch.setattr("roadmask.engines.gpu.device.describe_gpu", lambda _: GPU)
+    monkeypatch.setattr(load, "torch_sees_cuda", lambda: False)
     monkeypatch.setattr(opening, "describe_gpu", lambda _: GPU)
 
 
@@ -71,9 +73,18 @@ def test_every_plan_that_runs_here_is_found(lite: Weights, cache_plan: Cache) ->
     cache_plan(batch=32, onnx=b"other weights")
     assert batches(opening.find_plans(lite, (384, 640), "fp16", GPU)) == {(384, 640): [1, 4]}
     assert batches(opening.find_plans(lite, None, "fp16", GPU)) == {(384, 640): [1, 4], (640, 384): [2]}
+    cache_plan(shape="736x1280")
+    assert (736, 1280) not in opening.find_plans(lite, None, "fp16", GPU).usable, "usual shapes come first"
     cache_plan(batch=4, chip=GPU.chip, driver=GPU.driver)
     tuned = opening.find_plans(lite, (384, 640), "fp16", GPU).usable[384, 640][4]
     assert tuned.key.driver == GPU.driver, "what was built here was tuned here"
+
+
+def test_a_plan_of_an_unusual_shape_serves_where_there_is_no_other(lite: Weights, cache_plan: Cache) -> None:
+    cache_plan(batch=1, shape="736x1280")
+    cache_plan(batch=4, shape="736x1280")
+    assert batches(opening.find_plans(lite, None, "fp16", GPU)) == {(736, 1280): [1, 4]}
+    assert not opening.find_plans(lite, (384, 640), "fp16", GPU).usable
 
 
 def test_plans_that_cannot_run_any_more_are_left_out_with_the_reason(
@@ -173,7 +184,8 @@ class TestAuto:
     def test_without_a_plan_the_cpu_and_a_warning(self, cache_plan: Cache, caplog: pytest.LogCaptureFixture) -> None:
         cache_plan(chip="sm120")
         assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
-        assert "the GPU Scripted sm89 is not used: no plan of lite; see roadmask engine build" in caplog.text
+        said = "the GPU is not used: no plan of lite for Scripted sm89; see roadmask engine build"
+        assert said in caplog.text
 
     @pytest.mark.parametrize("stale", [{"version": "1.6"}, {"onnx": b"other weights"}, {"shape": "640x384"}])
     def test_a_plan_that_cannot_be_used_here_is_the_same_as_none(
@@ -181,8 +193,35 @@ class TestAuto:
     ) -> None:
         cache_plan(**stale)
         assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
-        assert "the GPU Scripted sm89 is not used: no plan of lite" in caplog.text
+        assert "the GPU is not used: no plan of lite for Scripted sm89" in caplog.text
         assert ("is left out: " in caplog.text) == ("shape" not in stale)
+
+    @pytest.mark.parametrize(("precision", "taken"), [("auto", "fp16"), ("fp32", "fp32")])
+    def test_without_a_plan_torch_runs_on_the_gpu_and_says_why(
+        self,
+        precision: Precision,
+        taken: str,
+        cache_plan: Cache,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        cache_plan(version="1.6", precision=taken)
+        monkeypatch.setattr(load, "torch_sees_cuda", lambda: True)
+        opened: list[str] = []
+        monkeypatch.setattr(torch_cuda, "TorchCudaSegmenter", lambda *_, precision, **__: opened.append(precision))
+        with caplog.at_level(logging.INFO, logger="roadmask"):
+            load_segmenter(size="384x640", precision=precision)
+        assert opened == [taken]
+        assert "engine torch-cuda: no plan of lite" in caplog.text
+        assert "tensorrt-rtx 1.6 built it, 1.7 is installed" in caplog.text
+
+    def test_what_torch_does_not_know_goes_to_the_cpu(
+        self, cache_plan: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cache_plan(chip="sm120")
+        monkeypatch.setattr(load, "torch_sees_cuda", lambda: True)
+        assert isinstance(load_segmenter(size="384x640", precision="int8"), OpenVinoSegmenter)
+        assert "the GPU is not used: no plan of lite int8 for Scripted sm89" in caplog.text
 
     def test_a_gpu_that_is_not_well_is_a_warning(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from roadmask.engines import EngineError, cache
 from roadmask.engines.errors import PlanForeignError, PlanTamperedError
 from roadmask.engines.gpu import plans
-from roadmask.engines.gpu.plans import PlanKey, find_or_build, load, manifests, read_manifest, remove
+from roadmask.engines.gpu.plans import PlanKey, find_or_build, load, manifests, read_manifest, remove, unfinished
+from roadmask.streaming.cli.app import app
 
 KEY = PlanKey("ab" * 32, "lite", "tensorrt-rtx", "1.7.1", "sm89", "", "fp16", "384x640", 4)
 
@@ -32,6 +34,18 @@ def test_built_once_and_then_found() -> None:
     assert (new, new_again) == (True, False)
     assert again == plan == read_manifest(manifests()[0])
     assert load(again, KEY) == b"plan"
+
+
+def test_what_a_killed_build_left_is_listed_and_can_be_removed(own_cache: Path) -> None:
+    plan, _ = find_or_build(KEY, lambda: b"plan")
+    plan.manifest.unlink()
+    half = own_cache / f".{plan.path.name}.x1y2"
+    half.write_bytes(b"pl")
+    assert unfinished() == [plan.path]
+    assert plan.path.stem in CliRunner().invoke(app, ["engine", "list"], env={"COLUMNS": "250"}).output
+    assert remove(plan.path.stem) == 1
+    assert not unfinished()
+    assert not half.exists()
 
 
 def test_two_that_want_the_same_build_it_once() -> None:

@@ -29,9 +29,12 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="11.4.1"))
     monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("Scripted sm89", "13.0"))
+    monkeypatch.setattr(report, "torch_sees_cuda", lambda: True)
+    monkeypatch.setenv("CC", "cc")
     found = rows()
-    assert list(found) == ["CUDA", "TensorRT", "TensorRT for RTX", "ONNX Runtime"]
+    assert list(found) == ["CUDA", "TensorRT", "TensorRT for RTX", "torch-cuda", "ONNX Runtime"]
     assert all(row.works for row in found.values())
+    assert found["torch-cuda"].detail.endswith(" on Scripted sm89")
     assert found["CUDA"].detail == "Scripted sm89, the driver knows CUDA 13.0"
     assert found["TensorRT"].detail.startswith("11.4.1, ")
     assert "sm89, sm120" in found["TensorRT for RTX"].detail
@@ -40,6 +43,17 @@ def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch)
 def test_a_gpu_that_plans_would_not_run_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("NVIDIA H200 sm90", "13.0"))
     assert rows()["TensorRT for RTX"].detail.endswith("sm121: not for the GPU here, sm90")
+
+
+def test_what_slows_torch_down_and_what_keeps_it_from_the_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("Scripted sm89", "13.0"))
+    monkeypatch.setattr(report, "torch_sees_cuda", lambda: True)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert rows()["torch-cuda"].detail.endswith("half as fast for want of a C compiler")
+    monkeypatch.setattr(report, "torch_sees_cuda", lambda: False)
+    assert not rows()["torch-cuda"].works
+    assert "does not see the GPU" in rows()["torch-cuda"].detail
 
 
 def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
