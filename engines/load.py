@@ -43,8 +43,8 @@ def load_segmenter(
     Args:
         weights: `lite`, `resnet50`, `resnet50_v2`, or a .safetensors, .pt or .pth file of one of these architectures.
         engine: `openvino`; `torch` (the reference, slow); `tensorrt` (plans on an NVIDIA GPU, see `roadmask engine`);
-            `torch-cuda` (the same graph there without TensorRT); or `auto`: on a GPU TensorRT if there is a plan for it,
-            else torch-cuda if torch runs there; on a CPU OpenVINO, or torch where only that is installed.
+            `torch-cuda` (the same graph there without TensorRT); or `auto`: on a GPU TensorRT if there is a plan, else
+            torch-cuda if torch runs there; on a CPU OpenVINO, or torch where only that is installed.
         classes: names of what to report, see `CLASS_NAMES`.
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
@@ -123,13 +123,17 @@ def _choose(
             raise missing_package(missing[engine][0], f"the engine {engine}", extra=_EXTRAS[engine])
         return engine, precision
     chosen = None
-    if _NVIDIA_DRIVER.exists():
+    if has_nvidia_driver():
         chosen = _choose_for_gpu(weights, shape, precision, missing)
     return chosen or (_choose_for_cpu(missing), precision)
 
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-"""Absent where there is no GPU: then nothing of CUDA is imported."""
+
+
+def has_nvidia_driver() -> bool:
+    """Returns whether this machine may have a GPU of NVIDIA's: if not, nothing of CUDA is imported."""
+    return _NVIDIA_DRIVER.exists()
 
 
 def torch_sees_cuda() -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -72,15 +73,23 @@ def find_images(truth: CocoTruth, folder: Path) -> dict[int, Path]:
 
 
 def segment_truth(
-    segmenter: Segmenter, truth: CocoTruth, folder: Path, on_image: Callable[[], None] = lambda: None
+    segmenter: Segmenter,
+    truth: CocoTruth,
+    folder: Path,
+    on_image: Callable[[], None] = lambda: None,
+    batch: int = 1,
 ) -> list[Result]:
-    """Runs a segmenter over all pictures of a ground truth, one at a time.
+    """Runs a segmenter over all pictures of a ground truth.
 
     Args:
         segmenter: reports any classes; those that the truth does not have are left out.
         truth: the ground truth; its categories and ours are brought together by name.
         folder: of the pictures.
         on_image: called after each picture.
+        batch: how many pictures of one size it is given at a time, at most.
+
+    Returns:
+        Results in the order of the truth's pictures.
 
     Raises:
         InputError: a picture is missing, unreadable or of another size than the ground truth says.
@@ -88,18 +97,28 @@ def segment_truth(
     """
     files = find_images(truth, folder)
     own_category = {name: category for category, name in truth.class_names.items()}
-    results = []
-    for image in truth.images.values():
-        [instances] = segmenter([_read(files[image.id], image)])
-        masks = instances.masks
-        if masks is None:
-            raise InputError(f"expected masks, the engine {segmenter.info.engine} reports boxes alone.")
-        for label, score, rle in zip(instances.labels, instances.scores, masks.to_rle().coco, strict=True):
-            category = own_category.get(CLASS_NAMES[int(label)])
-            if category is not None:
-                results.append(Result(image.id, category, rle, float(score)))
-        on_image()
-    return results
+    results: dict[int, list[Result]] = {image: [] for image in truth.images}
+    for images in _batches(truth.images.values(), batch):
+        found = segmenter([_read(files[image.id], image) for image in images])
+        for image, instances in zip(images, found, strict=True):
+            masks = instances.masks
+            if masks is None:
+                raise InputError(f"expected masks, the engine {segmenter.info.engine} reports boxes alone.")
+            for label, score, rle in zip(instances.labels, instances.scores, masks.to_rle().coco, strict=True):
+                category = own_category.get(CLASS_NAMES[int(label)])
+                if category is not None:
+                    results[image.id].append(Result(image.id, category, rle, float(score)))
+            on_image()
+    return list(chain.from_iterable(results.values()))
+
+
+def _batches(images: Iterable[TruthImage], batch: int) -> Iterator[list[TruthImage]]:
+    """Yields pictures of one size together, at most so many."""
+    by_size: dict[tuple[int, int], list[TruthImage]] = {}
+    for image in images:
+        by_size.setdefault(image.size, []).append(image)
+    for alike in by_size.values():
+        yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
 
 
 def _read(path: Path, image: TruthImage) -> Image:

@@ -1,8 +1,9 @@
-"""Whether a precision costs too much accuracy: mask AP against fp32, measured on a CPU before a plan is built.
+"""Whether a precision costs too much: mask AP against fp32, measured on a CPU before a plan is built.
 
 int8, and fp16 on most CPUs, is measured on the graph that plans are built from, in ONNX Runtime: all that a precision
 rounds away shows, the order of a GPU's sums does not. On a CPU that reports FP16, fp16 is measured in OpenVINO, whose
-kernels there also add in half.
+kernels there also add in half. As both may add in fp32 where a GPU does not, the largest number in the network is
+measured, too: it must be far from where half ends.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from roadmask.engines import Segmenter, cache
 from roadmask.engines.classes import category_ids
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.engines.export import exported_graphs
+from roadmask.engines.gpu.activations import largest_activations, require_half
 from roadmask.engines.gpu.onnx_engine import OnnxGraphSegmenter
+from roadmask.engines.gpu.pictures import chosen_pictures, read_picture
 from roadmask.engines.gpu.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.openvino_engine import OpenVinoSegmenter, cpu_capabilities
@@ -26,9 +29,13 @@ from roadmask.engines.segmenter import Precision
 from roadmask.engines.weights import Weights
 from roadmask.evaluation import common_classes, evaluate_masks, read_truth, segment_truth
 
-AP_DROP_MAX: Mapping[str, float] = {"fp32": 0.0, "fp16": 0.003, "int8": 0.007}
+Reduced = Literal["fp16", "int8"]
+"""Precisions that have to be accepted: in int8, what is not is half."""
+AP_DROP_MAX: Mapping[Reduced, float] = {"fp16": 0.003, "int8": 0.007}
 """By how much mask AP, 0 to 1, may fall against fp32 on each set of pictures."""
 SETS = ("coco_dev", "pennfudan_dev")
+_PICTURES = 16
+"""Of each set, evenly spread, in which the largest numbers are looked for."""
 _SCORE_MIN = 0.05
 
 
@@ -36,17 +43,20 @@ _SCORE_MIN = 0.05
 class Acceptance:
     """What a precision costs."""
 
-    precision: str
+    precision: Reduced
     way: str
     """What was measured, in what, and why so."""
     mask_ap: dict[str, dict[str, float]]
     """0 to 1, by set of pictures and precision."""
+    largest: dict[str, float]
+    """The layer that takes or gives the largest number in fp32, and that number."""
 
     def require(self) -> None:
         """Lets the precision pass.
 
         Raises:
             ConfigError: mask AP falls too far on one of the sets.
+            EngineError: a number is too near to where half ends.
         """
         limit = AP_DROP_MAX[self.precision]
         drops = {each: figures["fp32"] - figures[self.precision] for each, figures in self.mask_ap.items()}
@@ -56,6 +66,7 @@ class Acceptance:
                 f"{self.precision} is refused: mask AP falls by {', '.join(refused)}, at most {limit * 100:.1f} are "
                 f"accepted: choose {'fp16 or ' if self.precision == 'int8' else ''}fp32."
             )
+        require_half(self.largest)
 
     def record(self) -> dict[str, Any]:
         """Returns what a plan's manifest says of it."""
@@ -64,12 +75,14 @@ class Acceptance:
 
 def measure(
     weights: Weights,
-    precision: GpuPrecision,
+    precision: Reduced,
     shape: tuple[int, int],
     data: Path | None,
     on_image: Callable[[], None] = lambda: None,
 ) -> Acceptance:
-    """Measures the mask AP of a precision and of fp32, once for each graph: the cache keeps it by the graph's hash.
+    """Measures the mask AP of a precision and of fp32, and the largest number in fp32.
+
+    Each is measured once for a graph: the cache keeps it by the graph's hash.
 
     Args:
         weights: of the graph.
@@ -93,13 +106,13 @@ def measure(
         )
     else:
         way = "the graph of the plans in ONNX Runtime"
-    kinds: tuple[GpuPrecision, ...] = ("fp32",) if precision == "fp32" else ("fp32", precision)
+    kinds: tuple[GpuPrecision, ...] = ("fp32", precision)
     judge = _in_openvino if in_openvino else _in_onnx_runtime
     mask_ap: dict[str, dict[str, float]] = {
         name: {kind: _mask_ap(judge(weights, kind, shape), weights, kind, name, data, on_image) for kind in kinds}
         for name in SETS
     }
-    return Acceptance(precision, way, mask_ap)
+    return Acceptance(precision, way, mask_ap, _largest(weights, shape, data, on_image))
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,29 @@ def _hash(graph: Path) -> str:
     return hashlib.sha256(graph.read_bytes()).hexdigest()[:24]
 
 
+def _largest(
+    weights: Weights, shape: tuple[int, int], data: Path | None, on_picture: Callable[[], None]
+) -> dict[str, float]:
+    """Returns the layer with the largest number, and the number, from the cache if it is there."""
+    record = cache.subfolder("acceptance") / f"largest-{_hash(typed_onnx(weights, shape, 1, 'fp32'))}.json"
+    if record.is_file():
+        return {str(layer): float(value) for layer, value in json.loads(record.read_bytes()).items()}
+    folders = [_folder_of(name, data, "half") / "images" for name in SETS]
+    pictures = [read_picture(file) for folder in folders for file in chosen_pictures(folder, _PICTURES)]
+    layer, value = max(largest_activations(weights, shape, pictures, on_picture).items(), key=lambda item: item[1])
+    cache.write_atomically(record, json.dumps({layer: value}).encode())
+    return {layer: value}
+
+
+def _folder_of(name: str, data: Path | None, precision: str) -> Path:
+    if data is None or not (data / name / "instances.json").is_file():
+        raise ConfigError(
+            f"{precision} is accepted by its results on {' and '.join(SETS)}, and no folder that --data or "
+            "ROADMASK_DATA names has them: name it, choose fp32, or build with --unmeasured."
+        )
+    return data / name
+
+
 def _mask_ap(
     judged: _Judged, weights: Weights, kind: str, name: str, data: Path | None, on_image: Callable[[], None]
 ) -> float:
@@ -141,17 +177,13 @@ def _mask_ap(
     record = cache.subfolder("acceptance") / f"{judged.key}-{name}.json"
     if record.is_file():
         return float(json.loads(record.read_bytes())["mask_ap"])
-    if data is None or not (data / name / "instances.json").is_file():
-        raise ConfigError(
-            f"{kind} is accepted by mask AP on {' and '.join(SETS)}, and no folder that --data or ROADMASK_DATA "
-            "names has them: name it, choose fp32, or build with --unmeasured."
-        )
-    truth = read_truth(data / name / "instances.json")
+    folder = _folder_of(name, data, kind)
+    truth = read_truth(folder / "instances.json")
     known = [category for category in weights.architecture.category_ids if category]
     names = common_classes(truth, known)
     segmenter = judged.segmenter(category_ids(names, known))
-    ap = evaluate_masks(truth, segment_truth(segmenter, truth, data / name / "images", on_image), names)[-1].ap
+    ap = evaluate_masks(truth, segment_truth(segmenter, truth, folder / "images", on_image), names)[-1].ap
     if ap is None:
-        raise InputError(f"expected masks to find in {data / name}, there are none.")
+        raise InputError(f"expected masks to find in {folder}, there are none.")
     cache.write_atomically(record, json.dumps({"mask_ap": ap, "pictures": len(truth.images)}).encode())
     return ap

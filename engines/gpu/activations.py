@@ -1,19 +1,16 @@
 """How large the numbers in a network become on real pictures: half precision ends at 65504."""
 
+# ruff: noqa: PLC0415 - torch is for measuring alone, not for judging what was measured
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from roadmask.engines.errors import EngineError
-from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.gpu.resizing import ResizePlan
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.models import load_model
 from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
 
@@ -36,14 +33,23 @@ def largest_activations(
         on_picture: called after each.
 
     Returns:
-        The largest magnitude that each layer gives on any picture, by the layer's name.
+        The largest magnitude that each layer takes or gives on any picture, by the layer's name. What is added between
+        layers, as a residual or in the pyramid, is what the next one takes.
     """
+    import torch
+
+    from roadmask.engines.gpu.graph import GpuGraph
+    from roadmask.engines.models import load_model
+
     seen: dict[str, float] = {}
     with torch.inference_mode():
         graph = GpuGraph(load_model(weights), shape, 1, GraphSettings.of(weights.architecture)).eval()
         for name, module in graph.model.named_modules():
             if not list(module.children()):
                 module.register_forward_hook(_watch(name, seen))
+        # The graph multiplies a mask's features with the predicted class's row alone, outside any layer: here with all.
+        predictor = graph.model.roi_heads.mask_predictor
+        predictor.relu.register_forward_hook(lambda _module, _inputs, hidden: _call(predictor.mask_fcn_logits, hidden))
         for picture in pictures:
             letterbox = Letterbox.fit((picture.shape[0], picture.shape[1]), shape)
             places = {key: torch.from_numpy(values) for key, values in vars(ResizePlan.of(letterbox)).items()}
@@ -67,8 +73,18 @@ def require_half(activations: dict[str, float]) -> None:
 
 
 def _watch(name: str, seen: dict[str, float]) -> Callable[[Any, Any, Any], None]:
-    def hook(_module: object, _inputs: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            seen[name] = max(seen.get(name, 0.0), float(output.abs().max()))
+    import torch
+
+    def hook(_module: object, inputs: tuple[object, ...], output: object) -> None:
+        for kind, values in ((f"{name} (input)", inputs), (name, (output,))):
+            for each in values:
+                if isinstance(each, torch.Tensor) and each.is_floating_point():
+                    largest = torch.nan_to_num(each.abs(), nan=float("inf")).max()
+                    seen[kind] = max(seen.get(kind, 0.0), float(largest))
 
     return hook
+
+
+def _call(layer: Any, values: Any) -> None:
+    """Runs a layer for what its own hook sees; what a hook returned would take the output's place."""
+    layer(values)

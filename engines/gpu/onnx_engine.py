@@ -25,7 +25,7 @@ from roadmask.engines.weights import Weights
 
 
 class OnnxGraphSegmenter(NetworkSegmenter):
-    """Runs the one-graph ONNX at batch 1.
+    """Runs the one-graph ONNX, which is of one batch: pictures of one size go through it so many at a time.
 
     Args:
         weights: see `find_weights`.
@@ -34,6 +34,7 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         network_shape: height and width of the network's input; chosen by each picture's aspect by default.
         precision: of the backbone, FPN and heads.
         threads: that compute; all cores by default.
+        batch: of the graph; places that are left over stay black.
         settings: size of the graph.
 
     Raises:
@@ -49,6 +50,7 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         network_shape: tuple[int, int] | None = None,
         precision: GpuPrecision = "fp32",
         threads: int | None = None,
+        batch: int = 1,
         settings: GraphSettings | None = None,
     ) -> None:
         try:
@@ -71,16 +73,19 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         self._options.add_session_config_entry("session.disable_quant_qdq", "1")
         if threads is not None:
             self._options.intra_op_num_threads = threads
-        self._precision, self._settings = precision, settings
+        self._precision, self._batch, self._settings = precision, batch, settings
         self._sessions: dict[tuple[int, int], Any] = {}
 
     def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        return [self._segment_one(picture, letterbox) for picture in pictures]
+        starts = range(0, len(pictures), self._batch)
+        return [each for start in starts for each in self._run(pictures[start : start + self._batch], letterbox)]
 
-    def _segment_one(self, picture: Image, letterbox: Letterbox) -> Instances:
+    def _run(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         session = self._session(letterbox.network_shape)
+        frames = np.zeros((self._batch, *letterbox.image_size, 3), np.uint8)
+        frames[: len(pictures)] = pictures
         inputs: dict[str, Any] = {
-            "frames": picture[None],
+            "frames": frames,
             "classes": self._classes,
             "score_min": np.array([self._score_min], np.float32),
             **vars(ResizePlan.of(letterbox)),
@@ -90,18 +95,21 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         # Every repeat settles at least one more box.
         for _ in range(1 + sum(inputs[name].shape[-1] for name in KEEPS)):
             found = dict(zip(names, session.run(names, inputs), strict=True))
-            if found["converged"].all():
+            if found["converged"][: len(pictures)].all():
                 break
             inputs |= {name: found[f"{name}_out"] for name in KEEPS}
         else:
             raise EngineError("non-maximum suppression did not settle: the graph is damaged.")
-        count = int(found["found"][0])
-        boxes, scores, labels, masks = (found[name][0, :count] for name in ("boxes", "scores", "labels", "masks"))
-        return self._instances(letterbox, boxes, scores, labels, masks)
+        results = []
+        for row in range(len(pictures)):
+            count = int(found["found"][row])
+            given = (found[name][row, :count] for name in ("boxes", "scores", "labels", "masks"))
+            results.append(self._instances(letterbox, *given))
+        return results
 
     def _session(self, shape: tuple[int, int]) -> Any:
         if shape not in self._sessions:
-            path = typed_onnx(self._weights, shape, 1, self._precision, self._settings)
+            path = typed_onnx(self._weights, shape, self._batch, self._precision, self._settings)
             self._sessions[shape] = self._runtime.InferenceSession(
                 str(path), self._options, providers=["CPUExecutionProvider"]
             )

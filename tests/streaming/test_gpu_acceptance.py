@@ -54,8 +54,16 @@ Play = Callable[..., list[tuple[str, str]]]
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Play:
+def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Play:
     """Has precisions find so many cars; returns who was asked, and of what, as it is."""
+
+    def of_kind(kind: str) -> Path:
+        graph = tmp_path / f"{kind}.onnx"
+        graph.write_text(kind)
+        return graph
+
+    def largest(*_: object) -> dict[str, float]:
+        return {"conv1": 5.0, "conv2": 7.0, "conv3": 6.0}
 
     def start(capabilities: tuple[str, ...] = ("FP32", "INT8"), **cars: int) -> list[tuple[str, str]]:
         asked: list[tuple[str, str]] = []
@@ -73,9 +81,24 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
         monkeypatch.setattr(gpu_acceptance, "_in_onnx_runtime", judge("onnxruntime"))
         monkeypatch.setattr(gpu_acceptance, "_in_openvino", judge("openvino"))
         monkeypatch.setattr(gpu_acceptance, "cpu_capabilities", lambda: capabilities)
+        monkeypatch.setattr(gpu_acceptance, "typed_onnx", lambda _weights, _shape, _batch, kind: of_kind(kind))
+        monkeypatch.setattr(gpu_acceptance, "largest_activations", largest)
         return asked
 
     return start
+
+
+def test_numbers_too_large_for_half_are_refused() -> None:
+    alike = {"coco_dev": {"fp32": 0.4, "fp16": 0.4}}
+    with pytest.raises(EngineError, match=r"expected every activation under 30000, .* got fc6 3\.1e\+04: choose fp32"):
+        Acceptance("fp16", "nowhere", alike, {"fc6": 31000.0}).require()
+
+
+def test_the_largest_number_is_looked_for_once(lite: Weights, data: Path, play: Play) -> None:
+    play(fp32=2, fp16=2)
+    assert measure(lite, "fp16", SHAPE, data).largest == {"conv2": 7.0}
+    shutil.rmtree(data / "coco_dev" / "images")
+    assert measure(lite, "fp16", SHAPE, None).largest == {"conv2": 7.0}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +113,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 )
 def test_how_far_mask_ap_may_fall(precision: str, mask_ap: float, message: str | None) -> None:
     measured = {"coco_dev": {"fp32": 0.4, precision: 0.4}, "other": {"fp32": 0.40001, precision: mask_ap + 1e-5}}
-    acceptance = Acceptance(precision, "nowhere", measured)
+    acceptance = Acceptance(precision, "nowhere", measured, {"fc6": 92.0})
     if message is None:
         acceptance.require()
     else:

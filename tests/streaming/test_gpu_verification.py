@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter
-from roadmask.engines.errors import ConfigError
+from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter, load
+from roadmask.engines.errors import ConfigError, InputError
 from roadmask.streaming.cli.app import app
 from roadmask.streaming.gpu_verification import Verification, verify_segmenter
 
-GOOD = Verification(10, 1000, 0, (0.1, 0.2), (0.001, 0.002), (0.01, 0.02), 0.500, 0.500)
+GOOD = Verification(10, 1000, 0, (0.04, 0.2), (0.0005, 0.002), (0.004, 0.02), 0.500, 0.500)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,13 @@ GOOD = Verification(10, 1000, 0, (0.1, 0.2), (0.001, 0.002), (0.01, 0.02), 0.500
         (replace(GOOD, ap=0.4925), "int8", r"expected at most 0\.007 less in int8"),
         (replace(GOOD, lost=51), "int8", "51 of 1000 sure instances are missing"),
         (replace(GOOD, lost=3), "fp32", "3 of 1000 sure instances are missing"),
+        (
+            replace(GOOD, box_px=(0.06, 0.06)),
+            "fp32",
+            r"box_px is 0\.06000 from torchvision's, .* at most 0\.05 in fp32",
+        ),
+        (replace(GOOD, score=(0.04, 0.04)), "fp16", "score is 0.04"),
+        (replace(GOOD, mask=(0.7, 0.7)), "int8", "mask is 0.7"),
     ],
 )
 def test_what_is_beyond_the_tolerances_is_an_error(seen: Verification, precision: str, message: str) -> None:
@@ -35,7 +46,7 @@ def test_what_is_beyond_the_tolerances_is_an_error(seen: Verification, precision
 
 def test_what_is_within_them_passes() -> None:
     GOOD.require("fp32")
-    replace(GOOD, ap=0.4975, lost=10).require("fp16")
+    replace(GOOD, ap=0.4975, lost=10, box_px=(1.9, 30)).require("fp16")
 
 
 def scripted(move_px: float, miss: bool = False) -> ScriptedSegmenter:
@@ -61,6 +72,54 @@ def test_differences_are_those_of_the_outputs(data_dir: Path) -> None:
 def test_an_engine_that_finds_nothing_is_an_error(data_dir: Path) -> None:
     with pytest.raises(EngineError, match="finds none of"):
         verify_segmenter(scripted(0, miss=True), scripted(0), data_dir / "pennfudan_dev")
+
+
+def test_pictures_in_which_torchvision_is_sure_of_nothing_verify_nothing(data_dir: Path) -> None:
+    nothing = scripted(0, miss=True)
+    with pytest.raises(InputError, match=r"torchvision scores nothing above 0\.6"):
+        verify_segmenter(nothing, nothing, data_dir / "pennfudan_dev")
+
+
+@pytest.fixture
+def alike(data_dir: Path, tmp_path: Path) -> Path:
+    """A set of two pictures of one size, with people and cars large enough to be sure of."""
+    source = data_dir / "coco_dev"
+    truth = json.loads((source / "instances.json").read_bytes())
+    by_size: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for image in truth["images"]:
+        by_size.setdefault((image["height"], image["width"]), []).append(image)
+    truth["images"] = next(images for images in by_size.values() if len(images) > 1)[:2]
+    kept = {image["id"] for image in truth["images"]}
+    truth["annotations"] = [each for each in truth["annotations"] if each["image_id"] in kept]
+    (tmp_path / "coco_dev" / "images").mkdir(parents=True)
+    (tmp_path / "coco_dev" / "instances.json").write_text(json.dumps(truth))
+    for image in truth["images"]:
+        shutil.copy(source / "images" / image["file_name"], tmp_path / "coco_dev" / "images")
+    return tmp_path
+
+
+def test_a_graph_of_four_is_verified_on_a_machine_without_a_gpu(alike: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "has_nvidia_driver", lambda: False)
+    asked = ["engine", "verify", "--precision", "fp32", "--batch", "4", "--data", str(alike)]
+    said = CliRunner().invoke(app, asked, env={"COLUMNS": "200"})
+    assert said.exit_code == 0, said.output
+    assert "No GPU here: this verifies the ONNX" in said.output
+    assert "lite fp32 in onnxruntime, batch 4, on coco_dev" in said.output
+    sure, of_all = re.findall(r"(\d+) of (\d+) instances that torchvision scores above 0.6 are found", said.output)[0]
+    assert int(sure) == int(of_all) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "openvino"], "expected the engine tensorrt, torch-cuda or onnxruntime, got 'openvino'"),
+        (["--engine", "torch-cuda", "--precision", "int8"], "expected fp16 or fp32 for the engine torch-cuda"),
+    ],
+)
+def test_engines_that_are_not_for_gpus_are_refused(alike: Path, options: list[str], message: str) -> None:
+    found = CliRunner().invoke(app, ["engine", "verify", *options, "--data", str(alike)])
+    assert isinstance(found.exception, ConfigError)
+    assert message in str(found.exception)
 
 
 def test_without_pictures_it_says_what_it_wants(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ _SLOTS, _CLASSES, _ANCHORS, _CANDIDATES = 3, 7, 8, 6
 def tiny_plan(shape: tuple[int, int], batch: int, *, runs: int = 1) -> bytes:
     """Returns a plan whose scores are each frame's mean brightness, and whose NMS settles in so many runs.
 
-    Each run halves where NMS stopped, and the last one finds it small enough. A black frame needs a run more, as it does
-    with a real network, where all its anchors tie.
+    Each run halves where NMS stopped, and the last one finds it small enough. A black frame needs a run more, as with
+    a real network, where all its anchors tie.
     """
     height, width = shape
     sizes: dict[str, list[int | str]] = {

@@ -227,7 +227,7 @@ class TestCommand:
         monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
         monkeypatch.setattr("roadmask.engines.gpu.build.build_plan", lambda *_: b"plan")
         monkeypatch.setattr("roadmask.engines.gpu.typed_onnx._export", lambda *_: b"onnx")
-        acceptance = Acceptance("fp16", "a test", {"coco_dev": {"fp32": 0.4, "fp16": 0.4}})
+        acceptance = Acceptance("fp16", "a test", {"coco_dev": {"fp32": 0.4, "fp16": 0.4}}, {"fc6": 92.0})
         monkeypatch.setattr("roadmask.streaming.gpu_acceptance.measure", lambda *_: acceptance)
         built = CliRunner().invoke(app, ["engine", "build", "--target", "sm89"])
         assert built.exit_code == 0, built.output
