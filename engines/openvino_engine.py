@@ -50,7 +50,7 @@ class OpenVinoSegmenter:
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
         network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
-        threads: threads that compute; OpenVINO takes all cores by default.
+        threads: threads that compute; OpenVINO takes one for each physical core by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
             multiplies it in hardware; int8 costs a little accuracy and pays on those that do not; fp16 is there to
             judge half precision for GPUs.

@@ -30,6 +30,12 @@ DataOption = Annotated[
         help="Folder of coco_dev and pennfudan_dev, by which a precision is accepted.",
     ),
 ]
+TrainingDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="ROADMASK_DATA", metavar="DIR", help="Folder that holds street_train/images, for want of --pictures."
+    ),
+]
 
 
 @engine_app.command()
@@ -209,7 +215,7 @@ def activations(
         Path | None,
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
-    data: DataOption = None,
+    data: TrainingDataOption = None,
     count: Annotated[int, typer.Option(min=1, help="Pictures, evenly spread over the folder.")] = 32,
 ) -> None:
     """Measures the largest number that each layer gives on real pictures, in fp32: fp16 ends at 65504.
@@ -240,7 +246,7 @@ def calibrate(
         Path | None,
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
-    data: DataOption = None,
+    data: TrainingDataOption = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="Pictures, evenly spread over the folder.", show_default="32")
     ] = None,
