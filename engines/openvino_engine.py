@@ -124,7 +124,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
         return self._networks[shape]
 
     def _watch(self, request: ov.InferRequest) -> None:
-        """Is called after each run of a graph; `calibration.py` looks into it."""
+        """Is called after each run of a graph; `openvino_calibration.py` looks into it."""
 
     def _rewrite(self, model: ov.Model) -> None:
         """Makes of an exported graph the one that is compiled, in place."""

@@ -256,16 +256,16 @@ def calibrate(
     lite comes with ranges of its own; those that are measured here take their place. Plans for GPUs have ranges of
     their own, too: `roadmask engine build --precision int8 --calibration DIR`.
     """
-    from roadmask.engines import calibration
+    from roadmask.engines import openvino_calibration
     from roadmask.engines.gpu.pictures import chosen_pictures, read_picture
     from roadmask.engines.weights import find_weights
 
     files = chosen_pictures(
-        _pictures(pictures, data, "int8 is calibrated", "--pictures"), count or calibration.PICTURES
+        _pictures(pictures, data, "int8 is calibrated", "--pictures"), count or openvino_calibration.PICTURES
     )
     found = find_weights(weights)
     with image_bar(f"ranges of {found.name}", len(files)) as advance:
-        path = calibration.calibrate(found, map(read_picture, files), advance)
+        path = openvino_calibration.calibrate(found, map(read_picture, files), advance)
     Console(highlight=False).print(f"{found.name}: --precision int8 takes its ranges from {path}", soft_wrap=True)
 
 
