@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,15 +75,17 @@ def parse_size(size: str | tuple[int, int]) -> tuple[int, int]:
     """Reads a network shape.
 
     Args:
-        size: `HxW`, as in `384x640`, or the two numbers.
+        size: `HxW`, as in `384x640`, or the two whole numbers.
 
     Raises:
         ConfigError: not two multiples of 32 from 64 to 2048.
     """
     try:
-        height, width = (int(part) for part in (size.lower().split("x") if isinstance(size, str) else size))
-    except ValueError as error:
-        raise ConfigError(f"expected a size as HEIGHTxWIDTH, for example 384x640, got {size!r}.") from error
+        height, width = map(int, size.lower().split("x")) if isinstance(size, str) else map(operator.index, size)
+    except (TypeError, ValueError) as error:  # of a number, of fractions; of another count, of words
+        raise ConfigError(
+            f"expected a size as HEIGHTxWIDTH, for example 384x640, or as two whole numbers, got {size!r}."
+        ) from error
     if any(side % STRIDE or not 64 <= side <= 2048 for side in (height, width)):
         near = "x".join(str(min(max(round(side / STRIDE) * STRIDE, 64), 2048)) for side in (height, width))
         raise ConfigError(f"expected height and width as multiples of 32 from 64 to 2048, got {size!r}; use {near}.")

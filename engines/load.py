@@ -49,7 +49,7 @@ def load_segmenter(
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
         size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each picture's aspect by default.
-        threads: threads that compute; all cores by default.
+        threads: threads of engines on the CPU, one for each physical core by default; those on a GPU take no notice.
         precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
             a little between kinds of processors. `int8` costs a little accuracy, and pays on processors that do not
             multiply bf16. torch knows fp32 alone, TensorRT fp16 (its `auto`), int8 and fp32.

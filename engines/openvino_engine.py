@@ -22,8 +22,8 @@ from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.masks import MASK_SIDE
-from roadmask.engines.picture import checked_picture, network_instances
-from roadmask.engines.segmenter import Image, Precision, SegmenterInfo
+from roadmask.engines.network_segmenter import NetworkSegmenter
+from roadmask.engines.segmenter import Image, Precision
 from roadmask.engines.weights import Weights
 
 telemetry.opt_out()
@@ -42,7 +42,7 @@ _EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", ROWS_NAME)
 """What box decoding, NMS, ranking and sampling are called: reduced precision there moves boxes by pixels."""
 
 
-class OpenVinoSegmenter:
+class OpenVinoSegmenter(NetworkSegmenter):
     """Runs the static graphs in OpenVINO, picture by picture, so that no result depends on what else is in a batch.
 
     Args:
@@ -50,7 +50,7 @@ class OpenVinoSegmenter:
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
         network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
-        threads: threads that compute; OpenVINO takes all cores by default.
+        threads: threads that compute; OpenVINO takes one for each physical core by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
             multiplies it in hardware; int8 costs a little accuracy and pays on those that do not; fp16 is there to
             judge half precision for GPUs.
@@ -78,14 +78,11 @@ class OpenVinoSegmenter:
             raise EngineError("expected a processor that multiplies bf16, this one does not: use precision fp32.")
         elif precision == "fp16" and "FP16" not in cpu_capabilities():
             raise EngineError("expected a processor that multiplies fp16, this one does not: use precision fp32.")
-        self._weights = weights
-        self._precision = precision
+        super().__init__(
+            "openvino", weights, category_ids, precision=precision, score_min=score_min, network_shape=network_shape
+        )
         self._ranges = known_ranges(weights) if precision == "int8" else None
         self._settings = settings or GraphSettings.of(weights.architecture)
-        self._network_shape = network_shape
-        self._categories = np.array(weights.architecture.category_ids, np.int64)
-        self._classes = np.isin(self._categories, category_ids).astype(np.float32)
-        self._score_min = score_min
         self._config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
@@ -97,13 +94,7 @@ class OpenVinoSegmenter:
             self._config["INFERENCE_NUM_THREADS"] = threads
         self._core = ov.Core()
         self._networks: dict[tuple[int, int], _Network] = {}
-        self._info = SegmenterInfo.of("openvino", weights, precision, category_ids, score_min)
         self._unconverged = 0
-
-    @property
-    def info(self) -> SegmenterInfo:
-        """What it is made of."""
-        return self._info
 
     @property
     def unconverged_pictures(self) -> int:
@@ -113,19 +104,17 @@ class OpenVinoSegmenter:
     def warm_up(self, image_size: tuple[int, int]) -> None:
         """Exports and compiles the graphs for pictures of this (H, W) if need be, and runs them once."""
         counted = self._unconverged
-        self([np.zeros((*image_size, 3), np.uint8)])
+        super().warm_up(image_size)
         self._unconverged = counted  # a black picture's anchors all tie, which says nothing of real ones
 
-    def __call__(self, images: Sequence[Image]) -> list[Instances]:
-        """Segments a batch; see `Segmenter`."""
-        return [self._segment(picture) for picture in [checked_picture(image) for image in images]]
-
-    def _segment(self, picture: Image) -> Instances:
-        letterbox = Letterbox.fit((picture.shape[0], picture.shape[1]), self._network_shape)
+    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         network = self._network(letterbox.network_shape)
+        return [self._segment_one(picture, letterbox, network) for picture in pictures]
+
+    def _segment_one(self, picture: Image, letterbox: Letterbox, network: _Network) -> Instances:
         found, runs = network.run(letterbox.apply(picture), letterbox.content_size, self._classes, self._score_min)
         self._unconverged += runs > 1
-        return network_instances(letterbox, found.boxes, found.scores, self._categories[found.labels], found.masks)
+        return self._instances(letterbox, found.boxes, found.scores, found.labels, found.masks)
 
     def _network(self, shape: tuple[int, int]) -> _Network:
         if shape not in self._networks:
@@ -135,7 +124,7 @@ class OpenVinoSegmenter:
         return self._networks[shape]
 
     def _watch(self, request: ov.InferRequest) -> None:
-        """Is called after each run of a graph; `calibration.py` looks into it."""
+        """Is called after each run of a graph; `openvino_calibration.py` looks into it."""
 
     def _rewrite(self, model: ov.Model) -> None:
         """Makes of an exported graph the one that is compiled, in place."""
@@ -161,7 +150,7 @@ class OpenVinoSegmenter:
         inexact = sorted(inexact_layers(compiled, exact_layers))
         if inexact:
             raise EngineError(
-                f"OpenVINO {ov.get_version()} would decode boxes in {self._precision} ({', '.join(inexact[:3])}), "
+                f"OpenVINO {ov.get_version()} would decode boxes in {self.info.precision} ({', '.join(inexact[:3])}), "
                 "which moves them by pixels: use precision fp32, and report this version."
             )
         return compiled

@@ -2,10 +2,10 @@
 
 A quantiser stands in front of what a layer takes in, one scale for all of it, and one on its weights, a scale for each
 channel (symmetric, as in Jacob et al., Quantization and Training of Neural Networks, 2018); OpenVINO then multiplies
-int8 and sums int32. Scales come from how large the numbers are on real pictures, which `calibration.py` measures. The
-last layers of each head stay in fp32, as do boxes: each step of theirs would move a score or a corner. So does lite's
-backbone, whose depthwise layers keep most of it in fp32 anyway: quantising the rest of it saved nothing and cost
-accuracy.
+int8 and sums int32. Scales come from how large the numbers are on real pictures, which `openvino_calibration.py`
+measures. The last layers of each head stay in fp32, as do boxes: each step of theirs would move a score or a corner. So
+does lite's backbone, whose depthwise layers keep most of it in fp32 anyway: quantising the rest of it saved nothing and
+cost accuracy.
 """
 
 from __future__ import annotations

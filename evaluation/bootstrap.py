@@ -145,6 +145,8 @@ def _class_matches(pictures: Sequence[Any]) -> ClassMatches:
 
 
 def _mean_of_known(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the mean over classes in each draw; NaN for a draw without any object, which says nothing at all."""
     known = np.isfinite(losses)
-    mean: NDArray[np.float64] = np.where(known, losses, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    count = known.sum(axis=1)
+    mean: NDArray[np.float64] = np.where(known, losses, 0).sum(axis=1) / np.where(count, count, np.nan)
     return mean

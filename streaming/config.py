@@ -40,7 +40,7 @@ class EngineConfig:
     size: str | None = None
     """HxW of the network's input; from the aspect of the frames if absent."""
     threads: int | None = None
-    """Threads of the engine; one for each physical core if absent."""
+    """Threads of an engine on the CPU; one for each physical core if absent."""
 
     def __post_init__(self) -> None:
         if not SCORE_MIN_FLOOR <= self.score_min <= 1:

@@ -53,7 +53,7 @@ def test_imports_run_one_way(room: str) -> None:
         # reading a store
         ("from roadmask import open_drive", "ray av typer torch openvino"),
         # the command line without a command
-        ("import roadmask.streaming.cli", "ray torch openvino matplotlib cv2 zarr av"),
+        ("import roadmask.streaming.cli", "ray torch openvino matplotlib cv2 zarr av scipy"),
     ],
 )
 def test_light_imports_stay_light(statement: str, banned: str) -> None:

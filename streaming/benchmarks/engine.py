@@ -15,8 +15,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from roadmask.engines import Image
-from roadmask.engines.calibration import calibrate
 from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.openvino_calibration import calibrate
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.segmenter import Precision
 from roadmask.engines.torch_engine import TorchSegmenter

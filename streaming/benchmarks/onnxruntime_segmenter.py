@@ -9,7 +9,9 @@ import numpy as np
 import onnxruntime
 
 from roadmask.engines import Image, Instances
+from roadmask.engines.errors import EngineError
 from roadmask.engines.export import exported_graphs
+from roadmask.engines.gpu.graph_io import KEEPS
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.masks import MASK_SIDE
@@ -61,12 +63,16 @@ class OnnxRuntimeSegmenter:
             "content": np.array(letterbox.content_size, np.float32),
             "classes": (self._categories > 0).astype(np.float32),
             "score_min": np.array([self._score_min], np.float32),
-            "proposal_keep": np.ones(sizes["proposal_keep"], np.float32),
-            "detection_keep": np.ones(sizes["detection_keep"], np.float32),
+            **{name: np.ones(sizes[name], np.float32) for name in KEEPS},
         }
-        found = self._run(inputs)
-        while not found["converged"][0]:
-            found = self._run(inputs | {name: found[f"{name}_out"] for name in ("proposal_keep", "detection_keep")})
+        # Every repeat settles at least one more box.
+        for _ in range(1 + sum(sizes[name][-1] for name in KEEPS)):
+            found = self._run(inputs)
+            if found["converged"][0]:
+                break
+            inputs |= {name: found[f"{name}_out"] for name in KEEPS}
+        else:
+            raise EngineError("non-maximum suppression did not settle: the graph is damaged.")
         count = int(found["found"][0])
         boxes, scores, labels = (found[name][:count] for name in ("boxes", "scores", "labels"))
         masks = np.zeros((count, MASK_SIDE, MASK_SIDE), np.float32)

@@ -58,7 +58,10 @@ def batch(
     weights: Annotated[str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = None,
     precision: PrecisionOption = None,
     max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of each worker's engine.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Threads of each worker's engine. [dim]Default: one for each physical core[/]"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and its cost.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Begin also when the disk looks too small.")] = False,
     json: Annotated[

@@ -34,6 +34,12 @@ DataOption = Annotated[
         help="Folder of coco_dev and pennfudan_dev, by which a precision is accepted.",
     ),
 ]
+TrainingDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="ROADMASK_DATA", metavar="DIR", help="Folder that holds street_train/images, for want of --pictures."
+    ),
+]
 
 
 @engine_app.command()
@@ -263,7 +269,7 @@ def activations(
         Path | None,
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
-    data: DataOption = None,
+    data: TrainingDataOption = None,
     count: Annotated[int, typer.Option(min=1, help="Pictures, evenly spread over the folder.")] = 32,
 ) -> None:
     """Measures the largest number that each layer takes and gives on real pictures, in fp32: fp16 ends at 65504.
@@ -296,7 +302,7 @@ def calibrate(
         Path | None,
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
-    data: DataOption = None,
+    data: TrainingDataOption = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="Pictures, evenly spread over the folder.", show_default="32")
     ] = None,
@@ -306,16 +312,16 @@ def calibrate(
     lite comes with ranges of its own; those that are measured here take their place. Plans for GPUs have ranges of
     their own, too: `roadmask engine build --precision int8 --calibration DIR`.
     """
-    from roadmask.engines import calibration
+    from roadmask.engines import openvino_calibration
     from roadmask.engines.gpu.pictures import chosen_pictures, read_picture
     from roadmask.engines.weights import find_weights
 
     files = chosen_pictures(
-        _pictures(pictures, data, "int8 is calibrated", "--pictures"), count or calibration.PICTURES
+        _pictures(pictures, data, "int8 is calibrated", "--pictures"), count or openvino_calibration.PICTURES
     )
     found = find_weights(weights)
     with image_bar(f"ranges of {found.name}", len(files)) as advance:
-        path = calibration.calibrate(found, map(read_picture, files), advance)
+        path = openvino_calibration.calibrate(found, map(read_picture, files), advance)
     Console(highlight=False).print(f"{found.name}: --precision int8 takes its ranges from {path}", soft_wrap=True)
 
 

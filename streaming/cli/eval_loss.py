@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.classes import DEFAULT_CLASSES, category_ids
-from roadmask.engines.errors import ConfigError
+from roadmask.engines.errors import ConfigError, InputError
 from roadmask.engines.segmenter import Precision
-from roadmask.streaming.cli.eval_segm import Classes, GroundTruth
+from roadmask.streaming.cli.eval_segm import GroundTruth
 from roadmask.streaming.cli.progress import image_bar
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ALL_PROPOSALS = 1000
 """torchvision's own number, before NMS on each level and after it."""
 _SCORE_MIN = 0.05
+_DEFAULT = " and ".join(DEFAULT_CLASSES)
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,12 @@ def loss(
     images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of its pictures.", show_default=False)],
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")] = "lite",
     precision: Annotated[
-        str, typer.Option(help="Of the default engine: auto, bf16, fp32 or int8; torchvision computes in fp32.")
+        str, typer.Option(help="Of the default engine: auto, bf16, fp16, fp32 or int8; torchvision computes in fp32.")
     ] = "auto",
-    classes: Classes = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help=f"Classes to compare. [dim]Default: {_DEFAULT}, those with masks in the ground truth[/]"),
+    ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Times that the pictures are drawn anew.")] = 2000,
     loss_max: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Fail if the default engine loses more.", show_default=False)
@@ -73,8 +77,7 @@ def loss(
     find_images(truth, images)
     found = find_weights(weights)
     known = tuple(filter(None, found.architecture.category_ids))
-    wanted = [n for n in DEFAULT_CLASSES if n in truth.annotated_classes] if classes is None else classes.split(",")
-    names = common_classes(truth, known, wanted)
+    names = common_classes(truth, known, _default_classes(truth) if classes is None else classes.split(","))
     ids = category_ids(names, known)
     chosen = GraphSettings.of(found.architecture)
     every = replace(chosen, proposals=_ALL_PROPOSALS, anchors_per_level=_ALL_PROPOSALS)
@@ -114,6 +117,16 @@ def loss(
     if passed:
         Console(stderr=True, highlight=False).print(f"[bold red]limit passed:[/] {'; '.join(passed)}")
         sys.exit(1)
+
+
+def _default_classes(truth: CocoTruth) -> list[str]:
+    names = [name for name in DEFAULT_CLASSES if name in truth.annotated_classes]
+    if not names:
+        raise InputError(
+            f"{truth.path} has no masks of {_DEFAULT}, which are compared by default, it has "
+            f"{', '.join(truth.annotated_classes)}: choose from these by --classes."
+        )
+    return names
 
 
 def _run(name: str, segmenter: Segmenter, truth: CocoTruth, images: Path) -> list[Result]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
+from roadmask.streaming.cli.engine_options import ENGINES, PRECISIONS, ThreadsOption
 from roadmask.streaming.cli.progress import image_bar
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def segm(
     gt: GroundTruth,
     images: Images = None,
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")] = "lite",
-    engine: Annotated[str, typer.Option(help="auto, openvino or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, bf16, fp32 or int8.")] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINES)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISIONS)] = "auto",
     score_min: Annotated[float, typer.Option(help="Drop instances below this score.")] = 0.05,
     classes: Classes = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from each picture's aspect[/]")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of the engine. [dim]Default: all cores[/]")] = None,
+    threads: ThreadsOption = None,
     results: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help="Score these COCO results; no engine runs, no picture is read."),

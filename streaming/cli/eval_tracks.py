@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.measures.sequence_data import TrackFormat
+from roadmask.streaming.formats import TrackFormat
 
 if TYPE_CHECKING:
     from roadmask.streaming.measures import SequenceData, TrackMeasures

@@ -19,15 +19,17 @@ def info(
         Path | None, typer.Option(metavar="PNG", help="Also draw a summary to show a colleague.", show_default=False)
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Print the card of a model, such as lite, instead.")
+        str | None, typer.Option(metavar="NAME", help="Print the card of a model, such as lite; instead of a store.")
     ] = None,
 ) -> None:
     """Shows cameras, epochs, ledger, tracks by class with their life spans, and storage by part.
 
-    Opens stores that are still being written, too. With --model: what the model is for, what it learnt from, how good
-    it is and where it fails, as Markdown. Exit codes: 0, or 2 for no store or one of a newer roadmask.
+    Opens stores that are still being written, too. With --model and no store: what the model is for, what it learnt
+    from, how good it is and where it fails, as Markdown. Exit codes: 0, or 2 for no store or one of a newer roadmask.
     """
     if model is not None:
+        if drive is not None or plot is not None:
+            raise InputError("expected either a store, perhaps with --plot, or --model alone; got both.")
         from roadmask.engines.model_card import model_card
 
         typer.echo(model_card(model), nl=False)

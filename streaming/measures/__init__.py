@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadmask.streaming.measures.ceiling import CEILING_GAPS, link_perfectly
-from roadmask.streaming.measures.sequence_data import TRACK_FORMATS, SequenceData, TrackFormat, read_sequences
+from roadmask.streaming.measures.sequence_data import SequenceData, read_sequences
 from roadmask.streaming.measures.track_measures import (
     COMBINED,
     COUNTS,
@@ -18,9 +18,7 @@ __all__ = [
     "COMBINED",
     "COUNTS",
     "MEASURES",
-    "TRACK_FORMATS",
     "SequenceData",
-    "TrackFormat",
     "TrackMeasures",
     "link_perfectly",
     "measure_sequences",

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats.kitti import KittiFormat, sequence_files
-
-TrackFormat = Literal["kitti-mots", "kitti-box", "drive"]
-TRACK_FORMATS: tuple[TrackFormat, ...] = get_args(TrackFormat)
+from roadmask.streaming.formats import KittiFormat, TrackFormat, sequence_files
 
 KITTI_CLASSES = ("car", "pedestrian")
 _NEIGHBOURS: Mapping[str, Mapping[str, tuple[str, ...]]] = {

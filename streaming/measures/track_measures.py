@@ -14,13 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from roadmask.streaming.measures.sequence_data import (
-    KITTI_CLASSES,
-    SequenceData,
-    TrackFormat,
-    load_trackeval,
-    read_sequences,
-)
+from roadmask.streaming.formats import TrackFormat
+from roadmask.streaming.measures.sequence_data import KITTI_CLASSES, SequenceData, load_trackeval, read_sequences
 
 COMBINED = "COMBINED"
 """Stands for all sequences together: counted over all of them, not averaged."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,11 +84,12 @@ def test_sizes_are_read() -> None:
     assert parse_size("384x640") == (384, 640)
     assert parse_size("96X64") == (96, 64)
     assert parse_size((384, 640)) == (384, 640)
+    assert parse_size(tuple(np.array([384, 640]))) == (384, 640)
 
 
-@pytest.mark.parametrize("size", ["384", "384x", "axb", "384x640x3", "", (1, 2, 3)])
-def test_sizes_that_cannot_be_read(size: str) -> None:
-    with pytest.raises(ConfigError, match="384x640"):
+@pytest.mark.parametrize("size", ["384", "384x", "axb", "384x640x3", "", (1, 2, 3), 384, (384, 640.9), (384, None)])
+def test_sizes_that_cannot_be_read(size: Any) -> None:
+    with pytest.raises(ConfigError, match=r"384x640, or as two whole numbers, got "):
         parse_size(size)
 
 

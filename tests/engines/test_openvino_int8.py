@@ -14,7 +14,7 @@ import pytest
 from openvino import opset13 as ops
 from typer.testing import CliRunner
 
-from roadmask.engines import Image, calibration
+from roadmask.engines import Image, openvino_calibration
 from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.engines.openvino_engine import OpenVinoSegmenter, has_vnni
 from roadmask.engines.openvino_int8 import known_ranges, quantize, quantized_layers, ranges_file
@@ -128,10 +128,10 @@ def test_a_damaged_file_is_named(lite: Weights, own_ranges: Path, content: str) 
 def test_calibrating_measures_every_layer_and_is_taken_from_then_on(
     lite: Weights, portrait: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadmask.engines.calibration.ranges_file", lambda _: tmp_path / "ranges.json")
+    monkeypatch.setattr("roadmask.engines.openvino_calibration.ranges_file", lambda _: tmp_path / "ranges.json")
     shipped, seen = known_ranges(lite), list[int]()
     pictures = [portrait, portrait[:, ::-1]]
-    path = calibration.calibrate(lite, pictures, lambda: seen.append(1), network_shape=(192, 160))
+    path = openvino_calibration.calibrate(lite, pictures, lambda: seen.append(1), network_shape=(192, 160))
     measured = json.loads(path.read_text())
     assert len(seen) == 2
     assert measured["weights_sha256"] == lite.sha256
@@ -148,11 +148,11 @@ def test_pictures_in_which_nothing_is_change_nothing(
     lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ranges.json"
-    monkeypatch.setattr("roadmask.engines.calibration.ranges_file", lambda _: path)
-    monkeypatch.setattr("roadmask.engines.calibration._SCORE_MIN", 1.0)
+    monkeypatch.setattr("roadmask.engines.openvino_calibration.ranges_file", lambda _: path)
+    monkeypatch.setattr("roadmask.engines.openvino_calibration._SCORE_MIN", 1.0)
     for pictures in ([], [np.zeros((192, 160, 3), np.uint8)]):
         with pytest.raises(InputError, match="finds nothing at all"):
-            calibration.calibrate(lite, pictures, network_shape=(192, 160))
+            openvino_calibration.calibrate(lite, pictures, network_shape=(192, 160))
     assert not path.exists()
 
 
@@ -169,7 +169,7 @@ def test_the_command_calibrates_on_the_pictures_that_are_named(
             on_picture()
         return tmp_path / "ranges.json"
 
-    monkeypatch.setattr("roadmask.engines.calibration.calibrate", calibrate)
+    monkeypatch.setattr("roadmask.engines.openvino_calibration.calibrate", calibrate)
     ended = CliRunner().invoke(app, ["engine", "calibrate", "--pictures", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
     assert "lite: --precision int8 takes its ranges from" in ended.output

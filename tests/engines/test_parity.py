@@ -9,19 +9,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-from torch import nn
-from torchvision.models.detection import MaskRCNN
 
 from roadmask.engines import BoxMasks, Image, Instances
 from roadmask.engines.classes import LITE_CATEGORY_IDS
 from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.models import build_model, load_model
+from roadmask.engines.models import load_model
 from roadmask.engines.openvino_engine import OpenVinoSegmenter
 from roadmask.engines.static_graph import StaticDetector, StaticMasks
 from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import Architecture, Weights
+from roadmask.engines.weights import Architecture, Weights, find_weights
+from roadmask.streaming.benchmarks.random_weights import write_random_weights
 from support.parity import Found, assert_equal_numbers, run_static, run_torchvision
 
 SHAPE = (192, 160)
@@ -75,47 +73,18 @@ class TestStaticGraph:
         assert_equal_numbers(*results)
 
     @pytest.mark.parametrize("architecture", [Architecture.RESNET50, Architecture.RESNET50_V2])
-    def test_random_resnets(
-        self, architecture: Architecture, portrait: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_random_resnets(self, architecture: Architecture, portrait: Image, tmp_path: Path) -> None:
         shape, settings = (128, 128), replace(SETTINGS, proposals=32, detections=16, anchors_per_level=100)
         letterbox = Letterbox.fit(portrait.shape[:2], shape)
-        torch.manual_seed(0)
-        model = build_model(architecture)
-        spread_outputs(model, torch.from_numpy(letterbox.apply(portrait))[None])
-        monkeypatch.setattr("roadmask.engines.torch_engine.load_model", lambda _weights: model)
-        weights = Weights("random", tmp_path, "", architecture)
+        write_random_weights(tmp_path / "random.safetensors", architecture, letterbox.apply(portrait))
+        weights = find_weights(tmp_path / "random.safetensors")
+        assert weights.architecture is architecture
         reference = TorchSegmenter(weights, (1, 3), score_min=0.05, network_shape=shape, settings=settings)
         theirs = run_torchvision(reference, letterbox, portrait)
         assert len(theirs.scores) > 5
+        model = load_model(weights)
         graphs = StaticDetector(model, shape, settings).eval(), StaticMasks(model, shape, settings).eval()
         assert_equal_numbers(run_static(*graphs, letterbox, portrait), theirs)
-
-
-def spread_outputs(model: MaskRCNN, image: torch.Tensor) -> None:
-    """Scales the last layers of a random network to outputs like a trained one's.
-
-    Without it all scores are nearly equal, or so large that torchvision's sigmoid makes them equal: ranks would hang
-    on the last digit.
-    """
-
-    def spread(layer: nn.Module, outputs: torch.Tensor, deviation: float) -> None:
-        with torch.no_grad():
-            for parameter in layer.parameters():
-                parameter.mul_(deviation / outputs.std())
-
-    with torch.no_grad():
-        mean, std = (torch.tensor(v)[:, None, None] for v in (model.transform.image_mean, model.transform.image_std))
-        features = model.backbone((image.permute(0, 3, 1, 2) / 255 - mean) / std)
-        logits, deltas = model.rpn.head(list(features.values()))
-        spread(model.rpn.head.cls_logits, torch.cat([level.flatten() for level in logits]), 2.0)
-        spread(model.rpn.head.bbox_pred, torch.cat([level.flatten() for level in deltas]), 0.1)
-        corners = torch.arange(8.0).repeat_interleave(2).reshape(8, 2) * 10
-        boxes = torch.cat((corners, corners + 40), dim=1)
-        pooled = model.roi_heads.box_roi_pool(features, [boxes], [tuple(image.shape[1:3])])
-        logits, deltas = model.roi_heads.box_predictor(model.roi_heads.box_head(pooled))
-        spread(model.roi_heads.box_predictor.cls_score, logits, 2.0)
-        spread(model.roi_heads.box_predictor.bbox_pred, deltas, 0.5)
 
 
 class TestOpenVino:

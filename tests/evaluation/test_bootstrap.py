@@ -66,3 +66,12 @@ def test_nothing_found_loses_everything(tmp_path: Path) -> None:
     both = [result_of(truth, square_rle(x, 20), 0.9) for x in (0, 40)]
     car, _ = paired_loss(truth, both, [], draws=5)
     assert car.loss == pytest.approx(1)
+
+
+def test_draws_without_any_object_say_nothing(tmp_path: Path) -> None:
+    street = read_truth(car_world(tmp_path))
+    [picture] = street.images.values()
+    truth = replace(street, images={**street.images, **{n: replace(picture, id=n) for n in (100, 101, 102)}})
+    both = [Result(picture.id, 3, square_rle(x, 20), 0.9) for x in (0, 40)]
+    for row in paired_loss(truth, both, [], draws=50):  # a third of them miss the one picture with cars
+        assert (row.low, row.high) == pytest.approx((1, 1)), row.name

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import av
 import cv2
@@ -18,6 +20,8 @@ import torch
 from safetensors.numpy import save_file
 
 import roadmask
+from roadmask.engines.load import Engine
+from roadmask.engines.segmenter import Precision
 from roadmask.streaming.cli import main
 from roadmask.streaming.store import open_drive
 
@@ -57,6 +61,19 @@ def test_help_teaches(roadmask_cli) -> None:
     assert "130 interrupted" in printed
     for command in ("run", "live", "batch"):
         assert "--precision" in roadmask_cli(command, "--help")[1]
+
+
+@pytest.mark.parametrize("command", ["run", "live", "eval segm"])
+def test_help_names_every_engine_and_precision(roadmask_cli, command: str) -> None:
+    _, printed = roadmask_cli(*command.split(), "--help")
+    assert set(get_args(Engine)) | set(get_args(Precision)) <= set(re.findall(r"[\w-]+", printed))
+
+
+def test_help_of_calibration_says_where_its_pictures_are(roadmask_cli) -> None:
+    for command in ("calibrate", "activations"):
+        _, printed = roadmask_cli("engine", command, "--help")
+        assert "street_train/images" in printed
+        assert "coco_dev" not in printed
 
 
 def test_version(roadmask_cli) -> None:

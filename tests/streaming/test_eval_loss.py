@@ -14,7 +14,7 @@ import pytest
 from roadmask.engines import Image, Instances, ScriptedSegmenter
 from roadmask.engines.masks import RleMasks
 from roadmask.streaming.cli import main
-from support.coco import SIZE, car_world
+from support.coco import SIZE, car_document, car_world, write_json
 
 Cli = Callable[..., tuple[int, str]]
 
@@ -83,3 +83,17 @@ def test_a_missing_folder_is_named_before_engines_run(eval_loss: Cli, world: Pat
     code, printed = eval_loss("--gt", world, "--images", tmp_path / "none")
     assert code == 2
     assert "to be the folder of the pictures" in printed
+
+
+def test_a_truth_of_other_classes_says_which(eval_loss: Cli, world: Path, tmp_path: Path) -> None:
+    document = car_document()
+    document["categories"] = [{"id": 3, "name": "bus"}]
+    code, printed = eval_loss("--gt", write_json(world, document), "--images", tmp_path)
+    assert code == 2
+    assert "no masks of pedestrian and car, which are compared by default, it has bus: choose from these" in printed
+
+
+def test_help_names_its_own_default_classes(eval_loss: Cli) -> None:
+    code, printed = eval_loss("--help")
+    assert code == 0
+    assert "Default: pedestrian and car" in printed

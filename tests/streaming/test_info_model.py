@@ -25,7 +25,12 @@ def test_prints_the_card(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(("--model", "resnet51"), "a model with a card, lite, got 'resnet51'"), ((), "expected a store, such as")],
+    [
+        (("--model", "resnet51"), "a model with a card, lite, got 'resnet51'"),
+        ((), "expected a store, such as"),
+        (("drive.zarr", "--model", "lite"), "either a store, perhaps with --plot, or --model alone"),
+        (("--model", "lite", "--plot", "card.png"), "either a store, perhaps with --plot, or --model alone"),
+    ],
 )
 def test_what_it_cannot_show_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
