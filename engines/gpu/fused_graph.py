@@ -20,7 +20,6 @@ from roadmask.engines.errors import EngineError
 from roadmask.engines.gpu import triton_kernels
 from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.gpu.graph_io import Inputs
-from roadmask.engines.graph_settings import GraphSettings
 
 _ALIGNED_CHANNELS = 8
 """cuDNN fuses convolutions on tensor cores alone, which take channels by eights."""
@@ -31,16 +30,9 @@ _SCORES_OFF_MAX = 0.01
 class FusedGraph(GpuGraph):
     """See `GpuGraph`, whose arguments and results it has."""
 
-    def __init__(
-        self,
-        model: MaskRCNN,
-        shape: tuple[int, int],
-        batch: int,
-        settings: GraphSettings,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(model, shape, batch, settings, dtype)
-        if dtype == torch.float16:
+    def _simplify(self, model: MaskRCNN) -> None:
+        super()._simplify(model)
+        if self.dtype == torch.float16:  # cuDNN fuses in half alone
             fuse_convolutions(model)
 
     def compile_find(self) -> None:

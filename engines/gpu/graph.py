@@ -59,12 +59,16 @@ class GpuGraph(StaticNetwork):
         self.register_buffer("_mean", mean * 255, persistent=False)
         self.register_buffer("_std", std * 255, persistent=False)
         self.letterbox = GraphLetterbox(shape)
-        fold_batch_norms(model)
+        self._simplify(model)
         for part in self.reduced_parts:
             part.to(dtype)
 
     _mean: Tensor
     _std: Tensor
+
+    def _simplify(self, model: MaskRCNN) -> None:
+        """Joins layers, in place and in fp32, to fewer that give the same."""
+        fold_batch_norms(model)
 
     @property
     def reduced_parts(self) -> tuple[nn.Module, ...]:
