@@ -34,7 +34,7 @@ class Tolerance:
 
 TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(0.001, 0.002, box_px=0.05, score=0.001, mask=0.005),  # the order of sums alone
-    "fp16": Tolerance(AP_DROP_MAX["fp16"], 0.01, box_px=2, score=0.03, mask=0.1),
+    "fp16": Tolerance(AP_DROP_MAX["fp16"], 0.01, box_px=0.5, score=0.01, mask=0.05),
     "int8": Tolerance(AP_DROP_MAX["int8"], 0.05, box_px=20, score=0.3, mask=0.6),
 }
 

@@ -186,7 +186,7 @@ def verify(
     On a machine without a GPU the ONNX that plans are built from is verified, in ONNX Runtime, and said to be.
 
     Exit code 2 beyond the tolerances. Mask AP may be 0.1 points under torchvision's in fp32, 0.3 in fp16, 0.7 in int8;
-    0.2 %, 1 % and 5 % of the instances it is sure of may be missing; 99 % of the others must be within 0.05, 2 and 20
+    0.2 %, 1 % and 5 % of the instances it is sure of may be missing; 99 % of the others must be within 0.05, 0.5 and 20
     pixels.
 
     [bold]roadmask engine verify --precision fp16 --batch 4[/]
