@@ -128,4 +128,7 @@ def test_plans_are_built_each_and_as_profiles(monkeypatch: pytest.MonkeyPatch, t
     assert built == [[1], [4], [1, 4]]
     assert '"profiles"' in written.read_text()
     refused = CliRunner().invoke(app, ["bench", "plans", "--precision", "bf16"])
-    assert "expected the precision fp32, fp16 or int8, got bf16" in str(refused.exception)
+    assert refused.exit_code == 2
+    assert "bf16" in refused.output
+    refused = CliRunner().invoke(app, ["bench", "gpu", "--precision", "bf16"])
+    assert "expected as precision fp32, fp16, int8, got bf16" in str(refused.exception)
