@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -69,6 +71,68 @@ def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert record["ms_p95"] >= record["ms_median"] > 0
 
 
+def test_each_call_is_a_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import engine
+    from roadmask.streaming.benchmarks.engine_peers import Side
+
+    ticked = [0.0]
+    called: list[tuple[int, list[int]]] = []
+
+    def side(batch: int) -> Side:
+        def segment(pictures: Any) -> list[Any]:
+            numbers = [int(picture[0, 0, 0]) for picture in pictures]
+            called.append((batch, numbers))
+            ticked[0] += 8.0 if 0 in numbers and len(called) > 3 else 4.0  # the first picture is slow once it is warm
+            return []
+
+        return Side("scripted", "fp32", batch, segment)
+
+    monkeypatch.setattr("roadmask.streaming.benchmarks.engine.time.perf_counter", lambda: ticked[0])
+    pictures = [np.full((1, 1, 3), number, np.uint8) for number in range(5)]
+    settings = engine.EngineBenchmark(rounds=1)
+    one, two, many = engine._call_ms([side(1), side(2), side(7)], pictures, settings)
+    assert one == [8000, 4000, 4000, 4000, 4000], "no call is smoothed over by its neighbours"
+    assert two == [4000, 2000, 4000], "the last call holds the slow picture again"
+    assert many == [pytest.approx(8000 / 7)]
+    assert [numbers for batch, numbers in called[3:] if batch == 2] == [[0, 1], [2, 3], [4, 0]]
+    assert called[-1] == (2, [4, 0])
+    assert called[5] == (7, [0, 1, 2, 3, 4, 0, 1])
+
+
+@pytest.mark.parametrize("named", ["", "nowhere", "data"])
+def test_pictures_are_those_of_the_folder_that_is_named_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str
+) -> None:
+    from roadmask.streaming.benchmarks.pictures import street_pictures
+
+    folder = tmp_path / "shared" / "data" / "coco_dev" / "images"
+    folder.mkdir(parents=True)
+    for number in range(7):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((32, 64, 3), 10 * number, np.uint8))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # beside which lies shared/data, which nobody has named
+    if named:
+        monkeypatch.setenv("ROADMASK_DATA", str(tmp_path / ("shared/data" if named == "data" else named)))
+    else:
+        monkeypatch.delenv("ROADMASK_DATA", raising=False)
+    source, pictures = street_pictures(4, (32, 64))
+    assert source == ("coco_dev" if named == "data" else "sample drive")
+    assert len(pictures) == 4
+    if named == "data":
+        assert [int(picture[0, 0, 0]) for picture in pictures] == [0, 20, 40, 60], "from the first to the last"
+
+
+@pytest.mark.parametrize(("there", "count"), [(56, 20), (56, 30), (5, 9), (7, 1)])
+def test_what_is_chosen_is_spread_evenly(there: int, count: int) -> None:
+    from roadmask.engines.gpu.pictures import evenly_spread
+
+    places = evenly_spread(there, count)
+    assert len(places) == min(there, count)
+    assert places[0] == 0
+    assert places[-1] == there - 1 or count == 1
+    assert np.ptp(np.diff(places)) <= 1 if count > 1 else True
+
+
 def test_engine_peers_are_timed_in_the_same_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 
@@ -85,6 +149,9 @@ def test_engine_peers_are_timed_in_the_same_table(monkeypatch: pytest.MonkeyPatc
     assert [record["engine"] for record in others] == ["onnxruntime", "torch-compile", "yolo11n-seg, network alone"]
     assert [record["gflop"] == ours["gflop"] for record in others] == [True, True, False]
     assert 0.5 < others[2]["gflop"] < 1
+    for name in ("weights", "K", "D", "mean_detections"):
+        assert [record[name] == ours[name] for record in others] == [True, True, False]
+        assert others[2][name] is None, "it is another network"
     assert all(record["ms_median"] > 0 for record in others)
 
 
