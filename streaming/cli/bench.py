@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -24,7 +25,15 @@ _GpuPrecision = Literal["fp32", "fp16", "int8"]
 
 
 @bench_app.command()
-def masks(json: JsonOption = None) -> None:
+def masks(
+    ratio_min: Annotated[
+        float | None, typer.Option(help="Exit with 1 where ours is not so many times as fast.", show_default=False)
+    ] = None,
+    pixel_error_max: Annotated[
+        float | None, typer.Option(help="Exit with 1 where a larger share of pixels differs.", show_default=False)
+    ] = None,
+    json: JsonOption = None,
+) -> None:
     """Times pasting masks into a 1080p picture and encoding them, against torchvision and pycocotools.
 
     50 instances in boxes of three ranges of sizes; some are cut by the border. Both sides take the same masks, in
@@ -41,6 +50,8 @@ def masks(json: JsonOption = None) -> None:
     show_records(console, "50 masks into 1920 x 1080, as run lengths", results, leave_out=("instances", "shape"))
     if json is not None:
         write_results(json, results)
+    limits = [("ratio", ratio_min, False), ("pixel_error", pixel_error_max, True)]
+    hold(console, results, limits, name="boxes of {size_set} px")
 
 
 @bench_app.command()
@@ -76,6 +87,10 @@ def engine(
             "of the nearest cost, in OpenVINO). Repeat for several.",
             show_default="none",
         ),
+    ] = None,
+    ratio_min: Annotated[
+        float | None,
+        typer.Option(help="Exit with 1 where the default engine is not so many times as fast.", show_default=False),
     ] = None,
     json: JsonOption = None,
 ) -> None:
@@ -113,6 +128,8 @@ def engine(
     show_records(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
     if json is not None:
         write_results(json, results)
+    ours = [record for record in results if record["engine"] == "openvino"]
+    hold(console, ours, [("ratio", ratio_min, False)], name="{weights} at batch {batch}")
 
 
 @bench_app.command()
@@ -282,3 +299,31 @@ def show_records(
 
 def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+def hold(
+    console: Console,
+    results: list[dict[str, Any]],
+    limits: Iterable[tuple[str, float | None, bool]],
+    *,
+    name: str = "{source}",
+) -> None:
+    """Ends the program with 1 where a limit is missed; what was not measured misses it.
+
+    Args:
+        console: is told each record that misses one.
+        results: flat records.
+        limits: a field of the records, its limit or None, and whether that is its largest value or its smallest.
+        name: of a record, from its fields.
+    """
+    missed = False
+    for field, limit, upper in limits:
+        for record in results:
+            value = record[field]
+            if limit is None or (value is not None and (value <= limit if upper else value >= limit)):
+                continue
+            missed = True
+            expected = f"expected at {'most' if upper else 'least'} {limit}"
+            console.print(f"{name.format(**record)}: {field} is {value}, {expected}.", soft_wrap=True)
+    if missed:
+        raise typer.Exit(1)
+
+

@@ -53,6 +53,38 @@ def test_bench_masks_writes_its_records(tmp_path: Path, monkeypatch: pytest.Monk
     assert {"machine", "versions", "results"} == set(document)
 
 
+def test_masks_hold_their_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import masks
+
+    records = [
+        {"size_set": "20-60", "ratio": 300.0, "pixel_error": 0.0},
+        {"size_set": "200-900", "ratio": 99.9, "pixel_error": 2e-5},
+    ]
+    monkeypatch.setattr(masks, "benchmark_masks", lambda: records)
+    missed = CliRunner().invoke(app, ["bench", "masks", "--ratio-min", "100", "--pixel-error-max", "1e-5"])
+    assert missed.exit_code == 1
+    assert "boxes of 200-900 px: ratio is 99.9, expected at least 100.0." in missed.output
+    assert "boxes of 200-900 px: pixel_error is 2e-05, expected at most 1e-05." in missed.output
+    assert "boxes of 20-60 px:" not in missed.output
+    held = ["bench", "masks", "--ratio-min", "99.9", "--pixel-error-max", "2e-5"]
+    assert CliRunner().invoke(app, held).exit_code == 0
+    assert CliRunner().invoke(app, ["bench", "masks"]).exit_code == 0, "without bars none is missed"
+
+
+def test_the_default_engine_holds_its_bar_at_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import engine
+
+    given = {"weights": "lite", "clock": "wall", "shape": "384x640", "threads": 2, "images": "sample drive"}
+    rows = [("openvino", 1, 1.5), ("openvino", 4, 2.5), ("onnxruntime", 1, 1.0)]
+    records = [given | {"engine": name, "batch": batch, "ratio": ratio} for name, batch, ratio in rows]
+    monkeypatch.setattr(engine, "benchmark_engine", lambda *_: records)
+    missed = CliRunner().invoke(app, ["bench", "engine", "--ratio-min", "2"])
+    assert missed.exit_code == 1
+    assert "lite at batch 1: ratio is 1.5, expected at least 2.0." in missed.output
+    assert missed.output.count("expected at least") == 1, "a peer has no bar"
+    assert CliRunner().invoke(app, ["bench", "engine", "--ratio-min", "1.5"]).exit_code == 0
+
+
 def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
 
