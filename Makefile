@@ -67,14 +67,22 @@ typecheck: $(STAMP) typecheck-tree
 # What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
 DATA := $(or $(ROADMASK_DATA),../shared/data)
 .PHONY: bars
-bars: bars-parity bars-accuracy bars-tracking ## Measure what is promised; needs ROADMASK_DATA, takes minutes
+bars: bars-parity bars-tests bars-accuracy bars-tracking bars-speed ## Measure what is promised; needs ROADMASK_DATA, takes minutes
 out/bars:
 	@test -f $(DATA)/README.md || { echo "bars need real data in $(DATA): set ROADMASK_DATA to its folder"; exit 1; }
 	@mkdir -p $@
 
-.PHONY: bars-parity
+.PHONY: bars-parity bars-tests
+PARITY := tests/engines/test_parity_pictures.py
 bars-parity: $(STAMP) | out/bars
-	ROADMASK_REQUIRE_SYSTEM=1 ROADMASK_DATA=$(DATA) $(BIN)/python -m pytest -m bars
+	ROADMASK_REQUIRE_SYSTEM=1 ROADMASK_DATA=$(DATA) $(BIN)/python -m pytest -m bars $(PARITY)
+bars-tests: $(STAMP) | out/bars # all other tests that take minutes
+	ROADMASK_REQUIRE_SYSTEM=1 ROADMASK_DATA=$(DATA) $(BIN)/python -m pytest -m bars --ignore=$(PARITY)
+
+.PHONY: bars-speed
+bars-speed: $(STAMP) | out/bars ## Measure pasting masks and the start of a run
+	$(BIN)/roadmask bench masks --ratio-min 100 --pixel-error-max 1e-5 --json out/bars/masks.json
+	$(BIN)/roadmask bench footprint --start-max 3 --json out/bars/footprint.json
 
 .PHONY: bars-accuracy bars-loss-coco_dev bars-loss-pennfudan_dev
 bars-accuracy: bars-loss-coco_dev bars-loss-pennfudan_dev

@@ -24,7 +24,12 @@ def chosen_pictures(folder: Path, count: int) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
     if not files:
         raise InputError(f"expected JPEG or PNG pictures in {folder}, there are none: name the folder they lie in.")
-    return [files[place] for place in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int)]
+    return [files[place] for place in evenly_spread(len(files), count)]
+
+
+def evenly_spread(there: int, count: int) -> list[int]:
+    """Returns at most so many different places of 0 to `there` - 1, from the first to the last."""
+    return [int(place) for place in np.linspace(0, there - 1, min(count, there)).round()]
 
 
 def read_picture(file: Path) -> Image:

@@ -38,7 +38,12 @@ class Side:
     batch: int
     segment: Segment
     gflop: float | None = None
-    """Of a picture, where it is not that of the eager network."""
+    """Of a picture, of a network other than that of the weights; None for that."""
+
+    @property
+    def runs_weights(self) -> bool:
+        """Says whether it runs the weights that the others run."""
+        return self.gflop is None
 
 
 @dataclass(frozen=True)

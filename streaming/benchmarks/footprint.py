@@ -1,6 +1,6 @@
-"""What an engine takes besides time for its pictures: seconds to start, memory that it holds, memory for each frame.
+"""What a run takes besides time for its pictures: seconds to start, memory that its engine holds and takes for a frame.
 
-All of it is measured in a process of its own, which has imported nothing yet.
+All of it is measured in processes of their own, which have imported nothing yet.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from roadmask.engines.errors import EngineError
@@ -35,34 +37,69 @@ class FootprintBenchmark:
     """Height and width of the pictures, which are the sample drive's."""
     threads: int | None = None
     frames: int = 300
-    """Over which growth is measured; with 0 nothing is, the cache is filled alone."""
+    """Over which growth is measured."""
 
 
 def benchmark_footprint(settings: FootprintBenchmark) -> list[dict[str, Any]]:
-    """Starts a process that loads an engine and segments pictures.
+    """Starts `roadmask run` on a video of one frame, then a process that loads the engine and segments pictures.
 
-    The first process fills the cache of graphs, so that the second shows a start as it is every day.
+    An earlier run fills the cache of graphs, so that the measured one shows a start as it is every day.
 
     Args:
         settings: what is measured.
 
     Returns:
-        One record: weights, engine, precision, frame (its size), frames, mean_detections, start_s (from the start of
-        Python to the first result), resident_mb (memory of the process that the engine added), process_mb (all of it),
-        allocated_kb_median and allocated_kb_max (the most that NumPy and Python held at a time for a frame beyond what
-        they held before) and growth_kb (of the process, a frame; median of five stretches).
+        One record: weights, engine, precision, frame (its size), frames, mean_detections, engine_start_s (from the
+        start of Python to the first result of the engine alone), resident_mb (memory of the process that the engine
+        added), process_mb (all of it), allocated_kb_median and allocated_kb_max (the most that NumPy and Python held at
+        a time for a frame beyond what they held before), growth_kb (of the process, a frame; median of five stretches)
+        and start_s (from the start of Python until the run has stored its frame and names the store).
 
     Raises:
-        EngineError: the process failed; the message holds what it said.
+        EngineError: a process failed; the message is what it said.
     """
-    for told in (replace(settings, frames=0), settings):
-        started = time.time()
-        command = [sys.executable, "-m", __spec__.name, json.dumps(asdict(told)), str(started)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
-        if ended.returncode:
-            said = (ended.stderr.strip().splitlines() or ["nothing"])[-1]
-            raise EngineError(f"the process that loads {settings.weights} ended with {ended.returncode}: {said}")
-    return [json.loads(ended.stdout.splitlines()[-1])]
+    with tempfile.TemporaryDirectory(prefix="roadmask-bench-") as folder:
+        video = _video(Path(folder) / "drive.mp4", settings.frame_size)
+        _run(settings, video, Path(folder) / "first.zarr")
+        start_s = _run(settings, video, Path(folder) / "second.zarr")
+    line, _ = _printed(__spec__.name, json.dumps(asdict(settings)), str(time.time()))
+    return [json.loads(line) | {"start_s": round(start_s, 2)}]
+
+
+def _video(path: Path, frame_size: tuple[int, int]) -> Path:
+    """Writes the first frame of the sample drive."""
+    # The process that is measured imports this module, too.
+    from roadmask.demos.sample_drive import SampleDrive, SampleDriveConfig  # noqa: PLC0415
+    from roadmask.streaming.video_writer import VideoWriter  # noqa: PLC0415
+
+    height, width = frame_size
+    with VideoWriter(path) as video:
+        video.write(SampleDrive(SampleDriveConfig(height=height, width=width)).render(0), 0)
+    return path
+
+
+def _run(settings: FootprintBenchmark, video: Path, out: Path) -> float:
+    """Runs the program, and returns the seconds until it names the store, which holds the frame by then."""
+    given = {"weights": settings.weights, "precision": settings.precision, "size": settings.size}
+    options = given | {"threads": settings.threads, "out": out}
+    named = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return _printed("roadmask", "run", str(video), *named)[1]
+
+
+def _printed(*module: str) -> tuple[str, float]:
+    """Runs a module with its arguments; returns the first line that it prints, and after how many seconds."""
+    command, start = [sys.executable, "-m", *module], time.perf_counter()
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process,  # noqa: S603 - ours
+    ):
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        line, seconds = process.stdout.readline(), time.perf_counter() - start
+        if process.wait():
+            complaints.seek(0)
+            said = complaints.read().strip().splitlines()
+            raise EngineError((said or [f"{module[0]} ended with {process.returncode}."])[-1].removeprefix("error: "))
+    return line, seconds
 
 
 def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
@@ -78,9 +115,7 @@ def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
         threads=settings.threads,
     )
     segmenter.warm_up(settings.frame_size)
-    start_s = time.time() - started
-    if not settings.frames:
-        return {}
+    engine_start_s = time.time() - started
 
     beside = _held_bytes()
     from roadmask.demos.sample_drive import SampleDrive, SampleDriveConfig  # noqa: PLC0415
@@ -117,7 +152,7 @@ def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
         "frame": f"{height}x{width}",
         "frames": settings.frames,
         "mean_detections": round(float(np.mean(found)), 2),
-        "start_s": round(start_s, 2),
+        "engine_start_s": round(engine_start_s, 2),
         "resident_mb": round((held - beside - before) / 1e6, 1),
         "process_mb": round((held - beside) / 1e6, 1),
         "allocated_kb_median": round(float(np.median(allocated)) / 1e3, 1),

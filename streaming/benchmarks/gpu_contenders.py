@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, cast, get_args
 
+import cv2
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import TensorRtMissingError
+from roadmask.engines.errors import ConfigError, TensorRtMissingError
 from roadmask.engines.gpu.build import Target, build_plan
 from roadmask.engines.gpu.cuda import Cuda
 from roadmask.engines.gpu.graph import GpuGraph
 from roadmask.engines.gpu.graph_io import Inputs
+from roadmask.engines.gpu.quantization import calibrate
 from roadmask.engines.gpu.run import LoadedPlan
 from roadmask.engines.gpu.segmenter import TensorRtSegmenter
 from roadmask.engines.gpu.tensorrt_module import FLAVOURS, Flavour, load_tensorrt
@@ -27,9 +32,19 @@ from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.segmenter import Image
 from roadmask.engines.weights import Weights
 from roadmask.streaming.benchmarks.eager_graph import EagerGraph
+from roadmask.streaming.benchmarks.random_weights import is_made_up
 
+Product = Literal["fp32", "tf32", "fp16", "int8"]
+"""What numbers are rounded to before they are multiplied."""
 SCORE_MIN = 0.5
 _LOG = logging.getLogger("roadmask")
+_Kind = Literal["torchvision-eager", "torch-compile", "torch-cuda-uncompiled", "torch-cuda"]
+_ON_CPU = ("torchvision-eager", "torch-cuda")
+_PRECISIONS: dict[str, tuple[GpuPrecision, ...]] = {
+    **dict.fromkeys(get_args(_Kind), ("fp32", "fp16")),
+    **dict.fromkeys(FLAVOURS, ("fp32", "fp16", "int8")),
+}
+ENGINES = tuple(_PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,10 @@ class Contender:
     """From camera frames to instances."""
     repeat: Callable[[], None]
     """Copies the last frames to the device, runs the network on them, copies what it gives back, and waits."""
+    gflop: float
+    """Its arithmetic for a frame."""
+    product: Product
+    """What its convolutions multiply."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,8 @@ class Round:
     frames: Sequence[Image]
     """The batch, of one size."""
     device: str
+    gflop: float
+    """Of a frame in our graph, which computes all slots for instances, whatever is in the picture."""
 
     @property
     def settings(self) -> GraphSettings:
@@ -82,25 +103,53 @@ class Round:
         return Letterbox.fit((height, width), self.shape)
 
 
-def candidates(given: Round) -> Iterator[Candidate]:
-    """Yields each engine that is installed here, in fp32 and, on a GPU, in fp16."""
-    on_gpu = given.device == "cuda"
-    kinds: tuple[_Kind, ...] = get_args(_Kind) if on_gpu else ("torchvision-eager", "torch-cuda")
-    precisions: tuple[GpuPrecision, ...] = ("fp32", "fp16") if on_gpu else ("fp32",)
-    for precision in precisions:
-        for kind in kinds:
-            yield Candidate(kind, precision, partial(_torch, given, precision, kind))
-        for flavour in FLAVOURS if on_gpu else ():
-            try:
-                load_tensorrt(flavour)
-            except TensorRtMissingError as error:
-                _LOG.info("%s takes no part: %s", flavour, error)
-            else:
-                yield Candidate(flavour, precision, partial(_tensorrt, given, precision, flavour))
+def entries(engines: Sequence[str], precisions: Sequence[str], device: str = "cuda") -> list[tuple[str, GpuPrecision]]:
+    """Returns which engines take part, in which precision.
+
+    Args:
+        engines: names of `ENGINES`; all that are installed if none is given.
+        precisions: all that the engines compute in if none is given.
+        device: without a GPU few run, in fp32.
+
+    Raises:
+        TensorRtMissingError: an engine that was asked for is not installed; the message says how to install it.
+        ConfigError: none of the engines computes in the precisions.
+    """
+    named = engines or (ENGINES if device == "cuda" else _ON_CPU)
+    missing: dict[str, TensorRtMissingError] = {}
+    for flavour in (each for each in FLAVOURS if each in named):
+        try:
+            load_tensorrt(flavour)
+        except TensorRtMissingError as error:
+            if engines:
+                raise
+            _LOG.info("%s takes no part: %s", flavour, error)
+            missing[flavour] = error
+    known: tuple[GpuPrecision, ...] = get_args(GpuPrecision) if device == "cuda" else ("fp32",)
+    asked = [
+        (name, precision)
+        for precision in known
+        for name in named
+        if precision in _PRECISIONS[name] and precision in (precisions or known)
+    ]
+    entered = [(name, precision) for name, precision in asked if name not in missing]
+    if asked and not entered:
+        raise missing[asked[0][0]]
+    if not entered:
+        raise ConfigError(
+            f"expected a precision that {', '.join(named)} computes in, got {', '.join(precisions)}: the engines of "
+            "torch take fp32 and fp16, TensorRT int8, too."
+        )
+    return entered
 
 
-_Kind = Literal["torchvision-eager", "torch-compile", "torch-cuda-uncompiled", "torch-cuda"]
-ENGINES = (*get_args(_Kind), *FLAVOURS)
+def candidates(given: Round, entered: Sequence[tuple[str, GpuPrecision]]) -> Iterator[Candidate]:
+    """Yields what builds each engine that takes part, see `entries`."""
+    for name, precision in entered:
+        if name in FLAVOURS:
+            yield Candidate(name, precision, partial(_tensorrt, given, precision, name))
+        else:
+            yield Candidate(name, precision, partial(_torch, given, precision, cast("_Kind", name)))
 
 
 class _TorchSegmenter(TorchCudaSegmenter):
@@ -140,13 +189,22 @@ def _torch(given: Round, precision: GpuPrecision, kind: _Kind) -> Iterator[Conte
         captured.replay()
         captured.wait()
 
-    yield Contender(kind, precision, segmenter, repeat)
+    gflop = given.gflop
+    if kind == "torchvision-eager":  # its heads compute what it found in these frames
+        with FlopCounterMode(display=False) as counter:
+            repeat()
+        gflop = counter.get_total_flops() / len(given.frames) / 1e9
+    # torch's default for convolutions in fp32; its matrix products, few beside them, stay fp32.
+    tf32 = precision == "fp32" and given.device == "cuda" and torch.backends.cudnn.allow_tf32
+    yield Contender(kind, precision, segmenter, repeat, gflop, "tf32" if tf32 else precision)
 
 
 @contextmanager
 def _tensorrt(given: Round, precision: GpuPrecision, flavour: Flavour) -> Iterator[Contender]:
     """Builds a plan for this GPU, in memory."""
     batch = len(given.frames)
+    if precision == "int8" and is_made_up(given.weights.name):
+        _calibrate(given)
     onnx = typed_onnx(given.weights, given.shape, batch, precision)
     plan = LoadedPlan.of(build_plan(onnx, Target(flavour, "here"), batch, given.shape), load_tensorrt(flavour))
     segmenter = TensorRtSegmenter(
@@ -160,4 +218,14 @@ def _tensorrt(given: Round, precision: GpuPrecision, flavour: Flavour) -> Iterat
     )
     with closing(segmenter):
         segmenter(given.frames)
-        yield Contender(flavour, precision, segmenter, segmenter.runner_for(given.letterbox, batch).repeat)
+        repeat = segmenter.runner_for(given.letterbox, batch).repeat
+        yield Contender(flavour, precision, segmenter, repeat, given.gflop, precision)
+
+
+def _calibrate(given: Round) -> None:
+    """Measures the ranges of made-up weights on the frames themselves, as nobody else can have measured them."""
+    graph = typed_onnx(given.weights, given.shape, 1, "fp32")
+    with TemporaryDirectory() as folder:
+        for number, frame in enumerate(given.frames):
+            cv2.imwrite(str(Path(folder) / f"{number}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        calibrate(graph, given.weights, given.shape, Path(folder))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -16,13 +17,23 @@ from roadmask.streaming.results_json import write_results
 
 bench_app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 
+_GpuPrecision = Literal["fp32", "fp16", "int8"]
+
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the records.", show_default=False)
 ]
 
 
 @bench_app.command()
-def masks(json: JsonOption = None) -> None:
+def masks(
+    ratio_min: Annotated[
+        float | None, typer.Option(help="Exit with 1 where ours is not so many times as fast.", show_default=False)
+    ] = None,
+    pixel_error_max: Annotated[
+        float | None, typer.Option(help="Exit with 1 where a larger share of pixels differs.", show_default=False)
+    ] = None,
+    json: JsonOption = None,
+) -> None:
     """Times pasting masks into a 1080p picture and encoding them, against torchvision and pycocotools.
 
     50 instances in boxes of three ranges of sizes; some are cut by the border. Both sides take the same masks, in
@@ -39,6 +50,8 @@ def masks(json: JsonOption = None) -> None:
     show_records(console, "50 masks into 1920 x 1080, as run lengths", results, leave_out=("instances", "shape"))
     if json is not None:
         write_results(json, results)
+    limits = [("ratio", ratio_min, False), ("pixel_error", pixel_error_max, True)]
+    hold(console, results, limits, name="boxes of {size_set} px")
 
 
 @bench_app.command()
@@ -74,6 +87,10 @@ def engine(
             "of the nearest cost, in OpenVINO). Repeat for several.",
             show_default="none",
         ),
+    ] = None,
+    ratio_min: Annotated[
+        float | None,
+        typer.Option(help="Exit with 1 where the default engine is not so many times as fast.", show_default=False),
     ] = None,
     json: JsonOption = None,
 ) -> None:
@@ -111,6 +128,8 @@ def engine(
     show_records(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
     if json is not None:
         write_results(json, results)
+    ours = [record for record in results if record["engine"] == "openvino"]
+    hold(console, ours, [("ratio", ratio_min, False)], name="{weights} at batch {batch}")
 
 
 @bench_app.command()
@@ -123,13 +142,19 @@ def footprint(
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Of the network's input.", show_default=False)] = None,
     height: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures, the sample drive's.")] = 540,
     width: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures.")] = 960,
-    threads: Annotated[int | None, typer.Option(min=1, show_default="all cores")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the engine.", show_default="one for each physical core")
+    ] = None,
     frames: Annotated[int, typer.Option(min=5, help="Over which growth is measured.")] = 300,
+    start_max: Annotated[
+        float | None, typer.Option(help="Exit with 1 above these seconds to start.", show_default=False)
+    ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Measures how long the default engine takes to start with a warm cache, and the memory that it holds and takes.
+    """Measures how long a run takes to start with a warm cache, and the memory that its engine holds and takes.
 
-    Each engine runs in a process of its own, twice: the first fills the cache.
+    The start is that of `roadmask run` on a video of one frame of the sample drive: from the start of Python until the
+    frame is stored and told of. One before it fills the cache. The engine's memory is that of a process of its own.
     """
     from roadmask.streaming.benchmarks.footprint import FootprintBenchmark, benchmark_footprint
 
@@ -138,9 +163,10 @@ def footprint(
         settings = FootprintBenchmark(name, precision, size, (height, width), threads, frames)
         with console.status(f"Starting {name}"):
             results += benchmark_footprint(settings)
-    show_records(console, "What the default engine takes, one process each", results)
+    show_records(console, "What a run takes to start, and its engine holds", results)
     if json is not None:
         write_results(json, results)
+    hold(console, results, [("start_s", start_max, True)], name="{weights}")
 
 
 @bench_app.command("camera-motion")
@@ -196,15 +222,17 @@ def gpu(
         list[str] | None, typer.Option(help="Repeat for several, as the table names them.", show_default="all")
     ] = None,
     precision: Annotated[
-        list[str] | None, typer.Option(help="fp32 or fp16; repeat for both.", show_default="both")
+        list[str] | None,
+        typer.Option(help="fp32, fp16, or int8 of TensorRT. Repeat for several.", show_default="all"),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 50,
     json: JsonOption = None,
 ) -> None:
     """Checks, then times what runs on this machine's NVIDIA GPU: torchvision, torch.compile, our engines.
 
-    Camera frames are 1080p, of the sample drive. Engines that fail or are wrong are listed with
-    their reason and not timed. Exit codes: 0, or 2 without a GPU or where an engine is wrong.
+    Camera frames are 1080p, of the sample drive. Engines that fail or are wrong are listed with their reason and not
+    timed; TensorRT takes part where it is installed. Exit codes: 0, or 2 without a GPU, where an engine that was asked
+    for is not installed, or where one is wrong.
     """
     try:
         from roadmask.streaming.benchmarks.gpu import GpuBenchmark, benchmark_gpu, require_right
@@ -216,7 +244,7 @@ def gpu(
 
     shapes = tuple(parse_size(each) for each in size or ["384x640", "736x1280"])
     chosen = tuple(engine or ()), tuple(precision or ())
-    for what, names, known in zip(("engine", "precision"), chosen, (ENGINES, ("fp32", "fp16")), strict=True):
+    for what, names, known in zip(("engine", "precision"), chosen, (ENGINES, get_args(_GpuPrecision)), strict=True):
         if unknown := set(names) - set(known):
             raise InputError(f"expected as {what} {', '.join(known)}, got {', '.join(sorted(unknown))}.")
     settings = GpuBenchmark(shapes, tuple(batch or [1, 4, 8]), rounds, engines=chosen[0], precisions=chosen[1])
@@ -236,7 +264,7 @@ def gpu(
 def plans(
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = "lite",
     size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
-    precision: Annotated[Precision, typer.Option(help="fp32, fp16 or int8.")] = "fp16",
+    precision: Annotated[_GpuPrecision, typer.Option(help="Of the network.")] = "fp16",
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeat for several.", show_default="1, 4, 8")] = None,
     target: Annotated[str, typer.Option(help="Chip that TensorRT for RTX builds for; needs no GPU.")] = "sm89",
     json: JsonOption = None,
@@ -247,8 +275,6 @@ def plans(
     from roadmask.engines.weights import find_weights
     from roadmask.streaming.benchmarks.plans import benchmark_plans
 
-    if precision not in {"fp32", "fp16", "int8"}:
-        raise InputError(f"expected the precision fp32, fp16 or int8, got {precision}.")
     console, found = Console(highlight=False), find_weights(weights)
     with console.status("Building plans"):
         results = benchmark_plans(
@@ -276,6 +302,34 @@ def show_records(
     for record in results:
         table.add_row(*(_shown(record[name]) for name in names))
     console.print(table)
+
+
+def hold(
+    console: Console,
+    results: list[dict[str, Any]],
+    limits: Iterable[tuple[str, float | None, bool]],
+    *,
+    name: str = "{source}",
+) -> None:
+    """Ends the program with 1 where a limit is missed; what was not measured misses it.
+
+    Args:
+        console: is told each record that misses one.
+        results: flat records.
+        limits: a field of the records, its limit or None, and whether that is its largest value or its smallest.
+        name: of a record, from its fields.
+    """
+    missed = False
+    for field, limit, upper in limits:
+        for record in results:
+            value = record[field]
+            if limit is None or (value is not None and (value <= limit if upper else value >= limit)):
+                continue
+            missed = True
+            expected = f"expected at {'most' if upper else 'least'} {limit}"
+            console.print(f"{name.format(**record)}: {field} is {value}, {expected}.", soft_wrap=True)
+    if missed:
+        raise typer.Exit(1)
 
 
 def _shown(value: object) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -51,6 +53,38 @@ def test_bench_masks_writes_its_records(tmp_path: Path, monkeypatch: pytest.Monk
     assert {"machine", "versions", "results"} == set(document)
 
 
+def test_masks_hold_their_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import masks
+
+    records = [
+        {"size_set": "20-60", "ratio": 300.0, "pixel_error": 0.0},
+        {"size_set": "200-900", "ratio": 99.9, "pixel_error": 2e-5},
+    ]
+    monkeypatch.setattr(masks, "benchmark_masks", lambda: records)
+    missed = CliRunner().invoke(app, ["bench", "masks", "--ratio-min", "100", "--pixel-error-max", "1e-5"])
+    assert missed.exit_code == 1
+    assert "boxes of 200-900 px: ratio is 99.9, expected at least 100.0." in missed.output
+    assert "boxes of 200-900 px: pixel_error is 2e-05, expected at most 1e-05." in missed.output
+    assert "boxes of 20-60 px:" not in missed.output
+    held = ["bench", "masks", "--ratio-min", "99.9", "--pixel-error-max", "2e-5"]
+    assert CliRunner().invoke(app, held).exit_code == 0
+    assert CliRunner().invoke(app, ["bench", "masks"]).exit_code == 0, "without bars none is missed"
+
+
+def test_the_default_engine_holds_its_bar_at_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import engine
+
+    given = {"weights": "lite", "clock": "wall", "shape": "384x640", "threads": 2, "images": "sample drive"}
+    rows = [("openvino", 1, 1.5), ("openvino", 4, 2.5), ("onnxruntime", 1, 1.0)]
+    records = [given | {"engine": name, "batch": batch, "ratio": ratio} for name, batch, ratio in rows]
+    monkeypatch.setattr(engine, "benchmark_engine", lambda *_: records)
+    missed = CliRunner().invoke(app, ["bench", "engine", "--ratio-min", "2"])
+    assert missed.exit_code == 1
+    assert "lite at batch 1: ratio is 1.5, expected at least 2.0." in missed.output
+    assert missed.output.count("expected at least") == 1, "a peer has no bar"
+    assert CliRunner().invoke(app, ["bench", "engine", "--ratio-min", "1.5"]).exit_code == 0
+
+
 def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from roadmask.streaming.benchmarks.engine import EngineBenchmark, benchmark_engine
 
@@ -69,6 +103,68 @@ def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert record["ms_p95"] >= record["ms_median"] > 0
 
 
+def test_each_call_is_a_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadmask.streaming.benchmarks import engine
+    from roadmask.streaming.benchmarks.engine_peers import Side
+
+    ticked = [0.0]
+    called: list[tuple[int, list[int]]] = []
+
+    def side(batch: int) -> Side:
+        def segment(pictures: Any) -> list[Any]:
+            numbers = [int(picture[0, 0, 0]) for picture in pictures]
+            called.append((batch, numbers))
+            ticked[0] += 8.0 if 0 in numbers and len(called) > 3 else 4.0  # the first picture is slow once it is warm
+            return []
+
+        return Side("scripted", "fp32", batch, segment)
+
+    monkeypatch.setattr("roadmask.streaming.benchmarks.engine.time.perf_counter", lambda: ticked[0])
+    pictures = [np.full((1, 1, 3), number, np.uint8) for number in range(5)]
+    settings = engine.EngineBenchmark(rounds=1)
+    one, two, many = engine._call_ms([side(1), side(2), side(7)], pictures, settings)
+    assert one == [8000, 4000, 4000, 4000, 4000], "no call is smoothed over by its neighbours"
+    assert two == [4000, 2000, 4000], "the last call holds the slow picture again"
+    assert many == [pytest.approx(8000 / 7)]
+    assert [numbers for batch, numbers in called[3:] if batch == 2] == [[0, 1], [2, 3], [4, 0]]
+    assert called[-1] == (2, [4, 0])
+    assert called[5] == (7, [0, 1, 2, 3, 4, 0, 1])
+
+
+@pytest.mark.parametrize("named", ["", "nowhere", "data"])
+def test_pictures_are_those_of_the_folder_that_is_named_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str
+) -> None:
+    from roadmask.streaming.benchmarks.pictures import street_pictures
+
+    folder = tmp_path / "shared" / "data" / "coco_dev" / "images"
+    folder.mkdir(parents=True)
+    for number in range(7):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((32, 64, 3), 10 * number, np.uint8))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # beside which lies shared/data, which nobody has named
+    if named:
+        monkeypatch.setenv("ROADMASK_DATA", str(tmp_path / ("shared/data" if named == "data" else named)))
+    else:
+        monkeypatch.delenv("ROADMASK_DATA", raising=False)
+    source, pictures = street_pictures(4, (32, 64))
+    assert source == ("coco_dev" if named == "data" else "sample drive")
+    assert len(pictures) == 4
+    if named == "data":
+        assert [int(picture[0, 0, 0]) for picture in pictures] == [0, 20, 40, 60], "from the first to the last"
+
+
+@pytest.mark.parametrize(("there", "count"), [(56, 20), (56, 30), (5, 9), (7, 1)])
+def test_what_is_chosen_is_spread_evenly(there: int, count: int) -> None:
+    from roadmask.engines.gpu.pictures import evenly_spread
+
+    places = evenly_spread(there, count)
+    assert len(places) == min(there, count)
+    assert places[0] == 0
+    assert places[-1] == there - 1 or count == 1
+    assert np.ptp(np.diff(places)) <= 1 if count > 1 else True
+
+
 def test_engine_peers_are_timed_in_the_same_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 
@@ -85,6 +181,9 @@ def test_engine_peers_are_timed_in_the_same_table(monkeypatch: pytest.MonkeyPatc
     assert [record["engine"] for record in others] == ["onnxruntime", "torch-compile", "yolo11n-seg, network alone"]
     assert [record["gflop"] == ours["gflop"] for record in others] == [True, True, False]
     assert 0.5 < others[2]["gflop"] < 1
+    for name in ("weights", "K", "D", "mean_detections"):
+        assert [record[name] == ours[name] for record in others] == [True, True, False]
+        assert others[2][name] is None, "it is another network"
     assert all(record["ms_median"] > 0 for record in others)
 
 
@@ -128,4 +227,7 @@ def test_plans_are_built_each_and_as_profiles(monkeypatch: pytest.MonkeyPatch, t
     assert built == [[1], [4], [1, 4]]
     assert '"profiles"' in written.read_text()
     refused = CliRunner().invoke(app, ["bench", "plans", "--precision", "bf16"])
-    assert "expected the precision fp32, fp16 or int8, got bf16" in str(refused.exception)
+    assert refused.exit_code == 2
+    assert "bf16" in refused.output
+    refused = CliRunner().invoke(app, ["bench", "gpu", "--precision", "bf16"])
+    assert "expected as precision fp32, fp16, int8, got bf16" in str(refused.exception)
