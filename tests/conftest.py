@@ -7,6 +7,11 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example may take as long as a busy machine likes, and all machines try the same ones.
+settings.register_profile("roadmask", deadline=None, derandomize=True)
+settings.load_profile("roadmask")
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_SKIP = (

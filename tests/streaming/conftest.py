@@ -9,6 +9,7 @@ import ray
 
 import support.drives
 from support.browser import Browser
+from support.patient_ray import started
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,8 @@ def cluster() -> Iterator[None]:
     # The actors cannot import what only the tests can.
     ray.cloudpickle.register_pickle_by_value(support.drives)
     # Not the cluster that another test has started beside this one, which Ray would join if it could.
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 * 2**20)
+    options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 256 * 2**20}
+    started(lambda: ray.init(address="local", **options), ray.shutdown)
     yield
     ray.shutdown()
     ray.cloudpickle.unregister_pickle_by_value(support.drives)

@@ -19,20 +19,32 @@ from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.schedule import BatchView
 from roadmask.streaming.store.compare import differing_files
 from support.batches import gated_segmenter, plan_of, single, write_drives
+from support.patient_ray import started
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """The first of three nodes, where the driver is; a node that is gone is noticed soon."""
+    """Three nodes, with the driver on the first; a node that is gone is noticed soon."""
     ray.cloudpickle.register_pickle_by_value(support.batches)
     soon = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
     head = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "_system_config": soon, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        yield cluster
-    finally:
+    cluster = Cluster()
+
+    def start() -> None:
+        cluster.add_node(**head)
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+        ray.init(address=cluster.address, log_to_driver=False)
+
+    def end() -> None:
         ray.shutdown()
         cluster.shutdown()
+
+    try:
+        started(start, end)
+        yield cluster
+    finally:
+        end()
         ray.cloudpickle.unregister_pickle_by_value(support.batches)
 
 
@@ -49,8 +61,6 @@ def die(cluster: Cluster, node: ray._private.node.Node) -> None:
 
 
 def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, cluster: Cluster) -> None:
-    nodes = [cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
-    ray.init(address=cluster.address, log_to_driver=False)
     videos = write_drives(tmp_path / "videos", 37, frames=9, broken=3)
     gate = tmp_path / "gate"
     killed = []
@@ -63,7 +73,7 @@ def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, cluster: Cluster) ->
         begun = [frames for frames in view.running.values() if 1 <= frames <= 4]
         if len(begun) == 3:
             killed.append(set(view.running))
-            die(cluster, nodes[0])
+            die(cluster, next(iter(cluster.worker_nodes)))
             gate.unlink()
 
     settings = BatchSettings(ray_address="auto", build=partial(gated_segmenter, gate))

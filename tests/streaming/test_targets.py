@@ -106,7 +106,7 @@ def test_a_disk_that_is_pulled_out(pictures: Path, whole: Path, mount: Path, tmp
     aside.mkdir()
     subprocess.run(["mount", "--bind", str(mount), str(aside)], check=True)  # the disk itself lives on
     try:
-        run = roadmask(pictures, out, SLOW_S="0.05")
+        run = roadmask(pictures, out, SLOW_S="0.1")
         deadline = time.monotonic() + 60
         while not (out / "front/0/labels/c.1.0.0").exists() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -29,18 +29,32 @@ def captured_ms(browser: Browser, camera: str) -> int:
 
 
 def look(browser: Browser, camera: str) -> dict[str, Any]:
-    """What stands on the page at one moment: time of capture in the picture, its age in words, the browser's clock."""
-    found = browser.script(
+    """What stands on the page at one moment: time of capture in the picture, its age in words, the browser's clock.
+
+    The moment is that at which the page writes the age: on a busy machine its timers are late, and what stands there
+    until then is as old as they are.
+    """
+    found = browser.answer(
         """
-        const [camera, bar, bars] = arguments;
+        const [camera, bar, bars, answer] = arguments;
         const card = document.querySelector(camera);
-        if (!card) return { levels: [null], age: null, now: Date.now() };  // the page begins anew
-        const canvas = card.querySelector("canvas.picture");
-        const copy = new OffscreenCanvas(canvas.width, 1).getContext("2d");
-        copy.drawImage(canvas, 0, bar / 2 - canvas.height);
-        const { data } = copy.getImageData(0, 0, canvas.width, 1);
-        const levels = Array.from({ length: bars }, (_, i) => data[4 * (i * bar + bar / 2) + 1]);
-        return { levels, age: card.querySelector(".shown-age").textContent, now: Date.now() };
+        const nothing = () => ({ levels: [null], age: null, now: Date.now() });
+        if (!card) return answer(nothing());  // the page begins anew
+        const age = card.querySelector(".shown-age");
+        const read = () => {
+          writing.disconnect();
+          clearTimeout(patience);
+          if (!card.isConnected) return answer(nothing());
+          const canvas = card.querySelector("canvas.picture");
+          const copy = new OffscreenCanvas(canvas.width, 1).getContext("2d");
+          copy.drawImage(canvas, 0, bar / 2 - canvas.height);
+          const { data } = copy.getImageData(0, 0, canvas.width, 1);
+          const levels = Array.from({ length: bars }, (_, i) => data[4 * (i * bar + bar / 2) + 1]);
+          answer({ levels, age: age.textContent, now: Date.now() });
+        };
+        const writing = new MutationObserver(read);
+        writing.observe(age, { childList: true, characterData: true, subtree: true });
+        const patience = setTimeout(read, 1500);  // an age that nobody knows is not written again
         """,
         card(camera),
         BAR,

@@ -42,11 +42,15 @@ class Watched:
             elif self.decoder.ended:
                 return
 
-    def until(self, true: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             assert time.monotonic() < deadline, (self.told, self.file.read(), len(self.pictures))
             time.sleep(0.01)
+
+    def said(self, state: CameraState, words: str) -> bool:
+        """Whether it was in a state, once at least, and these words said why."""
+        return any(told is state and words in detail for told, detail in list(self.told))
 
     def told_of(self, state: CameraState) -> str | None:
         return next((detail for told, detail in self.told if told is state), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -202,12 +203,14 @@ def test_a_limited_camera_counts_what_it_leaves_out(watch: Callable[[str], Watch
     with http_camera(jpegs, fps=50.0) as port:
         seen = watch(f"http://127.0.0.1:{port}/mjpeg")
         seen.until(lambda: len(seen.pictures) > 3)
+        begun = time.monotonic()
         seen.decoder.limit(5.0)
         before, handed = seen.file.read(), len(seen.pictures)
         seen.until(lambda: seen.file.read().captured > before.captured + 100)
         after, later = seen.file.read(), len(seen.pictures)
-    assert 5 <= later - handed <= 25  # 100 pictures at 50 a second, or slower
-    assert after.thinned - before.thinned > 70
+        most = 5.0 * (time.monotonic() - begun) + 3  # 100 pictures take two seconds, or longer
+    assert 0 < later - handed <= most
+    assert after.thinned - before.thinned >= 100 - most
     assert after.captured == after.settled + after.held
     assert after.picture_ns > before.picture_ns  # a camera whose pictures are left out has not stalled
 

@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,8 +75,17 @@ def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> 
             time.sleep(0.2)
         url = re.search(r"http://\S+", "".join(said))
         assert url is not None, said
-        with urllib.request.urlopen(f"{url[0]}api/report") as answer:  # noqa: S310 - our own page
-            front, unplugged = json.load(answer)["cameras"]
+
+        def reported() -> tuple[dict[str, Any], dict[str, Any]]:
+            with urllib.request.urlopen(f"{url[0]}api/report") as answer:  # noqa: S310 - our own page
+                front, unplugged = json.load(answer)["cameras"]
+            return front, unplugged
+
+        front, unplugged = reported()
+        while unplugged["state"] != "reconnecting":  # in between it connects, for a moment
+            assert time.monotonic() < deadline, unplugged
+            time.sleep(0.1)
+            front, unplugged = reported()
         assert front["camera"] == "front"
         assert front["captured"] > front["stored"] > 0
         assert (unplugged["state"], unplugged["captured"]) == ("reconnecting", 0)

@@ -18,7 +18,7 @@ from roadmask.streaming.live import decoder
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder
-from roadmask.streaming.live.reader import LiveReader
+from roadmask.streaming.live.reader import SILENT_S, LiveReader
 from roadmask.streaming.live.reports import CameraState
 from tests.streaming.live.conftest import Watched
 from tests.streaming.video_factory import number_of, picture, spoil_packets, write_clip
@@ -83,7 +83,7 @@ def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
         assert camera.file.read().undecodable == 0
         # the clip ends, the camera does not: it is asked again
         camera.until(lambda: camera.file.read().reconnects == 1)
-        assert "ended the stream" in str(camera.told_of(CameraState.RECONNECTING))
+        assert camera.said(CameraState.RECONNECTING, "ended the stream")
 
 
 @pytest.mark.system
@@ -106,8 +106,7 @@ def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer:
         camera = watch(server.url)
         camera.until(lambda: len(camera.pictures) >= 5)
         server.freeze()
-        camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
-        assert "nothing came for" in str(camera.told_of(CameraState.RECONNECTING))
+        camera.until(lambda: camera.said(CameraState.RECONNECTING, "nothing came for"))
         server.thaw()
         seen = len(camera.pictures)
         camera.until(lambda: len(camera.pictures) > seen + 5)
@@ -137,11 +136,11 @@ def test_udp_that_changes_its_size_starts_an_epoch(watch: Watch, clip: Path, sma
     port = free_port()
     camera = watch(f"udp://127.0.0.1:{port}")
     with UdpSender([clip, small_clip], port):
-        camera.until(lambda: {each.image.shape[:2] for each in camera.pictures} == {(96, 160), (64, 96)}, 20)
+        camera.until(lambda: {each.image.shape[:2] for each in camera.pictures} == {(96, 160), (64, 96)})
     sizes: dict[int, set[tuple[int, ...]]] = {}
     for each in camera.pictures:
         sizes.setdefault(each.epoch, set()).add(each.image.shape[:2])
-    assert list(sizes) == list(range(len(sizes)))
+    assert list(sizes) == sorted(sizes)  # of an epoch that was short nothing may have been taken
     assert all(len(each) == 1 for each in sizes.values())
     assert len(sizes) >= 2
 
@@ -150,7 +149,7 @@ def test_udp_whose_clock_jumps_starts_an_epoch(watch: Watch, clip: Path) -> None
     port = free_port()
     camera = watch(f"udp://127.0.0.1:{port}")
     with UdpSender([lengthened(clip, clip.with_name("five.mp4"), 5), clip], port, jump_s=1000):
-        camera.until(lambda: bool(camera.pictures) and camera.pictures[-1].epoch >= 1, 20)
+        camera.until(lambda: bool(camera.pictures) and camera.pictures[-1].epoch >= 1)
     stamps = [each.unix_ns for each in camera.pictures]
     assert max(stamps) - min(stamps) < 30e9  # the jump is the stream's alone
 
@@ -189,7 +188,7 @@ def test_a_stream_that_cannot_be_decoded_any_more_is_connected_anew(
     port = free_port()
     with UdpSender([path], port):
         camera = watch(f"udp://127.0.0.1:{port}")
-        camera.until(lambda: "none of them can be decoded" in str(camera.told_of(CameraState.RECONNECTING)), 30)
+        camera.until(lambda: camera.said(CameraState.RECONNECTING, "none of them can be decoded"))
     camera.until(lambda: camera.file.read().undecodable >= 32)
 
 
@@ -205,16 +204,18 @@ def test_it_stops_soon_when_told_to(watch: Watch, long_clip: Path) -> None:
 def test_a_decoder_that_hangs_is_killed_and_its_frames_are_counted(tmp_path: Path, long_clip: Path) -> None:
     (address,) = parse_live_sources([f"replay:{long_clip}"])
     file = CountsFile(tmp_path / "counts", create=True)
-    reader = LiveReader(address, file.path, silent_s=1.0)
+    reader = LiveReader(address, file.path)
     try:
         while reader.next(1.0) is None:
             pass
         first = reader.status().decoder_pid
         os.kill(first, signal.SIGSTOP)  # FFmpeg that hangs in C looks like this
-        deadline = time.monotonic() + 20
+        reader._silent_s = 1.0  # no sooner: opening a file may take a busy machine as long
+        deadline = time.monotonic() + 60
         while reader.status().decoder_pid == first:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        reader._silent_s = SILENT_S
         while (got := reader.next(1.0)) is None or got[0].index < file.read().gone:
             assert time.monotonic() < deadline
         assert reader.status().restarts == 1
@@ -228,12 +229,13 @@ def test_a_decoder_that_hangs_is_killed_and_its_frames_are_counted(tmp_path: Pat
 def test_the_end_waits_for_whoever_is_slow(tmp_path: Path, clip: Path) -> None:
     (address,) = parse_live_sources([f"replay:{clip}"])
     file = CountsFile(tmp_path / "counts", create=True)
-    reader = LiveReader(address, file.path, silent_s=0.5)
+    reader = LiveReader(address, file.path)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while reader.status().state is not CameraState.ENDED:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        reader._silent_s = 0.5  # no sooner: opening a file may take a busy machine as long
         time.sleep(1.5)  # longer than a decoder may be silent while it reads
         last = reader.next(1.0)
         assert last is not None

@@ -182,7 +182,7 @@ def warm(batcher: LiveBatcher) -> object:
 
 
 def test_frames_that_come_together_share_a_batch() -> None:
-    engine = Engine()
+    engine = Engine(alone_s=0.01, more_s=0.03)  # a batch takes more than twice as long as its pictures do alone
 
     async def run() -> None:
         batcher = LiveBatcher(engine, lambda _: None, cameras=3)
@@ -209,7 +209,7 @@ def test_a_budget_that_nobody_set_follows_the_engine(cameras: int) -> None:
         for _ in range(8):
             note, _ = await batcher("a", shot(0), time.monotonic_ns())
         assert note.budget_ms is not None
-        assert 120 <= note.budget_ms < 600
+        assert 0.9 * 3 * 40 <= note.budget_ms < 600
 
     asyncio.run(run())
 
@@ -277,7 +277,7 @@ def test_a_frame_that_waited_too_long_is_left_out_but_never_twice_in_a_row() -> 
     engine = Engine(alone_s=0.0, more_s=0.0)
 
     async def run() -> list[bool]:
-        batcher = LiveBatcher(engine, lambda _: None, cameras=1, budget_ms=50)
+        batcher = LiveBatcher(engine, lambda _: None, cameras=1, budget_ms=250)
         await warm(batcher)  # type: ignore[misc]
         engine.alone_s = 0.3  # something else took the machine
         notes = await asyncio.gather(*(batcher("a", shot(n), time.monotonic_ns()) for n in range(4)))

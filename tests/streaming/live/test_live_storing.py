@@ -58,7 +58,7 @@ class Fates:
     def finish(self) -> None:
         self._take(self.live.finish())
 
-    def until(self, true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             assert time.monotonic() < deadline, (self.stored, self.watched, self.detail)
@@ -104,12 +104,16 @@ def test_a_recorder_that_dies_loses_at_most_what_is_not_committed(tmp_path: Path
     with made(out):
         pid = os.fork()
         if not pid:  # a process of its own, which holds the lock until it dies
-            fates = Fates(recorder(out))
-            fates.push(*(shot(index) for index in range(5)))
-            fates.until(lambda: len(open_drive(out)["front"]) == 5)
-            fates.push(*(shot(index) for index in range(5, 8)))
-            os._exit(0)
-        os.waitpid(pid, 0)
+            code = 1
+            try:
+                fates = Fates(recorder(out))
+                fates.push(*(shot(index) for index in range(5)))
+                fates.until(lambda: len(open_drive(out)["front"]) == 5)
+                fates.push(*(shot(index) for index in range(5, 8)))
+                code = 0
+            finally:
+                os._exit(code)  # whatever happens: or it would go on with the tests
+        assert os.waitpid(pid, 0)[1] == 0
         live = recorder(out, resume=True)
         assert live.committed == 5
         fates = Fates(live)
@@ -223,7 +227,7 @@ def test_only_the_newest_part_is_kept_and_what_is_left_is_whole(
             drive = open_drive(out)
             return drive["front"].removed > 0
 
-        fates.until(removed, 60)
+        fates.until(removed)
         fates.finish()
         fates.live.close(index, Losses())
     front = open_drive(out)["front"]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 
 LOOPBACK = PageAddress("127.0.0.1", 0)
 AGE_TOLERANCE_MS = 250
-"""The page writes ages ten times a second and after each picture; the rest is for a busy machine."""
+"""The page knows the run's clock by half a round trip, which is long on a busy machine."""
 
 
 def test_what_is_seen_is_what_was_published(browser: Browser) -> None:
@@ -61,14 +61,17 @@ def test_the_age_that_is_shown_is_the_age_of_the_picture(browser: Browser) -> No
     with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, wall_ns=wall_ns, delay_ms=600) as live:
         browser.open(page.url)
         wait_for_pictures(browser, "front")
-        errors = []
-        for _ in range(20):
+
+        def error_ms() -> float:
             seen = look(browser, "front")
             age_ms = seen["now"] + hour_ms - seen["captured"]
             assert age_ms >= 600
-            errors.append(abs(seen["age"] - age_ms))
-            time.sleep(0.05)
-        assert max(errors) <= AGE_TOLERANCE_MS
+            return abs(float(seen["age"]) - age_ms)
+
+        # the first round trip may be a long one, which the next ones put right
+        browser.wait("the page knows the run's clock", lambda: error_ms() <= AGE_TOLERANCE_MS)
+        errors = [error_ms() for _ in range(20)]
+        assert all(error <= AGE_TOLERANCE_MS for error in errors), errors
         told = page.page_ages("front")
         assert told is not None
         assert told.p50_ms >= 600
@@ -90,15 +93,22 @@ def test_a_clock_that_is_set_while_the_page_is_open_spoils_no_age(browser: Brows
     with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, ("front",), wall_ns=wall_ns, delay_ms=400):
         browser.open(page.url)
         wait_for_pictures(browser, "front")
-        clocks_seen = set()
+
+        def error_and_clock_ms() -> tuple[float, int]:
+            """By how much the age is wrong, and how far the clock was ahead by which the picture was captured."""
+            seen = look(browser, "front")
+            clock_ms = round((seen["captured"] - seen["now"]) / hour_ms) * hour_ms
+            return abs(seen["age"] - (seen["now"] + clock_ms - seen["captured"])), clock_ms
+
+        def captured_by(clock_ms: int) -> bool:
+            error_ms, seen_ms = error_and_clock_ms()
+            assert error_ms <= AGE_TOLERANCE_MS
+            return seen_ms == clock_ms
+
+        browser.wait("the page knows the run's clock", lambda: error_and_clock_ms()[0] <= AGE_TOLERANCE_MS)
         for ahead["ms"] in (0, hour_ms, -hour_ms):
-            for _ in range(10):
-                seen = look(browser, "front")
-                clock_ms = round((seen["captured"] - seen["now"]) / hour_ms) * hour_ms  # by which it was captured
-                clocks_seen.add(clock_ms)
-                assert abs(seen["age"] - (seen["now"] + clock_ms - seen["captured"])) <= AGE_TOLERANCE_MS
-                time.sleep(0.08)
-    assert clocks_seen == {0, hour_ms, -hour_ms}
+            browser.wait("a picture by the new clock", lambda: captured_by(ahead["ms"]))
+            assert all(captured_by(ahead["ms"]) for _ in range(10))
 
 
 def test_a_page_comes_back_when_the_run_does(browser: Browser) -> None:
@@ -139,9 +149,12 @@ def test_camera_states_and_a_silent_run_are_told(browser: Browser) -> None:
         assert "disk below its floor" in browser.text("#run-facts")
         browser.wait("a run that fell silent is noticed", lambda: "has not reported" in browser.find("#banner").text)
         assert browser.text("#run-state") == "not reporting"
-        page.report(run_report(camera_report("a")))
-        browser.wait("it speaks again", lambda: browser.text("#run-state") == "1 of 1 live")
-        assert not browser.find("#banner").is_displayed()
+
+        def speaks() -> bool:
+            page.report(run_report(camera_report("a")))  # each counts for two seconds
+            return browser.text("#run-state") == "1 of 1 live" and not browser.find("#banner").is_displayed()
+
+        browser.wait("it speaks again", speaks)
         assert hosts(browser.requests()) == {"127.0.0.1"}
 
 

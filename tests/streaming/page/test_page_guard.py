@@ -91,8 +91,14 @@ def test_idle_connections_cannot_use_up_the_process() -> None:
         finally:
             for one in idle:
                 one.close()
-        wait_until(lambda: not refused_at_once(page.port), "there is room again")
-        assert get(page, "/")[0] == 200
+        wait_until(lambda: answers(page), "there is room again")
+
+
+def answers(page: LivePage) -> bool:
+    try:
+        return get(page, "/")[0] == 200
+    except aiohttp.ClientError:  # closed at once, as long as the page believes that the idle ones are there
+        return False
 
 
 def refused_at_once(port: int) -> bool:

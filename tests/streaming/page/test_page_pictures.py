@@ -236,7 +236,14 @@ def test_history_gives_back_what_was_published() -> None:
 
 def test_history_ends_after_its_seconds_also_of_a_camera_that_fell_silent() -> None:
     with serving(limits=PageLimits(history_seconds=0.4)) as page:
-        page.publish(picture_of("silent"))
-        assert get_json(page, "/api/history")["cameras"]["silent"]
-        wait_until(lambda: not get_json(page, "/api/history")["cameras"]["silent"], "the picture is let go")
+
+        def kept() -> list[Any]:
+            return get_json(page, "/api/history")["cameras"]["silent"]
+
+        def kept_when_published() -> bool:
+            page.publish(picture_of("silent"))
+            return bool(kept())
+
+        wait_until(kept_when_published, "an answer that comes before the picture is let go")
+        wait_until(lambda: not kept(), "the picture is let go")
         assert metrics(page)["roadmask_page_history_bytes", ()] == 0

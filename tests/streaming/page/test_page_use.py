@@ -22,6 +22,8 @@ from support.page_browser import captured_ms, card, click_on, counts, look, trac
 pytestmark = pytest.mark.system
 
 LOOPBACK = PageAddress("127.0.0.1", 0)
+CLOCK_MS = 500
+"""The page knows the run's clock by half a round trip, which is long on a busy machine."""
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
@@ -67,9 +69,12 @@ def test_pause_and_scrub(browser: Browser) -> None:
         paused_ms = int(browser.script("return Date.now()"))
         browser.wait("paused", lambda: browser.text("#moment") == "paused")
         held = captured_ms(browser, "front")
-        time.sleep(0.6)
+        browser.wait("what stands still grows old", lambda: look(browser, "front")["age"] >= 500)
         assert captured_ms(browser, "front") == held
-        assert look(browser, "front")["age"] >= 500  # what stands still grows old
+        # before the page knows what is kept there is nothing to go to
+        browser.wait(
+            "the list of what is kept", lambda: browser.script("return document.getElementById('kept').style.left")
+        )
         browser.script(
             """
             const scrub = document.getElementById("scrub");
@@ -81,8 +86,8 @@ def test_pause_and_scrub(browser: Browser) -> None:
             browser.wait(f"the past of {camera}", lambda camera=camera: captured_ms(browser, camera) < held - 1000)
             # it is the last one before that moment: the next that is kept, at most 20 a second are, comes after it
             past = captured_ms(browser, camera)
-            assert past <= paused_ms - 2000 + 50
-            assert min(later for later in live.captured_ms[camera] if later > past + 50) > held - 2000 - 100
+            assert past <= paused_ms - 2000 + CLOCK_MS
+            assert min(later for later in live.captured_ms[camera] if later > past + 50) > held - 2000 - CLOCK_MS
         assert browser.text("#moment").endswith("2.0 s")
         assert counts(browser, "front") == ["2 cars", "1 person"]
         # one step of the slider by the keyboard
