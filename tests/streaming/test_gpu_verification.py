@@ -16,9 +16,11 @@ from typer.testing import CliRunner
 from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter, load
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.streaming.cli.app import app
-from roadmask.streaming.gpu_verification import Verification, verify_segmenter
+from roadmask.streaming.gpu_verification import Spread, Verification, verify_segmenter
 
-GOOD = Verification(10, 1000, 0, (0.04, 0.2), (0.0005, 0.002), (0.004, 0.02), 0.500, 0.500)
+GOOD = Verification(
+    10, 1000, 0, Spread(0.01, 0.04, 0.2), Spread(0.0001, 0.0005, 0.002), Spread(0.001, 0.004, 0.02), 0.500, 0.500
+)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +33,12 @@ GOOD = Verification(10, 1000, 0, (0.04, 0.2), (0.0005, 0.002), (0.004, 0.02), 0.
         (replace(GOOD, lost=51), "int8", "51 of 1000 sure instances are missing"),
         (replace(GOOD, lost=3), "fp32", "3 of 1000 sure instances are missing"),
         (
-            replace(GOOD, box_px=(0.06, 0.06)),
+            replace(GOOD, box_px=Spread(0, 0.06, 9)),
             "fp32",
             r"box_px is 0\.06000 from torchvision's, .* at most 0\.05 in fp32",
         ),
-        (replace(GOOD, score=(0.02, 0.02)), "fp16", "score is 0.02"),
-        (replace(GOOD, mask=(0.7, 0.7)), "int8", "mask is 0.7"),
+        (replace(GOOD, score=Spread(0, 0.02, 0.5)), "fp16", "score is 0.02"),
+        (replace(GOOD, mask=Spread(0.7, 0.8, 0.9)), "int8", "mask is 0.70000 from .* which half keep to"),
     ],
 )
 def test_what_is_beyond_the_tolerances_is_an_error(seen: Verification, precision: str, message: str) -> None:
@@ -46,7 +48,8 @@ def test_what_is_beyond_the_tolerances_is_an_error(seen: Verification, precision
 
 def test_what_is_within_them_passes() -> None:
     GOOD.require("fp32")
-    replace(GOOD, ap=0.4975, lost=10, box_px=(0.49, 30)).require("fp16")
+    replace(GOOD, ap=0.4975, lost=10, box_px=Spread(0, 0.49, 30)).require("fp16")
+    replace(GOOD, box_px=Spread(4, 70, 140)).require("int8")
 
 
 def scripted(move_px: float, miss: bool = False) -> ScriptedSegmenter:
@@ -64,9 +67,9 @@ def scripted(move_px: float, miss: bool = False) -> ScriptedSegmenter:
 def test_differences_are_those_of_the_outputs(data_dir: Path) -> None:
     seen = verify_segmenter(scripted(1.0), scripted(0.0), data_dir / "pennfudan_dev")
     assert (seen.sure, seen.lost) == (seen.pictures, 0)
-    assert seen.box_px == pytest.approx((1, 1))
-    assert seen.score == pytest.approx((0.02, 0.02), abs=1e-6)
-    assert seen.mask == pytest.approx((0.01, 0.01), abs=1e-6)
+    assert seen.box_px == pytest.approx((1, 1, 1))
+    assert seen.score == pytest.approx((0.02,) * 3, abs=1e-6)
+    assert seen.mask == pytest.approx((0.01,) * 3, abs=1e-6)
 
 
 def test_an_engine_that_finds_nothing_is_an_error(data_dir: Path) -> None:
