@@ -22,6 +22,7 @@ from roadmask.streaming.recorder import CameraProgress, CameraResult
 from roadmask.streaming.runner import run_in_process
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, open_drive, require_nothing
+from roadmask.tracking.assignment import load_solver_soon
 
 
 def probe_cameras(
@@ -139,6 +140,7 @@ def record_drive(
                 resume=resume,
             )
         else:
+            load_solver_soon()  # while the network is compiled, most of which another core does
             for image_size in dict.fromkeys(image_sizes):
                 segmenter.warm_up(image_size)
             result = run_in_process(jobs, config, out, segmenter, on_progress=on_progress, stop=stop, resume=resume)

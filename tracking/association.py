@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from roadmask.tracking.assignment import assign
 from roadmask.tracking.motion import Floats
 
 Rows = NDArray[np.intp]
@@ -84,6 +84,6 @@ def associate(overlap: Floats, tracks: Rows, instances: Rows, overlap_min: float
     part = overlap[np.ix_(tracks, instances)]
     allowed = part >= overlap_min
     # Pairs below the gate weigh nothing, so leaving a track alone never costs more than a bad pair would.
-    rows, columns = linear_sum_assignment(np.where(allowed, part, 0.0), maximize=True)
+    rows, columns = assign(np.where(allowed, part, 0.0))
     made = allowed[rows, columns]
     return tracks[rows[made]], instances[columns[made]]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
+from roadmask.tracking.assignment import load_solver_soon
 from roadmask.tracking.association import Rows
 from roadmask.tracking.camera_motion import common_displacement, stands_still
 from roadmask.tracking.config import IouTrackerConfig
@@ -68,6 +69,7 @@ class IouTracker:
         self._recall_tentative_ns = round(max(self.config.keep_tentative_s, self.config.recall_tentative_s) * NS)
         self._keep_lost_ns = round(self.config.keep_lost_s * NS)
         self.start_epoch()
+        load_solver_soon()  # before the second frame, on which a live camera would wait for it
 
     @property
     def next_id(self) -> int:

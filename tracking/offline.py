@@ -14,9 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import ConfigError, InputError
+from roadmask.tracking.assignment import assign
 from roadmask.tracking.motion import Floats, centres
 from roadmask.tracking.tracks import Tracks
 
@@ -250,7 +250,7 @@ def _join_once(sightings: Sightings, gap_s: float) -> tuple[NDArray[np.intp], ND
     same &= missed < 1
     gain = np.zeros((len(tail), len(head)))
     gain[end[same], begin[same]] = 1 - missed[same]
-    ends, begins = linear_sum_assignment(gain, maximize=True)
+    ends, begins = assign(gain)
     made = gain[ends, begins] > 0
     return ends[made], begins[made]
 
