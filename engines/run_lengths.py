@@ -243,12 +243,14 @@ def encode(spans: Spans, image_size: tuple[int, int]) -> tuple[bytes, ...]:
     runs_per_mask = 2 * per_mask + ~full
     head = np.cumsum(runs_per_mask) - runs_per_mask
     shift = head - 2 * (last - per_mask)
-    ends = np.full(int(runs_per_mask.sum()), pixels, np.int64)
+    # Half the bytes where they hold it: what follows is bound by memory.
+    kind: type[np.signedinteger[Any]] = np.int32 if pixels < 2**31 else np.int64
+    ends = np.full(int(runs_per_mask.sum()), pixels, kind)
     at = 2 * np.arange(len(owner)) + shift[owner]
     ends[at], ends[at + 1] = start, stop
-    begins = np.concatenate([[0], ends[:-1]])
-    begins[head] = 0
-    runs = ends - begins
+    runs = ends.copy()
+    runs[1:] -= ends[:-1]
+    runs[head] = ends[head]
 
     values = runs.copy()
     values[2:] -= runs[:-2]
@@ -258,20 +260,29 @@ def encode(spans: Spans, image_size: tuple[int, int]) -> tuple[bytes, ...]:
     return _compress(values, head)
 
 
-def _compress(values: Integers, head: Integers) -> tuple[bytes, ...]:
+def _compress(values: NDArray[np.signedinteger[Any]], head: Integers) -> tuple[bytes, ...]:
     """Writes signed values in base 32, low digits first; `head` is where each mask begins."""
-    # A value needs one more digit while its sign does not show in the digits so far.
-    digits = np.ones(len(values), np.int64)
+    # A value needs one more digit while its sign does not show in the digits so far: as many as its magnitude needs
+    # when one below 0 is counted from -1 on, and a bit for the sign.
+    magnitude = np.where(values < 0, ~values, values)
+    digits = np.ones(len(values), np.int8)
     for count in range(1, _MAX_DIGITS):
-        digits += (values >> (5 * count - 1)) != (values >> 63)
-    ends = np.cumsum(digits)
+        longer = magnitude >= 1 << (5 * count - 1)
+        if not longer.any():
+            break
+        digits += longer
+    ends = np.cumsum(digits, dtype=np.int64)
     starts = ends - digits
-    place = np.arange(int(digits.sum())) - np.repeat(starts, digits)
-    code = (np.repeat(values, digits) >> (5 * place)) & 0x1F | 0x20
-    code[ends - 1] &= 0x1F
-    text = (code + 48).astype(np.uint8).tobytes()
+    text = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    at = starts
+    while len(at):
+        longer = digits > 1
+        text[at] = ((values & 0x1F) + 48).astype(np.uint8) + (longer.view(np.uint8) << 5)
+        left = np.flatnonzero(longer)
+        at, values, digits = at[left] + 1, values[left] >> 5, digits[left] - 1
     edges = [*starts[head].tolist(), len(text)]
-    return tuple(text[a:b] for a, b in pairwise(edges))
+    written = text.tobytes()
+    return tuple(written[a:b] for a, b in pairwise(edges))
 
 
 def spans_of_columns(columns: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers]:
