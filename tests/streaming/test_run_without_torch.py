@@ -11,6 +11,7 @@ import pytest
 from roadmask.demos.sample_drive import SampleDrive
 from roadmask.engines.export import exported_graphs
 from roadmask.engines.graph_settings import GraphSettings
+from roadmask.engines.letterbox import choose_shape
 from roadmask.engines.weights import find_weights
 from roadmask.streaming.store import open_drive
 from roadmask.streaming.video_writer import VideoWriter
@@ -30,12 +31,13 @@ def test_with_a_warm_cache_a_run_needs_no_torch(tmp_path: Path, monkeypatch: pyt
             video.write(drive.render(number), number * 40_000_000)
 
     def run(out: str) -> subprocess.CompletedProcess[str]:
-        options = ["--out", out, "--size", "192x160", "--precision", "fp32", "--score-min", "0.05"]
+        options = ["--out", out, "--precision", "fp32", "--score-min", "0.05"]
         command = [sys.executable, "-c", PROGRAM, "run", "front=drive.mp4", *options]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     lite = find_weights("lite")
-    exported_graphs(lite, (192, 160), GraphSettings.of(lite.architecture))
+    # What it would choose for these pictures, and other tests export, too.
+    exported_graphs(lite, choose_shape(drive.render(0).shape[:2]), GraphSettings.of(lite.architecture))
     warm = run("warm.zarr")
     assert warm.returncode == 0, warm.stderr
     front = open_drive(tmp_path / "warm.zarr")["front"]

@@ -210,7 +210,7 @@ class TestCommand:
         cv2.imwrite(str(tmp_path / "portrait.png"), portrait[:, :, ::-1])
         found = CliRunner().invoke(app, ["engine", "activations", "--shape", "64x96", "--pictures", str(tmp_path)])
         assert found.exit_code == 0, found.output
-        assert re.search(r"Five of \d+ layers of lite, 1 pictures", " ".join(found.output.split()))
+        assert re.search(r"Five of \d+ inputs and outputs of lite, 1 pictures", " ".join(found.output.split()))
         assert "box_head" in found.output
 
     def test_a_plan_that_nobody_measured_says_so(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
