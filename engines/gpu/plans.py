@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -178,10 +179,15 @@ def manifests() -> list[Path]:
     return sorted(cache.subfolder("plans").glob("*.json"))
 
 
-def unfinished() -> list[Path]:
-    """Returns what builds that were killed have left, or that are under way: plans without a manifest."""
-    folder = cache.subfolder("plans")
-    return sorted(path for path in folder.glob("*.plan") if not path.with_suffix(".json").exists())
+def unfinished() -> dict[str, int]:
+    """Returns names and bytes of what killed builds have left, or builds under way: plans without a manifest."""
+    folder, left = cache.subfolder("plans"), dict[str, int]()
+    for path in sorted((*folder.glob("*.plan"), *folder.glob(".*.plan.*"))):  # whole, and while they are written
+        name = path.name.removeprefix(".").partition(".plan")[0]
+        if not (folder / f"{name}.json").exists():
+            with suppress(FileNotFoundError):  # it was finished meanwhile
+                left[name] = left.get(name, 0) + path.stat().st_size
+    return left
 
 
 def remove(name: str) -> int:
@@ -189,13 +195,12 @@ def remove(name: str) -> int:
 
     The locks stay: who waits for one that was unlinked would hold another than who comes next.
     """
-    found = {path.stem: path for path in (*unfinished(), *manifests()) if path.stem.startswith(name)}
-    for stem, path in found.items():
-        with cache.lock(path.with_suffix(".lock")):
-            path.with_suffix(".json").unlink(missing_ok=True)
-            path.with_suffix(".plan").unlink(missing_ok=True)
-            for half in path.parent.glob(f".{stem}.*"):  # what was being written when its process was killed
-                half.unlink(missing_ok=True)
+    folder = cache.subfolder("plans")
+    found = {each for each in (*unfinished(), *(path.stem for path in manifests())) if each.startswith(name)}
+    for each in found:
+        with cache.lock(folder / f"{each}.lock"):
+            for path in (folder / f"{each}.json", folder / f"{each}.plan", *folder.glob(f".{each}.*")):
+                path.unlink(missing_ok=True)
     return len(found)
 
 

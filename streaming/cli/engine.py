@@ -144,9 +144,8 @@ def list_plans() -> None:
         accuracy = "unmeasured" if plan.measured is None else "accepted" if plan.measured else "-"
         what = (key.weights, version, key.chip, key.precision, str(key.batch), megabytes)
         table.add_row(path.stem, *what, accuracy, "intact")
-    for path in unfinished():
-        megabytes = f"{path.stat().st_size / 1e6:.1f}"
-        table.add_row(path.stem, *["-"] * 5, megabytes, "-", "unfinished: being built, or to be removed")
+    for name, size in unfinished().items():
+        table.add_row(name, *["-"] * 5, f"{size / 1e6:.1f}", "-", "unfinished: being built, or to be removed")
     Console(highlight=False).print(table)
 
 

@@ -41,10 +41,15 @@ def test_what_a_killed_build_left_is_listed_and_can_be_removed(own_cache: Path) 
     plan.manifest.unlink()
     half = own_cache / f".{plan.path.name}.x1y2"
     half.write_bytes(b"pl")
-    assert unfinished() == [plan.path]
+    assert unfinished() == {plan.path.stem: 6}
     assert plan.path.stem in CliRunner().invoke(app, ["engine", "list"], env={"COLUMNS": "250"}).output
     assert remove(plan.path.stem) == 1
     assert not unfinished()
+    assert not half.exists()
+
+    half.write_bytes(b"pl")  # killed before the plan was whole
+    assert unfinished() == {plan.path.stem: 2}
+    assert remove(plan.path.stem) == 1
     assert not half.exists()
 
 
