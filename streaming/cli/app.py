@@ -25,6 +25,7 @@ from roadmask.streaming.cli.check import check
 from roadmask.streaming.cli.compare import compare
 from roadmask.streaming.cli.doctor import doctor
 from roadmask.streaming.cli.engine import engine_app
+from roadmask.streaming.cli.engine_verify import verify
 from roadmask.streaming.cli.eval_loss import loss as eval_loss
 from roadmask.streaming.cli.eval_segm import segm as eval_segm
 from roadmask.streaming.cli.eval_tracks import tracks as eval_tracks
@@ -59,6 +60,7 @@ bench_app.command("live")(bench_live)
 bench_app.command("chaos")(bench_chaos)
 bench_app.command("soak")(bench_soak)
 app.add_typer(engine_app, name="engine")
+engine_app.command()(verify)
 app.command()(track)
 app.command()(compare)
 
