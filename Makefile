@@ -3,7 +3,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-ROOMS := demos engines evaluation streaming tracking
 
 # Ray and OpenVINO would otherwise count their users.
 export RAY_USAGE_STATS_ENABLED := 0
@@ -54,14 +53,8 @@ format: $(STAMP) ## Put the code into its one form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-.PHONY: typecheck-tree
-typecheck-tree: # mypy does not follow package-dir, so it is shown the tree as it installs
-	@mkdir -p build/typecheck/roadmask
-	@ln -sfn $(CURDIR)/roadmask/*.py $(CURDIR)/roadmask/py.typed build/typecheck/roadmask/
-	@for room in $(ROOMS); do ln -sfn $(CURDIR)/$$room build/typecheck/roadmask/$$room; done
-
 .PHONY: typecheck
-typecheck: $(STAMP) typecheck-tree
+typecheck: $(STAMP)
 	$(BIN)/mypy
 
 # What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
@@ -125,7 +118,7 @@ tracking-part: $(STAMP) | out/bars
 
 .PHONY: bars-resume
 bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and resume them; takes minutes
-	$(BIN)/python -m pytest -m bars tests/streaming/test_resume.py
+	$(BIN)/python -m pytest -m bars tests/streaming/recording/test_resume.py
 
 .PHONY: bars-store bars-run
 bars-store: $(STAMP) | out/bars ## Measure the size and reading of stores

@@ -15,15 +15,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from roadmask.demos.sample_drive import SampleDrive, score_drive
+from roadmask.cli.progress import record_with_progress
+from roadmask.cli.tables import found_table, ledger_table
 from roadmask.engines import RoadmaskError
-from roadmask.streaming.cli.progress import record_with_progress
-from roadmask.streaming.cli.tables import found_table, ledger_table
+from roadmask.sample_drive import SampleDrive, score_drive
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.jobs import CameraJob
-from roadmask.streaming.plot import plot_summary
+from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.store import CameraReader, open_drive, summarize_drive
 from roadmask.streaming.store.compare import differing_files
+from roadmask.streaming.store.summary_plot import plot_summary
 
 SAMPLE_DRIVE = "synthetic:"
 SAMPLE_DRIVE_REAR = "synthetic:rear?fps=5"

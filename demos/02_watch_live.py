@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from roadmask.streaming.benchmarks.cameras import lengthened
-from roadmask.streaming.cli import main as roadmask
+from roadmask.cli import main as roadmask
+from roadmask.evaluation.speed.cameras import lengthened
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.sinks.video_writer import VideoWriter
 from roadmask.streaming.sources import open_camera
-from roadmask.streaming.video_writer import VideoWriter
 
 OUT = Path("out/live-demo")
 CAMERAS = {"front": "synthetic:?fps=10", "rear": "synthetic:rear?fps=10"}

@@ -19,15 +19,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from roadmask.demos.sample_drive.failure_scenes import FailureScene, failure_scenes
-from roadmask.demos.sample_drive.shot import take_shot
-from roadmask.demos.sample_drive.verdict import Outcome, Verdict, judge
-from roadmask.demos.sample_drive.verdict_picture import WRONG, captioned, enlarged, mark_verdict
 from roadmask.engines import RoadmaskError, load_segmenter
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.instances import Instances
 from roadmask.engines.segmenter import Image, Segmenter
-from roadmask.streaming.drawing import draw_overlay
+from roadmask.sample_drive.failure_scenes import FailureScene, failure_scenes
+from roadmask.sample_drive.shot import take_shot
+from roadmask.sample_drive.verdict import Outcome, Verdict, judge
+from roadmask.sample_drive.verdict_picture import WRONG, captioned, enlarged, mark_verdict
+from roadmask.streaming.sinks.drawing import draw_overlay
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
 OUT = Path("out/failures")

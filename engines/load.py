@@ -16,11 +16,11 @@ from roadmask.engines.classes import DEFAULT_CLASSES, category_ids
 from roadmask.engines.errors import ConfigError, EngineError
 from roadmask.engines.extras import missing_package, pip_command
 from roadmask.engines.letterbox import parse_size
+from roadmask.engines.networks.weights import Weights, find_weights
 from roadmask.engines.segmenter import Precision, Segmenter
-from roadmask.engines.weights import Weights, find_weights
 
 if TYPE_CHECKING:
-    from roadmask.engines.gpu.typed_onnx import GpuPrecision
+    from roadmask.engines.networks.typed_onnx import GpuPrecision
 
 Engine = Literal["auto", "openvino", "torch", "torch-cuda", "tensorrt"]
 SCORE_MIN_FLOOR = 0.05
@@ -81,20 +81,20 @@ def load_segmenter(
     wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
     segmenter: Segmenter
     if chosen == "openvino":
-        from roadmask.engines.openvino_engine import OpenVinoSegmenter
+        from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 
         segmenter = OpenVinoSegmenter(
             found, wanted, score_min=score_min, network_shape=shape, threads=threads, precision=arithmetic
         )
     elif chosen == "tensorrt":
-        from roadmask.engines.gpu.opening import open_tensorrt
+        from roadmask.engines.tensorrt.opening import open_tensorrt
 
         kinds: dict[str, GpuPrecision] = {"fp32": "fp32", "int8": "int8"}
         segmenter = open_tensorrt(
             found, wanted, score_min=score_min, network_shape=shape, precision=kinds.get(arithmetic, "fp16")
         )
     elif chosen == "torch-cuda":
-        from roadmask.engines.gpu.torch_cuda import TorchCudaSegmenter
+        from roadmask.engines.torch.cuda_segmenter import TorchCudaSegmenter
 
         segmenter = TorchCudaSegmenter(
             found,
@@ -105,7 +105,7 @@ def load_segmenter(
             batches=(1, 4),  # one camera does not pay for four, and four share a batch
         )
     else:
-        from roadmask.engines.torch_engine import TorchSegmenter
+        from roadmask.engines.torch.segmenter import TorchSegmenter
 
         segmenter = TorchSegmenter(found, wanted, score_min=score_min, network_shape=shape, threads=threads)
     return segmenter
@@ -147,8 +147,8 @@ def _choose_for_gpu(
     weights: Weights, shape: tuple[int, int] | None, precision: Precision, missing: Mapping[str, Sequence[str]]
 ) -> tuple[str, Precision] | None:
     """Returns the engine for the GPU here and its precision, or None, and says which and why."""
-    from roadmask.engines.gpu.device import describe_gpu
-    from roadmask.engines.gpu.opening import choose_precision
+    from roadmask.engines.tensorrt.device import describe_gpu
+    from roadmask.engines.tensorrt.opening import choose_precision
 
     try:
         gpu = describe_gpu("tensorrt")
@@ -209,7 +209,7 @@ def _openvino_status() -> EngineStatus:
     if find_spec("openvino") is None:
         return EngineStatus("openvino", False, "openvino is not installed", pip_command())
     try:
-        from roadmask.engines.openvino_engine import describe_device
+        from roadmask.engines.openvino.segmenter import describe_device
 
         return EngineStatus("openvino", True, describe_device(), "")
     except (ImportError, RuntimeError, OSError) as error:  # a package that does not fit the machine

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from roadmask.engines.classes import CLASS_NAMES, DEFAULT_CLASSES, category_ids
 from roadmask.engines.errors import EngineError
+from roadmask.engines.images import checked_picture
 from roadmask.engines.instances import Instances
-from roadmask.engines.picture import checked_picture
 from roadmask.engines.segmenter import Image, SegmenterInfo
 
 Script = Sequence[Instances] | Callable[[Image, int], Instances]

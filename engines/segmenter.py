@@ -13,7 +13,7 @@ from roadmask.engines.classes import CLASS_NAMES
 from roadmask.engines.instances import Instances
 
 if TYPE_CHECKING:
-    from roadmask.engines.weights import Weights
+    from roadmask.engines.networks.weights import Weights
 
 Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""

@@ -1,6 +1,6 @@
 """`python -m roadmask` is the `roadmask` program."""
 
-from roadmask.streaming.cli import main
+from roadmask.cli import main
 
 if __name__ == "__main__":
     main()

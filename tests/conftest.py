@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.browser import Browser
+
 # An example may take as long as a busy machine likes, and all machines try the same ones.
 settings.register_profile("roadmask", deadline=None, derandomize=True)
 settings.load_profile("roadmask")
@@ -56,3 +58,40 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROADMASK_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One Ray for the tests of this module: starting it takes seconds."""
+    import ray
+
+    import support.drives
+    from support.patient_ray import started
+
+    # The actors cannot import what only the tests can.
+    ray.cloudpickle.register_pickle_by_value(support.drives)
+    # Not the cluster that another test has started beside this one, which Ray would join if it could.
+    options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 256 * 2**20}
+    started(lambda: ray.init(address="local", **options), ray.shutdown)
+    yield
+    ray.shutdown()
+    ray.cloudpickle.unregister_pickle_by_value(support.drives)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    with Browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    """A browser that remembers nothing of the test before."""
+    chromium.forget()
+    return chromium
+
+
+@pytest.fixture
+def phone() -> Iterator[Browser]:
+    with Browser(width=420, height=860, phone=True, dark=True) as opened:
+        yield opened

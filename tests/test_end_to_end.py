@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roadmask.demos.sample_drive import DriveScore, SampleDrive, score_drive
 from roadmask.engines import CAR, PEDESTRIAN
+from roadmask.sample_drive import DriveScore, SampleDrive, score_drive
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
-from roadmask.streaming.jobs import CameraJob
-from roadmask.streaming.run import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources import FrameSource, open_camera
 from roadmask.streaming.store import check_drive, open_drive
 from roadmask.streaming.store.compare import differing_files

@@ -8,8 +8,8 @@ import av
 import pytest
 
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.jobs import CameraJob
-from roadmask.streaming.run import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.store import check_drive, open_drive
 
 FRAMES_MAX = 121

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roadmask.engines.extras import missing_package
-from roadmask.engines.weights import find_weights
+from roadmask.engines.networks.weights import find_weights
 from roadmask.streaming.batch.drives import DriveFiles
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
 from roadmask.streaming.batch.plan import PlannedDrive, plan_drives, this_machine, workers_for

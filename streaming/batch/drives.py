@@ -12,7 +12,7 @@ from pathlib import Path
 
 from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.batch.patterns import NameParts, Pattern, camera_in_drive_folder, recorder_name
-from roadmask.streaming.jobs import CameraJob
+from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources.files import VIDEO_SUFFIXES, is_image, natural_key
 
 

@@ -16,13 +16,13 @@ from statistics import median
 
 import psutil
 
-from roadmask.engines import cache
 from roadmask.engines.errors import RoadmaskError, StoreError
+from roadmask.engines.networks import cache
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
 from roadmask.streaming.batch.recording import DriveTask
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.recording.drive import probe_cameras, record_drive
 from roadmask.streaming.results_json import describe_machine
-from roadmask.streaming.run import probe_cameras, record_drive
 from roadmask.streaming.store import summarize_drive
 
 SAMPLE_FRAMES = 24

@@ -27,7 +27,7 @@ from roadmask.streaming.batch.outcome import DriveOutcome, Notes, Status
 from roadmask.streaming.batch.publishing import Shelf
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.run import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import probe_cameras, record_drive
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
 from roadmask.streaming.store.layout import plain
@@ -194,7 +194,7 @@ def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
 
 def _thumbnail(task: DriveTask) -> str:
     """Draws the early frame that shows most tracks; empty where that fails, which costs the drive nothing."""
-    from roadmask.streaming.drawing import draw_overlay  # noqa: PLC0415 - fonts are loaded only where they are used
+    from roadmask.streaming.sinks.drawing import draw_overlay  # noqa: PLC0415 - fonts are loaded only where they are used
     from roadmask.tracking import LostTracks, Tracks  # noqa: PLC0415
 
     try:

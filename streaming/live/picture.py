@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from roadmask.streaming.drawing import draw_overlay
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.reports import LivePicture, ShownInstance
-from roadmask.streaming.overlay import Trails, heading_of
+from roadmask.streaming.sinks.drawing import draw_overlay
+from roadmask.streaming.sinks.overlay import Trails, heading_of
 from roadmask.tracking import Tracks, TrackState
 
 WIDTH_MAX = 960

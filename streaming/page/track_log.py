@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from roadmask.streaming.drawing import track_colour
 from roadmask.streaming.live.reports import ShownInstance
+from roadmask.streaming.sinks.drawing import track_colour
 
 _BREAK_MS = 1500.0
 """A track unseen for longer was away in between; slower cameras than one picture in this time show as dashes."""

@@ -103,7 +103,7 @@ def _files(spec: str) -> tuple[list[Path], float | None]:
 
 
 def _open_synthetic(camera: str, spec: str) -> FrameSource:
-    from roadmask.demos.sample_drive import SampleDriveConfig  # noqa: PLC0415  only this source needs the renderer
+    from roadmask.sample_drive import SampleDriveConfig  # noqa: PLC0415  only this source needs the renderer
     from roadmask.streaming.sources.synthetic import SyntheticSource  # noqa: PLC0415
 
     view, _, query = spec.partition(":")[2].partition("?")

@@ -14,7 +14,7 @@ from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.source import BaseSource
 
 if TYPE_CHECKING:
-    from roadmask.demos.sample_drive import SampleDriveConfig
+    from roadmask.sample_drive import SampleDriveConfig
 
 
 class SyntheticSource(BaseSource):
@@ -23,7 +23,7 @@ class SyntheticSource(BaseSource):
     clock: Clock = "media"
 
     def __init__(self, camera: str, config: SampleDriveConfig) -> None:
-        from roadmask.demos.sample_drive import SampleDrive  # noqa: PLC0415  only this source needs the renderer
+        from roadmask.sample_drive import SampleDrive  # noqa: PLC0415  only this source needs the renderer
 
         self.camera = camera
         self._config = config

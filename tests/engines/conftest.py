@@ -17,10 +17,10 @@ if not torch.cuda.is_available():
 
 from roadmask.engines import Image
 from roadmask.engines.classes import LITE_CATEGORY_IDS
-from roadmask.engines.graph_settings import GraphSettings
-from roadmask.engines.openvino_engine import OpenVinoSegmenter, has_native_bf16
+from roadmask.engines.networks.graph_settings import GraphSettings
+from roadmask.engines.networks.weights import Weights, find_weights
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter, has_native_bf16
 from roadmask.engines.segmenter import Precision
-from roadmask.engines.weights import Weights, find_weights
 
 SHAPE = (192, 160)
 """A small network shape of about the portrait's aspect."""

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 import roadmask.engines
-from roadmask.engines import ConfigError, EngineError, WeightsError, engine_report, export, load, load_segmenter
-from roadmask.engines.export import GraphFiles, exported_graphs
-from roadmask.engines.graph_settings import GraphSettings
-from roadmask.engines.openvino_engine import OpenVinoSegmenter, inexact_layers
-from roadmask.engines.openvino_graph import ROWS_NAME
-from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import Weights
+from roadmask.engines import ConfigError, EngineError, WeightsError, engine_report, load, load_segmenter
+from roadmask.engines.networks import export
+from roadmask.engines.networks.export import GraphFiles, exported_graphs
+from roadmask.engines.networks.graph_settings import GraphSettings
+from roadmask.engines.networks.weights import Weights
+from roadmask.engines.openvino.graph import ROWS_NAME
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter, inexact_layers
+from roadmask.engines.torch.segmenter import TorchSegmenter
 
 HEAVY = ("torch", "torchvision", "openvino", "onnx", "ray", "zarr", "av", "matplotlib", "typer")
 
@@ -97,7 +98,7 @@ class TestArguments:
         assert load_segmenter(precision="fp32").info.precision == "fp32"
 
     def test_bf16_is_not_emulated(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("roadmask.engines.openvino_engine.has_native_bf16", lambda: False)
+        monkeypatch.setattr("roadmask.engines.openvino.segmenter.has_native_bf16", lambda: False)
         assert load_segmenter().info.precision == "fp32"
         with pytest.raises(EngineError, match="use precision fp32"):
             load_segmenter(precision="bf16")
@@ -153,7 +154,7 @@ class TestImports:
     def test_openvino_cannot_report(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))  # where it would keep its client id
         program = (
-            "import roadmask.engines.openvino_engine as e, openvino_telemetry as t; e.describe_device();"
+            "import roadmask.engines.openvino.segmenter as e, openvino_telemetry as t; e.describe_device();"
             "print(t.Telemetry('a', '1', 'b', backend='ga4', enable_opt_in_dialog=False).consent)"
         )
         assert run_python(program).strip() == "False"
@@ -168,8 +169,8 @@ class TestImports:
             "import sys\n"
             "for name in ('torch', 'torchvision', 'onnx', 'onnxscript'): sys.modules[name] = None\n"
             "import numpy as np\n"
-            "from roadmask.engines.openvino_engine import OpenVinoSegmenter\n"
-            "from roadmask.engines.weights import find_weights\n"
+            "from roadmask.engines.openvino.segmenter import OpenVinoSegmenter\n"
+            "from roadmask.engines.networks.weights import find_weights\n"
             "from roadmask.engines.classes import LITE_CATEGORY_IDS as ids\n"
             "segmenter = OpenVinoSegmenter(find_weights('lite'), ids, score_min=0.05, network_shape=(192, 160),\n"
             "                              threads=2, precision='fp32')\n"

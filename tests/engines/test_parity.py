@@ -12,14 +12,14 @@ import pytest
 
 from roadmask.engines import BoxMasks, Image, Instances
 from roadmask.engines.classes import LITE_CATEGORY_IDS
-from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.models import load_model
-from roadmask.engines.openvino_engine import OpenVinoSegmenter
-from roadmask.engines.static_graph import StaticDetector, StaticMasks
-from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import Architecture, Weights, find_weights
-from roadmask.streaming.benchmarks.random_weights import write_random_weights
+from roadmask.engines.networks.graph_settings import GraphSettings
+from roadmask.engines.networks.models import load_model
+from roadmask.engines.networks.static_graph import StaticDetector, StaticMasks
+from roadmask.engines.networks.weights import Architecture, Weights, find_weights
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
+from roadmask.engines.torch.segmenter import TorchSegmenter
+from roadmask.evaluation.speed.random_weights import write_random_weights
 from support.parity import Found, assert_equal_numbers, run_static, run_torchvision
 
 SHAPE = (192, 160)

@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import save_file
 
 from roadmask.engines import BoxMasks, Image
-from roadmask.engines.graph_settings import GraphSettings
 from roadmask.engines.letterbox import NETWORK_SHAPES, Letterbox
-from roadmask.engines.openvino_engine import OpenVinoSegmenter
-from roadmask.engines.static_graph import StaticDetector, StaticMasks
-from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import Architecture, Weights, find_weights
+from roadmask.engines.networks.graph_settings import GraphSettings
+from roadmask.engines.networks.static_graph import StaticDetector, StaticMasks
+from roadmask.engines.networks.weights import Architecture, Weights, find_weights
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
+from roadmask.engines.torch.segmenter import TorchSegmenter
 from support.parity import (
     Found,
     assert_same_instances,

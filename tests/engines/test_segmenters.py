@@ -17,10 +17,10 @@ from roadmask.engines import (
     Segmenter,
 )
 from roadmask.engines.classes import LITE_CATEGORY_IDS, PEDESTRIAN
-from roadmask.engines.graph_settings import GraphSettings
-from roadmask.engines.openvino_engine import OpenVinoSegmenter
-from roadmask.engines.torch_engine import TorchSegmenter
-from roadmask.engines.weights import LITE_SHA256, Weights
+from roadmask.engines.networks.graph_settings import GraphSettings
+from roadmask.engines.networks.weights import LITE_SHA256, Weights
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
+from roadmask.engines.torch.segmenter import TorchSegmenter
 from support.segmenter_contract import SegmenterContract, same_bytes
 
 SHAPE = (192, 160)
@@ -42,8 +42,8 @@ class TestOpenVino(SegmenterContract):
         self, build_openvino: Any, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         [expected] = build_openvino(precision="fp32")([portrait])  # the graphs are in the cache by now
-        monkeypatch.setattr("roadmask.engines.openvino_engine.os.access", lambda *_: False)
-        monkeypatch.setattr("roadmask.engines.cache.FileLock", None)  # nothing may be locked
+        monkeypatch.setattr("roadmask.engines.openvino.segmenter.os.access", lambda *_: False)
+        monkeypatch.setattr("roadmask.engines.networks.cache.FileLock", None)  # nothing may be locked
         again = OpenVinoSegmenter(
             lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, threads=2, precision="fp32"
         )

@@ -11,9 +11,9 @@ from roadmask.engines import BoxMasks, Instances, ScriptedSegmenter
 from roadmask.streaming.batch.batch import BatchPlan, BatchSettings, plan_batch
 from roadmask.streaming.batch.drives import find_drives
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.jobs import CameraJob
-from roadmask.streaming.run import probe_cameras, record_drive
-from tests.streaming.video_factory import write_clip
+from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.jobs import CameraJob
+from support.video_factory import write_clip
 
 SIZE = (48, 80)
 

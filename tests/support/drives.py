@@ -14,7 +14,7 @@ import numpy as np
 from roadmask.engines import BoxMasks, Instances, ScriptedSegmenter
 from roadmask.engines.errors import EngineError, SourceError
 from roadmask.streaming.frames import Frame, LostFrame
-from roadmask.streaming.jobs import CameraJob
+from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources import BaseSource
 
 CAR_COLOUR = 200

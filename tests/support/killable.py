@@ -29,7 +29,7 @@ def jobs() -> list[Any]:
 
 def arm() -> None:
     """Makes this process kill itself, and the driver, at the step that the environment names."""
-    from roadmask.streaming import recorder
+    from roadmask.streaming.recording import recorder
     from roadmask.streaming.store import camera, files, growing_array
 
     wanted, _, at = os.environ.get(KILL, "none:0").partition(":")
@@ -64,8 +64,8 @@ def arm() -> None:
 
 
 def main(out: Path, kill: str, on_ray: bool) -> int:
-    from roadmask.streaming import run as running
     from roadmask.streaming.config import RunConfig
+    from roadmask.streaming.recording import drive as running
     from support.drives import bright_segmenter
     from support.stores import SMALL
 

@@ -11,8 +11,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from roadmask.streaming.drawing import track_colour
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport, ShownInstance
+from roadmask.streaming.sinks.drawing import track_colour
 
 SIZE = (270, 480)
 BAR = 10

@@ -16,11 +16,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from roadmask.demos.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.engines import CLASS_NAMES
-from roadmask.streaming.drawing import draw_overlay
+from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.live.reports import LivePicture, ShownInstance
 from roadmask.streaming.page import LivePage, PageAddress
+from roadmask.streaming.sinks.drawing import draw_overlay
 from roadmask.tracking import Tracks, TrackState
 from roadmask.tracking.tracks import LostTracks
 from support.browser import opened

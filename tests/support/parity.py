@@ -15,8 +15,8 @@ from torch import Tensor
 
 from roadmask.engines import Image
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.static_graph import MaskInputs, StaticDetector, StaticMasks
-from roadmask.engines.torch_engine import TorchSegmenter
+from roadmask.engines.networks.static_graph import MaskInputs, StaticDetector, StaticMasks
+from roadmask.engines.torch.segmenter import TorchSegmenter
 
 
 @dataclass(frozen=True)

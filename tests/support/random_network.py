@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from roadmask.engines.models import build_model
-from roadmask.engines.weights import Architecture
+from roadmask.engines.networks.models import build_model
+from roadmask.engines.networks.weights import Architecture
 
 _SIDE = 192
 """Of the squares that statistics are taken of; no network shape is smaller."""

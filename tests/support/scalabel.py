@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
-from roadmask.streaming.measures.sequence_data import SequenceData
+from roadmask.evaluation.tracks.sequence_data import SequenceData
 
 Label = dict[str, Any]
 

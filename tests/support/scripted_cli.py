@@ -7,8 +7,8 @@ import resource
 import time
 from typing import Any
 
-from roadmask.streaming import run as running
-from roadmask.streaming.cli.app import main
+from roadmask.cli.app import main
+from roadmask.streaming.recording import drive as running
 from support.drives import bright_segmenter
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from roadmask.engines.gpu.build import SIDE_MAX
+from roadmask.engines.tensorrt.build import SIDE_MAX
 
 OK, NO_MEMORY, LOST, NOT_WHILE_CAPTURED, CAPTURE_BROKEN = 0, 2, 719, 900, 901
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from roadmask.engines.gpu.graph_io import INPUT_TYPES, OUTPUT_TYPES
+from roadmask.engines.networks.graph_io import INPUT_TYPES, OUTPUT_TYPES
 
 _TYPES = {"uint8": TensorProto.UINT8, "int32": TensorProto.INT32, "float32": TensorProto.FLOAT}
 _SLOTS, _CLASSES, _ANCHORS, _CANDIDATES = 3, 7, 8, 6

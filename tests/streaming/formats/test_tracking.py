@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from roadmask.streaming.cli.app import app
+from roadmask.cli.app import app
 
 
 def tracks(path: Path) -> set[frozenset[tuple[str, ...]]]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.streaming.benchmarks.cameras import SYSTEM_PYTHON
+from roadmask.evaluation.speed.cameras import SYSTEM_PYTHON
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder, LivePictureAt
 from roadmask.streaming.live.reports import CameraState
-from tests.streaming.video_factory import write_clip
+from support.video_factory import write_clip
 
 
 class Watched:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from roadmask.engines.errors import ConfigError
-from roadmask.streaming.benchmarks.cameras import http_camera
+from roadmask.evaluation.speed.cameras import http_camera
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.live.adaptation import (
     LIMIT_MIN_FPS,
@@ -26,8 +26,8 @@ from roadmask.streaming.live.adaptation import (
 from roadmask.streaming.live.counts import Counts
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.live.spacing import Spacing
+from support.video_factory import picture
 from tests.streaming.live.conftest import Watched
-from tests.streaming.video_factory import picture
 
 STEP_S = 0.5
 

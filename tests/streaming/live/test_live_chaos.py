@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.streaming.benchmarks.cameras import shrunk
-from roadmask.streaming.benchmarks.chaos import ChaosSettings, run_chaos
-from roadmask.streaming.benchmarks.scripted import corner_segmenter
-from roadmask.streaming.cli.bench_live import missed_limits
-from tests.streaming.video_factory import write_clip
+from benchmarks.chaos import ChaosSettings, run_chaos
+from roadmask.cli.bench_live import missed_limits
+from roadmask.evaluation.speed.cameras import shrunk
+from roadmask.evaluation.speed.scripted import corner_segmenter
+from support.video_factory import write_clip
 
 FAULTS = (
     "server_killed",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.streaming.benchmarks.cameras import RtspServer, free_port, http_camera
+from roadmask.evaluation.speed.cameras import RtspServer, free_port, http_camera
 from roadmask.streaming.live.reports import CameraState
+from support.video_factory import as_transport_stream, write_sound
 from tests.streaming.live.conftest import Watched
-from tests.streaming.video_factory import as_transport_stream, write_sound
 
 Watch = Callable[[str], Watched]
 

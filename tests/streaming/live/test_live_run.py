@@ -18,10 +18,10 @@ import pytest
 
 from roadmask.engines import Image, Instances, ScriptedSegmenter
 from roadmask.engines.errors import StoreError, StoreExistsError
-from roadmask.streaming.benchmarks.cameras import free_port, lengthened
-from roadmask.streaming.benchmarks.object_store import object_store
-from roadmask.streaming.benchmarks.observed import ObservedRun
-from roadmask.streaming.benchmarks.scripted import corner_segmenter, find_corner
+from roadmask.evaluation.speed.cameras import free_port, lengthened
+from roadmask.evaluation.speed.object_store import object_store
+from roadmask.evaluation.speed.observed import ObservedRun
+from roadmask.evaluation.speed.scripted import corner_segmenter, find_corner
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.ending import CameraEnd
@@ -34,7 +34,7 @@ from support.barcode_camera import BarcodeCamera
 from support.browser import Browser
 from support.live_feed import BAR, BITS, read_barcode
 from support.page_browser import card, look, wait_for_pictures
-from tests.streaming.video_factory import write_clip
+from support.video_factory import write_clip
 
 WAIT_S = 60.0
 ENGINE_S = 0.4

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from roadmask.engines.errors import InputError, StoreError
-from roadmask.streaming.benchmarks.scripted import find_corner
+from roadmask.evaluation.speed.scripted import find_corner
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.picture import PictureMaker
 from roadmask.streaming.live.recorder import LiveRecorder, Losses
 from roadmask.streaming.pipeline import TrackStage
-from roadmask.streaming.runner import build_tracker
+from roadmask.streaming.recording.in_process import build_tracker
 from roadmask.streaming.store import CameraWriter, MaskStore, check_drive, open_drive
 
 CLASSES = {3: "car"}

@@ -8,7 +8,7 @@ import time
 
 from rich.console import Console
 
-from roadmask.streaming.cli.live_view import LiveView
+from roadmask.cli.live_view import LiveView
 from roadmask.streaming.live.reports import CameraState
 from support.live_feed import camera_report, run_report
 

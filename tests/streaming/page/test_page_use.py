@@ -8,9 +8,9 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from roadmask.streaming.drawing import track_colour
 from roadmask.streaming.live.reports import CameraState
 from roadmask.streaming.page import LivePage, PageAddress
+from roadmask.streaming.sinks.drawing import track_colour
 from support.browser import Browser, hosts
 from support.live_feed import (
     SCENE,

@@ -1,0 +1,108 @@
+"""The `roadmask` program: its commands, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+
+import roadmask
+from roadmask.cli.batch import batch
+from roadmask.cli.bench import bench_app
+from roadmask.cli.bench_drive import run as bench_run
+from roadmask.cli.bench_drive import store as bench_store
+from roadmask.cli.bench_live import chaos as bench_chaos
+from roadmask.cli.bench_live import live as bench_live
+from roadmask.cli.bench_live import soak as bench_soak
+from roadmask.cli.bench_tracking import tracking, tracking_robustness
+from roadmask.cli.check import check
+from roadmask.cli.compare import compare
+from roadmask.cli.doctor import doctor
+from roadmask.cli.engine import engine_app
+from roadmask.cli.engine_verify import verify
+from roadmask.cli.eval_loss import loss as eval_loss
+from roadmask.cli.eval_segm import segm as eval_segm
+from roadmask.cli.eval_tracks import tracks as eval_tracks
+from roadmask.cli.export import export
+from roadmask.cli.info import info
+from roadmask.cli.live import live
+from roadmask.cli.run import run
+from roadmask.cli.track import track
+from roadmask.engines.errors import RoadmaskError
+
+app = typer.Typer(
+    name="roadmask",
+    help="Masks every pedestrian and car of a drive, follows each one, and stores the masks in Zarr.",
+    epilog="Start with: roadmask run synthetic: --out drive.zarr --overlay drive.mp4",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(live)
+app.command()(batch)
+app.command()(info)
+app.command()(check)
+app.command()(export)
+app.command()(doctor)
+app.add_typer(bench_app, name="bench")
+bench_app.command()(tracking)
+bench_app.command()(tracking_robustness)
+bench_app.command("store")(bench_store)
+bench_app.command("run")(bench_run)
+bench_app.command("live")(bench_live)
+bench_app.command("chaos")(bench_chaos)
+bench_app.command("soak")(bench_soak)
+app.add_typer(engine_app, name="engine")
+engine_app.command()(verify)
+app.command()(track)
+app.command()(compare)
+
+eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)
+app.add_typer(eval_app, name="eval")
+eval_app.command("segm")(eval_segm)
+eval_app.command("loss")(eval_loss)
+eval_app.command("tracks")(eval_tracks)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(roadmask.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - the callback acts on it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens inside.")] = False,
+) -> None:
+    on_screen = RichHandler(console=Console(stderr=True), show_path=verbose, show_time=verbose)
+    on_screen.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger = logging.getLogger("roadmask")
+    logger.handlers[:] = [on_screen]
+    logger.setLevel(logging.DEBUG)  # for --log-json, which takes everything
+    logger.propagate = False
+
+
+def main() -> None:
+    """Runs the program; errors that roadmask raises on purpose become a message and an exit code."""
+    try:
+        app()
+    except RoadmaskError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ImportError as error:  # a package or one of its shared libraries is missing
+        Console(stderr=True, highlight=False).print(
+            f"[bold red]error:[/] {escape(str(error))}: `roadmask doctor` says what to install.", soft_wrap=True
+        )
+        sys.exit(2)

@@ -1,0 +1,209 @@
+"""`roadmask batch`: a disk of drives in, a store for each out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from roadmask.cli.engine_options import PrecisionOption
+from roadmask.engines.errors import InputError
+
+if TYPE_CHECKING:
+    from roadmask.streaming.batch.batch import BatchPlan, BatchResult
+    from roadmask.streaming.batch.plan import Estimate
+
+
+def batch(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR|GLOB...", help="Folders, quoted globs or files of videos.", show_default=False),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR|URL",
+            help="Folder of the stores and the report, or where to move them to, such as [bold]s3://bucket/drives[/].",
+            show_default=False,
+        ),
+    ],
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            help="With a URL: folder on a local disk to record in. [dim]Default: roadmask-work[/]", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Drives at a time. [dim]Default: from cores and memory[/]")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Spread over this Ray cluster, or [bold]auto[/].")
+    ] = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What paths mean, such as '{drive}/{camera}_{chapter}.mp4'; repeat it for several. "
+            "[dim]Default: by the usual names[/]"
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML of a run; options given here win.")] = None,
+    weights: Annotated[str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = None,
+    precision: PrecisionOption = None,
+    max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Threads of each worker's engine. [dim]Default: one for each physical core[/]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and its cost.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Begin also when the disk looks too small.")] = False,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write a record for each drive.")
+    ] = None,
+) -> None:
+    """Records many drives, a store for each, and a report.
+
+    What is finished is skipped, what was interrupted goes on at its last commit, and a broken drive never stops the
+    others. Exit codes: 0 all frames of all drives stored, 2 unusable arguments, 3 a drive failed or lost frames, 4 the
+    folder cannot be written, 130 interrupted (the same command goes on).
+
+    [bold]roadmask batch /mnt/drives --out stores[/]
+
+    [bold]roadmask batch "/mnt/drives/*.mp4" --out s3://bucket/stores --work /fast/disk[/]
+    """
+    from roadmask.cli.batch_progress import batch_progress
+    from roadmask.cli.run import run_settings
+    from roadmask.streaming.batch.batch import BatchSettings, plan_batch, run_batch
+    from roadmask.streaming.batch.drives import find_drives
+    from roadmask.streaming.batch.patterns import Pattern
+    from roadmask.streaming.batch.plan import estimate, require_room
+    from roadmask.streaming.batch.publishing import Shelf, is_url
+    from roadmask.streaming.batch.report import write_report
+    from roadmask.streaming.results_json import write_results
+    from roadmask.streaming.store.layout import redacted
+
+    console = Console(stderr=True, highlight=False)
+    settings = run_settings(config, weights, None, precision, None, None, None, threads, None, max_frames)
+    shelf = out if is_url(out) else ""
+    if work is not None and not shelf:
+        raise InputError(f"--work goes with an --out that is a URL, got the folder {out}: leave it out.")
+    folder = (work or Path("roadmask-work")) if shelf else Path(out)
+    found = find_drives(inputs, patterns=[Pattern(text) for text in pattern or []], out=folder)
+    if found.left_out:
+        console.print(f"[yellow]{len(found.left_out)} videos fit no pattern, the first is {found.left_out[0]}[/]")
+    how = BatchSettings(workers, ray_address, command=redacted(shlex.join(sys.argv)), shelf=shelf)
+    with console.status("Looking at the drives"):
+        plan = plan_batch(found.drives, folder, settings, how)
+        expected = estimate(plan.drives, plan.workers)
+    if dry_run:
+        console.print(_plan_table(plan))
+    if expected:
+        console.print(_expected(expected, plan))
+    if dry_run:
+        if json is not None:
+            write_results(json, _plan_records(plan, expected))
+        return
+    if expected and not force and not shelf:  # what is moved away makes room
+        require_room(expected, plan.out)
+    with batch_progress(console, plan) as (stop, on_change):
+        result = run_batch(plan, stop=stop, on_change=on_change)
+    console.print(_result_table(result))
+    if result.out_error:
+        console.print(f"[bold red]error:[/] {escape(result.out_error)}", soft_wrap=True)
+    else:
+        report = plan.out / "report.html"
+        write_report(result, report)
+        typer.echo(Shelf(shelf).put_report(report) if shelf else report)
+    if result.interrupted:
+        console.print("[yellow]Interrupted: the same command goes on.[/]")
+    if json is not None:
+        write_results(json, [outcome.record() for outcome in result.outcomes])
+    sys.exit(result.exit_code)
+
+
+def _plan_table(plan: BatchPlan) -> Table:
+    table = Table("drive", "camera", "files", "state", title="Plan", title_justify="left")
+    table.add_column("frames", justify="right")
+    table.add_column("size", justify="right")
+    for drive in plan.drives:
+        height, width = drive.image_size
+        for number, (camera, paths) in enumerate(drive.task.drive.cameras.items()):
+            names = paths[0].name if len(paths) == 1 else f"{paths[0].name} ... {paths[-1].name} ({len(paths)})"
+            if number:
+                table.add_row("", escape(camera), escape(names), "", "", "")
+            else:
+                frames = "?" if drive.frames is None else str(drive.frames)
+                shape = f"{width} x {height}" if width else ""
+                name = escape(drive.task.drive.name)
+                table.add_row(name, escape(camera), escape(names), drive.state, frames, shape)
+    return table
+
+
+def _expected(expected: Estimate, plan: BatchPlan) -> str:
+    from roadmask.streaming.batch.report import length, size
+
+    text = (
+        f"{expected.frames} frames to record: about {length(expected.seconds)} with {plan.workers} workers of "
+        f"{plan.threads} threads, {size(expected.stored_bytes)} of {size(expected.free_bytes)} free "
+        f"(from {expected.source})"
+    )
+    return text + (f"; {expected.unknown} drives do not state their length" if expected.unknown else "")
+
+
+def _plan_records(plan: BatchPlan, expected: Estimate | None) -> list[dict[str, str | int | float | bool | None]]:
+    per_frame = expected and expected.frames
+    return [
+        {
+            "drive": drive.task.drive.name,
+            "state": drive.state,
+            "reason": drive.problem,
+            "cameras": len(drive.task.drive.cameras),
+            "frames": drive.frames,
+            "video_s": drive.seconds,
+            "width": drive.image_size[1],
+            "height": drive.image_size[0],
+            "workers": plan.workers,
+            "threads": plan.threads,
+            "batch_frames": expected.frames if expected else 0,
+            "batch_seconds": round(expected.seconds, 3) if expected else 0.0,
+            "batch_bytes": expected.stored_bytes if expected else 0,
+            "batch_files": expected.files if expected else 0,
+            "frame_worker_s": round(expected.seconds * plan.workers / expected.frames, 5)
+            if expected and per_frame
+            else None,
+        }
+        for drive in plan.drives
+    ]
+
+
+def _result_table(result: BatchResult) -> Table:
+    from roadmask.streaming.batch.report import length, size
+
+    table = Table("drive", "status", title="Drives", title_justify="left")
+    for heading in ("frames", "frames/s", "time", "size"):
+        table.add_column(heading, justify="right")
+    table.add_column("tracks, or why not")
+    colours = {"stored": "green", "incomplete": "yellow", "failed": "red"}
+    for outcome in result.outcomes:
+        colour = colours.get(outcome.status, "dim")
+        tracks = ", ".join(f"{count} {name}" for name, count in outcome.tracks.items())
+        table.add_row(
+            escape(outcome.drive),
+            f"[{colour}]{outcome.status}{', before' if outcome.skipped else ''}[/]",
+            str(outcome.frames),
+            f"{outcome.frames / outcome.seconds:.1f}" if outcome.frames and outcome.seconds else "-",
+            length(outcome.seconds) if outcome.seconds else "-",
+            size(outcome.stored_bytes) if outcome.stored_bytes else "-",
+            escape(outcome.reason or tracks),
+        )
+    good = sum(outcome.good for outcome in result.outcomes)
+    table.caption = f"{good} of {len(result.outcomes)} drives stored whole in {length(result.seconds)}"
+    table.caption_justify = "left"
+    return table

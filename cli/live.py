@@ -1,0 +1,189 @@
+"""`roadmask live`: cameras that are running now."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from roadmask.cli.engine_options import (
+    ClassesOption,
+    EngineOption,
+    PrecisionOption,
+    ScoreMinOption,
+    SizeOption,
+    ThreadsOption,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from roadmask.streaming.live.run import LiveResult
+    from roadmask.streaming.page import LivePage
+
+
+def live(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]SOURCE...",
+            help="rtsp://, http:// (MJPEG or MPEG-TS), udp://, /dev/video0, or [bold]replay:clip.mp4[/], a file at its "
+            "own pace.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Store to write; must not exist. [dim]Default: only watch[/]"),
+    ] = None,
+    page: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Serve a page to watch at this address, or [bold]none[/]. Other addresses than this machine's own ask "
+            "for the token that is printed.",
+        ),
+    ] = "127.0.0.1:8642",
+    page_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROADMASK_PAGE_TOKEN",
+            help="What browsers and programs must show, 16 to 256 letters, digits, - or _; better set in the "
+            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, else made "
+            "up at each start[/]",
+        ),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="How old masks may be when they are found. [dim]Default: three times what a batch takes[/]"
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="2h|50GB", help="Keep only the newest part of the store, by time or size. [dim]Default: all[/]"
+        ),
+    ] = None,
+    floor_mb: Annotated[float, typer.Option(min=0, help="Free disk below which nothing is stored.")] = 500.0,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            help="Where cameras send more than the engine can take, offer it fewer pictures, evenly spaced, as many of "
+            "each camera. Without: whatever is newest, whenever it is free."
+        ),
+    ] = True,
+    busy_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HxW",
+            help="A smaller network input to change to while the engine cannot give each camera [bold]--busy-fps[/] "
+            "pictures a second: less detail, more often. May be given again for a still smaller one. "
+            "[dim]Default: none, only the rate follows[/]",
+        ),
+    ] = None,
+    busy_fps: Annotated[float, typer.Option(min=0.1, help="See [bold]--busy-size[/].")] = 5.0,
+    weights: WeightsOption = None,
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    classes: ClassesOption = None,
+    score_min: ScoreMinOption = None,
+    size: SizeOption = None,
+    threads: ThreadsOption = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]REGION",
+            help="Drop instances that lie in a region: a mask picture, white inside, or a polygon 'x,y x,y x,y'.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML with any of these and more; options given here win.")
+    ] = None,
+    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object a line.")] = None,
+) -> None:
+    """Segments, follows, shows and stores cameras that are running now; Ctrl-C ends it and closes the store.
+
+    The newest picture wins: what the engine has no time for is dropped and counted. A camera that is lost is tried
+    again for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera
+    that can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended
+    by Ctrl-C (the store is closed).
+
+    [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
+
+    [bold]roadmask live replay:front.mp4 replay:rear.mp4[/]
+    """
+    from importlib.util import find_spec
+
+    from roadmask.cli.json_log import json_log
+    from roadmask.cli.live_view import LiveView
+    from roadmask.cli.progress import interruptible
+    from roadmask.cli.run import run_settings
+    from roadmask.cli.tables import ledger_table
+    from roadmask.engines.errors import EngineError
+    from roadmask.streaming.live.address import parse_live_sources, redact_argument
+    from roadmask.streaming.live.keep import Keep
+    from roadmask.streaming.store import require_nothing
+
+    if find_spec("ray") is None:
+        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
+    from roadmask.streaming.live.run import LiveRun
+    from roadmask.streaming.live.settings import LiveSettings
+
+    console = Console(stderr=True)
+    addresses = parse_live_sources(sources)
+    settings = LiveSettings(
+        run_settings(config, weights, engine, precision, classes, score_min, size, threads, ignore, None),
+        out,
+        budget_ms,
+        round(floor_mb * 1e6),
+        None if keep is None else Keep.parse(keep),
+        adapt,
+        tuple(busy_size or ()),
+        busy_fps,
+        shlex.join(map(redact_argument, sys.argv)),
+    )
+    if out is not None:
+        require_nothing(out)
+    with ExitStack() as opened:
+        opened.enter_context(json_log(log_json))
+        stop = opened.enter_context(interruptible(console))
+        shown = opened.enter_context(_page(page, page_token, console, open_page=open_page))
+        console.print("[dim]starting the engine and the cameras[/]")
+        view = opened.enter_context(LiveView(console, shown))
+        result = LiveRun(addresses, settings, view, stop=stop, show=shown is not None).run()
+    console.print(ledger_table([(camera.camera, camera.ledger) for camera in result.cameras]))
+    _print_ends(console, result)
+    if out is not None:
+        typer.echo(out)
+    sys.exit(result.exit_code)
+
+
+@contextmanager
+def _page(address: str, token: str | None, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
+    """Serves the page, unless there shall be none; a port that is in use ends the program before anything begins."""
+    if address == "none":
+        yield None
+        return
+    from roadmask.streaming.page import LivePage, PageAddress
+
+    with LivePage(PageAddress.parse(address), token=token) as page:
+        console.print(f"watch at [bold]{escape(page.url)}[/]", soft_wrap=True)
+        if open_page:
+            typer.launch(page.url)
+        yield page
+
+
+def _print_ends(console: Console, result: LiveResult) -> None:
+    for camera in result.cameras:
+        if camera.problem is not None:
+            console.print(f"[bold red]camera {camera.camera}:[/] {escape(str(camera.problem))}", soft_wrap=True)
+        elif camera.detail:
+            console.print(f"camera {camera.camera}: {escape(camera.detail)}", soft_wrap=True)

@@ -1,0 +1,206 @@
+"""`roadmask run`: recorded cameras in, a store of tracked masks out."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from roadmask.cli.engine_options import (
+    ClassesOption,
+    EngineOption,
+    PrecisionOption,
+    ScoreMinOption,
+    SizeOption,
+    ThreadsOption,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from roadmask.streaming.config import RunConfig
+    from roadmask.streaming.recording.jobs import CameraJob, RunResult
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]SOURCE...",
+            help="A video file, a folder or quoted glob of images, or [bold]synthetic:[/] (the sample drive). "
+            "Several names are several cameras; several files under one name are its chapters, joined by time.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Store to write; must not exist, unless with --resume.", show_default=False),
+    ],
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the tracks into this video; with several cameras, one each: out.NAME.mp4."),
+    ] = None,
+    weights: WeightsOption = None,
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    classes: ClassesOption = None,
+    score_min: ScoreMinOption = None,
+    size: SizeOption = None,
+    threads: ThreadsOption = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]REGION",
+            help="Drop instances that lie in a region: a mask picture, white inside, stretched over the frames, "
+            "or a polygon 'x,y x,y x,y' in pixels.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML with any of these and more; options given here win.")
+    ] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
+    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object a line.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was killed or interrupted, at its last commit; start one where there is none. "
+            "Give the same sources and options.",
+        ),
+    ] = False,
+    ray: Annotated[
+        bool | None,
+        typer.Option("--ray/--no-ray", help="Spread over processes. [dim]Default: from two cameras on[/]"),
+    ] = None,
+) -> None:
+    """Segments, follows and stores recorded cameras.
+
+    Exit codes: 0 all frames stored, 2 unusable input or arguments, 3 some frames failed (the rest is stored),
+    4 the store failed (what is committed is safe), 130 interrupted.
+
+    [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
+
+    [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
+    """
+    from roadmask.cli.json_log import json_log
+    from roadmask.cli.progress import record_with_progress
+    from roadmask.cli.tables import found_table, ledger_table
+    from roadmask.streaming.store import summarize_drive
+    from roadmask.streaming.store.layout import redacted
+
+    console = Console(stderr=True)
+    command = redacted(shlex.join(sys.argv))
+    with json_log(log_json):
+        settings = run_settings(
+            config, weights, engine, precision, classes, score_min, size, threads, ignore, max_frames
+        )
+        jobs = _jobs(sources, overlay)
+        _log.debug("run started", extra={"command": command, "config": settings.describe()})
+        started = time.monotonic()
+        result = record_with_progress(
+            console,
+            jobs,
+            settings,
+            out,
+            on_ray=len(jobs) > 1 if ray is None else ray,
+            command=command,
+            resume=resume,
+        )
+        seconds = time.monotonic() - started
+        ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
+        console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
+        _print_problems(console, result)
+        if result.finished_before:
+            console.print("Nothing was left to do: an earlier run stored all of it.")
+        if result.interrupted:
+            console.print(f"[yellow]Interrupted. To go on:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
+        for path in (out, *(job.overlay for job in jobs if job.overlay)):
+            typer.echo(path)
+        _log.debug(
+            "run ended",
+            extra={
+                "exit_code": result.exit_code,
+                "seconds": round(seconds, 3),
+                "ledgers": {camera.camera: camera.ledger.to_dict() for camera in result.cameras},
+            },
+        )
+    sys.exit(result.exit_code)
+
+
+def run_settings(
+    config: Path | None,
+    weights: str | None,
+    engine: str | None,
+    precision: str | None,
+    classes: str | None,
+    score_min: float | None,
+    size: str | None,
+    threads: int | None,
+    ignore: list[str] | None,
+    max_frames: int | None,
+) -> RunConfig:
+    """Returns the settings of a file, or the defaults, with those of the options that were given."""
+    from roadmask.streaming.config import RunConfig, load_config, overridden
+
+    settings = load_config(config) if config is not None else RunConfig()
+    settings = overridden(
+        settings,
+        weights=weights,
+        engine=engine,
+        precision=precision,
+        classes=tuple(name.strip() for name in classes.split(",")) if classes is not None else None,
+        score_min=score_min,
+        size=size,
+        threads=threads,
+    )
+    if ignore:
+        settings = replace(settings, ignore={**settings.ignore, **dict(map(_named_region, ignore))})
+    return settings if max_frames is None else replace(settings, max_frames=max_frames)
+
+
+def _named_region(text: str) -> tuple[str, str]:
+    name, equals, region = text.partition("=")
+    named = equals and not Path(text).exists()  # the path of a mask picture may hold a "="
+    return (name, region) if named else ("*", text)
+
+
+def _jobs(sources: list[str], overlay: Path | None) -> list[CameraJob]:
+    from roadmask.streaming.recording.jobs import CameraJob
+    from roadmask.streaming.sources import parse_sources
+
+    cameras = parse_sources(sources)
+
+    def video(camera: str) -> Path | None:
+        if overlay is None or len(cameras) == 1:
+            return overlay
+        return overlay.with_name(f"{overlay.stem}.{camera}{overlay.suffix}")
+
+    return [CameraJob(camera, tuple(specs), video(camera)) for camera, specs in cameras.items()]
+
+
+def _resuming(arguments: list[str]) -> str:
+    """Returns the command that goes on with this one: a video cannot be gone on with."""
+    kept = ["roadmask", *arguments[1:]]
+    for n in range(len(kept) - 1, 0, -1):
+        if kept[n] == "--overlay":
+            del kept[n : n + 2]
+        elif kept[n].startswith("--overlay="):
+            del kept[n]
+    return shlex.join(kept if "--resume" in kept else [*kept, "--resume"])
+
+
+def _print_problems(console: Console, result: RunResult) -> None:
+    for camera in result.cameras:
+        if camera.problem:
+            console.print(f"[yellow]camera {camera.camera} ended early:[/] {escape(camera.problem)}")
+        for reason, count in camera.failures.items():
+            console.print(f"[yellow]camera {camera.camera}, {count} frames failed:[/] {escape(reason)}")

@@ -1,1 +1,0 @@
-"""Programs to read, numbered, and the sample drive they run on."""

@@ -1,0 +1,1 @@
+"""The networks: their weights, static graphs of fixed shape, and what every engine shares to run them."""

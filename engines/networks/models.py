@@ -1,0 +1,102 @@
+"""The networks, as torchvision's own modules: eval mode, fp32, ready for a state dict.
+
+Only the export and the reference engine import this, because it imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import nn
+from torchvision.models import mobilenet_v2
+from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+from roadmask.engines.errors import WeightsError
+from roadmask.engines.networks.weights import Architecture, Weights, load_state_dict
+
+_LITE_CHANNELS = 128
+
+
+def build_model(architecture: Architecture) -> MaskRCNN:
+    """Returns the network with random weights, in eval mode."""
+    if architecture is Architecture.LITE:
+        model = _lite()
+    elif architecture is Architecture.RESNET50:
+        model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=91)
+        _freeze_batch_norms(model)
+    else:
+        model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=91)
+    return cast("MaskRCNN", model.eval())
+
+
+def _lite() -> MaskRCNN:
+    body = mobilenet_v2(weights=None, norm_layer=FrozenBatchNorm2d).features
+    backbone = BackboneWithFPN(
+        body,
+        return_layers={"3": "0", "6": "1", "13": "2", "17": "3"},
+        in_channels_list=[24, 32, 96, 320],
+        out_channels=_LITE_CHANNELS,
+        extra_blocks=LastLevelMaxPool(),
+    )
+    return MaskRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator(((16,), (32,), (64,), (128,), (256,)), ((0.5, 1.0, 2.0),) * 5),
+        rpn_pre_nms_top_n_test=500,
+        rpn_post_nms_top_n_test=300,
+        rpn_nms_thresh=0.7,
+        box_nms_thresh=0.5,
+        box_score_thresh=0.05,
+        box_detections_per_img=100,
+        box_head=TwoMLPHead(_LITE_CHANNELS * 49, 512),
+        box_predictor=FastRCNNPredictor(512, 7),
+        mask_head=MaskRCNNHeads(_LITE_CHANNELS, (_LITE_CHANNELS,) * 4, 1),
+        mask_predictor=MaskRCNNPredictor(_LITE_CHANNELS, _LITE_CHANNELS, 7),
+    )
+
+
+def _freeze_batch_norms(model: nn.Module) -> None:
+    # torchvision builds v1 with trainable batch norms unless it downloads weights; the COCO weights were trained and
+    # are loaded with frozen ones, whose eps is 0.
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, FrozenBatchNorm2d(child.num_features, eps=0.0))
+
+
+def load_model(weights: Weights) -> MaskRCNN:
+    """Returns the network with its weights, in eval mode, fp32.
+
+    Raises:
+        WeightsError: names or shapes differ from the architecture's; the first ones are named.
+    """
+    model = build_model(weights.architecture)
+    state = load_state_dict(weights.path)
+    expected = model.state_dict()
+    try:
+        # torchvision renames the keys of its older files while it loads, so its own comparison counts, not ours.
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError:
+        wrong = [
+            f"{name}: expected {tuple(expected[name].shape)}, got {tuple(value.shape)}"
+            for name, value in state.items()
+            if name in expected and expected[name].shape != value.shape
+        ]
+        raise _misfit(weights, wrong) from None
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in unexpected if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise _misfit(weights, [f"{n}: missing" for n in missing] + [f"{n}: not known" for n in unexpected])
+    return model
+
+
+def _misfit(weights: Weights, differences: list[str]) -> WeightsError:
+    shown = "; ".join(differences[:3])
+    return WeightsError(
+        f"{weights.path} does not fit {weights.architecture.value} in {len(differences)} tensors: {shown}."
+    )

@@ -1,0 +1,82 @@
+"""What engines that run a network's weights share: which classes are asked for, and from its numbers to instances."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.images import checked_picture, network_instances
+from roadmask.engines.instances import Instances
+from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.networks.weights import Weights
+from roadmask.engines.segmenter import Image, SegmenterInfo
+
+
+class NetworkSegmenter(ABC):
+    """A `Segmenter` of some weights.
+
+    Args:
+        engine: its name.
+        weights: see `find_weights`.
+        category_ids: COCO category ids to report.
+        precision: arithmetic of the networks.
+        score_min: instances below it are not reported.
+        network_shape: height and width of the network's input; chosen by each picture's aspect by default.
+    """
+
+    def __init__(
+        self,
+        engine: str,
+        weights: Weights,
+        category_ids: Sequence[int],
+        *,
+        precision: str,
+        score_min: float,
+        network_shape: tuple[int, int] | None,
+    ) -> None:
+        self._weights, self._network_shape, self._score_min = weights, network_shape, score_min
+        self._categories = np.array(weights.architecture.category_ids, np.int64)
+        self._classes = np.isin(self._categories, category_ids).astype(np.float32)
+        self._info = SegmenterInfo.of(engine, weights, precision, category_ids, score_min)
+
+    @property
+    def info(self) -> SegmenterInfo:
+        """What it is made of."""
+        return self._info
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Prepares what pictures of this (H, W) need, and runs the network once on a black one."""
+        self([np.zeros((*image_size, 3), np.uint8)])
+
+    def __call__(self, images: Sequence[Image]) -> list[Instances]:
+        """Segments a batch; see `Segmenter`."""
+        pictures = [checked_picture(image) for image in images]
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for place, picture in enumerate(pictures):
+            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(place)
+        results: dict[int, Instances] = {}
+        for size, places in by_size.items():
+            found = self._segment([pictures[place] for place in places], self._letterbox(size))
+            results |= dict(zip(places, found, strict=True))
+        return [results[place] for place in range(len(pictures))]
+
+    def _letterbox(self, size: tuple[int, int]) -> Letterbox:
+        return Letterbox.fit(size, self._network_shape)
+
+    @abstractmethod
+    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        """Segments pictures of one size, of whichever cameras."""
+
+    def _instances(
+        self,
+        letterbox: Letterbox,
+        boxes: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        labels: NDArray[np.integer],
+        masks: NDArray[np.float32],
+    ) -> Instances:
+        """Returns instances of a picture from the network's own numbers, which must be the caller's to keep."""
+        return network_instances(letterbox, boxes, scores, self._categories[labels], masks)

@@ -1,0 +1,1 @@
+"""The static graph in OpenVINO: the default engine on a CPU."""

@@ -1,0 +1,98 @@
+"""Measures how large the numbers in a network are on real pictures, for int8 in OpenVINO (see openvino_int8.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from roadmask.engines.errors import InputError
+from roadmask.engines.networks import cache
+from roadmask.engines.networks.weights import Weights
+from roadmask.engines.openvino.int8 import quantized_layers, ranges_file
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
+from roadmask.engines.segmenter import Image
+
+PICTURES = 32
+"""Enough: ranges hardly grow with more."""
+_SHARE = 0.9999
+"""Of the numbers in a picture that a range holds: a few that are far out would make the steps coarse for all."""
+_SCORE_MIN = 0.05
+"""So low that the mask head sees doubtful instances, too."""
+_TAKEN = "taken "
+"""Names of tensors that layers take in begin with it, then come a number and the layer's."""
+
+
+def calibrate(
+    weights: Weights,
+    pictures: Iterable[Image],
+    on_picture: Callable[[], None] = lambda: None,
+    *,
+    network_shape: tuple[int, int] | None = None,
+) -> Path:
+    """Measures ranges on pictures, in fp32, and keeps them in the cache.
+
+    Args:
+        weights: of the network.
+        pictures: real ones, of what the cameras will see.
+        on_picture: called after each.
+        network_shape: of the network's input; chosen by each picture's aspect by default.
+
+    Returns:
+        The file that `known_ranges` reads from now on.
+
+    Raises:
+        InputError: nothing that looks like an instance is in the pictures, so that the mask head took in nothing; what
+            is known of these weights stays as it is.
+        EngineError: OpenVINO cannot run here.
+    """
+    meter = _Meter(weights, network_shape)
+    for picture in pictures:
+        meter([picture])
+        on_picture()
+    if meter.unmet():
+        raise InputError(
+            f"expected pictures of streets with people or cars, got some in which {weights.name} finds nothing at all: "
+            "take others, more of them, or weights that were trained."
+        )
+    rounded = {name: [float(f"{bound:.4g}") for bound in meter.ranges[name]] for name in sorted(meter.ranges)}
+    record = {"weights_sha256": weights.sha256, "ranges": rounded}
+    path = ranges_file(weights)
+    cache.subfolder(path.parent.name)
+    cache.write_atomically(path, json.dumps(record).encode() + b"\n")
+    return path
+
+
+class _Meter(OpenVinoSegmenter):
+    """Runs the network in fp32 and looks at what each layer that is to become int8 takes in."""
+
+    def __init__(self, weights: Weights, network_shape: tuple[int, int] | None) -> None:
+        everything = [category for category in weights.architecture.category_ids if category]
+        super().__init__(weights, everything, score_min=_SCORE_MIN, network_shape=network_shape, precision="fp32")
+        self.ranges: dict[str, tuple[float, float]] = {}
+        self._layers = set[str]()
+
+    def unmet(self) -> bool:
+        """Returns whether a layer took in nothing so far."""
+        return not self._layers or bool(self._layers - set(self.ranges))
+
+    def _rewrite(self, model: ov.Model) -> None:
+        super()._rewrite(model)
+        for number, (name, node) in enumerate(list(quantized_layers(model, self._weights.architecture))):
+            taken = node.input_value(0)
+            self._layers.add(name)
+            taken.get_tensor().add_names({f"{_TAKEN}{number}:{name}"})
+            model.add_results([ops.result(taken)])
+
+    def _watch(self, request: ov.InferRequest) -> None:
+        for output in request.get_compiled_model().outputs:
+            for tapped in output.get_names():
+                if tapped.startswith(_TAKEN):
+                    name = tapped.removeprefix(_TAKEN).partition(":")[2]
+                    low, high = np.quantile(request.get_tensor(output).data, (1 - _SHARE, _SHARE))
+                    lowest, highest = self.ranges.get(name, (low, high))
+                    self.ranges[name] = float(min(low, lowest)), float(max(high, highest))

@@ -1,0 +1,147 @@
+"""Plans behind the interface of every engine."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from roadmask.engines.instances import Instances
+from roadmask.engines.letterbox import Letterbox, choose_shape
+from roadmask.engines.networks.network_segmenter import NetworkSegmenter
+from roadmask.engines.networks.newest import NewestSizes
+from roadmask.engines.networks.weights import Weights
+from roadmask.engines.segmenter import Image
+from roadmask.engines.tensorrt.cuda import Cuda
+from roadmask.engines.tensorrt.runner import LoadedPlan, PlanRunner
+
+_STREAMS = 2
+"""At most, of a plan and a size of frames: one copies while the other computes."""
+_LOG = logging.getLogger("roadmask")
+
+Plans = Mapping[tuple[int, int], Mapping[int, Callable[[], LoadedPlan]]]
+"""By network shape and batch: what loads the plan, called once, when it is first needed."""
+_Runners = dict[int, list[PlanRunner]]
+"""By batch."""
+
+
+class TensorRtSegmenter(NetworkSegmenter):
+    """Runs plans on frames of any size; frames of one size, of whichever cameras, go through the GPU together.
+
+    A call takes the smallest plan that holds its frames, and the largest again and again if none does.
+
+    Args:
+        weights: the plans' own.
+        category_ids: COCO category ids to report.
+        plans: at least one, of `network_shape` if that is given.
+        cuda: the GPU.
+        precision: of the plans.
+        score_min: instances below it are not reported.
+        network_shape: height and width of the network's input; by default chosen by each picture's aspect from those
+            that there are plans of.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        category_ids: Sequence[int],
+        plans: Plans,
+        cuda: Cuda,
+        *,
+        precision: str,
+        score_min: float,
+        network_shape: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(
+            "tensorrt",
+            weights,
+            category_ids,
+            precision=precision,
+            score_min=score_min,
+            network_shape=network_shape,
+        )
+        self._plans, self._cuda = plans, cuda
+        self._loaded: dict[tuple[tuple[int, int], int], LoadedPlan] = {}
+        self._runners: NewestSizes[_Runners] = NewestSizes(drop=_close)
+
+    def warm_up(self, image_size: tuple[int, int]) -> None:
+        """Loads and captures the plan of each batch for pictures of this (H, W), and runs it once on black ones."""
+        black = np.zeros((*image_size, 3), np.uint8)
+        for batch in self._plans[self._letterbox(image_size).network_shape]:
+            self([black] * batch)
+
+    def _letterbox(self, size: tuple[int, int]) -> Letterbox:
+        return Letterbox.fit(size, self._network_shape or choose_shape(size, list(self._plans)))
+
+    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        found, largest = list[Instances](), max(self._plans[letterbox.network_shape])
+        running: deque[tuple[PlanRunner, int]] = deque()
+        for start in range(0, len(pictures), largest):
+            chunk = pictures[start : start + largest]
+            if len(running) == _STREAMS:
+                found += self._collect(*running.popleft())
+            runner = self.runner_for(letterbox, len(chunk), busy=[runner for runner, _ in running])
+            runner.launch(chunk)
+            running.append((runner, len(chunk)))
+        while running:
+            found += self._collect(*running.popleft())
+        return found
+
+    def close(self) -> None:
+        """Frees the GPU's memory, all that can be.
+
+        Raises:
+            EngineError: CUDA failed.
+        """
+        try:
+            self._runners.clear()
+        finally:
+            self._loaded.clear()
+
+    def runner_for(self, letterbox: Letterbox, count: int, busy: Sequence[PlanRunner] = ()) -> PlanRunner:
+        """Returns a runner for so many frames that lie so in the network's input; made and captured the first time.
+
+        Args:
+            letterbox: of the frames.
+            count: of frames, at most the largest batch there is a plan of.
+            busy: runners that are not to be returned, as they still run.
+        """
+        shape = letterbox.network_shape
+        batch = min(batch for batch in self._plans[shape] if batch >= count)
+        runners = self._runners.get(letterbox.image_size, lambda: self._begin(letterbox)).setdefault(batch, [])
+        free = next((runner for runner in runners if runner not in busy), None)
+        if free is None:
+            if (shape, batch) not in self._loaded:
+                self._loaded[shape, batch] = self._plans[shape][batch]()
+            plan = self._loaded[shape, batch]
+            free = PlanRunner(plan, letterbox.image_size, self._classes, self._score_min, self._cuda)
+            runners.append(free)
+        return free
+
+    def _begin(self, letterbox: Letterbox) -> _Runners:
+        height, width = letterbox.image_size
+        best = choose_shape(letterbox.image_size)
+        if self._network_shape is None and best != letterbox.network_shape:
+            ours, theirs = (f"{shape[0]}x{shape[1]}" for shape in (letterbox.network_shape, best))
+            _LOG.warning("frames of %d x %d go through %s, for want of a plan of %s", width, height, ours, theirs)
+        return {}
+
+    def _collect(self, runner: PlanRunner, count: int) -> list[Instances]:
+        given, results = runner.collect(), []
+        for row in range(count):
+            slots = int(given["found"][row])
+            boxes, scores, labels, masks = (
+                given[name][row, :slots].copy() for name in ("boxes", "scores", "labels", "masks")
+            )
+            results.append(self._instances(runner.letterbox, boxes, scores, labels, masks))
+        return results
+
+
+def _close(runners: _Runners) -> None:
+    """Closes every runner, also after one that cannot be."""
+    with ExitStack() as closing:
+        for each in (runner for some in runners.values() for runner in some):
+            closing.callback(each.close)

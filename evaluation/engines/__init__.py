@@ -1,0 +1,1 @@
+"""Acceptance and verification of engines against the reference engine."""

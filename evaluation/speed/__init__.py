@@ -1,0 +1,1 @@
+"""What `roadmask bench` measures: engines, masks, whole runs and live cameras."""

@@ -1,0 +1,225 @@
+"""How right a result is about the sample drive: what was found, what was made up, and whether ids held.
+
+An object counts in a frame where its visible part is at least 20 px high. Smaller ones are ignored: missing them costs
+nothing, and a prediction that matches one, or lies mostly on such objects, is neither right nor wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from roadmask.engines.classes import CAR, CLASS_NAMES, PEDESTRIAN
+from roadmask.engines.errors import InputError
+from roadmask.engines.instances import Instances
+from roadmask.engines.masks import RleMasks
+from roadmask.sample_drive.drive import TruthFrame
+
+MIN_HEIGHT_PX = 20
+"""Height from which the visible part of an object counts."""
+MIN_IOU = 0.5
+"""Mask IoU from which a prediction has found an object."""
+MOSTLY = 0.5
+"""Share of a mask from which it counts as being there: on ignored objects it is ignored, too."""
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How right a result is about one class. What cannot be told (0 of 0) is NaN."""
+
+    label: int
+    """COCO category id."""
+    truth: int
+    """Objects that count, over all frames."""
+    found: int
+    """Of these, how many a prediction matched."""
+    false: int
+    """Predictions that match nothing and lie on nothing that is ignored."""
+    mean_iou: float
+    """Mask IoU of the matches, averaged."""
+    objects: int
+    """Different objects that count in some frame."""
+    objects_found: int
+    """Of these, how many were matched in some frame."""
+    id_switches: int | None
+    """Times an object was matched by another track than when it was last matched; None where no ids were given."""
+    tracks: int | None
+    """Pairs of an object and a track that matched it: `objects_found` at best; None where no ids were given."""
+
+    @property
+    def name(self) -> str:
+        """Of the class."""
+        return CLASS_NAMES[self.label]
+
+    @property
+    def recall(self) -> float:
+        """Share of the objects that were found."""
+        return self.found / self.truth if self.truth else float("nan")
+
+    @property
+    def precision(self) -> float:
+        """Share of the predictions that found an object."""
+        return self.found / (self.found + self.false) if self.found + self.false else float("nan")
+
+    @property
+    def tracks_per_object(self) -> float | None:
+        """Mean number of tracks that followed one object, 1 at best; None where no ids were given."""
+        if self.tracks is None:
+            return None
+        return self.tracks / self.objects_found if self.objects_found else float("nan")
+
+
+@dataclass(frozen=True)
+class DriveScore:
+    """How right a result is about the drive."""
+
+    frames: int
+    """Frames compared."""
+    classes: tuple[ClassScore, ...]
+    """One a class, in the order asked for."""
+
+    def __getitem__(self, label: int) -> ClassScore:
+        for score in self.classes:
+            if score.label == label:
+                return score
+        raise KeyError(label)
+
+
+def score_drive(
+    predictions: Sequence[Instances],
+    truths: Sequence[TruthFrame],
+    track_ids: Sequence[NDArray[np.integer]] | None = None,
+    *,
+    labels: Sequence[int] = (PEDESTRIAN, CAR),
+    min_iou: float = MIN_IOU,
+    min_height_px: int = MIN_HEIGHT_PX,
+) -> DriveScore:
+    """Compares predictions with the truth, frame by frame and class by class.
+
+    Within a frame and a class, predictions and objects are matched one to one so that the sum of their mask IoUs is
+    greatest; only pairs of `min_iou` and more match.
+
+    Args:
+        predictions: what was found in each frame, with masks; already cut at the score threshold in question.
+        truths: what was to be found, of the same frames.
+        track_ids: (N,) track of each prediction of each frame, 0 for none; None where nothing was tracked.
+        labels: COCO category ids to score; predictions and objects of other classes are left out.
+        min_iou: least mask IoU of a match, more than 0.
+        min_height_px: least height of an object's visible part that counts, in pixels.
+
+    Raises:
+        InputError: the lengths differ, a frame has no masks, or pictures differ in size.
+    """
+    _check(predictions, truths, track_ids)
+    ids = track_ids if track_ids is not None else [np.zeros(len(p), np.int64) for p in predictions]
+    scores = []
+    for label in labels:
+        tally = _Tally(label, min_iou, min_height_px)
+        for predicted, truth, tracks in zip(predictions, truths, ids, strict=True):
+            tally.add(predicted, truth, tracks)
+        scores.append(tally.score(tracked=track_ids is not None))
+    return DriveScore(len(truths), tuple(scores))
+
+
+def matched_pairs(iou: NDArray[np.float64], min_iou: float = MIN_IOU) -> list[tuple[int, int]]:
+    """Matches predictions and objects one to one so that the sum of their IoUs is greatest.
+
+    Args:
+        iou: (N, M) of predictions and objects.
+        min_iou: least IoU of a match, more than 0.
+
+    Returns:
+        Row and column of each match.
+    """
+    rows, columns = linear_sum_assignment(np.where(iou >= min_iou, iou, 0.0), maximize=True)
+    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if iou[r, c] >= min_iou]
+
+
+class _Tally:
+    """Counts one class over the frames."""
+
+    def __init__(self, label: int, min_iou: float, min_height_px: int) -> None:
+        self._label, self._min_iou, self._min_height_px = label, min_iou, min_height_px
+        self._truth = self._false = self._switches = 0
+        self._ious: list[float] = []
+        self._objects: set[int] = set()
+        self._found: set[int] = set()
+        self._last_track: dict[int, int] = {}
+        self._pairs: set[tuple[int, int]] = set()
+
+    def add(self, predicted: Instances, truth: TruthFrame, tracks: NDArray[np.integer]) -> None:
+        mine = predicted.labels == self._label
+        predicted, tracks = predicted[mine], tracks[mine]
+        theirs = truth.instances.labels == self._label
+        objects, object_ids = truth.instances[theirs], truth.object_ids[theirs]
+        counts = (objects.boxes[:, 3] - objects.boxes[:, 1]) >= self._min_height_px
+        self._truth += int(counts.sum())
+        self._objects.update(object_ids[counts].tolist())
+
+        iou = _masks(predicted).iou(_masks(objects))
+        matched = np.zeros(len(predicted), bool)
+        for row, column in matched_pairs(iou, self._min_iou):
+            matched[row] = True
+            if counts[column]:
+                self._match(int(object_ids[column]), int(tracks[row]), float(iou[row, column]))
+        on_ignored = _share_on(predicted, objects, iou)[:, ~counts].sum(axis=1) >= MOSTLY
+        self._false += int((~matched & ~on_ignored).sum())
+
+    def _match(self, object_id: int, track: int, iou: float) -> None:
+        self._ious.append(iou)
+        self._found.add(object_id)
+        if track > 0:
+            self._switches += self._last_track.get(object_id, track) != track
+            self._last_track[object_id] = track
+            self._pairs.add((object_id, track))
+
+    def score(self, tracked: bool) -> ClassScore:
+        return ClassScore(
+            label=self._label,
+            truth=self._truth,
+            found=len(self._ious),
+            false=self._false,
+            mean_iou=float(np.mean(self._ious)) if self._ious else float("nan"),
+            objects=len(self._objects),
+            objects_found=len(self._found),
+            id_switches=self._switches if tracked else None,
+            tracks=len(self._pairs) if tracked else None,
+        )
+
+
+def _masks(instances: Instances) -> RleMasks:
+    if instances.masks is None:
+        raise InputError("expected predictions with masks, got boxes only: score what a mask model found.")
+    return instances.masks.to_rle()
+
+
+def _share_on(predicted: Instances, objects: Instances, iou: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, M) share of each prediction's pixels that lie on each object."""
+    mine, theirs = _masks(predicted).area[:, None], _masks(objects).area[None]
+    shared = iou * (mine + theirs) / (1 + iou)
+    return np.asarray(shared / np.maximum(mine, 1))
+
+
+def _check(
+    predictions: Sequence[Instances], truths: Sequence[TruthFrame], track_ids: Sequence[NDArray[np.integer]] | None
+) -> None:
+    if len(predictions) != len(truths) or (track_ids is not None and len(track_ids) != len(predictions)):
+        given = f", {len(track_ids)} of track ids" if track_ids is not None else ""
+        raise InputError(
+            f"expected the same frames of all, got {len(predictions)} of predictions, {len(truths)} of truth{given}."
+        )
+    for number, (predicted, truth) in enumerate(zip(predictions, truths, strict=True)):
+        if predicted.image_size != truth.instances.image_size:
+            raise InputError(
+                f"frame {number}: predictions are of a picture of {predicted.image_size}, the truth of "
+                f"{truth.instances.image_size}: scale neither, score the frames as they were rendered."
+            )
+        if track_ids is not None and len(track_ids[number]) != len(predicted):
+            raise InputError(
+                f"frame {number}: expected a track id for each of {len(predicted)} predictions, "
+                f"got {len(track_ids[number])}."
+            )

@@ -1,6 +1,0 @@
-"""Stored drives in the formats of others: one file for each format, one registry."""
-
-from roadmask.streaming.export.job import ExportJob
-from roadmask.streaming.export.registry import FORMATS, ExportFormat, export_drive
-
-__all__ = ["FORMATS", "ExportFormat", "ExportJob", "export_drive"]

@@ -1,0 +1,77 @@
+"""A recording that rerun's viewer opens: boxes, labels and, where asked for, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rerun as rr
+
+from roadmask.streaming.formats.export.anonymize import anonymized
+from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.pictures import pictures
+from roadmask.streaming.frames import Frame
+from roadmask.streaming.sinks.drawing import track_colour
+from roadmask.streaming.store import CameraReader, StoredFrame
+
+_JPEG_QUALITY = 85
+
+
+def write(job: ExportJob, path: Path) -> None:
+    """Writes CAMERA/boxes, CAMERA/labels and CAMERA/image on the timelines `frame` (capture count) and `time`.
+
+    Labels hold track ids modulo 65536, the most that rerun's segmentation images tell apart. Pictures are there if
+    `--source` or `--anonymize` asks for them.
+
+    Raises:
+        InputError: pictures are asked for and cannot be found; see `pictures`.
+    """
+    stream = rr.RecordingStream("roadmask", recording_id=job.drive.path.stem)
+    stream.save(path)
+    try:
+        for camera in job.cameras:
+            for frame, stored in _frames(job, camera):
+                _log(stream, job, camera, frame, stored)
+    finally:
+        stream.flush()
+        stream.disconnect()
+
+
+def _frames(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame | None, StoredFrame]]:
+    if job.anonymize or camera.name in job.sources:
+        yield from pictures(job, camera)
+        return
+    for position in range(len(camera)):
+        yield None, camera.frame(position)
+        job.on_progress((position + 1) / len(camera))
+
+
+def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None, stored: StoredFrame) -> None:
+    epoch = next(each for each in camera.epochs if each.info.epoch == stored.epoch)
+    stream.set_time("frame", sequence=stored.index)
+    if epoch.info.clock == "unix":
+        stream.set_time("time", timestamp=np.datetime64(stored.timestamp_ns, "ns"))
+    else:
+        stream.set_time("time", duration=np.timedelta64(stored.timestamp_ns, "ns"))
+    if frame is not None:
+        image = frame.image
+        if job.anonymize:
+            image = anonymized(image, stored.instances, whole_boxes=job.whole_boxes)
+        stream.log(f"{camera.name}/image", rr.Image(image).compress(jpeg_quality=_JPEG_QUALITY))
+    labels = camera.labels(stored.position)
+    stream.log(f"{camera.name}/labels", rr.SegmentationImage((labels & 0xFFFF).astype(np.uint16)))
+    seen = stored.instances
+    names = [
+        f"{camera.class_name(label)} {track_id}"
+        for label, track_id in zip(seen.labels.tolist(), stored.track_ids.tolist(), strict=True)
+    ]
+    boxes = rr.Boxes2D(
+        array=seen.boxes,
+        array_format=rr.Box2DFormat.XYXY,
+        labels=names,
+        colors=[track_colour(track_id) for track_id in stored.track_ids.tolist()],
+        class_ids=seen.labels.astype(np.uint16),
+    )
+    stream.log(f"{camera.name}/boxes", boxes)

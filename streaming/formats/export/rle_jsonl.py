@@ -1,0 +1,34 @@
+"""One JSON object a line, one line an instance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from roadmask.streaming.formats.export.job import ExportJob
+
+
+def write(job: ExportJob, path: Path) -> None:
+    """Writes a line for each instance, in the order of the store; frames without one have no line."""
+    with path.open("w", encoding="ascii") as file:
+        for camera, frame in job.frames():
+            seen = frame.instances
+            if not len(seen):
+                continue
+            assert seen.masks is not None  # noqa: S101 - a store keeps masks
+            for n, counts in enumerate(seen.masks.to_rle().counts):
+                row = {
+                    "camera": camera.name,
+                    "epoch": frame.epoch,
+                    "frame_index": frame.index,
+                    "timestamp_ns": frame.timestamp_ns,
+                    "track_id": int(frame.track_ids[n]),
+                    "state": int(frame.states[n]),
+                    "label": int(seen.labels[n]),
+                    "class": camera.class_name(int(seen.labels[n])),
+                    "score": float(seen.scores[n]),
+                    "box": seen.boxes[n].tolist(),
+                    "size": list(seen.image_size),
+                    "counts": counts.decode("ascii"),
+                }
+                file.write(json.dumps(row, separators=(",", ":")) + "\n")

@@ -1,0 +1,44 @@
+"""A video of one camera: its masks drawn, or its road users blurred."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from roadmask.streaming.formats.export.anonymize import anonymized
+from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.pictures import as_tracks, pictures
+from roadmask.streaming.sinks.overlay import OverlayWriter
+from roadmask.streaming.sinks.video_writer import VideoWriter
+
+_PAUSE_NS = 1_000_000_000
+"""Between two epochs, whose clocks may have nothing in common."""
+
+
+def write(job: ExportJob, path: Path) -> None:
+    """Writes the stored frames, without sound; frames that failed or were dropped are not shown.
+
+    Raises:
+        InputError: there are several cameras, or the pictures cannot be found; see `pictures`.
+    """
+    camera = job.only_camera("video")
+    if job.anonymize and not job.overlay:
+        _write_plain(job, path)
+        return
+    with OverlayWriter(path, class_names=camera.class_names) as overlay:
+        for frame, stored in pictures(job, camera):
+            shown = frame
+            if job.anonymize:
+                image = anonymized(frame.image, stored.instances, whole_boxes=job.whole_boxes)
+                shown = replace(frame, image=image)
+            overlay.append(shown, as_tracks(stored))
+
+
+def _write_plain(job: ExportJob, path: Path) -> None:
+    epoch, shift_ns, shown_ns = None, 0, 0
+    with VideoWriter(path) as video:
+        for frame, stored in pictures(job, job.only_camera("video")):
+            if epoch not in (None, frame.epoch):
+                shift_ns = shown_ns + _PAUSE_NS - frame.timestamp_ns
+            epoch, shown_ns = frame.epoch, frame.timestamp_ns + shift_ns
+            video.write(anonymized(frame.image, stored.instances, whole_boxes=job.whole_boxes), shown_ns)

@@ -1,0 +1,1 @@
+"""The one path of recorded runs, from sources to a finished store."""

@@ -1,0 +1,1 @@
+"""Where tracks go besides the store."""

@@ -1,0 +1,118 @@
+"""A camera's tracks as a video one can watch."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from roadmask.streaming.frames import Clock, Frame
+from roadmask.streaming.sinks.drawing import draw_overlay
+from roadmask.streaming.sinks.video_writer import VideoWriter
+from roadmask.tracking import Tracks, TrackState
+
+_PAUSE_NS = 1_000_000_000
+"""How long the last picture of an epoch stays: the time between two epochs may be hours."""
+_TRAIL_NS = 1_000_000_000
+"""How far back trails reach."""
+
+
+class OverlayWriter:
+    """Draws each frame's tracks and writes the video, frames at their own times within an epoch.
+
+    See `VideoWriter` for what a killed run leaves behind.
+
+    Args:
+        path: of the video, ends in .mp4.
+        class_names: category id -> name.
+        trails: draw where each track came from.
+
+    Raises:
+        InputError: see `require_writable`.
+    """
+
+    def __init__(self, path: Path, *, class_names: Mapping[int, str], trails: bool = True) -> None:
+        self._video = VideoWriter(path)
+        self._class_names = dict(class_names)
+        self._trails: Trails | None = Trails() if trails else None
+        self._epoch: int | None = None
+        self._shift_ns = 0
+        self._shown_ns = 0
+
+    def append(self, frame: Frame, tracks: Tracks) -> None:
+        """Draws the next frame.
+
+        Raises:
+            InputError: time stands still or goes back within an epoch.
+            StoreError: the disk is full or gone.
+        """
+        if frame.epoch != self._epoch:
+            if self._epoch is not None:
+                self._shift_ns = self._shown_ns + _PAUSE_NS - frame.timestamp_ns
+            self._epoch = frame.epoch
+            if self._trails is not None:
+                self._trails = Trails()
+        trails = None if self._trails is None else self._trails.update(tracks, frame.timestamp_ns)
+        picture = draw_overlay(frame.image, tracks, self._class_names, heading=heading_of(frame), trails=trails)
+        self._shown_ns = frame.timestamp_ns + self._shift_ns
+        self._video.write(picture, self._shown_ns)
+
+    def close(self) -> None:
+        """Finishes the video; may be called again.
+
+        Raises:
+            StoreError: the disk is full or gone.
+        """
+        self._video.close()
+
+    def discard(self) -> None:
+        """Ends without a video; one that was there before stays."""
+        self._video.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._video.__exit__(kind, error, trace)
+
+
+class Trails:
+    """Where the confirmed tracks of one camera stood of late."""
+
+    def __init__(self) -> None:
+        self._points: dict[int, deque[tuple[int, tuple[float, float]]]] = {}
+
+    def update(self, tracks: Tracks, timestamp_ns: int) -> dict[int, list[tuple[float, float]]]:
+        """Adds a frame's tracks; returns the feet of each track's boxes within the last second, oldest first."""
+        confirmed = tracks[tracks.states == TrackState.CONFIRMED]
+        boxes = confirmed.instances.boxes
+        for track_id, box in zip(confirmed.track_ids.tolist(), boxes.tolist(), strict=True):
+            foot = ((box[0] + box[2]) / 2, box[3])
+            self._points.setdefault(track_id, deque()).append((timestamp_ns, foot))
+        for track_id, points in list(self._points.items()):
+            while points and points[0][0] < timestamp_ns - _TRAIL_NS:
+                points.popleft()
+            if not points:
+                del self._points[track_id]
+        return {track_id: [foot for _, foot in points] for track_id, points in self._points.items()}
+
+
+def heading_of(frame: Frame) -> str:
+    """Returns the camera's name and the time of a frame, as people read it."""
+    return f"{frame.camera}    {format_time(frame.timestamp_ns, frame.clock)}"
+
+
+def format_time(timestamp_ns: int, clock: Clock) -> str:
+    """Returns 1:02:03.45 for a recording or a machine's clock, the date and time in UTC for unix time."""
+    if clock == "unix":
+        return f"{datetime.fromtimestamp(timestamp_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    hundredths = timestamp_ns // 10_000_000
+    minutes, hundredths = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{hundredths // 100:02d}.{hundredths % 100:02d}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
