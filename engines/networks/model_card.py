@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roadmask.engines.errors import ConfigError
 
-_FILE = Path(__file__).with_name("data") / "models.md"
+_FILE = Path(__file__).parents[1] / "data" / "models.md"
 _CARD = re.compile(r"^## Model card: (?P<model>\S+)\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 

@@ -22,7 +22,7 @@ GpuPrecision = Literal["fp32", "fp16", "int8"]
 FORBIDDEN = ("NonMaxSuppression", "RoiAlign", "NonZero", "Loop", "If", "Scan")
 """What TensorRT for RTX has not, or would make shapes depend on the picture."""
 _SOURCES = (
-    *("gpu/typed_onnx.py", "gpu/graph.py", "gpu/graph_io.py", "gpu/graph_letterbox.py", "gpu/folding.py"),
+    *("typed_onnx.py", "frame_graph.py", "graph_io.py", "graph_letterbox.py", "folding.py"),
     *("models.py", "nms.py", "roi_align.py", "static_graph.py", "static_network.py"),
 )
 _OPSET = 20
@@ -50,7 +50,7 @@ def typed_onnx(
         return _int8_onnx(weights, shape, batch, settings)
     key = hashlib.sha256(json.dumps([weights.sha256, shape, batch, precision, asdict(settings)]).encode())
     for name in _SOURCES:
-        key.update((Path(__file__).parent.parent / name).read_bytes())
+        key.update(Path(__file__).with_name(name).read_bytes())
     return _cached(
         _stem(weights, shape, batch, precision, key.hexdigest()),
         lambda: _export(weights, shape, batch, precision, settings),
@@ -63,7 +63,7 @@ def _int8_onnx(weights: Weights, shape: tuple[int, int], batch: int | None, sett
     calibration = calibration_of(weights, shape, settings)
     half = typed_onnx(weights, shape, batch, "fp16", settings)
     key = hashlib.sha256(json.dumps([half.name, calibration.digest]).encode())
-    key.update((Path(__file__).parent / "quantization.py").read_bytes())
+    key.update(Path(__file__).with_name("quantization.py").read_bytes())
     return _cached(
         _stem(weights, shape, batch, "int8", key.hexdigest()),
         lambda: quantize(half, calibration),

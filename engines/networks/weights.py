@@ -29,7 +29,7 @@ from roadmask.engines.networks import cache
 if TYPE_CHECKING:
     from torch import Tensor
 
-LITE_FILE = Path(__file__).with_name("data") / "roadmask-lite.safetensors"
+LITE_FILE = Path(__file__).parents[1] / "data" / "roadmask-lite.safetensors"
 LITE_SHA256 = "58917fe1e1e547630c7869aaa13bb88f611a43fd7aa51140154d12cac4c1a26c"
 _SHOWN = 3
 """Keys named in an error message."""

@@ -53,7 +53,7 @@ def stop_after(frames: int) -> dict[str, Any]:
 
 def run_and_kill(out: Path, step: str, count: int, *how: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "support.killable", str(out), step, str(count), *how]
-    tests = str(Path(__file__).parents[1])
+    tests = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": tests, "RAY_USAGE_STATS_ENABLED": "0"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 

@@ -184,7 +184,7 @@ with create(Path(sys.argv[1])) as store:
 
 def test_killed_writer_leaves_its_last_commit_and_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "drive.zarr"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
         [sys.executable, "-c", KILLED.replace("100_000", "3000"), str(path)], stdout=subprocess.PIPE, env=environment
     ) as process:

@@ -31,7 +31,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def roadmask(pictures: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "support.scripted_cli", "run", f"front={pictures}", "--out", str(out), "--no-ray"]
     command += ["--config", str(pictures.parent / "small.toml"), *options]
-    paths = {"PYTHONPATH": str(Path(__file__).parents[1]), **environment}
+    paths = {"PYTHONPATH": str(Path(__file__).parents[2]), **environment}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **paths}
     )
