@@ -1,6 +1,6 @@
 """What it is worth to know how the camera moved: the same scenes shaken by known amounts, followed four ways.
 
-`none` takes the camera to stand still, `boxes` is the plain `IouTracker`, `picture` looks at the background, and `pose`
+`none` takes the camera to stand still, `boxes` is the plain `IouTracker`, `image` looks at the background, and `pose`
 is told the shake, as by a vehicle that measures its own turns (but not what it drives).
 """
 
@@ -25,17 +25,17 @@ from roadmask.evaluation.speed.timing import median
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.formats.kitti import read_kitti_mots
 from roadmask.tracking import CameraTracker, IouTracker, IouTrackerConfig
+from roadmask.tracking.image_motion import SmallImage, image_motion
 from roadmask.tracking.motion import Floats, centres, warped
-from roadmask.tracking.picture_motion import SmallPicture, picture_motion
 
-VARIANTS = ("none", "boxes", "picture", "pose")
+VARIANTS = ("none", "boxes", "image", "pose")
 SHAKES = (0.0, 0.02, 0.05, 0.1)
-"""Largest shift from the still picture, as a share of its width; half of that up and down."""
+"""Largest shift from the still image, as a share of its width; half of that up and down."""
 TURN = np.deg2rad(20)
 """Largest turn, for each share of 1: a shake of a tenth turns by up to two degrees."""
 PERIOD_NS = 100_000_000
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Ids = list[NDArray[np.int64]]
 
 
@@ -47,7 +47,7 @@ class Scene:
     """Of the data it comes from; scenes of one name are counted together."""
     instances: list[Instances]
     """Of each frame."""
-    images: list[Picture] | None = None
+    images: list[Image] | None = None
     """Of each frame, where there are any."""
     true_ids: Ids | None = None
     """Of each frame's instances, where they are known."""
@@ -62,21 +62,21 @@ def sample_drive_scene(frames: int = 100) -> Scene:
     )
 
 
-def picture_scene(folder: Path, segmenter: Segmenter) -> Scene:
-    """Returns a folder of pictures and what a segmenter finds in them; nobody knows the true ids."""
+def image_scene(folder: Path, segmenter: Segmenter) -> Scene:
+    """Returns a folder of images and what a segmenter finds in them; nobody knows the true ids."""
     images = [cv2.cvtColor(_read(path), cv2.COLOR_BGR2RGB).astype(np.uint8) for path in sorted(folder.glob("*.jpg"))]
     return Scene(folder.name, [segmenter([image])[0] for image in images], images)
 
 
-def _read(path: Path) -> Picture:
-    picture = cv2.imread(str(path))
-    if picture is None:
-        raise InputError(f"cannot read the picture {path}.")
-    return picture.astype(np.uint8)
+def _read(path: Path) -> Image:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise InputError(f"cannot read the image {path}.")
+    return image.astype(np.uint8)
 
 
 def mots_scenes(folder: Path) -> list[Scene]:
-    """Returns the sequences of KITTI MOTS' ground truth; it comes without pictures."""
+    """Returns the sequences of KITTI MOTS' ground truth; it comes without images."""
     scenes = []
     for path in sorted(folder.glob("*.txt")):
         frames = read_kitti_mots(path)
@@ -91,8 +91,8 @@ def benchmark_camera_motion(
     """Follows every scene at every shake in every way it allows.
 
     Returns:
-        Records of data, shake, variant, error_px (median over frames of how far the picture's warp misses, averaged
-        over the picture; for `picture` alone), hota (where the truth is known; all instances are given, so it is what
+        Records of data, shake, variant, error_px (median over frames of how far the image's warp misses, averaged
+        over the image; for `image` alone), hota (where the truth is known; all instances are given, so it is what
         ids are worth), switches (from true ids; where unknown, from the ids that `boxes` gives to the still scene),
         tracks, track_length (sightings of a track, on average) and ms (median of an update).
     """
@@ -106,7 +106,7 @@ def benchmark_camera_motion(
         for share in shakes:
             shaken = [shake(scene, share, seed + n) for n, scene in enumerate(own)]
             for variant in VARIANTS:
-                if variant == "picture" and own[0].images is None:
+                if variant == "image" and own[0].images is None:
                     continue
                 ids: Ids = []
                 truth: Ids = []
@@ -119,7 +119,7 @@ def benchmark_camera_motion(
                     base = max([0, *(int(each.max(initial=0)) for each in truth)]) + 1
                     truth += [each[rows] + base for each, rows in zip(true_ids, kept, strict=True)]
                     times += taken
-                    if variant == "picture":
+                    if variant == "image":
                         errors += _errors(moved, camera, motions)
                 records.append(
                     {
@@ -140,11 +140,11 @@ def shake(scene: Scene, share: float, seed: int) -> tuple[Scene, list[NDArray[np
     """Shakes a scene, each frame by itself, as no road does: the velocities of boxes foretell nothing of it.
 
     Returns:
-        The scene; the instances that are left in each frame, whose centre is still in the picture; and for each
-        frame the (3, 3) warp from the still picture.
+        The scene; the instances that are left in each frame, whose centre is still in the image; and for each
+        frame the (3, 3) warp from the still image.
     """
     rng = np.random.default_rng(seed)
-    images: list[Picture] = []
+    images: list[Image] = []
     instances, kept, cameras = [], [], []
     for n, seen in enumerate(scene.instances):
         height, width = seen.image_size
@@ -200,7 +200,7 @@ def switches(true_ids: Ids, given_ids: Ids) -> int:
 
 
 def _follow(
-    scene: Scene, images: list[Picture] | None, motions: Sequence[Floats | None], variant: str
+    scene: Scene, images: list[Image] | None, motions: Sequence[Floats | None], variant: str
 ) -> tuple[Ids, list[float]]:
     """Returns the ids of each frame's instances, and milliseconds of each update."""
     plain = IouTracker(IouTrackerConfig(camera_share=1) if variant == "none" else None)
@@ -210,7 +210,7 @@ def _follow(
         if instances.masks is not None:
             instances.masks.to_rle()  # encoding is not what is timed
         start = time.perf_counter()
-        if variant == "picture" and images is not None:
+        if variant == "image" and images is not None:
             tracks = looking.update(instances, n * PERIOD_NS, images[n])
         else:
             tracks = plain.update(instances, n * PERIOD_NS, camera=motions[n] if variant == "pose" else None)
@@ -227,16 +227,16 @@ def _between(cameras: list[Floats]) -> list[Floats | None]:
     return steps
 
 
-def _motions(images: list[Picture] | None) -> list[Floats | None]:
-    """Returns how the background moved up to each picture, as the pictures tell."""
+def _motions(images: list[Image] | None) -> list[Floats | None]:
+    """Returns how the background moved up to each image, as the images tell."""
     if images is None:
         return []
-    small = [SmallPicture.of(image, np.zeros((0, 4), np.float32)) for image in images]
-    return [None, *(picture_motion(before, now) for before, now in pairwise(small))]
+    small = [SmallImage.of(image, np.zeros((0, 4), np.float32)) for image in images]
+    return [None, *(image_motion(before, now) for before, now in pairwise(small))]
 
 
 def _errors(scene: Scene, cameras: list[Floats], own_motion: list[Floats | None]) -> list[float]:
-    """Returns how far the picture's warp misses the shake and the still pictures' own motion, pixels, by frame."""
+    """Returns how far the image's warp misses the shake and the still images' own motion, pixels, by frame."""
     height, width = scene.instances[0].image_size
     x, y = np.meshgrid(np.linspace(0, width, 9), np.linspace(0, height, 5))
     grid = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])

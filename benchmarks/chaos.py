@@ -188,8 +188,8 @@ def run_chaos(
             if None.
 
     Returns:
-        Records of fault, camera, recovered_s (from the end of the cause, or from the kill, to a picture with masks that
-        was taken after it), lost_REASON for each reason, others_p95_ratio (age of the other cameras' pictures, during
+        Records of fault, camera, recovered_s (from the end of the cause, or from the kill, to an image with masks that
+        was taken after it), lost_REASON for each reason, others_p95_ratio (age of the other cameras' images, during
         the fault and before it), reports, unbalanced (reports whose ledger did not add up) and stored_ok.
 
     Raises:

@@ -48,8 +48,8 @@ class EagerGraph(nn.Module):
         """Takes `Inputs`; NMS has no start here, and is exact at once."""
         given = Inputs(*inputs)
         down, across = (given.rows, given.row_weights), (given.columns, given.column_weights)
-        picture = self.letterbox(given.frames, down, across, given.content)
-        pixels = (picture.permute(0, 3, 1, 2).float() - self._mean) / self._std
+        image = self.letterbox(given.frames, down, across, given.content)
+        pixels = (image.permute(0, 3, 1, 2).float() - self._mean) / self._std
         batch, device = len(pixels), pixels.device
         with torch.autocast(device.type, torch.float16) if self._half else nullcontext():
             features = self.model.backbone(pixels)
@@ -67,7 +67,7 @@ class EagerGraph(nn.Module):
         )
 
     def _padded(self, values: list[Tensor]) -> Tensor:
-        """Returns (B, D, ...), the slots behind each picture's own detections zero."""
+        """Returns (B, D, ...), the slots behind each image's own detections zero."""
         rows = []
         for each in values:
             row = each.float() if each.is_floating_point() else each

@@ -1,4 +1,4 @@
-"""What a run takes besides time for its pictures: seconds to start, memory that its engine holds and takes for a frame.
+"""What a run takes besides time for its images: seconds to start, memory that its engine holds and takes for a frame.
 
 All of it is measured in processes of their own, which have imported nothing yet.
 """
@@ -17,12 +17,12 @@ from typing import Any
 
 from roadmask.engines.errors import EngineError
 
-_PICTURES, _SETTLING_ROUNDS = 8, 4
-"""Pictures, and how often they all run before anything is measured: the first runs allocate what is kept."""
+_IMAGES, _SETTLING_ROUNDS = 8, 4
+"""Images, and how often they all run before anything is measured: the first runs allocate what is kept."""
 _STRETCHES = 5
 """Of the frames over which growth is measured."""
 _MEASURED = 24
-"""Pictures whose own memory is traced, which slows them."""
+"""Images whose own memory is traced, which slows them."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class FootprintBenchmark:
     weights: str = "lite"
     precision: str = "auto"
     size: str | None = None
-    """Of the network's input; chosen by the pictures' aspect by default."""
+    """Of the network's input; chosen by the images' aspect by default."""
     frame_size: tuple[int, int] = (540, 960)
-    """Height and width of the pictures, which are the sample drive's."""
+    """Height and width of the images, which are the sample drive's."""
     threads: int | None = None
     frames: int = 300
     """Over which growth is measured."""
 
 
 def benchmark_footprint(settings: FootprintBenchmark) -> list[dict[str, Any]]:
-    """Starts `roadmask run` on a video of one frame, then a process that loads the engine and segments pictures.
+    """Starts `roadmask run` on a video of one frame, then a process that loads the engine and segments images.
 
     An earlier run fills the cache of graphs, so that the measured one shows a start as it is every day.
 
@@ -122,10 +122,10 @@ def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
 
     height, width = settings.frame_size
     drive = SampleDrive(SampleDriveConfig(height=height, width=width))
-    pictures = [drive.render(index) for index in np.linspace(0, len(drive) - 1, _PICTURES).astype(int)]
+    images = [drive.render(index) for index in np.linspace(0, len(drive) - 1, _IMAGES).astype(int)]
     beside = _held_bytes() - beside  # of the sample drive, not of the engine
-    for picture in pictures * _SETTLING_ROUNDS:
-        segmenter([picture])
+    for image in images * _SETTLING_ROUNDS:
+        segmenter([image])
     held = _held_bytes()
 
     allocated, found = [], []
@@ -133,14 +133,14 @@ def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
     for number in range(_MEASURED):
         tracemalloc.reset_peak()
         had = tracemalloc.get_traced_memory()[0]
-        found.append(len(segmenter([pictures[number % _PICTURES]])[0]))
+        found.append(len(segmenter([images[number % _IMAGES]])[0]))
         allocated.append(tracemalloc.get_traced_memory()[1] - had)
     tracemalloc.stop()
 
     marks = [_held_bytes()]
     for _ in range(_STRETCHES):
         for number in range(settings.frames // _STRETCHES):
-            segmenter([pictures[number % _PICTURES]])
+            segmenter([images[number % _IMAGES]])
         marks.append(_held_bytes())
     # The median, as a heap may take a large piece at any time, once.
     growth = float(np.median(np.diff(marks))) / (settings.frames // _STRETCHES)

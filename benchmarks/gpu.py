@@ -100,8 +100,8 @@ def benchmark_gpu(weights: str, settings: GpuBenchmark) -> list[dict[str, Any]]:
     entered = entries(settings.engines, settings.precisions, settings.device)
     results = list[dict[str, Any]]()
     with TemporaryDirectory() as folder:
-        picture = Letterbox.fit(settings.frame_size, settings.shapes[0]).apply(_frames(1, settings.frame_size)[0])
-        found = find_or_make_weights(weights, Path(folder), picture)
+        image = Letterbox.fit(settings.frame_size, settings.shapes[0]).apply(_frames(1, settings.frame_size)[0])
+        found = find_or_make_weights(weights, Path(folder), image)
         rates = _matmul_tflops(settings)
         for shape in settings.shapes:
             gflop = _gflop(found, shape)
@@ -195,7 +195,7 @@ def check(
         name: of the engine.
         precision: its own.
         found: by it.
-        expected: of the same pictures.
+        expected: of the same images.
         agreed_min: the share below which it is wrong.
 
     Returns:
@@ -206,7 +206,7 @@ def check(
     """
     iou_min, score_max = _TOLERANCES[precision]
     agreed, first = list[bool](), ""
-    for picture, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+    for image, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
         for one, others in ((theirs, ours), (ours, theirs)):
             for place in np.flatnonzero(one.scores > _SURE):
                 same = np.flatnonzero(others.labels == one.labels[place])
@@ -215,11 +215,11 @@ def check(
                 agreed.append(bool(len(near)) and np.abs(others.scores[near] - one.scores[place]).min() <= score_max)
                 if not agreed[-1] and not first:
                     where, score = one.boxes[place].round(1).tolist(), one.scores[place]
-                    first = f"picture {picture} at {where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}"
+                    first = f"image {image} at {where}, score {score:.3f}, best IoU {ious.max(initial=0):.3f}"
     if not agreed:
         raise EngineError(
             f"{name} {precision} cannot be judged: neither it nor torchvision eager finds an instance above {_SURE} in "
-            f"{len(expected)} pictures; take other weights, or a larger shape."
+            f"{len(expected)} images; take other weights, or a larger shape."
         )
     share = sum(agreed) / len(agreed)
     if share < agreed_min:
@@ -281,12 +281,12 @@ def _gflop(weights: Weights, shape: tuple[int, int]) -> float:
     """Returns the arithmetic of a frame, as our graph does it."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         graph = GpuGraph(load_model(weights), shape, 1, GraphSettings.of(weights.architecture)).eval()
-        before = counter.get_total_flops()  # of the black picture that gives the anchors
+        before = counter.get_total_flops()  # of the black image that gives the anchors
         graph(*graph.example_inputs())
     return float(counter.get_total_flops() - before) / 1e9
 
 
 def _frames(count: int, size: tuple[int, int]) -> list[Image]:
     drive = SampleDrive()
-    pictures = [drive.frame(index)[0] for index in evenly_spread(len(drive), count)]
-    return [Letterbox.fit(picture.shape[:2], size).apply(picture) for picture in pictures]
+    images = [drive.frame(index)[0] for index in evenly_spread(len(drive), count)]
+    return [Letterbox.fit(image.shape[:2], size).apply(image) for image in images]

@@ -84,7 +84,7 @@ class Round:
     """The batch, of one size."""
     device: str
     gflop: float
-    """Of a frame in our graph, which computes all slots for instances, whatever is in the picture."""
+    """Of a frame in our graph, which computes all slots for instances, whatever is in the image."""
 
     @property
     def settings(self) -> GraphSettings:
@@ -172,7 +172,7 @@ class _TorchSegmenter(TorchCudaSegmenter):
         if self._kind in {"torch-cuda", "torch-cuda-uncompiled"}:
             return super()._capture(graph, inputs, letterbox)
         if self._kind == "torch-compile":
-            # Our static graph: torchvision's own breaks where its shapes depend on the picture.
+            # Our static graph: torchvision's own breaks where its shapes depend on the image.
             return CapturedGraph.of(torch.compile(graph), inputs, capture=False)
         half = self._precision == "fp16"
         eager = EagerGraph(self._weights, letterbox, self._settings, SCORE_MIN, half=half)

@@ -21,7 +21,7 @@ class PageClients:
     """
 
     def __init__(self, url: str, count: int, *, reading: bool) -> None:
-        self.pictures = 0
+        self.images = 0
         """That were drawn, by all of them."""
         self._url = url
         self._loop = asyncio.new_event_loop()
@@ -51,7 +51,7 @@ class PageClients:
                 await asyncio.Event().wait()
             async for message in page:
                 if message.type is aiohttp.WSMsgType.BINARY:
-                    self.pictures += 1
+                    self.images += 1
                     (length,) = struct.unpack_from(">I", message.data)
                     header = json.loads(message.data[4 : 4 + length])
                     with suppress(ConnectionError):

@@ -1,7 +1,7 @@
 """Trackers of others, behind one small interface: boxes, scores and classes in, ids out.
 
 roboflow's trackers (SORT, ByteTrack, OC-SORT, BoT-SORT, C-BIoU) and norfair. They do not know classes, so each class
-gets a tracker of its own, as their authors advise. No pictures are given, so BoT-SORT goes without camera motion.
+gets a tracker of its own, as their authors advise. No images are given, so BoT-SORT goes without camera motion.
 """
 
 from __future__ import annotations

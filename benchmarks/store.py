@@ -27,7 +27,7 @@ from roadmask.streaming.store.layout import METADATA
 from roadmask.tracking import LostTracks, Tracks, TrackState
 
 KITTI_FRAME_NS = 100_000_000
-"""KITTI's cameras take ten pictures a second."""
+"""KITTI's cameras take ten images a second."""
 _MASKS = "instances/rle"
 
 

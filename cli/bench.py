@@ -34,7 +34,7 @@ def masks(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Times pasting masks into a 1080p picture and encoding them, against torchvision and pycocotools.
+    """Times pasting masks into a 1080p image and encoding them, against torchvision and pycocotools.
 
     50 instances in boxes of three ranges of sizes; some are cut by the border. Both sides take the same masks, in
     turn. Needs torch and torchvision.
@@ -67,15 +67,15 @@ def engine(
     ] = None,
     size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
     batch: Annotated[
-        list[int] | None, typer.Option(min=1, help="Pictures in a call. Repeat for several.", show_default="1")
+        list[int] | None, typer.Option(min=1, help="Images in a call. Repeat for several.", show_default="1")
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of every engine.", show_default="all cores")
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Of the default engine; the others compute in fp32.")] = "auto",
     score_min: Annotated[float, typer.Option(min=0.05, max=1, help="Only instances above this score.")] = 0.5,
-    pictures: Annotated[int, typer.Option(min=1, help="At most as many.")] = 20,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each picture is timed.")] = 2,
+    images: Annotated[int, typer.Option(min=1, help="At most as many.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each image is timed.")] = 2,
     cpu_time: Annotated[
         bool,
         typer.Option("--cpu-time", help="Measure processor time: on a busy machine, with --threads 1."),
@@ -94,10 +94,10 @@ def engine(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Times the default engine against torchvision eager, in turn, on the same letterboxed pictures.
+    """Times the default engine against torchvision eager, in turn, on the same letterboxed images.
 
     Both get the same number of proposals and detections, score threshold and threads; pasting masks is in neither.
-    Pictures are those of coco_dev in the folder that ROADMASK_DATA names, else the sample drive. Needs torch and
+    Images are those of coco_dev in the folder that ROADMASK_DATA names, else the sample drive. Needs torch and
     torchvision.
     """
     try:
@@ -115,16 +115,16 @@ def engine(
         batches=tuple(batch or [1]),
         precision=precision,
         score_min=score_min,
-        pictures=pictures,
+        images=images,
         rounds=rounds,
         cpu_time=cpu_time,
         peers=tuple(peer or ()),
         **({} if threads is None else {"threads": threads}),
     )
     console = Console(highlight=False)
-    with console.status("Segmenting pictures"):
+    with console.status("Segmenting images"):
         results = benchmark_engine(weights or ["lite", "resnet50-random"], settings)
-    title = "Milliseconds a picture ({clock}), {shape}, {threads} threads, pictures of {images}".format(**results[0])
+    title = "Milliseconds an image ({clock}), {shape}, {threads} threads, images of {images}".format(**results[0])
     show_records(console, title, results, leave_out=("shape", "threads", "clock", "images", "K", "D", "precision"))
     if json is not None:
         write_results(json, results)
@@ -140,8 +140,8 @@ def footprint(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Of the default engine.")] = "auto",
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Of the network's input.", show_default=False)] = None,
-    height: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures, the sample drive's.")] = 540,
-    width: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures.")] = 960,
+    height: Annotated[int, typer.Option(min=32, max=4096, help="Of the images, the sample drive's.")] = 540,
+    width: Annotated[int, typer.Option(min=32, max=4096, help="Of the images.")] = 960,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the engine.", show_default="one for each physical core")
     ] = None,
@@ -184,8 +184,8 @@ def camera_motion(
 ) -> None:
     """Measures what it is worth to know how the camera moved, on scenes shaken by known amounts.
 
-    Each is followed without, with what the boxes, the pictures and the vehicle's own pose tell. The truth is known of
-    the sample drive and of kitti_mots_gt, which has no pictures; kitti_drive is what `lite` finds in it.
+    Each is followed without, with what the boxes, the images and the vehicle's own pose tell. The truth is known of
+    the sample drive and of kitti_mots_gt, which has no images; kitti_drive is what `lite` finds in it.
     """
     from benchmarks import camera_motion as measured
     from roadmask.engines import load_segmenter
@@ -197,7 +197,7 @@ def camera_motion(
             for name in ("kitti_drive", "kitti_mots_gt"):
                 if not (data / name).is_dir():
                     raise InputError(f"expected the folder {name} in {data}.")
-            scenes.append(measured.picture_scene(data / "kitti_drive", load_segmenter("lite")))
+            scenes.append(measured.image_scene(data / "kitti_drive", load_segmenter("lite")))
             scenes += measured.mots_scenes(data / "kitti_mots_gt")
         results = measured.benchmark_camera_motion(scenes, shake or measured.SHAKES)
     show_records(console, "What knowing the camera's motion is worth", results)

@@ -15,18 +15,18 @@ def live(
     clip: Annotated[Path, typer.Argument(help="A video that every camera replays.", show_default=False)],
     cameras: Annotated[int, typer.Option(min=1)] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="How long it is measured.")] = 30.0,
-    show: Annotated[bool, typer.Option("--show", help="Draw the pictures of a page, too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Draw the images of a page, too.")] = False,
     scripted: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="MS", help="An engine that only waits so long for a picture: measures everything else."
+            min=0, metavar="MS", help="An engine that only waits so long for an image: measures everything else."
         ),
     ] = None,
-    adapt: Annotated[bool, typer.Option(help="Let the rate of pictures follow the load.")] = True,
+    adapt: Annotated[bool, typer.Option(help="Let the rate of images follow the load.")] = True,
     ratio_min: Annotated[float, typer.Option(help="Exit 4 below this share of the engine's speed.")] = 0.0,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the record.")] = None,
 ) -> None:
-    """Measures live cameras against their engine alone: pictures a second, and how old masks are.
+    """Measures live cameras against their engine alone: images a second, and how old masks are.
 
     Exit codes: 0, or 4 where the ratio is too low, a ledger did not add up or something stored is damaged.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LIBRARIES = (
     # distribution, module, needed, what it is for, what to install when it is missing
     ("numpy", "numpy", True, "arrays", "pip install roadmask"),
-    ("opencv-python", "cv2", True, "pictures", "pip install roadmask; on Debian: apt install libgl1 libglib2.0-0"),
+    ("opencv-python", "cv2", True, "images", "pip install roadmask; on Debian: apt install libgl1 libglib2.0-0"),
     ("av", "av", True, "reading and writing video", "pip install roadmask"),
     ("zarr", "zarr", True, "the store", "pip install roadmask"),
     ("pycocotools", "pycocotools.mask", True, "run lengths", "pip install roadmask"),

@@ -34,7 +34,7 @@ DataOption = Annotated[
 TrainingDataOption = Annotated[
     Path | None,
     typer.Option(
-        envvar="ROADMASK_DATA", metavar="DIR", help="Folder that holds street_train/images, for want of --pictures."
+        envvar="ROADMASK_DATA", metavar="DIR", help="Folder that holds street_train/images, for want of --images."
     ),
 ]
 
@@ -54,7 +54,7 @@ def build(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="int8: pictures of streets that its ranges are measured on, kept until others are given. "
+            help="int8: images of streets that its ranges are measured on, kept until others are given. "
             "[dim]Default: those kept, else street_train/images of --data[/]",
             show_default=False,
         ),
@@ -165,29 +165,29 @@ def remove(name: Annotated[str, typer.Argument(help="A plan's name or how it beg
 def activations(
     weights: WeightsOption = "lite",
     shape: ShapeOption = "384x640",
-    pictures: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
     data: TrainingDataOption = None,
-    count: Annotated[int, typer.Option(min=1, help="Pictures, evenly spread over the folder.")] = 32,
+    count: Annotated[int, typer.Option(min=1, help="Images, evenly spread over the folder.")] = 32,
 ) -> None:
-    """Measures the largest number that each layer takes and gives on real pictures, in fp32: fp16 ends at 65504.
+    """Measures the largest number that each layer takes and gives on real images, in fp32: fp16 ends at 65504.
 
     Exit code 2 if one is 30000 or more.
     """
     from roadmask.engines.letterbox import parse_size
     from roadmask.engines.networks.activations import largest_activations, require_half
-    from roadmask.engines.networks.image_folder import chosen_pictures, read_picture
+    from roadmask.engines.networks.image_folder import chosen_images, read_image
     from roadmask.engines.networks.weights import find_weights
 
-    files = chosen_pictures(_pictures(pictures, data, "activations are measured", "--pictures"), count)
+    files = chosen_images(_images(images, data, "activations are measured", "--images"), count)
     found, console = find_weights(weights), Console(highlight=False)
     with image_bar("activations", len(files)) as advance:
-        seen = largest_activations(found, parse_size(shape), [read_picture(file) for file in files], advance)
+        seen = largest_activations(found, parse_size(shape), [read_image(file) for file in files], advance)
     largest = sorted(seen.items(), key=lambda item: -item[1])
     table = Table(
-        "layer", "largest", title=f"Five of {len(seen)} inputs and outputs of {found.name}, {len(files)} pictures"
+        "layer", "largest", title=f"Five of {len(seen)} inputs and outputs of {found.name}, {len(files)} images"
     )
     for name, value in largest[:5]:
         table.add_row(name, f"{value:.1f}")
@@ -198,39 +198,37 @@ def activations(
 @engine_app.command()
 def calibrate(
     weights: WeightsOption = "lite",
-    pictures: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="[dim]Default: street_train/images of --data[/]", show_default=False),
     ] = None,
     data: TrainingDataOption = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="Pictures, evenly spread over the folder.", show_default="32")
+        int | None, typer.Option(min=1, help="Images, evenly spread over the folder.", show_default="32")
     ] = None,
 ) -> None:
-    """Measures what --precision int8 needs to know on a CPU: how large numbers in the network are on real pictures.
+    """Measures what --precision int8 needs to know on a CPU: how large numbers in the network are on real images.
 
     lite comes with ranges of its own; those that are measured here take their place. Plans for GPUs have ranges of
     their own, too: `roadmask engine build --precision int8 --calibration DIR`.
     """
-    from roadmask.engines.networks.image_folder import chosen_pictures, read_picture
+    from roadmask.engines.networks.image_folder import chosen_images, read_image
     from roadmask.engines.networks.weights import find_weights
     from roadmask.engines.openvino import calibration as openvino_calibration
 
-    files = chosen_pictures(
-        _pictures(pictures, data, "int8 is calibrated", "--pictures"), count or openvino_calibration.PICTURES
-    )
+    files = chosen_images(_images(images, data, "int8 is calibrated", "--images"), count or openvino_calibration.IMAGES)
     found = find_weights(weights)
     with image_bar(f"ranges of {found.name}", len(files)) as advance:
-        path = openvino_calibration.calibrate(found, map(read_picture, files), advance)
+        path = openvino_calibration.calibrate(found, map(read_image, files), advance)
     Console(highlight=False).print(f"{found.name}: --precision int8 takes its ranges from {path}", soft_wrap=True)
 
 
-def _pictures(folder: Path | None, data: Path | None, purpose: str, option: str) -> Path:
-    """Returns the folder that was named, or that of the data's training pictures."""
+def _images(folder: Path | None, data: Path | None, purpose: str, option: str) -> Path:
+    """Returns the folder that was named, or that of the data's training images."""
     of_data = None if data is None else data / "street_train" / "images"
     if folder is None and (of_data is None or not of_data.is_dir()):
         raise ConfigError(
-            f"{purpose} on real pictures, and none are known: give {option} DIR, a folder of a few dozen pictures of "
+            f"{purpose} on real images, and none are known: give {option} DIR, a folder of a few dozen images of "
             "streets, JPEG or PNG."
         )
     return folder or cast("Path", of_data)
@@ -239,16 +237,16 @@ def _pictures(folder: Path | None, data: Path | None, purpose: str, option: str)
 def _calibrate(
     weights: Weights, shape: tuple[int, int], folder: Path | None, data: Path | None, console: Console
 ) -> None:
-    """Measures the ranges of int8, unless there are some and no pictures are given."""
-    from roadmask.engines.networks.quantization import PICTURES, calibrate, has_calibration
+    """Measures the ranges of int8, unless there are some and no images are given."""
+    from roadmask.engines.networks.quantization import IMAGES, calibrate, has_calibration
     from roadmask.engines.networks.typed_onnx import typed_onnx
 
     if folder is None and has_calibration(weights, shape):
         return
-    chosen = _pictures(folder, data, "int8 is calibrated", "--calibration")
-    with image_bar(f"ranges of int8 in {chosen}", PICTURES) as advance:
-        calibrate(typed_onnx(weights, shape, 1, "fp32"), weights, shape, chosen, on_picture=advance)
-    console.print(f"{weights.name}: int8 is calibrated on pictures of {chosen}", soft_wrap=True)
+    chosen = _images(folder, data, "int8 is calibrated", "--calibration")
+    with image_bar(f"ranges of int8 in {chosen}", IMAGES) as advance:
+        calibrate(typed_onnx(weights, shape, 1, "fp32"), weights, shape, chosen, on_image=advance)
+    console.print(f"{weights.name}: int8 is calibrated on images of {chosen}", soft_wrap=True)
 
 
 def _accept(

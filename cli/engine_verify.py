@@ -24,7 +24,7 @@ def verify(
     weights: WeightsOption = "lite",
     precision: PrecisionOption = "fp16",
     shape: ShapeOption = "384x640",
-    batch: Annotated[int, typer.Option(min=1, max=64, help="Pictures of one size that go in together.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=64, help="Images of one size that go in together.")] = 1,
     engine: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +35,7 @@ def verify(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Runs real pictures through an engine and through torchvision eager: differences, and mask AP of both.
+    """Runs real images through an engine and through torchvision eager: differences, and mask AP of both.
 
     On a machine without a GPU the ONNX that plans are built from is verified, in ONNX Runtime, and said to be.
 
@@ -93,7 +93,7 @@ def _open(
     precision: GpuPrecision,
     batch: int,
 ) -> Segmenter:
-    """Returns an engine to verify, which is given so many pictures at a time."""
+    """Returns an engine to verify, which is given so many images at a time."""
     if engine == "onnxruntime":
         from roadmask.engines.onnxruntime.segmenter import OnnxGraphSegmenter
 

@@ -39,7 +39,7 @@ class _Comparison:
 
 def loss(
     gt: GroundTruth,
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of its pictures.", show_default=False)],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of its images.", show_default=False)],
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")] = "lite",
     precision: Annotated[
         str, typer.Option(help="Of the default engine: auto, bf16, fp16, fp32 or int8; torchvision computes in fp32.")
@@ -48,7 +48,7 @@ def loss(
         str | None,
         typer.Option(help=f"Classes to compare. [dim]Default: {_DEFAULT}, those with masks in the ground truth[/]"),
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Times that the pictures are drawn anew.")] = 2000,
+    draws: Annotated[int, typer.Option(min=100, help="Times that the images are drawn anew.")] = 2000,
     loss_max: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Fail if the default engine loses more.", show_default=False)
     ] = None,
@@ -60,10 +60,10 @@ def loss(
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures as JSON.")] = None,
 ) -> None:
-    """Compares the mask AP of the default engine with torchvision's, on the same letterboxed pictures.
+    """Compares the mask AP of the default engine with torchvision's, on the same letterboxed images.
 
     Two questions: what the default engine's arithmetic loses against torchvision in fp32 with equally many proposals,
-    and what those proposals lose against torchvision's 1000. Intervals are those of a paired bootstrap over pictures.
+    and what those proposals lose against torchvision's 1000. Intervals are those of a paired bootstrap over images.
     Limits are in points of AP (0 to 100) and hold the mean over classes. Exit codes: 0, 1 a limit is passed, 2
     unusable input.
     """
@@ -101,7 +101,7 @@ def loss(
         _Comparison(question, a, b, paired_loss(truth, results[a], results[b], classes=names, draws=draws))
         for question, a, b in (("engine", slow, fast), ("proposals", slowest, slow))
     ]
-    Console(highlight=False).print(_table(comparisons, f"Mask AP on {len(truth.images)} pictures of {gt}, in points"))
+    Console(highlight=False).print(_table(comparisons, f"Mask AP on {len(truth.images)} images of {gt}, in points"))
     if json is not None:
         _write(json, comparisons, gt, len(truth.images), draws)
     engine_loss, proposals_loss = (comparison.losses[-1] for comparison in comparisons)
@@ -148,7 +148,7 @@ def _table(comparisons: Sequence[_Comparison], title: str) -> Table:
     return table
 
 
-def _write(path: Path, comparisons: Sequence[_Comparison], gt: Path, pictures: int, draws: int) -> None:
+def _write(path: Path, comparisons: Sequence[_Comparison], gt: Path, images: int, draws: int) -> None:
     from roadmask.streaming.results_json import write_results
 
     write_results(
@@ -165,7 +165,7 @@ def _write(path: Path, comparisons: Sequence[_Comparison], gt: Path, pictures: i
                 "loss_low": row.low,
                 "loss_high": row.high,
                 "gt": f"{gt.absolute().parent.name}/{gt.name}",
-                "images": pictures,
+                "images": images,
                 "draws": draws,
             }
             for comparison in comparisons

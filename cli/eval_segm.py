@@ -22,7 +22,7 @@ GroundTruth = Annotated[
     Path,
     typer.Option("--gt", metavar="JSON", help="Ground truth of instance masks in COCO's form.", show_default=False),
 ]
-Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of its pictures.", show_default=False)]
+Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of its images.", show_default=False)]
 Classes = Annotated[
     str | None, typer.Option(help="Classes to score. [dim]Default: all with masks in the ground truth[/]")
 ]
@@ -40,12 +40,12 @@ def segm(
     score_min: Annotated[float, typer.Option(help="Drop instances below this score.")] = 0.05,
     classes: Classes = None,
     size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from each picture's aspect[/]")
+        str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from each image's aspect[/]")
     ] = None,
     threads: ThreadsOption = None,
     results: Annotated[
         Path | None,
-        typer.Option(metavar="JSON", help="Score these COCO results; no engine runs, no picture is read."),
+        typer.Option(metavar="JSON", help="Score these COCO results; no engine runs, no image is read."),
     ] = None,
     save_results: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Also write what was found as COCO results.")
@@ -55,7 +55,7 @@ def segm(
     """Scores masks against a ground truth: COCO's mask AP, class by class and their mean.
 
     Figures are 0 to 1, as pycocotools gives them; - where there is nothing to find. Sizes are those of the original
-    pictures: small is under 32 x 32 pixels, large over 96 x 96. Exit codes: 0, or 2 for unusable input.
+    images: small is under 32 x 32 pixels, large over 96 x 96. Exit codes: 0, or 2 for unusable input.
 
     [bold]roadmask eval segm --gt instances.json --images images --json ap.json[/]
     """
@@ -70,12 +70,12 @@ def segm(
         found, chosen = read_results(results, truth), None if names is None else tuple(map(_class_name, names))
     else:
         if images is None:
-            raise InputError("expected --images DIR, the pictures to segment, or --results FILE to score; got neither.")
+            raise InputError("expected --images DIR, the images to segment, or --results FILE to score; got neither.")
         found, chosen, made_by = _segment(
             truth, images, names, weights, engine, precision, score_min=score_min, size=size, threads=threads
         )
     rows = evaluate_masks(truth, found, chosen)
-    Console(highlight=False).print(precision_table(rows, f"Mask AP on {len(truth.images)} pictures of {gt}"))
+    Console(highlight=False).print(precision_table(rows, f"Mask AP on {len(truth.images)} images of {gt}"))
     if save_results is not None:
         write_coco_results(save_results, found)
     if json is not None:

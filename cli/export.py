@@ -51,7 +51,7 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]VIDEO",
-            help="Where the pictures are, for video and rerun; files of the recorded names beside the store are found. "
+            help="Where the images are, for video and rerun; files of the recorded names beside the store are found. "
             "Repeat for chapters.",
             show_default=False,
         ),

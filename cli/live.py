@@ -76,7 +76,7 @@ def live(
     adapt: Annotated[
         bool,
         typer.Option(
-            help="Where cameras send more than the engine can take, offer it fewer pictures, evenly spaced, as many of "
+            help="Where cameras send more than the engine can take, offer it fewer images, evenly spaced, as many of "
             "each camera. Without: whatever is newest, whenever it is free."
         ),
     ] = True,
@@ -85,7 +85,7 @@ def live(
         typer.Option(
             metavar="HxW",
             help="A smaller network input to change to while the engine cannot give each camera [bold]--busy-fps[/] "
-            "pictures a second: less detail, more often. May be given again for a still smaller one. "
+            "images a second: less detail, more often. May be given again for a still smaller one. "
             "[dim]Default: none, only the rate follows[/]",
         ),
     ] = None,
@@ -101,7 +101,7 @@ def live(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]REGION",
-            help="Drop instances that lie in a region: a mask picture, white inside, or a polygon 'x,y x,y x,y'.",
+            help="Drop instances that lie in a region: a mask image, white inside, or a polygon 'x,y x,y x,y'.",
         ),
     ] = None,
     config: Annotated[
@@ -111,7 +111,7 @@ def live(
 ) -> None:
     """Segments, follows, shows and stores cameras that are running now; Ctrl-C ends it and closes the store.
 
-    The newest picture wins: what the engine has no time for is dropped and counted. A camera that is lost is tried
+    The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried
     again for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera
     that can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended
     by Ctrl-C (the store is closed).

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from roadmask.streaming.live.audience import LiveAudience, Nobody
-from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
+from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LiveImage, LiveReport
 
 _PATIENCE_S = 2.0
 """How long the end of a run waits for a terminal."""
@@ -42,9 +42,9 @@ class LiveView:
         self._newest: queue.Queue[LiveReport | None] = queue.Queue(1)
         self._thread = threading.Thread(target=self._show_all, name="live-view", daemon=True)
 
-    def publish(self, picture: LivePicture) -> None:
-        """Hands the picture on: terminals show none."""
-        self._page.publish(picture)
+    def publish(self, image: LiveImage) -> None:
+        """Hands the image on: terminals show none."""
+        self._page.publish(image)
 
     def report(self, report: LiveReport) -> None:
         """Takes the newest state of the run."""
@@ -67,7 +67,7 @@ class LiveView:
                 self._console.print(f"camera {camera.camera}: {camera.state} {escape(camera.detail)}", soft_wrap=True)
 
     def page_ages(self, camera: str) -> Ages | None:
-        """Returns how old a camera's pictures were on the page."""
+        """Returns how old a camera's images were on the page."""
         return self._page.page_ages(camera)
 
     def __enter__(self) -> LiveView:

@@ -56,7 +56,7 @@ def _shorter(expected: int | None, most: int | None) -> int | None:
 
 @contextmanager
 def image_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """Draws a bar on a terminal, nothing where there is none; gives what to call after each picture."""
+    """Draws a bar on a terminal, nothing where there is none; gives what to call after each image."""
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=30),

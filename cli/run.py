@@ -60,7 +60,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]REGION",
-            help="Drop instances that lie in a region: a mask picture, white inside, stretched over the frames, "
+            help="Drop instances that lie in a region: a mask image, white inside, stretched over the frames, "
             "or a polygon 'x,y x,y x,y' in pixels.",
         ),
     ] = None,
@@ -169,7 +169,7 @@ def run_settings(
 
 def _named_region(text: str) -> tuple[str, str]:
     name, equals, region = text.partition("=")
-    named = equals and not Path(text).exists()  # the path of a mask picture may hold a "="
+    named = equals and not Path(text).exists()  # the path of a mask image may hold a "="
     return (name, region) if named else ("*", text)
 
 

@@ -3,8 +3,8 @@
     make failures
 
 Four scenes in the street of the sample drive, drawn by our own code with exact masks of everybody, are given to the
-default engine with lite. A picture of each goes to out/failures, and a table says what was found and what was not. Real
-pictures may be better or worse than these.
+default engine with lite. An image of each goes to out/failures, and a table says what was found and what was not. Real
+images may be better or worse than these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from roadmask.engines.segmenter import Image, Segmenter
 from roadmask.sample_drive.failure_scenes import FailureScene, failure_scenes
 from roadmask.sample_drive.shot import take_shot
 from roadmask.sample_drive.verdict import Outcome, Verdict, judge
-from roadmask.sample_drive.verdict_picture import WRONG, captioned, enlarged, mark_verdict
+from roadmask.sample_drive.verdict_image import WRONG, captioned, enlarged, mark_verdict
 from roadmask.streaming.sinks.drawing import draw_overlay
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
@@ -41,18 +41,18 @@ NAMES = {PEDESTRIAN: ("pedestrian", "pedestrians"), CAR: ("car", "cars")}
 def main() -> None:
     """Runs the demo into out/failures."""
     console = Console()
-    # The same on every machine, as are the pictures.
+    # The same on every machine, as are the images.
     segmenter = load_segmenter("lite", engine="openvino", precision="fp32", score_min=SCORE)
     results = []
     for scene in failure_scenes():
         with console.status(f"Drawing and looking at {scene.name}"):
             results.append(run_scene(scene, segmenter, OUT))
-    console.print(table("One frame of each scene, the one in its picture", results, whole=False))
+    console.print(table("One frame of each scene, the one in its image", results, whole=False))
     console.print(table("Several frames of each scene", results, whole=True))
     console.print(
         "An object counts from 20 px, and is found by a mask of its class at IoU 0.5. Found again: a mask on what "
         "another has found. Too rough: on something nothing has found, but below IoU 0.5. Over several: a mask, right "
-        "or wrong, that covers most of two or more. All is drawn by code: real pictures may be better or worse."
+        "or wrong, that covers most of two or more. All is drawn by code: real images may be better or worse."
     )
     for result in results:
         console.print(f"{result.scene.name:>8}  {result.path}")
@@ -106,34 +106,34 @@ class SceneResult:
 
 
 def run_scene(scene: FailureScene, segmenter: Segmenter, folder: Path) -> SceneResult:
-    """Looks at a scene's frames, and writes a picture of the one that is to be shown.
+    """Looks at a scene's frames, and writes an image of the one that is to be shown.
 
     Args:
         scene: what to draw.
         segmenter: what to look with.
-        folder: for the picture, made where it is missing.
+        folder: for the image, made where it is missing.
     """
     drive = scene.drive()
     judged: dict[int, tuple[Verdict, Instances]] = {}
     dry: dict[int, tuple[Verdict, Instances]] = {}
-    picture: Image | None = None
+    shown_image: Image | None = None
     for index in sorted({scene.shown, *scene.frames}):
         shot = take_shot(drive, index)
-        image, truth = scene.picture(shot), shot.truth
+        image, truth = scene.image(shot), shot.truth
         (predicted,) = segmenter([image])
         judged[index] = judge(predicted, truth), truth.instances
         if scene.weather is not None:
             dry[index] = judge(segmenter([shot.image])[0], truth), truth.instances
         if index == scene.shown:
-            picture = drawn(image, predicted, judged[index][0], truth.instances)
-    assert picture is not None  # noqa: S101 - the frame that is shown is always looked at
+            shown_image = drawn(image, predicted, judged[index][0], truth.instances)
+    assert shown_image is not None  # noqa: S101 - the frame that is shown is always looked at
     shown, whole = Tally.of([judged[scene.shown]]), Tally.of([judged[i] for i in scene.frames])
     dry_shown = Tally.of([dry[scene.shown]]) if dry else None
     dry_whole = Tally.of([dry[i] for i in scene.frames]) if dry else None
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{scene.name}.png"
     title, lines = caption(scene, shown, dry_shown)
-    if not cv2.imwrite(str(path), captioned(picture, title, lines)[..., ::-1]):
+    if not cv2.imwrite(str(path), captioned(shown_image, title, lines)[..., ::-1]):
         raise OSError(f"cannot write {path}: is the disk full?")
     return SceneResult(scene, path, shown, whole, dry_shown, dry_whole)
 
@@ -145,9 +145,9 @@ def drawn(image: Image, predicted: Instances, verdict: Verdict, truth: Instances
     large = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     masks = enlarged(predicted, ENLARGED)
     right = np.array([outcome is Outcome.FOUND for outcome in verdict.outcomes], bool)
-    picture = draw_overlay(large, _as_tracks(masks[right]), {c: name for c, (name, _) in NAMES.items()})
-    mark_verdict(picture, verdict, masks, enlarged(truth, ENLARGED))
-    return picture[SHOWN_ROWS.start * ENLARGED : SHOWN_ROWS.stop * ENLARGED]
+    canvas = draw_overlay(large, _as_tracks(masks[right]), {c: name for c, (name, _) in NAMES.items()})
+    mark_verdict(canvas, verdict, masks, enlarged(truth, ENLARGED))
+    return canvas[SHOWN_ROWS.start * ENLARGED : SHOWN_ROWS.stop * ENLARGED]
 
 
 def _as_tracks(instances: Instances) -> Tracks:
@@ -164,7 +164,7 @@ def _as_tracks(instances: Instances) -> Tracks:
 
 
 def caption(scene: FailureScene, shown: Tally, dry: Tally | None) -> tuple[str, list[str]]:
-    """Returns the title and the lines below a picture."""
+    """Returns the title and the lines below an image."""
 
     def found(tally: Tally) -> str:
         cars = f" and {tally.found_of(CAR)} cars" if tally.truth[CAR] else ""

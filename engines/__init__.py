@@ -1,9 +1,9 @@
-"""Pictures in, instances out. Knows no video, no camera, no store.
+"""Images in, instances out. Knows no video, no camera, no store.
 
 Importing this loads neither torch nor OpenVINO; `load_segmenter` loads the one it needs::
 
     segmenter = load_segmenter("lite")
-    [instances] = segmenter([picture])
+    [instances] = segmenter([image])
 """
 
 from __future__ import annotations

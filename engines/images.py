@@ -14,17 +14,17 @@ from roadmask.engines.masks import BoxMasks
 from roadmask.engines.segmenter import Image
 
 
-def checked_picture(image: Any) -> Image:
-    """Returns the picture, its memory contiguous.
+def checked_image(image: Any) -> Image:
+    """Returns the image, its memory contiguous.
 
     Raises:
         InstancesError: not a uint8 (H, W, 3) array with at least one pixel.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise InstancesError(f"expected a picture as uint8 (H, W, 3) RGB, got {came}.")
+        raise InstancesError(f"expected an image as uint8 (H, W, 3) RGB, got {came}.")
     if not image.size:
-        raise InstancesError(f"expected a picture of at least 1 x 1 pixels, got {image.shape}.")
+        raise InstancesError(f"expected an image of at least 1 x 1 pixels, got {image.shape}.")
     return np.ascontiguousarray(image)
 
 
@@ -35,10 +35,10 @@ def network_instances(
     labels: NDArray[np.int64],
     masks: NDArray[np.float32],
 ) -> Instances:
-    """Returns instances in the picture's own pixels.
+    """Returns instances in the image's own pixels.
 
     Args:
-        letterbox: how the picture lay in the network's input.
+        letterbox: how the image lay in the network's input.
         boxes: (N, 4) in pixels of the network's input.
         scores: (N,), best first.
         labels: (N,) COCO category ids.

@@ -1,4 +1,4 @@
-"""What a segmenter finds in one picture."""
+"""What a segmenter finds in one image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """The instances of one picture, best score first as segmenters return them.
+    """The instances of one image, best score first as segmenters return them.
 
     One index applies to every field: `instances[instances.scores > 0.8]`.
 
@@ -28,9 +28,9 @@ class Instances:
     """
 
     image_size: tuple[int, int]
-    """Height and width of the picture, in pixels."""
+    """Height and width of the image, in pixels."""
     boxes: NDArray[np.float32]
-    """(N, 4) x1, y1, x2, y2 in pixels of the picture; x2 and y2 are exclusive edges."""
+    """(N, 4) x1, y1, x2, y2 in pixels of the image; x2 and y2 are exclusive edges."""
     scores: NDArray[np.float32]
     """(N,) confidence, 0 to 1."""
     labels: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Instances:
     def __post_init__(self) -> None:
         height, width = self.image_size
         if height < 1 or width < 1:
-            raise InstancesError(f"expected a picture of at least 1 x 1 pixels, got image_size {self.image_size}.")
+            raise InstancesError(f"expected an image of at least 1 x 1 pixels, got image_size {self.image_size}.")
         count = len(self.boxes)
         _expect("boxes", self.boxes, (count, 4), np.float32)
         _expect("scores", self.scores, (count,), np.float32)
@@ -55,7 +55,7 @@ class Instances:
                 raise InstancesError(f"expected one mask for each of {count} boxes, got {len(self.masks)} masks.")
             if self.masks.image_size != self.image_size:
                 raise InstancesError(
-                    f"masks belong to a picture of {self.masks.image_size}, boxes to one of {self.image_size}."
+                    f"masks belong to an image of {self.masks.image_size}, boxes to one of {self.image_size}."
                 )
 
     @classmethod

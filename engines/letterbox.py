@@ -1,4 +1,4 @@
-"""Fits pictures of any size into the few shapes a static graph is compiled for, and takes boxes back exactly."""
+"""Fits images of any size into the few shapes a static graph is compiled for, and takes boxes back exactly."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ PADDING = (124, 116, 104)
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How a picture lies in the network's input: resized, in the top left corner, padded right and below."""
+    """How an image lies in the network's input: resized, in the top left corner, padded right and below."""
 
     image_size: tuple[int, int]
-    """Height and width of the picture."""
+    """Height and width of the image."""
     network_shape: tuple[int, int]
     """Height and width of the network's input."""
     content_size: tuple[int, int]
-    """Height and width of the resized picture, each at least 1."""
+    """Height and width of the resized image, each at least 1."""
 
     @classmethod
     def fit(cls, image_size: tuple[int, int], network_shape: tuple[int, int] | None = None) -> Letterbox:
-        """Chooses the network shape by the picture's aspect, unless one is given, and the size of the content."""
+        """Chooses the network shape by the image's aspect, unless one is given, and the size of the content."""
         shape = network_shape or choose_shape(image_size)
         scale = _scale(image_size, shape)
         height, width = (max(1, min(limit, round(side * scale))) for side, limit in zip(image_size, shape, strict=True))
         return cls(image_size, shape, (height, width))
 
     def apply(self, image: Image) -> Image:
-        """Returns the (H, W, 3) input of the network for an (h, w, 3) picture."""
+        """Returns the (H, W, 3) input of the network for an (h, w, 3) image."""
         height, width = self.content_size
         canvas = np.empty((*self.network_shape, 3), np.uint8)
         content = canvas[:height, :width]
@@ -57,7 +57,7 @@ class Letterbox:
         return canvas
 
     def undo(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns (N, 4) boxes of the network's input in pixels of the picture, clipped to it."""
+        """Returns (N, 4) boxes of the network's input in pixels of the image, clipped to it."""
         height, width = self.image_size
         scale = np.array([width / self.content_size[1], height / self.content_size[0]])
         original: NDArray[np.float64] = np.clip(boxes.reshape(-1, 2, 2) * scale, 0, (width, height))
@@ -65,7 +65,7 @@ class Letterbox:
 
 
 def choose_shape(image_size: tuple[int, int], shapes: Sequence[tuple[int, int]] = NETWORK_SHAPES) -> tuple[int, int]:
-    """Returns the smallest network shape that shows a picture of this height and width nearly as large as any does."""
+    """Returns the smallest network shape that shows an image of this height and width nearly as large as any does."""
     best = max(_scale(image_size, shape) for shape in shapes)
     roomy = [shape for shape in shapes if _scale(image_size, shape) >= _SCALE_SLACK * best]
     return min(roomy, key=lambda shape: shape[0] * shape[1])

@@ -48,14 +48,14 @@ def load_segmenter(
         classes: names of what to report, see `CLASS_NAMES`.
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
-        size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each picture's aspect by default.
+        size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each image's aspect by default.
         threads: threads of engines on the CPU, one for each physical core by default; those on a GPU take no notice.
         precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
             a little between kinds of processors. `int8` costs a little accuracy, and pays on processors that do not
             multiply bf16. torch knows fp32 alone, TensorRT fp16 (its `auto`), int8 and fp32.
 
     Returns:
-        A segmenter. Its first picture of a new shape may take half a minute once, see `Segmenter.warm_up`.
+        A segmenter. Its first image of a new shape may take half a minute once, see `Segmenter.warm_up`.
 
     Raises:
         ConfigError: an argument is not understood.
@@ -175,7 +175,7 @@ def _choose_for_cpu(missing: Mapping[str, Sequence[str]]) -> str:
     if not missing["torch"]:
         _LOG.warning("engine torch: openvino is not installed, which is several times faster: %s", pip_command())
         return "torch"
-    raise missing_package("openvino", "segmenting pictures")
+    raise missing_package("openvino", "segmenting images")
 
 
 _PRECISIONS: dict[str, tuple[str, ...]] = {

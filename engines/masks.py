@@ -1,8 +1,8 @@
 """Masks, in the two forms roadmask keeps them in, behind one small interface.
 
 `BoxMasks` is what the network says: a 28 x 28 grid of probabilities inside each box. `RleMasks` is exact: COCO's
-compressed run lengths over the whole picture, kept byte for byte as they were read. Both know `area`, `iou`,
-`to_rle`, `translated` and indexing. Nothing here ever holds a dense picture but `RleMasks.dense`, one at a time.
+compressed run lengths over the whole image, kept byte for byte as they were read. Both know `area`, `iou`,
+`to_rle`, `translated` and indexing. Nothing here ever holds a dense image but `RleMasks.dense`, one at a time.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class RleMasks:
     """
 
     counts: tuple[bytes, ...]
-    """N run lengths as COCO compresses them: column by column over the whole picture."""
+    """N run lengths as COCO compresses them: column by column over the whole image."""
     image_size: tuple[int, int]
-    """Height and width of the picture."""
+    """Height and width of the image."""
 
     def __post_init__(self) -> None:
         if not all(isinstance(counts, bytes) for counts in self.counts):
@@ -51,7 +51,7 @@ class RleMasks:
         """Takes compressed run lengths of unknown origin, as from a file; they are kept byte for byte.
 
         Raises:
-            InstancesError: they are malformed, or those of another picture size; the message names the mask.
+            InstancesError: they are malformed, or those of another image size; the message names the mask.
         """
         try:
             given = tuple(each.encode("ascii") if isinstance(each, str) else each for each in counts)
@@ -66,13 +66,13 @@ class RleMasks:
         """Encodes (N, H, W) masks, non-zero inside.
 
         Raises:
-            InstancesError: the masks have another size than the picture.
+            InstancesError: the masks have another size than the image.
         """
         if dense.ndim != 3 or dense.shape[1:] != image_size:
             raise InstancesError(f"expected masks as (N, {image_size[0]}, {image_size[1]}), got {dense.shape}.")
         parts = []
-        for picture in dense:
-            column, top, bottom = spans_of_columns(picture.T != 0)
+        for image in dense:
+            column, top, bottom = spans_of_columns(image.T != 0)
             parts.append((column * image_size[0] + top, column * image_size[0] + bottom))
         return cls._from_spans(join(parts), image_size)
 
@@ -102,7 +102,7 @@ class RleMasks:
         return decode(self.counts, self.image_size)
 
     def validate(self) -> None:
-        """Checks that every mask is well-formed and fills the picture.
+        """Checks that every mask is well-formed and fills the image.
 
         Raises:
             InstancesError: one is not; the message names it.
@@ -110,19 +110,19 @@ class RleMasks:
         _ = self._spans
 
     def dense(self) -> Iterator[NDArray[np.bool_]]:
-        """Yields one (H, W) bool picture after the other.
+        """Yields one (H, W) bool image after the other.
 
         Raises:
             InstancesError: as `validate`.
         """
         for mask in range(len(self)):
-            picture = np.zeros(self.image_size, np.bool_)
+            image = np.zeros(self.image_size, np.bool_)
             crop = self.crop(mask)
-            picture[crop.region] = crop.inside
-            yield picture
+            image[crop.region] = crop.inside
+            yield image
 
     def crop(self, mask: int) -> Crop:
-        """Returns one mask cut to the part of the picture that it covers.
+        """Returns one mask cut to the part of the image that it covers.
 
         Raises:
             InstancesError: as `validate`.
@@ -143,10 +143,10 @@ class RleMasks:
         return self._spans.area
 
     def iou(self, other: RleMasks | BoxMasks) -> NDArray[np.float64]:
-        """Returns the (N, M) intersection over union with other masks of the same picture; 0 where both are empty.
+        """Returns the (N, M) intersection over union with other masks of the same image; 0 where both are empty.
 
         Raises:
-            InstancesError: the picture sizes differ, or as `validate`.
+            InstancesError: the image sizes differ, or as `validate`.
         """
         return self._compare(other, over_own_area=False)
 
@@ -154,14 +154,14 @@ class RleMasks:
         """Returns the (N, M) share of each mask that lies inside each region; 0 for empty masks.
 
         Raises:
-            InstancesError: the picture sizes differ, or as `validate`.
+            InstancesError: the image sizes differ, or as `validate`.
         """
         return self._compare(regions, over_own_area=True)
 
     def _compare(self, other: RleMasks | BoxMasks, *, over_own_area: bool) -> NDArray[np.float64]:
         theirs = other.to_rle()
         if theirs.image_size != self.image_size:
-            raise InstancesError(f"expected masks of a picture of {self.image_size}, got {theirs.image_size}.")
+            raise InstancesError(f"expected masks of an image of {self.image_size}, got {theirs.image_size}.")
         if not len(self) or not len(theirs):
             return np.zeros((len(self), len(theirs)))
         self.validate()
@@ -171,7 +171,7 @@ class RleMasks:
         return np.nan_to_num(shares, nan=0.0)
 
     def translated(self, offsets: NDArray[Any]) -> RleMasks:
-        """Returns the masks moved by (N, 2) pixels x, y, rounded to whole ones; what leaves the picture is cut off.
+        """Returns the masks moved by (N, 2) pixels x, y, rounded to whole ones; what leaves the image is cut off.
 
         Raises:
             InstancesError: an offset is not finite, or as `validate`.
@@ -193,7 +193,7 @@ class BoxMasks:
     boxes: NDArray[np.float32]
     """(N, 4) x1, y1, x2, y2 in pixels."""
     image_size: tuple[int, int]
-    """Height and width of the picture."""
+    """Height and width of the image."""
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -227,7 +227,7 @@ class BoxMasks:
         return RleMasks._from_spans(self._spans, self.image_size)
 
     def to_rle(self) -> RleMasks:
-        """Pastes each mask into the picture as torchvision does and encodes it; computed once."""
+        """Pastes each mask into the image as torchvision does and encodes it; computed once."""
         return self._rle
 
     @property
@@ -236,15 +236,15 @@ class BoxMasks:
         return self._rle.area
 
     def iou(self, other: RleMasks | BoxMasks) -> NDArray[np.float64]:
-        """Returns the (N, M) intersection over union with other masks of the same picture; 0 where both are empty.
+        """Returns the (N, M) intersection over union with other masks of the same image; 0 where both are empty.
 
         Raises:
-            InstancesError: the picture sizes differ.
+            InstancesError: the image sizes differ.
         """
         return self._rle.iou(other)
 
     def translated(self, offsets: NDArray[Any]) -> BoxMasks:
-        """Returns the masks moved by (N, 2) pixels x, y; what leaves the picture is cut off.
+        """Returns the masks moved by (N, 2) pixels x, y; what leaves the image is cut off.
 
         Raises:
             InstancesError: an offset is not finite.
@@ -274,7 +274,7 @@ def iou_of_pairs(
     tracker and a store ask for most of them anyhow.
 
     Args:
-        parts: masks of one or more frames with pictures of one size, each with the positions of those that are
+        parts: masks of one or more frames with images of one size, each with the positions of those that are
             meant: N in all.
         others: M masks of another such frame.
         rows: (P,) positions among all that are meant, from 0 to N - 1.
@@ -282,12 +282,12 @@ def iou_of_pairs(
         offsets: (N, 2) pixels x, y that each is moved by first, rounded to whole ones.
 
     Raises:
-        InstancesError: the picture sizes differ, or an offset is not finite.
+        InstancesError: the image sizes differ, or an offset is not finite.
     """
     size = others.image_size
     for masks, _ in parts:
         if masks.image_size != size:
-            raise InstancesError(f"expected masks of a picture of {size}, got {masks.image_size}.")
+            raise InstancesError(f"expected masks of an image of {size}, got {masks.image_size}.")
     spans = Spans.joined([masks._spans.picked(meant) for masks, meant in parts]).moved(_whole(offsets, size), size)
     theirs = others._spans
     shared = shared_pixels(spans, theirs, rows, columns)

@@ -1,4 +1,4 @@
-"""Box-local masks into the picture, at a cost that grows with the length of their outlines, not with their area.
+"""Box-local masks into the image, at a cost that grows with the length of their outlines, not with their area.
 
 Stretched over its box, a mask's grid is linear between its rows. So each column of pixels is looked at only where it
 crosses the grid's rows, a few dozen times whatever the box's height; between two rows it passes the threshold at most
@@ -28,12 +28,12 @@ def paste(probabilities: Floats, boxes: Floats, image_size: tuple[int, int], thr
 
     The grid gets a border of one empty cell, the box grows by as much and is truncated to whole pixels with both edges
     inside, and the grid is stretched over it bilinearly (pixel centres aligned, no antialiasing). Only the part of
-    the box inside the picture is ever computed.
+    the box inside the image is ever computed.
 
     Args:
         probabilities: (N, M, M), 0 to 1.
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        image_size: height and width of the picture.
+        image_size: height and width of the image.
         threshold: lowest probability inside a mask, above 0.
     """
     side = probabilities.shape[-1] + 2
@@ -73,7 +73,7 @@ def _batches(columns: Integers) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The pixels of N boxes along one side of the picture, as far as they are in it, those of all boxes in a row."""
+    """The pixels of N boxes along one side of the image, as far as they are in it, those of all boxes in a row."""
 
     owner: Integers
     """(P,) the box of each pixel."""
@@ -84,13 +84,13 @@ class _Axis:
     origin: Integers
     """(N,) where in the row the first pixel of each box is, or would be."""
     first: Integers
-    """(N,) where in the picture it is."""
+    """(N,) where in the image it is."""
     length: Integers
     """(N,) pixels of each box."""
 
     @classmethod
     def stretched(cls, first: Integers, last: Integers, size: int, side: int) -> _Axis:
-        """Stretches grids over pixels first..last, (N,) each, of a picture of this size."""
+        """Stretches grids over pixels first..last, (N,) each, of an image of this size."""
         length = np.maximum(last - first + 1, 1)
         begin = np.maximum(-first, 0)
         count = np.maximum(np.minimum(length, size - first) - begin, 0)
@@ -104,7 +104,7 @@ class _Axis:
 
     @property
     def offset(self) -> Integers:
-        """(N,) what to add to a place in the row to have that in the picture."""
+        """(N,) what to add to a place in the row to have that in the image."""
         return self.first - self.origin
 
 
@@ -153,7 +153,7 @@ def _crossings(
         below: (X,) the value at the next row, on the other side of the threshold.
         threshold: lowest value inside.
     """
-    # Where the pixels between two rows of a grid begin; clipped to the picture, as `rows` is.
+    # Where the pixels between two rows of a grid begin; clipped to the image, as `rows` is.
     begins = np.searchsorted(rows.owner * side + rows.low, np.arange(len(rows.length) * side + 1))
     cell = owner * side + node
     lowest, highest = begins[cell], begins[cell + 1]

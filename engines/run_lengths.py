@@ -1,6 +1,6 @@
 """Run lengths: COCO's compressed form of a mask, and the spans of pixels it stands for.
 
-COCO walks a picture column by column and writes the lengths of the runs outside, inside, outside, ... the mask; from
+COCO walks an image column by column and writes the lengths of the runs outside, inside, outside, ... the mask; from
 the fourth on each is stored as the difference from the one before the last, in base 32 with the low digits first
 (rleToString in pycocotools' maskApi.c). pycocotools reads past the end of malformed bytes, so bytes of unknown origin
 are decoded here, all masks in one go.
@@ -21,12 +21,12 @@ from roadmask.engines.errors import InstancesError
 Integers = NDArray[np.int64]
 
 _MAX_DIGITS = 7
-"""Base-32 digits of one length; 6 hold a picture of 2^29 pixels, and 7 still cannot overflow in what follows."""
+"""Base-32 digits of one length; 6 hold an image of 2^29 pixels, and 7 still cannot overflow in what follows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """The pixels inside N masks, as spans of the picture walked column by column, in the order of masks and pixels."""
+    """The pixels inside N masks, as spans of the image walked column by column, in the order of masks and pixels."""
 
     count: int
     """N, masks without any pixel included."""
@@ -62,11 +62,11 @@ class Spans:
         return Spans(len(masks), np.repeat(np.arange(len(masks)), lengths), self.start[rows], self.stop[rows])
 
     def crop(self, mask: int, height: int) -> Crop:
-        """Returns one mask cut to the part of the picture that it covers.
+        """Returns one mask cut to the part of the image that it covers.
 
         Args:
             mask: position, from 0 to N - 1.
-            height: of the picture.
+            height: of the image.
         """
         first, last = np.searchsorted(self.owner, [mask, mask + 1])
         if first == last:
@@ -87,7 +87,7 @@ class Spans:
         return Crop(left, top, np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(right - left, -1).T)
 
     def moved(self, offsets: Integers, image_size: tuple[int, int]) -> Spans:
-        """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the picture is cut off."""
+        """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the image is cut off."""
         height, width = image_size
         # Cut spans where a column ends, so that each piece moves within its column.
         first, last = self.start // height, (self.stop - 1) // height
@@ -96,7 +96,7 @@ class Spans:
         column = first[span] + np.arange(len(span)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         top = np.maximum(self.start[span] - column * height, 0)
         bottom = np.minimum(self.stop[span] - column * height, height)
-        # A picture's width is enough to leave it, and keeps far offsets from overflowing.
+        # An image's width is enough to leave it, and keeps far offsets from overflowing.
         x, y = np.clip(offsets, (-width, -height), (width, height))[self.owner[span]].T
         column, top, bottom = column + x, np.maximum(top + y, 0), np.minimum(bottom + y, height)
         left = (column >= 0) & (column < width) & (top < bottom)
@@ -106,7 +106,7 @@ class Spans:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """The part of a picture that a mask covers, so that nobody who draws it touches the rest."""
+    """The part of an image that a mask covers, so that nobody who draws it touches the rest."""
 
     left: int
     """Its first column."""
@@ -117,7 +117,7 @@ class Crop:
 
     @property
     def region(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that it is about."""
+        """Rows and columns of the image that it is about."""
         height, width = self.inside.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -129,7 +129,7 @@ def shared_pixels(
 
     Args:
         spans: N masks.
-        others: M masks of a picture of the same size.
+        others: M masks of an image of the same size.
         masks: (P,) positions from 0 to N - 1.
         other_masks: (P,) positions from 0 to M - 1.
     """
@@ -161,10 +161,10 @@ def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
 
     Args:
         counts: N masks.
-        image_size: height and width of the picture that the runs of each must fill.
+        image_size: height and width of the image that the runs of each must fill.
 
     Raises:
-        InstancesError: bytes are not run lengths, or those of another picture; the message names the mask.
+        InstancesError: bytes are not run lengths, or those of another image; the message names the mask.
     """
     sizes = np.array([len(each) for each in counts], np.int64)
     if not len(sizes):
@@ -218,7 +218,7 @@ def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
     wrong_masks = np.union1d(owner[odd], np.flatnonzero(total != pixels))
     for wrong in wrong_masks[:1]:
         raise InstancesError(
-            f"mask {wrong}: expected run lengths that fill a picture of {image_size[0]} x {image_size[1]} = {pixels} "
+            f"mask {wrong}: expected run lengths that fill an image of {image_size[0]} x {image_size[1]} = {pixels} "
             f"pixels, got {runs[owner == wrong].sum()} in {(owner == wrong).sum()} runs."
         )
     chosen = np.flatnonzero(inside & (runs > 0))
@@ -234,7 +234,7 @@ def encode(spans: Spans, image_size: tuple[int, int]) -> tuple[bytes, ...]:
     apart[1:-1] = (spans.owner[1:] != spans.owner[:-1]) | (spans.start[1:] != spans.stop[:-1])
     owner, start, stop = spans.owner[apart[:-1]], spans.start[apart[:-1]], spans.stop[apart[1:]]
 
-    # Where runs end: the start and stop of each span, then the end of the picture unless a span ends there.
+    # Where runs end: the start and stop of each span, then the end of the image unless a span ends there.
     per_mask = np.bincount(owner, minlength=spans.count)
     last = np.cumsum(per_mask)
     full = np.zeros(spans.count, np.bool_)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from roadmask.engines.classes import CLASS_NAMES, DEFAULT_CLASSES, category_ids
 from roadmask.engines.errors import EngineError
-from roadmask.engines.images import checked_picture
+from roadmask.engines.images import checked_image
 from roadmask.engines.instances import Instances
 from roadmask.engines.segmenter import Image, SegmenterInfo
 
@@ -18,11 +18,11 @@ class ScriptedSegmenter:
     """Returns scripted instances.
 
     Args:
-        script: one `Instances` for each picture in turn (then it begins again), or a function of the picture and its
+        script: one `Instances` for each image in turn (then it begins again), or a function of the image and its
             number, counted from 0 over all calls.
         classes: what `info` says it reports.
-        delay_s: seconds each picture takes.
-        fail_at: numbers of the pictures on which it raises EngineError.
+        delay_s: seconds each image takes.
+        fail_at: numbers of the images on which it raises EngineError.
 
     Raises:
         ValueError: the script is empty.
@@ -51,8 +51,8 @@ class ScriptedSegmenter:
         return self._info
 
     @property
-    def pictures(self) -> int:
-        """Pictures it was asked about so far, those that failed included."""
+    def images(self) -> int:
+        """Images it was asked about so far, those that failed included."""
         return self._count
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
@@ -60,18 +60,18 @@ class ScriptedSegmenter:
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
         """Returns the script's next instances; see `Segmenter`."""
-        return [self._next(picture) for picture in [checked_picture(image) for image in images]]
+        return [self._next(image) for image in list(map(checked_image, images))]
 
-    def _next(self, picture: Image) -> Instances:
+    def _next(self, image: Image) -> Instances:
         number, self._count = self._count, self._count + 1
         if self._delay_s:
             time.sleep(self._delay_s)
         if number in self._fail_at:
-            raise EngineError(f"scripted failure on picture {number}.")
-        found = self._script(picture, number) if callable(self._script) else self._script[number % len(self._script)]
-        if found.image_size != picture.shape[:2]:
+            raise EngineError(f"scripted failure on image {number}.")
+        found = self._script(image, number) if callable(self._script) else self._script[number % len(self._script)]
+        if found.image_size != image.shape[:2]:
             raise EngineError(
-                f"the script's instances {number} belong to a picture of {found.image_size}, "
-                f"got one of {picture.shape[:2]}: script the size of the pictures."
+                f"the script's instances {number} belong to an image of {found.image_size}, "
+                f"got one of {image.shape[:2]}: script the size of the images."
             )
         return found

@@ -49,9 +49,9 @@ class SegmenterInfo:
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Finds instances in pictures.
+    """Finds instances in images.
 
-    The result for a picture never depends on what else is in the batch; on a GPU in reduced precision the size of the
+    The result for an image never depends on what else is in the batch; on a GPU in reduced precision the size of the
     batch moves its last digits. Not thread-safe: one caller at a time.
     """
 
@@ -61,7 +61,7 @@ class Segmenter(Protocol):
         ...
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Compiles and runs everything that pictures of this (H, W) need, so that the first real one is not late."""
+        """Compiles and runs everything that images of this (H, W) need, so that the first real one is not late."""
         ...
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
@@ -71,10 +71,10 @@ class Segmenter(Protocol):
             images: uint8 (H, W, 3) RGB each; sizes may differ.
 
         Returns:
-            The instances of each picture in its own pixels, best score first.
+            The instances of each image in its own pixels, best score first.
 
         Raises:
-            InstancesError: a picture has another type or shape.
+            InstancesError: an image has another type or shape.
             EngineError: the engine failed.
         """
         ...

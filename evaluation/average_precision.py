@@ -39,13 +39,13 @@ class ClassPrecision:
     ap75: float | None
     """At IoU 0.75."""
     ap_small: float | None
-    """Of objects under 32 x 32 square pixels of the original picture."""
+    """Of objects under 32 x 32 square pixels of the original image."""
     ap_medium: float | None
     """From there to 96 x 96."""
     ap_large: float | None
     """Above."""
     ar1: float | None
-    """Mean recall over the same IoUs, of the best instance in each picture."""
+    """Mean recall over the same IoUs, of the best instance in each image."""
     ar10: float | None
     """Of the best ten."""
     ar100: float | None

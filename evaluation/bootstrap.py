@@ -1,8 +1,8 @@
-"""Whether a difference in AP between two engines is more than luck: the paired bootstrap over pictures.
+"""Whether a difference in AP between two engines is more than luck: the paired bootstrap over images.
 
-Both engines ran on the same pictures. Pictures are drawn again and again with replacement, the same for both; how
+Both engines ran on the same images. Images are drawn again and again with replacement, the same for both; how
 the difference varies over the draws is how far it can be trusted (Efron and Tibshirani, An Introduction to the
-Bootstrap, 1993). Matches are made once; a draw only weighs pictures, so thousands of draws take seconds.
+Bootstrap, 1993). Matches are made once; a draw only weighs images, so thousands of draws take seconds.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True, eq=False)
 class ClassMatches:
-    """Which detections of one class are right, on all pictures together."""
+    """Which detections of one class are right, on all images together."""
 
-    pictures: NDArray[np.intp]
-    """(N,) where each detection was made, best score first; positions among the pictures."""
+    images: NDArray[np.intp]
+    """(N,) where each detection was made, best score first; positions among the images."""
     right: NDArray[np.bool_]
     """(10, N) whether it found an object, at the IoUs 0.50, 0.55 .. 0.95."""
     wrong: NDArray[np.bool_]
     """(10, N) whether it found nothing; neither where it lies on a crowd."""
     expected: NDArray[np.int64]
-    """(P,) objects to be found in each picture."""
+    """(P,) objects to be found in each image."""
 
     def average_precision(self, weights: NDArray[Any] | None = None) -> float:
-        """Returns COCO's AP, 0 to 1, as if each picture were there as often as its weight (P,) says; else once.
+        """Returns COCO's AP, 0 to 1, as if each image were there as often as its weight (P,) says; else once.
 
         NaN where there is nothing to find.
         """
@@ -45,9 +45,9 @@ class ClassMatches:
         expected = float(weights @ self.expected)
         if not expected:
             return float("nan")
-        if not len(self.pictures):
+        if not len(self.images):
             return 0.0
-        each = weights[self.pictures].astype(np.float64)
+        each = weights[self.images].astype(np.float64)
         right, wrong = np.cumsum(self.right * each, axis=1), np.cumsum(self.wrong * each, axis=1)
         recall = right / expected
         precision = right / (right + wrong + np.spacing(1.0))
@@ -72,15 +72,15 @@ class Loss:
 
     @property
     def loss(self) -> float:
-        """AP lost on the pictures as they are; negative for a gain."""
+        """AP lost on the images as they are; negative for a gain."""
         return self.reference_ap - self.candidate_ap
 
 
 def match_masks(truth: CocoTruth, results: Sequence[Result], categories: Sequence[int]) -> list[ClassMatches]:
     """Matches results to the truth once, class by class, as COCO does."""
     evaluation = run_coco_eval(truth, results, categories)
-    pictures, sizes = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
-    by_class = [evaluation.evalImgs[start : start + pictures] for start in range(0, len(evaluation.evalImgs), pictures)]
+    images, sizes = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
+    by_class = [evaluation.evalImgs[start : start + images] for start in range(0, len(evaluation.evalImgs), images)]
     return [_class_matches(each) for each in by_class[::sizes]]  # objects of all sizes come first
 
 
@@ -93,14 +93,14 @@ def paired_loss(
     draws: int = 2000,
     seed: int = 0,
 ) -> list[Loss]:
-    """Compares two engines on the same pictures.
+    """Compares two engines on the same images.
 
     Args:
         truth: what is there.
         reference: what the one engine found.
         candidate: what the other one found.
         classes: names; those with masks to be found by default.
-        draws: how often the pictures are drawn anew.
+        draws: how often the images are drawn anew.
         seed: of the draws.
 
     Returns:
@@ -127,18 +127,18 @@ def paired_loss(
     ]
 
 
-def _class_matches(pictures: Sequence[Any]) -> ClassMatches:
-    """Lays the matches of COCOeval, one dict for each picture or None for an empty one, behind each other."""
-    seen = [(position, picture) for position, picture in enumerate(pictures) if picture is not None]
-    expected = np.zeros(len(pictures), np.int64)
-    for position, picture in seen:
-        expected[position] = np.count_nonzero(np.logical_not(picture["gtIgnore"]))
-    scores = np.concatenate([np.zeros(0), *(picture["dtScores"] for _, picture in seen)])
+def _class_matches(images: Sequence[Any]) -> ClassMatches:
+    """Lays the matches of COCOeval, one dict for each image or None for an empty one, behind each other."""
+    seen = [(position, image) for position, image in enumerate(images) if image is not None]
+    expected = np.zeros(len(images), np.int64)
+    for position, image in seen:
+        expected[position] = np.count_nonzero(np.logical_not(image["gtIgnore"]))
+    scores = np.concatenate([np.zeros(0), *(image["dtScores"] for _, image in seen)])
     order = np.argsort(-scores, kind="stable")
     nothing = np.zeros((10, 0), np.bool_)
-    matched = np.concatenate([nothing, *(picture["dtMatches"] > 0 for _, picture in seen)], axis=1)
-    counted = np.concatenate([nothing, *(~picture["dtIgnore"].astype(np.bool_) for _, picture in seen)], axis=1)
-    origin = np.repeat([position for position, _ in seen], [len(picture["dtScores"]) for _, picture in seen])
+    matched = np.concatenate([nothing, *(image["dtMatches"] > 0 for _, image in seen)], axis=1)
+    counted = np.concatenate([nothing, *(~image["dtIgnore"].astype(np.bool_) for _, image in seen)], axis=1)
+    origin = np.repeat([position for position, _ in seen], [len(image["dtScores"]) for _, image in seen])
     return ClassMatches(
         origin[order].astype(np.intp), (matched & counted)[:, order], (~matched & counted)[:, order], expected
     )

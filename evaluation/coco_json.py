@@ -25,18 +25,18 @@ Rle = dict[str, Any]
 
 @dataclass(frozen=True)
 class TruthImage:
-    """A picture of a ground truth."""
+    """An image of a ground truth."""
 
     id: int
     file_name: str
-    """Relative to the folder of pictures."""
+    """Relative to the folder of images."""
     size: tuple[int, int]
     """Height and width."""
 
 
 @dataclass(frozen=True)
 class TruthMask:
-    """An object in a picture."""
+    """An object in an image."""
 
     image_id: int
     category_id: int
@@ -117,7 +117,7 @@ def read_results(path: Path, truth: CocoTruth) -> list[Result]:
     """Reads COCO results: a list of image_id, category_id, segmentation (run lengths) and score.
 
     Raises:
-        InputError: the file is missing, no JSON, not of COCO's form, or about pictures or categories that the ground
+        InputError: the file is missing, no JSON, not of COCO's form, or about images or categories that the ground
             truth does not have.
     """
     document = _read_json(path)
@@ -209,11 +209,11 @@ def _rle(segmentation: Any, size: tuple[int, int]) -> Rle:
         merged: Rle = coco_mask.merge(coco_mask.frPyObjects(rings, height, width))
         return merged
     if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"expected a mask of {width} x {height} pixels, as its picture, got {segmentation['size']}")
+        raise ValueError(f"expected a mask of {width} x {height} pixels, as its image, got {segmentation['size']}")
     counts = segmentation["counts"]
     if isinstance(counts, list):
         if any(not isinstance(count, int) or count < 0 for count in counts) or sum(counts) != height * width:
-            raise ValueError("expected run lengths that add up to the picture")
+            raise ValueError("expected run lengths that add up to the image")
         counts = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
     try:
         [checked] = RleMasks.from_coco([counts], size).coco

@@ -1,4 +1,4 @@
-"""Runs a segmenter over the pictures of a ground truth."""
+"""Runs a segmenter over the images of a ground truth."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def common_classes(
 
 
 def find_images(truth: CocoTruth, folder: Path) -> dict[int, Path]:
-    """Returns the file of each picture, by its id.
+    """Returns the file of each image, by its id.
 
     Raises:
         InputError: the folder or some files are missing; the first ones are named.
     """
     if not folder.is_dir():
-        raise InputError(f"expected {folder} to be the folder of the pictures of {truth.path}: there is none.")
+        raise InputError(f"expected {folder} to be the folder of the images of {truth.path}: there is none.")
     files = {image.id: folder / image.file_name for image in truth.images.values()}
     missing = [path.name for path in files.values() if not path.is_file()]
     if missing:
         named = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
         raise InputError(
-            f"expected {len(files)} pictures in {folder}, {len(missing)} are missing: {named}. "
+            f"expected {len(files)} images in {folder}, {len(missing)} are missing: {named}. "
             f"Copy them there, or give the folder that {truth.path.name} belongs to."
         )
     return files
@@ -79,20 +79,20 @@ def segment_truth(
     on_image: Callable[[], None] = lambda: None,
     batch: int = 1,
 ) -> list[Result]:
-    """Runs a segmenter over all pictures of a ground truth.
+    """Runs a segmenter over all images of a ground truth.
 
     Args:
         segmenter: reports any classes; those that the truth does not have are left out.
         truth: the ground truth; its categories and ours are brought together by name.
-        folder: of the pictures.
-        on_image: called after each picture.
-        batch: how many pictures of one size it is given at a time, at most.
+        folder: of the images.
+        on_image: called after each image.
+        batch: how many images of one size it is given at a time, at most.
 
     Returns:
-        Results in the order of the truth's pictures.
+        Results in the order of the truth's images.
 
     Raises:
-        InputError: a picture is missing, unreadable or of another size than the ground truth says.
+        InputError: an image is missing, unreadable or of another size than the ground truth says.
         EngineError: the engine failed.
     """
     files = find_images(truth, folder)
@@ -113,7 +113,7 @@ def segment_truth(
 
 
 def _batches(images: Iterable[TruthImage], batch: int) -> Iterator[list[TruthImage]]:
-    """Yields pictures of one size together, at most so many."""
+    """Yields images of one size together, at most so many."""
     by_size: dict[tuple[int, int], list[TruthImage]] = {}
     for image in images:
         by_size.setdefault(image.size, []).append(image)
@@ -121,18 +121,18 @@ def _batches(images: Iterable[TruthImage], batch: int) -> Iterator[list[TruthIma
         yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
 
 
-def _read(path: Path, image: TruthImage) -> Image:
+def _read(path: Path, truth: TruthImage) -> Image:
     # As stored, never turned by its EXIF: that is how COCO's masks lie.
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        picture = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+        image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
     except (OSError, cv2.error) as error:
-        raise InputError(f"cannot read the picture {path}: {error}.") from error
-    if picture is None:
-        raise InputError(f"cannot read {path}: expected a picture, such as JPEG or PNG.")
-    if picture.shape[:2] != image.size:
+        raise InputError(f"cannot read the image {path}: {error}.") from error
+    if image is None:
+        raise InputError(f"cannot read {path}: expected an image, such as JPEG or PNG.")
+    if image.shape[:2] != truth.size:
         raise InputError(
-            f"{path} is {picture.shape[1]} x {picture.shape[0]}, the ground truth says {image.size[1]} x "
-            f"{image.size[0]}: the masks would not fit; use the pictures that it was made on."
+            f"{path} is {image.shape[1]} x {image.shape[0]}, the ground truth says {truth.size[1]} x "
+            f"{truth.size[0]}: the masks would not fit; use the images that it was made on."
         )
-    return np.ascontiguousarray(picture, np.uint8)
+    return np.ascontiguousarray(image, np.uint8)

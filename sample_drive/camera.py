@@ -1,7 +1,7 @@
 """A pinhole camera that looks along the street.
 
 World: metres, x to the right of the driving direction, y up, z along the street. The camera turns about the vertical
-axis only; it nods by shifting its horizon. So every row of the picture sees the ground at one depth and every column
+axis only; it nods by shifting its horizon. So every row of the image sees the ground at one depth and every column
 sees a wall at one depth, which lets the street be drawn from textures by rows and columns.
 
 All arithmetic is element by element on float64 (no matrix products, whose order of additions differs between
@@ -37,9 +37,9 @@ class Camera:
         z: metres along the street.
         yaw: radians to the right of the driving direction.
         focal: pixels.
-        horizon: row of the picture, from its top edge, in pixels.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
+        horizon: row of the image, from its top edge, in pixels.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
     """
 
     x: float
@@ -52,7 +52,7 @@ class Camera:
     width: int
 
     def depth(self, x: float, z: float) -> float:
-        """Metres from the picture plane to a place on the map."""
+        """Metres from the image plane to a place on the map."""
         cos, sin = turn(self.yaw)
         return (x - self.x) * sin + (z - self.z) * cos
 
@@ -63,7 +63,7 @@ class Camera:
             points: (..., 3) x, y, z in metres.
 
         Returns:
-            (..., 2) x and y in pixels from the top left corner of the picture, and (...) depth in metres; places
+            (..., 2) x and y in pixels from the top left corner of the image, and (...) depth in metres; places
             nearer than `NEAR_METRES` are projected as if they lay there.
         """
         cos, sin = turn(self.yaw)

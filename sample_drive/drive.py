@@ -36,9 +36,9 @@ class SampleDriveConfig:
     fps: float = 25.0
     """Frames a second."""
     height: int = 384
-    """Of the picture, pixels."""
+    """Of the image, pixels."""
     width: int = 640
-    """Of the picture, pixels."""
+    """Of the image, pixels."""
     view: str = "front"
     """One of `VIEWS`."""
     seed: int = 7
@@ -52,7 +52,7 @@ class SampleDriveConfig:
                 f"expected up to 60 seconds at up to 240 frames a second, got {self.seconds} s at {self.fps} fps."
             )
         if not (32 <= self.height <= 4096 and 32 <= self.width <= 4096):
-            raise ConfigError(f"expected a picture of 32 to 4096 pixels each way, got {self.height} x {self.width}.")
+            raise ConfigError(f"expected an image of 32 to 4096 pixels each way, got {self.height} x {self.width}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class TruthFrame:
     object_ids: NDArray[np.int64]
     """(N,) the same object has the same id in every frame and every view."""
     visible_fraction: NDArray[np.float32]
-    """(N,) share of the pixels it would have in this picture, were nothing in front of it, that is seen."""
+    """(N,) share of the pixels it would have in this image, were nothing in front of it, that is seen."""
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -149,7 +149,7 @@ class SampleDrive:
         return self._at(index)[2]
 
     def distances(self, index: int) -> Floats:
-        """Returns (H, W) metres from the picture plane to the street behind everybody; infinite in the sky.
+        """Returns (H, W) metres from the image plane to the street behind everybody; infinite in the sky.
 
         Raises:
             IndexError: there is no such frame.
@@ -180,7 +180,7 @@ def _renderer(seed: int, focal: float) -> Renderer:
 
 
 def _truth(seen: Seen, actors: tuple[scene.Actor, ...]) -> TruthFrame:
-    """Reads masks, boxes and classes off the picture of ids."""
+    """Reads masks, boxes and classes off the image of ids."""
     height, width = seen.ids.shape
     object_ids = np.array([i for i in seen.visible_fraction if (seen.ids == i).any()], np.int64)
     # Masks are encoded column by column, so they are compared that way too.

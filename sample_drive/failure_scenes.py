@@ -20,7 +20,7 @@ from roadmask.sample_drive.shot import Shot
 _ZEBRA = layout.ZEBRAS[0]
 
 Weather = Callable[[Shot, int], NDArray[np.uint8]]
-"""Turns a frame of a dry day, and a number to draw chance from, into an (H, W, 3) RGB picture."""
+"""Turns a frame of a dry day, and a number to draw chance from, into an (H, W, 3) RGB image."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FailureScene:
     shown: int
     """Number of the frame to look at."""
     frames: range
-    """Numbers of the frames to count over, so that one picture need not stand for all."""
+    """Numbers of the frames to count over, so that one image need not stand for all."""
     weather: Weather | None = None
     """What is done to the frame; None for a dry day."""
     without: str = ""
@@ -46,7 +46,7 @@ class FailureScene:
         """Returns the drive that the frames belong to."""
         return SampleDrive(actors=self.actors)
 
-    def picture(self, shot: Shot) -> NDArray[np.uint8]:
+    def image(self, shot: Shot) -> NDArray[np.uint8]:
         """Returns a frame of the drive as this scene shows it, (H, W, 3) RGB; always the same."""
         return shot.image if self.weather is None else self.weather(shot, shot.index)
 

@@ -1,7 +1,7 @@
 """Night over a frame that was drawn by day: street lamps, headlamps, lit windows, glare and a sensor at its limit.
 
 Light is reckoned in linear numbers at the place each pixel shows, falls off with the square of the distance, and
-becomes a picture as in a camera: exposed, with glare around lamps, with the noise of the few photons there are.
+becomes an image as in a camera: exposed, with glare around lamps, with the noise of the few photons there are.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _add_spot(
     seen_id = int(shot.ids[row, column])
     if (hidden and seen_id != owner) or (seen_id != owner and shot.depth[row, column] < depth):
         return
-    # A lamp's light reaches the sensor by the square of the distance, as its disc in the picture shrinks.
+    # A lamp's light reaches the sensor by the square of the distance, as its disc in the image shrinks.
     size = (radius * camera.focal / float(depth)) ** 2 * np.pi
     spots[row, column] += power * min(max(size, 0.02), 30.0) / 60
 
@@ -146,7 +146,7 @@ def _lamp_head(x: float) -> float:
 
 
 def _exposed(scene: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Takes the picture of linear light: noise, a shoulder in the lights, the noise filter every camera has."""
+    """Takes the image of linear light: noise, a shoulder in the lights, the noise filter every camera has."""
     exposed = scene * _EXPOSURE
     grain = rng.normal(size=scene.shape) * 0.6 + rng.normal(size=(*scene.shape[:2], 1)) * 0.8
     noisy = exposed + grain * np.sqrt(np.maximum(exposed, 0.0) / _PHOTONS + _READ_NOISE**2)

@@ -1,4 +1,4 @@
-"""The canvas: colour and object id in one picture, twice as fine as the frame.
+"""The canvas: colour and object id in one image, twice as fine as the frame.
 
 The fourth channel carries the id of the object whose paint lies on top, so one call draws both and the masks are
 exact by construction.
@@ -64,7 +64,7 @@ class Canvas:
             fill(pixels, polygon, (red, green, blue, object_id), cv2.LINE_8, _SHIFT)
 
     def region(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice] | None:
-        """Returns rows and columns of the canvas that a box of frame pixels touches; None outside the picture."""
+        """Returns rows and columns of the canvas that a box of frame pixels touches; None outside the image."""
         height, width = self.pixels.shape[:2]
         x1, x2 = max(int(left * FINENESS) - 2, 0), min(int(right * FINENESS) + 3, width)
         y1, y2 = max(int(top * FINENESS) - 2, 0), min(int(bottom * FINENESS) + 3, height)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_FIELDS = 4  # different noise pictures that frames take turns with
+_FIELDS = 4  # different noise images that frames take turns with
 
 
 class Photograph:
@@ -28,7 +28,7 @@ class Photograph:
         self._noise = (grain + grey) // 2
 
     def take(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
-        """Returns the (H, W, 3) picture as frame `index` of the recording."""
+        """Returns the (H, W, 3) image as frame `index` of the recording."""
         soft = np.asarray(cv2.GaussianBlur(image, (3, 3), 0.55), np.uint8)
         dimmed = ((soft * self._lens) >> 8).astype(np.uint8)
         toned = cv2.LUT(dimmed, self._curve)

@@ -15,20 +15,20 @@ from roadmask.sample_drive.street import HAZE, haze_share
 from roadmask.sample_drive.textures import halved
 
 TREE_HEIGHT, TREE_WIDTH = 7.0, 4.6
-"""Metres of a tree's picture."""
+"""Metres of a tree's image."""
 _SIDE = 448
 
 
-class TreePicture:
-    """A tree as a flat picture that always faces the camera."""
+class TreeImage:
+    """A tree as a flat image that always faces the camera."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        picture = np.zeros((_SIDE, _SIDE, 4), np.uint8)
+        image = np.zeros((_SIDE, _SIDE, 4), np.uint8)
         middle = _SIDE // 2
         bark = np.linspace(96, 52, 17).astype(int).tolist()
         for i, tone in enumerate(bark):  # the trunk, lighter on the left
             x = middle - 9 + i
-            cv2.line(picture, (x, _SIDE - 1), (middle - 4 + i // 2, 150), (tone, tone - 12, tone - 24, 255), 2)
+            cv2.line(image, (x, _SIDE - 1), (middle - 4 + i // 2, 150), (tone, tone - 12, tone - 24, 255), 2)
         for _ in range(2600):  # leaves, the lower and the righter the darker
             across, up = (int(v) for v in rng.integers(-1000, 1001, 2))
             if across * across + up * up > 1000 * 1000:
@@ -36,8 +36,8 @@ class TreePicture:
             x, y = middle + across * 205 // 1000, 138 + up * 128 // 1000
             tone = 92 - across * 22 // 1000 - up * 34 // 1000 + int(rng.integers(-22, 23))
             size = int(rng.integers(3, 9))
-            cv2.circle(picture, (x, y), size, (tone * 78 // 100, tone, tone * 48 // 100, 255), -1)
-        self._levels = [picture]
+            cv2.circle(image, (x, y), size, (tone * 78 // 100, tone, tone * 48 // 100, 255), -1)
+        self._levels = [image]
         while len(self._levels) < 5:
             self._levels.append(halved(self._levels[-1], rows=True, columns=True))
 
@@ -54,20 +54,20 @@ class TreePicture:
             return
         wanted = _SIDE / (TREE_HEIGHT * scale * FINENESS)
         level = min(max(round(wanted).bit_length() - 1, 0), len(self._levels) - 1)
-        picture = self._levels[level]
-        rows = _places(region[0], top, TREE_HEIGHT * scale, len(picture))
-        columns = _places(region[1], left, TREE_WIDTH * scale, len(picture))
+        image = self._levels[level]
+        rows = _places(region[0], top, TREE_HEIGHT * scale, len(image))
+        columns = _places(region[1], left, TREE_WIDTH * scale, len(image))
         share = np.uint16(haze_share(np.array(metres)))
         air = np.array((*HAZE, 0), np.uint16) * share
-        faded = ((picture * (np.uint16(256) - share) + air) >> 8).astype(np.uint8)
+        faded = ((image * (np.uint16(256) - share) + air) >> 8).astype(np.uint8)
         faded[..., 3] = 0  # the id of no object
         leaves = faded.view(np.uint32)[..., 0][rows[:, None], columns]
-        shown = picture[..., 3][rows[:, None], columns] > 127
+        shown = image[..., 3][rows[:, None], columns] > 127
         canvas.pixels.view(np.uint32)[..., 0][region][shown] = leaves[shown]
 
 
 def _places(part: slice, start: float, length: float, side: int) -> NDArray[np.intp]:
-    """Which pixel of a picture `side` pixels long each canvas pixel of a stretch shows."""
+    """Which pixel of an image `side` pixels long each canvas pixel of a stretch shows."""
     pixels = (np.arange(part.start, part.stop) + 0.5) / FINENESS
     return np.clip(np.floor((pixels - start) * (side / length)), 0, side - 1).astype(np.intp)
 

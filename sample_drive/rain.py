@@ -29,20 +29,20 @@ def rain(shot: Shot, seed: int = 0) -> NDArray[np.uint8]:
         seed: of where drops and streaks are.
     """
     rng = np.random.default_rng(seed)
-    picture = shot.image.astype(np.float64)
-    grey = picture.mean(axis=2, keepdims=True)
-    picture = (grey + (picture - grey) * _COLOUR) * _LIGHT
-    picture[~np.isfinite(shot.depth)] = _AIR
-    picture = _wetted(picture, shot)
+    image = shot.image.astype(np.float64)
+    grey = image.mean(axis=2, keepdims=True)
+    image = (grey + (image - grey) * _COLOUR) * _LIGHT
+    image[~np.isfinite(shot.depth)] = _AIR
+    image = _wetted(image, shot)
     clear = np.exp(-np.minimum(shot.depth, 1e4) / _SEEN_FAR)[..., None]
-    picture = picture * clear + _AIR * (1 - clear)
-    picture = _streaked(picture, rng)
-    picture = _through_drops(picture, rng)
-    noise = rng.normal(size=picture.shape) * 2.5
-    return np.asarray(np.clip(np.rint(picture + noise), 0, 255), np.uint8)
+    image = image * clear + _AIR * (1 - clear)
+    image = _streaked(image, rng)
+    image = _through_drops(image, rng)
+    noise = rng.normal(size=image.shape) * 2.5
+    return np.asarray(np.clip(np.rint(image + noise), 0, 255), np.uint8)
 
 
-def _wetted(picture: Floats, shot: Shot) -> Floats:
+def _wetted(image: Floats, shot: Shot) -> Floats:
     """Darkens the ground and mirrors in it what stands on it, blurred up and down by its roughness."""
     camera = shot.camera
     height, width = shot.depth.shape
@@ -54,17 +54,17 @@ def _wetted(picture: Floats, shot: Shot) -> Floats:
         foot[row] = np.where(standing[row - 1], row - 0.5, foot[row - 1])
     above = np.clip(2 * foot - rows, 0, height - 1).astype(np.float32)
     columns = np.broadcast_to(np.arange(width, dtype=np.float32)[None], above.shape)
-    mirrored = cv2.remap(picture, np.ascontiguousarray(columns), above, cv2.INTER_LINEAR)
+    mirrored = cv2.remap(image, np.ascontiguousarray(columns), above, cv2.INTER_LINEAR)
     mirrored = cv2.blur(mirrored, (3, 21))
     grazing = np.clip(shot.depth / 18.0, 0.12, 1.0)[..., None]
     share = _MIRROR * grazing
-    wet = picture * _WET * (1 - share) + mirrored * share
-    return np.asarray(np.where(shot.ground[..., None], wet, picture))
+    wet = image * _WET * (1 - share) + mirrored * share
+    return np.asarray(np.where(shot.ground[..., None], wet, image))
 
 
-def _streaked(picture: Floats, rng: np.random.Generator) -> Floats:
+def _streaked(image: Floats, rng: np.random.Generator) -> Floats:
     """Adds falling drops, drawn out by the exposure: the nearer, the longer and the less sharp."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     layer = np.zeros((height, width), np.uint8)
     slant = float(rng.uniform(-0.18, 0.18))
     scale = height / 384
@@ -76,15 +76,15 @@ def _streaked(picture: Floats, rng: np.random.Generator) -> Floats:
         start, end = (round(x * 16), round(y * 16)), (round((x + slant * length) * 16), round((y + length) * 16))
         cv2.line(layer, start, end, (tone,), 2 if near > 0.8 else 1, cv2.LINE_AA, 4)
     share = cv2.GaussianBlur(layer, (0, 0), 0.8 * scale)[..., None] / 255.0 * 0.38
-    return np.asarray(picture * (1 - share) + 222.0 * share, np.float64)
+    return np.asarray(image * (1 - share) + 222.0 * share, np.float64)
 
 
-def _through_drops(picture: Floats, rng: np.random.Generator) -> Floats:
+def _through_drops(image: Floats, rng: np.random.Generator) -> Floats:
     """Looks through a wet windscreen: a film that softens everything, and drops."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = height / 384
-    soft = cv2.GaussianBlur(picture, (0, 0), 0.8 * scale)
-    film = cv2.GaussianBlur(picture, (0, 0), 9 * scale)
+    soft = cv2.GaussianBlur(image, (0, 0), 0.8 * scale)
+    film = cv2.GaussianBlur(image, (0, 0), 9 * scale)
     result = soft * 0.88 + film * 0.12
     # A drop bends light so far that its upper half shows the dark road and its lower half the bright sky.
     cover, tone = np.zeros((height, width), np.uint8), film.copy()

@@ -16,7 +16,7 @@ from roadmask.sample_drive.cars import car_model
 from roadmask.sample_drive.light import SUN
 from roadmask.sample_drive.paint import FINENESS, Canvas
 from roadmask.sample_drive.people import paint_person
-from roadmask.sample_drive.props import TreePicture, paint_lamp
+from roadmask.sample_drive.props import TreeImage, paint_lamp
 from roadmask.sample_drive.street import Street, Walls, walls_seen_from
 
 _FARTHEST = 130.0
@@ -47,7 +47,7 @@ class Seen:
     ids: NDArray[np.uint8]
     """(H, W) id of the object seen in each pixel, 0 for none."""
     visible_fraction: dict[int, float]
-    """Object id -> share of what it would cover in the picture, were nothing in front of it, that is seen."""
+    """Object id -> share of what it would cover in the image, were nothing in front of it, that is seen."""
 
 
 class Renderer:
@@ -55,7 +55,7 @@ class Renderer:
 
     def __init__(self, seed: int, focal: float) -> None:
         self._street = Street(seed, focal)
-        self._tree = TreePicture(np.random.default_rng(seed + 1))
+        self._tree = TreeImage(np.random.default_rng(seed + 1))
 
     def draw(
         self,
@@ -73,7 +73,7 @@ class Renderer:
             actors: who is in the street; ids are their positions, from 1.
 
         Returns:
-            The picture, (H, W, 3) RGB before the camera's own marks on it, and what it shows.
+            The image, (H, W, 3) RGB before the camera's own marks on it, and what it shows.
         """
         things = self._things(seconds, camera, without, actors)
         image = self._street.seen_from(camera)
@@ -83,7 +83,7 @@ class Renderer:
         return canvas.frame(), seen
 
     def distances(self, camera: Camera) -> Floats:
-        """Returns (H, W) metres from the picture plane to the empty street; infinite in the sky."""
+        """Returns (H, W) metres from the image plane to the empty street; infinite in the sky."""
         return self._street.distances(camera)
 
     def trace(self, seconds: float, camera: Camera, actors: Sequence[scene.Actor] = scene.ACTORS) -> Seen:

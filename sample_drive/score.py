@@ -112,7 +112,7 @@ def score_drive(
         min_height_px: least height of an object's visible part that counts, in pixels.
 
     Raises:
-        InputError: the lengths differ, a frame has no masks, or pictures differ in size.
+        InputError: the lengths differ, a frame has no masks, or images differ in size.
     """
     _check(predictions, truths, track_ids)
     ids = track_ids if track_ids is not None else [np.zeros(len(p), np.int64) for p in predictions]
@@ -215,7 +215,7 @@ def _check(
     for number, (predicted, truth) in enumerate(zip(predictions, truths, strict=True)):
         if predicted.image_size != truth.instances.image_size:
             raise InputError(
-                f"frame {number}: predictions are of a picture of {predicted.image_size}, the truth of "
+                f"frame {number}: predictions are of an image of {predicted.image_size}, the truth of "
                 f"{truth.instances.image_size}: scale neither, score the frames as they were rendered."
             )
         if track_ids is not None and len(track_ids[number]) != len(predicted):

@@ -32,7 +32,7 @@ class Shot:
     ids: NDArray[np.uint8]
     """(H, W) id of the object seen in each pixel, 0 for none."""
     depth: Floats
-    """(H, W) metres from the picture plane; infinite in the sky.
+    """(H, W) metres from the image plane; infinite in the sky.
 
     Trees, lamp posts and bicycles are as far as what is behind.
     """

@@ -37,7 +37,7 @@ _WALLS = (
 
 @dataclass(frozen=True, eq=False)
 class Walls:
-    """What each column of a picture sees of the house fronts."""
+    """What each column of an image sees of the house fronts."""
 
     depth: Floats
     """(W,) metres to the nearest one; infinite where there is none."""
@@ -69,7 +69,7 @@ class Street:
         return image
 
     def distances(self, camera: Camera) -> Floats:
-        """Returns (H, W) metres from the picture plane to the empty street; infinite in the sky."""
+        """Returns (H, W) metres from the image plane to the empty street; infinite in the sky."""
         walls = walls_seen_from(camera)
         rows = np.arange(camera.height)[:, None] + 0.5 - camera.horizon
         floor = np.where(rows > 0, camera.focal * camera.y / np.maximum(rows, 1e-3), np.inf)
@@ -168,7 +168,7 @@ class Street:
 
 
 def walls_seen_from(camera: Camera) -> Walls:
-    """Finds the house front that each column of the picture sees."""
+    """Finds the house front that each column of the image sees."""
     ray_x, ray_z = _rays(camera)
     depth, place = np.full(camera.width, np.inf), np.zeros(camera.width)
     shade = np.full(camera.width, 256, np.uint32)
@@ -197,7 +197,7 @@ def _rays(camera: Camera) -> tuple[Floats, Floats]:
 
 
 def _stacked(texture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Stacks a texture and its halvings in one picture; returns it and the first row of each."""
+    """Stacks a texture and its halvings in one image; returns it and the first row of each."""
     pieces, first_rows, row = [], [], 0
     width = texture.shape[1]
     for _ in range(_LEVELS):

@@ -65,12 +65,12 @@ class RunConfig:
     """[engine]"""
     tracker: IouTrackerConfig = field(default_factory=IouTrackerConfig)
     """[tracker]"""
-    picture_motion: bool = False
-    """Whether trackers are told how the camera moved by looking at the pictures' background."""
+    image_motion: bool = False
+    """Whether trackers are told how the camera moved by looking at the images' background."""
     store: StoreConfig = field(default_factory=StoreConfig)
     """[store]"""
     ignore: dict[str, str] = field(default_factory=dict)
-    """[ignore] camera name, or "*" for all -> path of a mask picture or a polygon."""
+    """[ignore] camera name, or "*" for all -> path of a mask image or a polygon."""
     max_frames: int | None = None
     """Frames to read of each camera; all if absent."""
 
@@ -81,7 +81,7 @@ class RunConfig:
             IgnoreRegion(text)
 
     def ignore_region(self, camera: str) -> IgnoreRegion | None:
-        """Returns the region to ignore in the pictures of a camera."""
+        """Returns the region to ignore in the images of a camera."""
         text = self.ignore.get(camera, self.ignore.get("*"))
         return None if text is None else IgnoreRegion(text)
 

@@ -1,4 +1,4 @@
-"""One picture of one camera, and when it was taken; or what is left of one that was lost."""
+"""One image of one camera, and when it was taken; or what is left of one that was lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Clock = Literal["media", "unix", "monotonic"]
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of one camera."""
+    """One image of one camera."""
 
     camera: str
     """Name of the camera; letters, digits, '_' and '-'."""
@@ -42,7 +42,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class LostFrame:
-    """A packet or file that was captured but gave no picture."""
+    """A packet or file that was captured but gave no image."""
 
     camera: str
     """Name of the camera."""
@@ -52,6 +52,6 @@ class LostFrame:
     """Capture count; no frame has the same."""
     timestamp_ns: int | None
     """Capture time as the packet states it, on the camera's clock; None where nothing states it. It may lie before
-    that of the frame before, because a packet is known to be lost only when a later one gives its picture."""
+    that of the frame before, because a packet is known to be lost only when a later one gives its image."""
     reason: Literal["decode"] = "decode"
-    """Why there is no picture."""
+    """Why there is no image."""

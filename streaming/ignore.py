@@ -1,4 +1,4 @@
-"""Parts of the picture that never hold traffic: the vehicle's own bonnet, a burnt-in clock, a mirror."""
+"""Parts of the image that never hold traffic: the vehicle's own bonnet, a burnt-in clock, a mirror."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ touches the bonnet stays."""
 
 @dataclass(frozen=True)
 class IgnoreRegion:
-    """A region of the picture whose instances are ignored.
+    """A region of the image whose instances are ignored.
 
     Args:
-        text: what `--ignore` takes: the path of a mask picture, white where instances are ignored, stretched over
+        text: what `--ignore` takes: the path of a mask image, white where instances are ignored, stretched over
             the frames whatever their size; or a polygon `x,y x,y x,y ...` in pixels of the frames.
 
     Raises:
-        ConfigError: neither a readable picture nor a polygon of three points or more.
+        ConfigError: neither a readable image nor a polygon of three points or more.
     """
 
     text: str
@@ -37,7 +37,7 @@ class IgnoreRegion:
         self._drawn((1, 1))  # so that a wrong region is refused before the run starts
 
     def describe(self) -> str:
-        """Returns the polygon, or the path of the picture with the hash of what it shows now."""
+        """Returns the polygon, or the path of the image with the hash of what it shows now."""
         path = Path(self.text)
         if not path.is_file():
             return self.text
@@ -63,17 +63,17 @@ class IgnoreRegion:
 def _draw(text: str, image_size: tuple[int, int]) -> NDArray[np.bool_]:
     height, width = image_size
     if Path(text).is_file():
-        picture = cv2.imread(text, cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise ConfigError(f"{text} is no picture: expected a PNG that is white where instances are ignored.")
-        return cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST) > 127
+        image = cv2.imread(text, cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            raise ConfigError(f"{text} is no image: expected a PNG that is white where instances are ignored.")
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) > 127
     try:
         points = [tuple(float(value) for value in point.split(",")) for point in text.split()]
     except ValueError:
         points = []
     if len(points) < 3 or any(len(point) != 2 for point in points) or not np.isfinite(points).all():
         raise ConfigError(
-            "expected --ignore to be the path of a mask picture or a polygon like '0,300 640,300 640,384', "
+            "expected --ignore to be the path of a mask image or a polygon like '0,300 640,300 640,384', "
             f"got {text!r}, which is no file and no list of three or more points."
         )
     drawn = np.zeros(image_size, np.uint8)

@@ -1,4 +1,4 @@
-"""A picture in, its tracks out: the stages of roadmask as one synchronous call.
+"""An image in, its tracks out: the stages of roadmask as one synchronous call.
 
 This is what a vehicle's perception stack imports. It starts no threads, touches no disk, and needs neither Ray nor
 Zarr; `roadmask run` drives the same stages.
@@ -18,7 +18,7 @@ from roadmask.tracking import IouTracker, Tracker, TrackerState, Tracks
 
 
 class TrackStage:
-    """Follows the instances of one camera; knows when an epoch ends and which part of the picture to ignore.
+    """Follows the instances of one camera; knows when an epoch ends and which part of the image to ignore.
 
     Args:
         tracker: its own for this camera.
@@ -79,7 +79,7 @@ class Pipeline:
         self._track = TrackStage(tracker if tracker is not None else IouTracker(), ignore)
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Prepares everything that pictures of this (height, width) need, so that the first real one is not late."""
+        """Prepares everything that images of this (height, width) need, so that the first real one is not late."""
         self._segmenter.warm_up(image_size)
 
     def step(self, frame: Frame) -> Tracks:
@@ -87,7 +87,7 @@ class Pipeline:
 
         Raises:
             InputError: the frame is not later than the one before it in its epoch.
-            EngineError: the segmenter failed on the picture.
+            EngineError: the segmenter failed on the image.
         """
         (instances,) = self._segmenter([frame.image])
         return self._track(frame, instances)

@@ -116,7 +116,7 @@ def ray_session() -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=512 * 2**20,
-            # Pictures that nobody needs are let go at once, not once a second: a second of them is much memory. Ray
+            # Images that nobody needs are let go at once, not once a second: a second of them is much memory. Ray
             # would run its workers at nice 15, where the engine loses to whatever else the machine does.
             _system_config={"free_objects_period_milliseconds": 50, "worker_niceness": 0},
         )

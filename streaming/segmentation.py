@@ -1,4 +1,4 @@
-"""The segmenter of a run: built from its configuration, fed in batches, and never stopped by one bad picture."""
+"""The segmenter of a run: built from its configuration, fed in batches, and never stopped by one bad image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FailedSegmentation:
-    """A picture the engine could not segment; the run goes on without it."""
+    """An image the engine could not segment; the run goes on without it."""
 
     reason: str
     """The engine's message."""
@@ -47,33 +47,33 @@ def build_segmenter(config: EngineConfig) -> Segmenter:
 
 
 def segment_each(segmenter: Segmenter, images: Sequence[Image]) -> list[Segmentation]:
-    """Segments a batch; when it fails, each picture alone, so that only the bad ones are lost."""
+    """Segments a batch; when it fails, each image alone, so that only the bad ones are lost."""
     if not images:
         return []
     try:
         return _checked(segmenter(images), len(images))
     except (EngineError, InstancesError) as error:
         if len(images) == 1:
-            _log.warning("the engine failed on a picture: %s", error)
+            _log.warning("the engine failed on an image: %s", error)
             return [FailedSegmentation(str(error))]
     return [segmentation for image in images for segmentation in segment_each(segmenter, [image])]
 
 
 def _checked(found: Sequence[Instances], expected: int) -> list[Segmentation]:
     if len(found) != expected:
-        raise EngineError(f"expected a result for each of {expected} pictures, got {len(found)}.")
+        raise EngineError(f"expected a result for each of {expected} images, got {len(found)}.")
     return list(found)
 
 
 class Batcher:
-    """Gathers the pictures that several cameras ask for at the same time into one batch.
+    """Gathers the images that several cameras ask for at the same time into one batch.
 
     The engine runs in one thread of its own; whatever has arrived when it becomes free is the next batch. Segmenters
-    promise that a picture's result does not depend on its batch, so timing never changes what is stored.
+    promise that an image's result does not depend on its batch, so timing never changes what is stored.
 
     Args:
-        segment: segments a batch, one result a picture.
-        batch_max: pictures in a batch.
+        segment: segments a batch, one result an image.
+        batch_max: images in a batch.
     """
 
     def __init__(self, segment: Callable[[Sequence[Image]], list[Segmentation]], batch_max: int) -> None:
@@ -84,7 +84,7 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
 
     async def __call__(self, image: Image) -> Segmentation:
-        """Returns the result of one picture."""
+        """Returns the result of one image."""
         answer: asyncio.Future[Segmentation] = asyncio.get_running_loop().create_future()
         self._waiting.append((image, answer))
         if self._worker is None or self._worker.done():

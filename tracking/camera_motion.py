@@ -1,8 +1,8 @@
-"""How far the camera's own turn moved the picture, told from the boxes alone.
+"""How far the camera's own turn moved the image, told from the boxes alone.
 
 A camera that turns moves everything by about as many pixels. Where most tracks find their box again at one common
 displacement from where they were expected, the camera has turned by it, even if no box overlaps its prediction any
-more. No picture is needed.
+more. No image is needed.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Coasting:
 
     A track that was not seen comes back in the first frame after `longest_s` at the latest, or counts as gone; the
     share of those that came back, by class, is the chance that one that is missing now is there. Tracks at the
-    picture's left and right border are left out: they leave.
+    image's left and right border are left out: they leave.
 
     Args:
         longest_s: tracks coast for at most this, seconds; 0: never.
@@ -117,7 +117,7 @@ def coasted(tracked: Sequence[Tracks], times_ns: Sequence[int], coasting: Coasti
 
 
 def _inside(boxes: NDArray[np.float32], image_size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Returns whether boxes keep away from the picture's left and right border, where things leave it."""
+    """Returns whether boxes keep away from the image's left and right border, where things leave it."""
     margin = 0.002 * image_size[1]
     inside: NDArray[np.bool_] = (boxes[:, 0] > margin) & (boxes[:, 2] < image_size[1] - margin)
     return inside

@@ -1,4 +1,4 @@
-"""What a camera sees of its own turn, where the vehicle knows it: a warp of the picture."""
+"""What a camera sees of its own turn, where the vehicle knows it: a warp of the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from roadmask.tracking.motion import Floats
 
 
 def warp_of_rotation(rotation: NDArray[np.floating], intrinsics: NDArray[np.floating]) -> Floats:
-    """Returns how a turn of the camera moves the picture: the homography K R K^-1 (Hartley and Zisserman 2004, 8.4).
+    """Returns how a turn of the camera moves the image: the homography K R K^-1 (Hartley and Zisserman 2004, 8.4).
 
     Exact for things at any distance as long as the camera only turns. What it drives between two frames moves near
     things more than far ones, and is left to the tracks' own velocities.
@@ -26,7 +26,7 @@ def warp_of_rotation(rotation: NDArray[np.floating], intrinsics: NDArray[np.floa
     Args:
         rotation: (3, 3) from the camera's axes at the frame before to its axes at this one, R_now R_before^T of its
             poses that map the world's axes to the camera's.
-        intrinsics: (3, 3) of the camera, in pixels of the pictures that the instances were found in.
+        intrinsics: (3, 3) of the camera, in pixels of the images that the instances were found in.
 
     Returns:
         (3, 3) homography from pixels of the frame before to pixels of this one.

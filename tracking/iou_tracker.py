@@ -39,7 +39,7 @@ from roadmask.tracking.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
 CAMERA_REACH = 0.16
-"""Largest turn of the camera between two frames that is looked for, in multiples of the picture's sides."""
+"""Largest turn of the camera between two frames that is looked for, in multiples of the image's sides."""
 
 
 class IouTracker:
@@ -77,7 +77,7 @@ class IouTracker:
         return self._next_id
 
     def start_epoch(self) -> None:
-        """Ends all tracks: the next frame has another picture size, rotation or clock. Ids go on."""
+        """Ends all tracks: the next frame has another image size, rotation or clock. Ids go on."""
         self._tracks = TrackTable.empty()
         self._now_ns: int | None = None
         self._image_size: tuple[int, int] | None = None
@@ -118,7 +118,7 @@ class IouTracker:
             `score_confident`) or a duplicate (`duplicate_iou`) belongs to none.
 
         Raises:
-            InputError: time stands still or goes back, the picture size changed within an epoch, or `camera` is not
+            InputError: time stands still or goes back, the image size changed within an epoch, or `camera` is not
                 a finite matrix of that shape.
             InstancesError: masks that must be compared are malformed.
         """
@@ -174,8 +174,8 @@ class IouTracker:
             )
         if self._image_size is not None and instances.image_size != self._image_size:
             raise InputError(
-                f"expected a picture of {self._image_size} as before, got {instances.image_size}: "
-                "call start_epoch() where the picture size changes."
+                f"expected an image of {self._image_size} as before, got {instances.image_size}: "
+                "call start_epoch() where the image size changes."
             )
 
     def _camera_turn(

@@ -21,7 +21,7 @@ class IouTrackerState:
     now_ns: int | None
     """Capture time of the last frame of the epoch, if there was one."""
     image_size: tuple[int, int] | None
-    """(H, W) of the epoch's pictures, if there was one."""
+    """(H, W) of the epoch's images, if there was one."""
     tracks: TrackTable
     """The tracks it follows."""
 

@@ -279,7 +279,7 @@ def _recalled(
     recent: NDArray[np.bool_],
     config: IouTrackerConfig,
 ) -> tuple[Rows, Rows]:
-    """Pairs lost tracks with what is left where they would be if they moved evenly, in space or in the picture."""
+    """Pairs lost tracks with what is left where they would be if they moved evenly, in space or in the image."""
     overlap_min = config.recall_overlap_min
     rows = rows[~recent[rows] & (tracks.hits[rows] >= RECALL_HITS)]
     if overlap_min >= 1 or not len(rows) or not len(columns):
@@ -287,8 +287,8 @@ def _recalled(
     to_boxes, whole, drift = seen.boxes[columns], tracks.extents[rows], tracks.drift[rows]
     velocities, lost_s = tracks.velocities[rows], elapsed_s[rows]
     moved = shifted(nearer(whole, velocities, tracks.growth[rows], lost_s), drift)
-    in_picture = shifted(whole, velocities * lost_s[:, None] + drift)
-    near = np.maximum(generalized_iou(moved, to_boxes), generalized_iou(in_picture, to_boxes))
+    in_image = shifted(whole, velocities * lost_s[:, None] + drift)
+    near = np.maximum(generalized_iou(moved, to_boxes), generalized_iou(in_image, to_boxes))
     # What does not touch must at least be as large.
     near[(near < 0) & (size_ratio(moved, to_boxes) < RECALL_SIZE_RATIO_MIN)] = -1
     near[tracks.labels[rows][:, None] != seen.labels[columns]] = -1

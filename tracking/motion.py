@@ -1,7 +1,7 @@
 """Where a box will be: its centre keeps its velocity, its size stays.
 
 A size that went on changing from frame to frame was measured to be worse: boxes shrink behind obstacles and at the
-picture's edge, not because the thing itself does. Over a longer gap what comes nearer must grow: see `nearer`.
+image's edge, not because the thing itself does. Over a longer gap what comes nearer must grow: see `nearer`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIDE_CHANGE = 0.4
 
 
 def shifted(boxes: Floats, offsets: Floats) -> Floats:
-    """Returns (N, 4) boxes moved by (N, 2) offsets x, y; they may lie outside the picture."""
+    """Returns (N, 4) boxes moved by (N, 2) offsets x, y; they may lie outside the image."""
     moved: Floats = (boxes.reshape(-1, 2, 2) + offsets[:, None]).reshape(-1, 4)
     return moved
 
@@ -49,14 +49,14 @@ def warped(boxes: Floats, camera: Floats) -> Floats:
     """Returns (N, 4) boxes as a camera that moved sees them: centres mapped, sides scaled as the mapping does there.
 
     Args:
-        boxes: (N, 4) x1, y1, x2, y2 in pixels of the picture before.
-        camera: (3, 3) homography from pixels of the picture before to pixels of this one; it must keep every box in
+        boxes: (N, 4) x1, y1, x2, y2 in pixels of the image before.
+        camera: (3, 3) homography from pixels of the image before to pixels of this one; it must keep every box in
             front of the camera.
     """
     corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2)
     mapped = corners @ camera[:2, :2].T + camera[:2, 2]
     mapped /= (corners @ camera[2, :2] + camera[2, 2])[..., None]
-    # Opposite edges are averaged, not enclosed: a turn of the picture must not let boxes grow frame by frame.
+    # Opposite edges are averaged, not enclosed: a turn of the image must not let boxes grow frame by frame.
     left, right = mapped[:, [0, 2], 0].mean(axis=1), mapped[:, [1, 3], 0].mean(axis=1)
     top, bottom = mapped[:, [0, 1], 1].mean(axis=1), mapped[:, [2, 3], 1].mean(axis=1)
     return np.stack([left, top, right, bottom], axis=1)

@@ -26,12 +26,12 @@ class TrackTable:
     labels: NDArray[np.int64]
     """(T,) COCO category ids."""
     boxes: NDArray[np.float64]
-    """(T, 4) x1, y1, x2, y2 when last seen, in pixels of the newest picture: moved along where the camera is known to
+    """(T, 4) x1, y1, x2, y2 when last seen, in pixels of the newest image: moved along where the camera is known to
     have moved since."""
     extents: NDArray[np.float64]
     """(T, 4) the same with what is believed to be hidden of it; see `motion.whole_boxes`."""
     seen_centres: NDArray[np.float64]
-    """(T, 2) x, y of the box when last seen, in pixels of the picture it was seen in, where the mask belongs."""
+    """(T, 2) x, y of the box when last seen, in pixels of the image it was seen in, where the mask belongs."""
     velocities: NDArray[np.float64]
     """(T, 2) of the box centre, x and y in pixels per second."""
     growth: NDArray[np.float64]
@@ -101,7 +101,7 @@ class TrackTable:
 
         Args:
             arrays: of the table.
-            image_size: height and width of the picture of the masks; None where there is no mask.
+            image_size: height and width of the image of the masks; None where there is no mask.
 
         Raises:
             InputError: an array is missing, or has another type or shape.
@@ -123,7 +123,7 @@ class TrackTable:
             raise InputError(f"expected a state with {int(lengths.clip(0).sum())} bytes of masks, got {len(data)}.")
         known = np.flatnonzero(lengths >= 0)
         if len(known) and image_size is None:
-            raise InputError("expected a state with the size of the picture that its masks belong to, got none.")
+            raise InputError("expected a state with the size of the image that its masks belong to, got none.")
         rows = np.full(count, -1, np.int64)
         rows[known] = np.arange(len(known))
         counts = tuple(data[ends[n] - lengths[n] : ends[n]] for n in known.tolist())

@@ -34,7 +34,7 @@ class LostTracks:
     labels: NDArray[np.int64]
     """(M,) COCO category ids."""
     boxes: NDArray[np.float32]
-    """(M, 4) predicted x1, y1, x2, y2 in pixels; may lie outside the picture."""
+    """(M, 4) predicted x1, y1, x2, y2 in pixels; may lie outside the image."""
     lost_ns: NDArray[np.int64]
     """(M,) time since it was last seen."""
 
@@ -118,7 +118,7 @@ class Tracker(Protocol):
         Args:
             instances: what a segmenter found.
             timestamp_ns: capture time; must be later than that of the frame before.
-            image: (H, W, 3) RGB, the picture they were found in, for trackers that look at it.
+            image: (H, W, 3) RGB, the image they were found in, for trackers that look at it.
 
         Raises:
             InputError: time stands still or goes back.
@@ -126,7 +126,7 @@ class Tracker(Protocol):
         ...
 
     def start_epoch(self) -> None:
-        """Ends all tracks: the next frame has another picture size, rotation or clock. Ids go on."""
+        """Ends all tracks: the next frame has another image size, rotation or clock. Ids go on."""
         ...
 
     def state(self) -> TrackerState:

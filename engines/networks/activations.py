@@ -1,4 +1,4 @@
-"""How large the numbers in a network become on real pictures: half precision ends at 65504."""
+"""How large the numbers in a network become on real images: half precision ends at 65504."""
 
 # ruff: noqa: PLC0415 - torch is for measuring alone, not for judging what was measured
 
@@ -15,25 +15,25 @@ from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Image
 
 ACTIVATION_MAX = 3e4
-"""Half of what fp16 holds, for pictures that were not measured."""
+"""Half of what fp16 holds, for images that were not measured."""
 
 
 def largest_activations(
     weights: Weights,
     shape: tuple[int, int],
-    pictures: Sequence[Image],
-    on_picture: Callable[[], None] = lambda: None,
+    images: Sequence[Image],
+    on_image: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Runs the networks of the graph in fp32.
 
     Args:
         weights: see `find_weights`.
         shape: height and width of the network's input.
-        pictures: real ones.
-        on_picture: called after each.
+        images: real ones.
+        on_image: called after each.
 
     Returns:
-        The largest magnitude that each layer takes or gives on any picture, by the layer's name. What is added between
+        The largest magnitude that each layer takes or gives on any image, by the layer's name. What is added between
         layers, as a residual or in the pyramid, is what the next one takes.
     """
     import torch
@@ -50,11 +50,11 @@ def largest_activations(
         # The graph multiplies a mask's features with the predicted class's row alone, outside any layer: here with all.
         predictor = graph.model.roi_heads.mask_predictor
         predictor.relu.register_forward_hook(lambda _module, _inputs, hidden: _call(predictor.mask_fcn_logits, hidden))
-        for picture in pictures:
-            letterbox = Letterbox.fit((picture.shape[0], picture.shape[1]), shape)
+        for image in images:
+            letterbox = Letterbox.fit((image.shape[0], image.shape[1]), shape)
             places = {key: torch.from_numpy(values) for key, values in vars(ResizePlan.of(letterbox)).items()}
-            graph(*graph.example_inputs()._replace(frames=torch.from_numpy(picture)[None], **places))
-            on_picture()
+            graph(*graph.example_inputs()._replace(frames=torch.from_numpy(image)[None], **places))
+            on_image()
     return seen
 
 

@@ -5,7 +5,7 @@
 
 The parts in brackets compute in `dtype`, all else in float32; each cast says why. It is static_graph.py with a batch
 and without the pause in which the CPU engine counts detections: a GPU waits longer for a count than for empty slots.
-Each picture's numbers come from its own rows alone.
+Each image's numbers come from its own rows alone.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ class GpuGraph(StaticNetwork):
     def pixels(self, inputs: Inputs) -> Tensor:
         """Returns the network's input (B, 3, H, W)."""
         down, across = (inputs.rows, inputs.row_weights), (inputs.columns, inputs.column_weights)
-        picture = self.letterbox(inputs.frames, down, across, inputs.content)
+        image = self.letterbox(inputs.frames, down, across, inputs.content)
         # Normalised in fp32, since a byte in fp16 minus a mean in fp16 loses the last bit; then -3..3 is safe in half.
-        pixels: Tensor = ((picture.permute(0, 3, 1, 2).float() - self._mean) / self._std).to(self.dtype)
+        pixels: Tensor = ((image.permute(0, 3, 1, 2).float() - self._mean) / self._std).to(self.dtype)
         if self.dtype != torch.float32:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         return pixels
@@ -188,7 +188,7 @@ class GpuGraph(StaticNetwork):
         return proposals, is_proposal, keep, settled
 
     def _pyramid(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Returns what `_pool` samples of P2 to P5: here one picture, the atlas."""
+        """Returns what `_pool` samples of P2 to P5: here one image, the atlas."""
         # float32, since half resolves -1..1 to an eighth of a pixel of the atlas, and grid_sample wants one type.
         return [self.roi_align.atlas(features).float()]
 
@@ -197,8 +197,8 @@ class GpuGraph(StaticNetwork):
         [atlas] = pyramid
         grid = self.roi_align.grid(boxes.reshape(-1, 4), side)
         samples = grid.shape[1]
-        by_picture = grid.reshape(-1, boxes.shape[1] * samples, samples, 2)
-        sampled = F.grid_sample(atlas, by_picture, mode="bilinear", padding_mode="zeros", align_corners=True)
+        by_image = grid.reshape(-1, boxes.shape[1] * samples, samples, 2)
+        sampled = F.grid_sample(atlas, by_image, mode="bilinear", padding_mode="zeros", align_corners=True)
         pooled = F.avg_pool2d(sampled, samples // side)
         aligned = pooled.reshape(-1, atlas.shape[1], boxes.shape[1], side, side).transpose(1, 2)
         # As the heads compute; what they take was half before it was sampled.
@@ -232,7 +232,7 @@ class GpuGraph(StaticNetwork):
         return _pick(boxes, slots) * (best > 0)[..., None], best, chosen_labels, keep, settled
 
     def _settle(self, suppresses: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns where NMS stopped, and (B,) whether each picture's settled."""
+        """Returns where NMS stopped, and (B,) whether each image's settled."""
         before, _ = settle(suppresses, keep, self.settings.nms_steps - 1)
         after, _ = settle(suppresses, before, 1)
         return after, 1 - (after - before).abs().flatten(1).amax(1)

@@ -31,9 +31,9 @@ class Inputs(NamedTuple):
     score_min: Tensor
     """float (1,): only detections above this score."""
     proposal_keep: Tensor
-    """float (B, L, N): where the proposals' NMS starts; ones for new pictures."""
+    """float (B, L, N): where the proposals' NMS starts; ones for new images."""
     detection_keep: Tensor
-    """float (B, M): where the detections' NMS starts; ones for new pictures."""
+    """float (B, M): where the detections' NMS starts; ones for new images."""
 
 
 class Outputs(NamedTuple):

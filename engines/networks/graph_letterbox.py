@@ -44,11 +44,11 @@ class GraphLetterbox(nn.Module):
             left, right = (lines.index_select(2, columns[side]) for side in range(2))
             line = left * column_weights[0][:, None] + right * column_weights[1][:, None]
             total = total + _cut(_cut(line, 4) * row_weights[tap][:, None, None], 16)
-        picture = _cut(total + 2, 2)
+        image = _cut(total + 2, 2)
         height, width = self.shape
         below = torch.arange(height, device=frames.device) >= content[0]
         beside = torch.arange(width, device=frames.device) >= content[1]
-        return torch.where((below[:, None] | beside[None, :])[..., None], self._padding, picture)
+        return torch.where((below[:, None] | beside[None, :])[..., None], self._padding, image)
 
 
 def _cut(values: Tensor, bits: int) -> Tensor:

@@ -14,7 +14,7 @@ class GraphSettings:
     proposals: int = 128
     """K: regions that the box head looks at."""
     detections: int = 100
-    """D: instances that a picture can have, best first; torchvision's own limit."""
+    """D: instances that an image can have, best first; torchvision's own limit."""
     masks_per_run: int = 4
     """B: detections that get their masks at a time; few, as empty slots cost as much as full ones."""
     candidates: int = 256
@@ -22,7 +22,7 @@ class GraphSettings:
     anchors_per_level: int = 500
     """N: anchors of each FPN level that take part in the proposals' NMS."""
     nms_steps: int = 16
-    """T: NMS steps; pictures that need more run the graph again from where it stopped."""
+    """T: NMS steps; images that need more run the graph again from where it stopped."""
 
     @classmethod
     def of(cls, architecture: Architecture) -> GraphSettings:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.images import checked_picture, network_instances
+from roadmask.engines.images import checked_image, network_instances
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.networks.weights import Weights
@@ -24,7 +24,7 @@ class NetworkSegmenter(ABC):
         category_ids: COCO category ids to report.
         precision: arithmetic of the networks.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; chosen by each picture's aspect by default.
+        network_shape: height and width of the network's input; chosen by each image's aspect by default.
     """
 
     def __init__(
@@ -48,27 +48,27 @@ class NetworkSegmenter(ABC):
         return self._info
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Prepares what pictures of this (H, W) need, and runs the network once on a black one."""
+        """Prepares what images of this (H, W) need, and runs the network once on a black one."""
         self([np.zeros((*image_size, 3), np.uint8)])
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
         """Segments a batch; see `Segmenter`."""
-        pictures = [checked_picture(image) for image in images]
+        checked = [checked_image(image) for image in images]
         by_size: dict[tuple[int, int], list[int]] = {}
-        for place, picture in enumerate(pictures):
-            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(place)
+        for place, image in enumerate(checked):
+            by_size.setdefault((image.shape[0], image.shape[1]), []).append(place)
         results: dict[int, Instances] = {}
         for size, places in by_size.items():
-            found = self._segment([pictures[place] for place in places], self._letterbox(size))
+            found = self._segment([checked[place] for place in places], self._letterbox(size))
             results |= dict(zip(places, found, strict=True))
-        return [results[place] for place in range(len(pictures))]
+        return [results[place] for place in range(len(checked))]
 
     def _letterbox(self, size: tuple[int, int]) -> Letterbox:
         return Letterbox.fit(size, self._network_shape)
 
     @abstractmethod
-    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        """Segments pictures of one size, of whichever cameras."""
+    def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        """Segments images of one size, of whichever cameras."""
 
     def _instances(
         self,
@@ -78,5 +78,5 @@ class NetworkSegmenter(ABC):
         labels: NDArray[np.integer],
         masks: NDArray[np.float32],
     ) -> Instances:
-        """Returns instances of a picture from the network's own numbers, which must be the caller's to keep."""
+        """Returns instances of an image from the network's own numbers, which must be the caller's to keep."""
         return network_instances(letterbox, boxes, scores, self._categories[labels], masks)

@@ -36,11 +36,11 @@ from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.networks import cache
 from roadmask.engines.networks.graph_io import KEEPS
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.image_folder import chosen_pictures, read_picture
+from roadmask.engines.networks.image_folder import chosen_images, read_image
 from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.networks.weights import Weights
 
-PICTURES = 32
+IMAGES = 32
 """Of a folder, evenly spread over its names; ranges hardly grow with more."""
 _KINDS = ("Conv", "ConvTranspose", "Gemm")
 _LAST_LAYERS = ("rpn.head.cls_logits.", "rpn.head.bbox_pred.", "box_predictor.")
@@ -48,10 +48,10 @@ _LAST_LAYERS = ("rpn.head.cls_logits.", "rpn.head.bbox_pred.", "box_predictor.")
 
 @dataclass(frozen=True)
 class Calibration:
-    """How large the numbers are that each layer takes in, on real pictures."""
+    """How large the numbers are that each layer takes in, on real images."""
 
-    pictures_sha256: str
-    """Hash of the pictures' bytes."""
+    images_sha256: str
+    """Hash of the images' bytes."""
     ranges: dict[str, tuple[float, float]]
     """Smallest and largest number by layer: name of its weights, and which use of them it is (`...#2`)."""
 
@@ -67,32 +67,32 @@ def calibrate(
     shape: tuple[int, int],
     folder: Path,
     settings: GraphSettings | None = None,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> Calibration:
-    """Measures ranges on pictures and keeps them in the cache, unless it has those of the same pictures.
+    """Measures ranges on images and keeps them in the cache, unless it has those of the same images.
 
     Args:
         graph: the fp32 ONNX of the whole network at batch 1.
         weights: of the graph.
         shape: of the network's input.
-        folder: of real pictures of streets, JPEG or PNG; `PICTURES` of them are taken.
+        folder: of real images of streets, JPEG or PNG; `IMAGES` of them are taken.
         settings: of the graph.
-        on_picture: called after each picture.
+        on_image: called after each image.
 
     Raises:
-        InputError: the folder has no pictures, or one cannot be read.
+        InputError: the folder has no images, or one cannot be read.
         EngineError: onnxruntime is not installed.
     """
-    files = chosen_pictures(folder, PICTURES)
+    files = chosen_images(folder, IMAGES)
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
     record = _record(weights, shape, settings)
     if record.is_file():
         known = _read(record)
-        if known.pictures_sha256 == digest.hexdigest():
+        if known.images_sha256 == digest.hexdigest():
             return known
-    found = Calibration(digest.hexdigest(), _measure(graph, weights, shape, files, on_picture))
+    found = Calibration(digest.hexdigest(), _measure(graph, weights, shape, files, on_image))
     cache.write_atomically(record, json.dumps(asdict(found), indent=2).encode())
     return found
 
@@ -112,8 +112,8 @@ def calibration_of(weights: Weights, shape: tuple[int, int], settings: GraphSett
     if not record.is_file():
         size = f"{shape[0]}x{shape[1]}"
         raise ConfigError(
-            f"int8 needs ranges of {weights.name} at {size}, measured on real pictures: roadmask engine build "
-            f"--weights {weights.argument} --precision int8 --shape {size} --calibration DIR, pictures of streets."
+            f"int8 needs ranges of {weights.name} at {size}, measured on real images: roadmask engine build "
+            f"--weights {weights.argument} --precision int8 --shape {size} --calibration DIR, images of streets."
         )
     return _read(record)
 
@@ -177,7 +177,7 @@ def _measure(
     weights: Weights,
     shape: tuple[int, int],
     files: Sequence[Path],
-    on_picture: Callable[[], None],
+    on_image: Callable[[], None],
 ) -> dict[str, tuple[float, float]]:
     onnx, quantization = _libraries()
     model = onnx.load(graph)
@@ -193,10 +193,10 @@ def _measure(
             file = next(self._files, None)
             if file is None:
                 return None
-            picture = read_picture(file)
-            on_picture()
-            places = vars(ResizePlan.of(Letterbox.fit((picture.shape[0], picture.shape[1]), shape)))
-            given = {"frames": picture[None], "classes": classes, "score_min": np.array([0.05], np.float32)}
+            image = read_image(file)
+            on_image()
+            places = vars(ResizePlan.of(Letterbox.fit((image.shape[0], image.shape[1]), shape)))
+            given = {"frames": image[None], "classes": classes, "score_min": np.array([0.05], np.float32)}
             return {**given, **places, **keeps}
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -238,7 +238,7 @@ def _read(record: Path) -> Calibration:
     try:
         written = json.loads(record.read_bytes())
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in written["ranges"].items()}
-        return Calibration(str(written["pictures_sha256"]), ranges)
+        return Calibration(str(written["images_sha256"]), ranges)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise EngineError(f"{record} is not what roadmask wrote ({error}): delete it and calibrate again.") from error
 

@@ -1,7 +1,7 @@
 """Camera frames into the network's input, inside the graph: the same numbers as `Letterbox.apply` on the CPU.
 
 OpenCV resizes bytes with integers: two columns, each weighed in 1/2048, then two rows, each sum cut to 16 bits before
-the last rounding (`HResizeLinear`, `VResizeLinear` of its resize.cpp). The graph does these very steps, so a picture is
+the last rounding (`HResizeLinear`, `VResizeLinear` of its resize.cpp). The graph does these very steps, so an image is
 the same to the last bit wherever it is resized. Which rows and columns, and their weights, depend on the frame's size
 and are inputs: one plan serves every camera.
 """

@@ -1,6 +1,6 @@
 """RoIAlign over all FPN levels as one grid_sample.
 
-The levels lie side by side in one picture, the atlas; every box is mapped to the region of its level and sampled
+The levels lie side by side in one image, the atlas; every box is mapped to the region of its level and sampled
 there. Same results as torchvision's MultiScaleRoIAlign (He et al., Mask R-CNN, section 3; level rule: Lin et al.,
 Feature Pyramid Networks, equation 1) without selecting boxes by level, which would give data-dependent shapes.
 """

@@ -1,15 +1,15 @@
 """torchvision's Mask R-CNN inference as graphs in which every shape is fixed.
 
-    detector: uint8 picture -> normalise -> backbone and FPN -> RPN -> best anchors of each level -> NMS
+    detector: uint8 image -> normalise -> backbone and FPN -> RPN -> best anchors of each level -> NMS
         -> K proposals -> RoIAlign -> box head -> best M candidates -> NMS by class -> D detections
-    masks: a few detections -> RoIAlign -> mask head, as often as the picture has detections
+    masks: a few detections -> RoIAlign -> mask head, as often as the image has detections
 
 Same weights, same numbers as torchvision (He et al., Mask R-CNN, 2017); what torchvision does with tensors whose
-length depends on the picture is done here with padding, and the number of real detections is an output. Padded slots
+length depends on the image is done here with padding, and the number of real detections is an output. Padded slots
 cost as much as real ones, and masks are the dearest, so they are a graph of their own. Both export to plain ONNX: no
 NonMaxSuppression, no NonZero, no loop, no custom operator.
 
-NMS runs a fixed number of steps (see nms.py). If a picture needs more, `converged` is 0 and the caller runs the
+NMS runs a fixed number of steps (see nms.py). If an image needs more, `converged` is 0 and the caller runs the
 detector again with `proposal_keep` and `detection_keep` as it left them, until it is 1. The detections are then
 exactly those of greedy NMS.
 """
@@ -51,9 +51,9 @@ class DetectorInputs(NamedTuple):
     score_min: Tensor
     """float (1,): only detections above this score."""
     proposal_keep: Tensor
-    """float (L, N): where the proposals' NMS starts; ones for a new picture."""
+    """float (L, N): where the proposals' NMS starts; ones for a new image."""
     detection_keep: Tensor
-    """float (M,): where the detections' NMS starts; ones for a new picture."""
+    """float (M,): where the detections' NMS starts; ones for a new image."""
 
 
 class DetectorOutputs(NamedTuple):
@@ -99,7 +99,7 @@ class StaticDetector(StaticNetwork):
     _std: Tensor
 
     def example_inputs(self) -> DetectorInputs:
-        """Returns inputs of the right shapes: a black picture, all classes, NMS from the start."""
+        """Returns inputs of the right shapes: a black image, all classes, NMS from the start."""
         return DetectorInputs(
             torch.zeros(1, *self.shape, 3, dtype=torch.uint8),
             torch.tensor(self.shape, dtype=torch.float32),

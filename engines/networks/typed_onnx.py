@@ -20,7 +20,7 @@ from roadmask.engines.networks.weights import Weights
 
 GpuPrecision = Literal["fp32", "fp16", "int8"]
 FORBIDDEN = ("NonMaxSuppression", "RoiAlign", "NonZero", "Loop", "If", "Scan")
-"""What TensorRT for RTX has not, or would make shapes depend on the picture."""
+"""What TensorRT for RTX has not, or would make shapes depend on the image."""
 _SOURCES = (
     *("typed_onnx.py", "frame_graph.py", "graph_io.py", "graph_letterbox.py", "folding.py"),
     *("models.py", "nms.py", "roi_align.py", "static_graph.py", "static_network.py"),

@@ -25,13 +25,13 @@ from roadmask.engines.segmenter import Image
 
 
 class OnnxGraphSegmenter(NetworkSegmenter):
-    """Runs the one-graph ONNX, which is of one batch: pictures of one size go through it so many at a time.
+    """Runs the one-graph ONNX, which is of one batch: images of one size go through it so many at a time.
 
     Args:
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; chosen by each picture's aspect by default.
+        network_shape: height and width of the network's input; chosen by each image's aspect by default.
         precision: of the backbone, FPN and heads.
         threads: that compute; all cores by default.
         batch: of the graph; places that are left over stay black.
@@ -76,14 +76,14 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         self._precision, self._batch, self._settings = precision, batch, settings
         self._sessions: dict[tuple[int, int], Any] = {}
 
-    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        starts = range(0, len(pictures), self._batch)
-        return [each for start in starts for each in self._run(pictures[start : start + self._batch], letterbox)]
+    def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        starts = range(0, len(images), self._batch)
+        return [each for start in starts for each in self._run(images[start : start + self._batch], letterbox)]
 
-    def _run(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+    def _run(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         session = self._session(letterbox.network_shape)
         frames = np.zeros((self._batch, *letterbox.image_size, 3), np.uint8)
-        frames[: len(pictures)] = pictures
+        frames[: len(images)] = images
         inputs: dict[str, Any] = {
             "frames": frames,
             "classes": self._classes,
@@ -95,13 +95,13 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         # Every repeat settles at least one more box.
         for _ in range(1 + sum(inputs[name].shape[-1] for name in KEEPS)):
             found = dict(zip(names, session.run(names, inputs), strict=True))
-            if found["converged"][: len(pictures)].all():
+            if found["converged"][: len(images)].all():
                 break
             inputs |= {name: found[f"{name}_out"] for name in KEEPS}
         else:
             raise EngineError("non-maximum suppression did not settle: the graph is damaged.")
         results = []
-        for row in range(len(pictures)):
+        for row in range(len(images)):
             count = int(found["found"][row])
             given = (found[name][row, :count] for name in ("boxes", "scores", "labels", "masks"))
             results.append(self._instances(letterbox, *given))

@@ -1,4 +1,4 @@
-"""Measures how large the numbers in a network are on real pictures, for int8 in OpenVINO (see openvino_int8.py)."""
+"""Measures how large the numbers in a network are on real images, for int8 in OpenVINO (see openvino_int8.py)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from roadmask.engines.openvino.int8 import quantized_layers, ranges_file
 from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 from roadmask.engines.segmenter import Image
 
-PICTURES = 32
+IMAGES = 32
 """Enough: ranges hardly grow with more."""
 _SHARE = 0.9999
-"""Of the numbers in a picture that a range holds: a few that are far out would make the steps coarse for all."""
+"""Of the numbers in an image that a range holds: a few that are far out would make the steps coarse for all."""
 _SCORE_MIN = 0.05
 """So low that the mask head sees doubtful instances, too."""
 _TAKEN = "taken "
@@ -29,34 +29,34 @@ _TAKEN = "taken "
 
 def calibrate(
     weights: Weights,
-    pictures: Iterable[Image],
-    on_picture: Callable[[], None] = lambda: None,
+    images: Iterable[Image],
+    on_image: Callable[[], None] = lambda: None,
     *,
     network_shape: tuple[int, int] | None = None,
 ) -> Path:
-    """Measures ranges on pictures, in fp32, and keeps them in the cache.
+    """Measures ranges on images, in fp32, and keeps them in the cache.
 
     Args:
         weights: of the network.
-        pictures: real ones, of what the cameras will see.
-        on_picture: called after each.
-        network_shape: of the network's input; chosen by each picture's aspect by default.
+        images: real ones, of what the cameras will see.
+        on_image: called after each.
+        network_shape: of the network's input; chosen by each image's aspect by default.
 
     Returns:
         The file that `known_ranges` reads from now on.
 
     Raises:
-        InputError: nothing that looks like an instance is in the pictures, so that the mask head took in nothing; what
+        InputError: nothing that looks like an instance is in the images, so that the mask head took in nothing; what
             is known of these weights stays as it is.
         EngineError: OpenVINO cannot run here.
     """
     meter = _Meter(weights, network_shape)
-    for picture in pictures:
-        meter([picture])
-        on_picture()
+    for image in images:
+        meter([image])
+        on_image()
     if meter.unmet():
         raise InputError(
-            f"expected pictures of streets with people or cars, got some in which {weights.name} finds nothing at all: "
+            f"expected images of streets with people or cars, got some in which {weights.name} finds nothing at all: "
             "take others, more of them, or weights that were trained."
         )
     rounded = {name: [float(f"{bound:.4g}") for bound in meter.ranges[name]] for name in sorted(meter.ranges)}

@@ -2,7 +2,7 @@
 
 A quantiser stands in front of what a layer takes in, one scale for all of it, and one on its weights, a scale for each
 channel (symmetric, as in Jacob et al., Quantization and Training of Neural Networks, 2018); OpenVINO then multiplies
-int8 and sums int32. Scales come from how large the numbers are on real pictures, which `openvino_calibration.py`
+int8 and sums int32. Scales come from how large the numbers are on real images, which `openvino_calibration.py`
 measures. The last layers of each head stay in fp32, as do boxes: each step of theirs would move a score or a corner. So
 does lite's backbone, whose depthwise layers keep most of it in fp32 anyway: quantising the rest of it saved nothing and
 cost accuracy.
@@ -112,8 +112,8 @@ def known_ranges(weights: Weights) -> Ranges:
         if json.loads(content)["weights_sha256"] == weights.sha256:
             return _read(content, weights, Path(str(shipped)))
     raise ConfigError(
-        f"int8 needs to know how large the numbers in {weights.name} are on real pictures: roadmask engine calibrate "
-        f"--weights {weights.argument} --pictures DIR, a folder of pictures of streets; or choose precision fp32."
+        f"int8 needs to know how large the numbers in {weights.name} are on real images: roadmask engine calibrate "
+        f"--weights {weights.argument} --images DIR, a folder of images of streets; or choose precision fp32."
     )
 
 

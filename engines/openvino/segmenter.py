@@ -44,13 +44,13 @@ _EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", ROWS_NAME)
 
 
 class OpenVinoSegmenter(NetworkSegmenter):
-    """Runs the static graphs in OpenVINO, picture by picture, so that no result depends on what else is in a batch.
+    """Runs the static graphs in OpenVINO, image by image, so that no result depends on what else is in a batch.
 
     Args:
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
+        network_shape: fixed height and width of the network's input; chosen by each image's aspect by default.
         threads: threads that compute; OpenVINO takes one for each physical core by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
             multiplies it in hardware; int8 costs a little accuracy and pays on those that do not; fp16 is there to
@@ -98,22 +98,22 @@ class OpenVinoSegmenter(NetworkSegmenter):
         self._unconverged = 0
 
     @property
-    def unconverged_pictures(self) -> int:
-        """Pictures so far whose NMS needed more steps than the graph has and was finished by running it again."""
+    def unconverged_images(self) -> int:
+        """Images so far whose NMS needed more steps than the graph has and was finished by running it again."""
         return self._unconverged
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Exports and compiles the graphs for pictures of this (H, W) if need be, and runs them once."""
+        """Exports and compiles the graphs for images of this (H, W) if need be, and runs them once."""
         counted = self._unconverged
         super().warm_up(image_size)
-        self._unconverged = counted  # a black picture's anchors all tie, which says nothing of real ones
+        self._unconverged = counted  # a black image's anchors all tie, which says nothing of real ones
 
-    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+    def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         network = self._network(letterbox.network_shape)
-        return [self._segment_one(picture, letterbox, network) for picture in pictures]
+        return [self._segment_one(image, letterbox, network) for image in images]
 
-    def _segment_one(self, picture: Image, letterbox: Letterbox, network: _Network) -> Instances:
-        found, runs = network.run(letterbox.apply(picture), letterbox.content_size, self._classes, self._score_min)
+    def _segment_one(self, image: Image, letterbox: Letterbox, network: _Network) -> Instances:
+        found, runs = network.run(letterbox.apply(image), letterbox.content_size, self._classes, self._score_min)
         self._unconverged += runs > 1
         return self._instances(letterbox, found.boxes, found.scores, found.labels, found.masks)
 
@@ -192,7 +192,7 @@ class _Network:
             boxes, scores, labels = (_output(self._detector, name)[:count].copy() for name in _DETECTION)
             return _Found(boxes, scores, labels, self._predict_masks(boxes, labels)), runs
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO failed on a picture: {error}") from error
+            raise EngineError(f"OpenVINO failed on an image: {error}") from error
 
     def _detect(
         self, image: Image, content_size: tuple[int, int], classes: NDArray[np.float32], score_min: float

@@ -43,7 +43,7 @@ def open_tensorrt(
     network_shape: tuple[int, int] | None,
     precision: GpuPrecision,
 ) -> TensorRtSegmenter:
-    """Returns a segmenter that loads plans from the cache as pictures ask for them.
+    """Returns a segmenter that loads plans from the cache as images ask for them.
 
     Raises:
         GpuMissingError: there is no GPU.
@@ -100,7 +100,7 @@ def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPr
 
     Args:
         weights: that were built into them.
-        shape: of the network's input. By default those that pictures are fitted to, and others only where there is no
+        shape: of the network's input. By default those that images are fitted to, and others only where there is no
             plan of any of these: who built for 736x1280 alone means it.
         precision: of the plans.
         gpu: that is here.

@@ -40,7 +40,7 @@ class TensorRtSegmenter(NetworkSegmenter):
         cuda: the GPU.
         precision: of the plans.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; by default chosen by each picture's aspect from those
+        network_shape: height and width of the network's input; by default chosen by each image's aspect from those
             that there are plans of.
     """
 
@@ -68,7 +68,7 @@ class TensorRtSegmenter(NetworkSegmenter):
         self._runners: NewestSizes[_Runners] = NewestSizes(drop=_close)
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Loads and captures the plan of each batch for pictures of this (H, W), and runs it once on black ones."""
+        """Loads and captures the plan of each batch for images of this (H, W), and runs it once on black ones."""
         black = np.zeros((*image_size, 3), np.uint8)
         for batch in self._plans[self._letterbox(image_size).network_shape]:
             self([black] * batch)
@@ -76,11 +76,11 @@ class TensorRtSegmenter(NetworkSegmenter):
     def _letterbox(self, size: tuple[int, int]) -> Letterbox:
         return Letterbox.fit(size, self._network_shape or choose_shape(size, list(self._plans)))
 
-    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+    def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         found, largest = list[Instances](), max(self._plans[letterbox.network_shape])
         running: deque[tuple[PlanRunner, int]] = deque()
-        for start in range(0, len(pictures), largest):
-            chunk = pictures[start : start + largest]
+        for start in range(0, len(images), largest):
+            chunk = images[start : start + largest]
             if len(running) == _STREAMS:
                 found += self._collect(*running.popleft())
             runner = self.runner_for(letterbox, len(chunk), busy=[runner for runner, _ in running])

@@ -47,7 +47,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; chosen by each picture's aspect by default.
+        network_shape: height and width of the network's input; chosen by each image's aspect by default.
         precision: of the networks; boxes are decoded in fp32 always.
         batches: how many frames run at a time; slots that are left over cost as much. Each is compiled when it is first
             needed.
@@ -91,15 +91,15 @@ class TorchCudaSegmenter(NetworkSegmenter):
         self._captured: NewestSizes[dict[int, CapturedGraph]] = NewestSizes()
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Compiles and captures the network of each batch for pictures of this (H, W), and runs it on black ones."""
+        """Compiles and captures the network of each batch for images of this (H, W), and runs it on black ones."""
         for batch in self._batches:
             self([np.zeros((*image_size, 3), np.uint8)] * batch)
 
-    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+    def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
         try:
             results = list[Instances]()
-            for start in range(0, len(pictures), self._batches[-1]):
-                chunk = pictures[start : start + self._batches[-1]]
+            for start in range(0, len(images), self._batches[-1]):
+                chunk = images[start : start + self._batches[-1]]
                 found = self.captured_for(letterbox, len(chunk)).run(chunk)
                 for row in range(len(chunk)):
                     slots = int(found.found[row])
@@ -240,11 +240,11 @@ class CapturedGraph:
 
         return cls(inputs, outputs, frames, host, replay, stream.synchronize)
 
-    def run(self, pictures: Sequence[Image]) -> Outputs:
+    def run(self, images: Sequence[Image]) -> Outputs:
         """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has settled."""
         places = self.frames.numpy()
-        for place, picture in enumerate(pictures):
-            places[place] = picture  # what is in the slots behind them is of no consequence
+        for place, image in enumerate(images):
+            places[place] = image  # what is in the slots behind them is of no consequence
         with torch.inference_mode():
             keeps = [getattr(self.inputs, name) for name in KEEPS]
             stopped = [getattr(self.outputs, f"{name}_out") for name in KEEPS]
@@ -252,7 +252,7 @@ class CapturedGraph:
             for run in range(runs_max):
                 self.replay()
                 self.wait()
-                if self.host.converged[: len(pictures)].all():
+                if self.host.converged[: len(images)].all():
                     if run:
                         for keep in keeps:
                             keep.fill_(1)

@@ -24,7 +24,7 @@ from roadmask.engines.torch import triton_kernels
 _ALIGNED_CHANNELS = 8
 """cuDNN fuses convolutions on tensor cores alone, which take channels by eights."""
 _SCORES_OFF_MAX = 0.01
-"""Of a picture's best detections, on average: rounding exchanges a few, what a compiler got wrong changes all."""
+"""Of an image's best detections, on average: rounding exchanges a few, what a compiler got wrong changes all."""
 
 
 class FusedGraph(GpuGraph):

@@ -21,15 +21,15 @@ from roadmask.engines.segmenter import Image
 
 
 class TorchSegmenter(NetworkSegmenter):
-    """Runs torchvision's modules one picture at a time, fp32 on the CPU.
+    """Runs torchvision's modules one image at a time, fp32 on the CPU.
 
-    torchvision's own resizing is left out: pictures are letterboxed as for every engine.
+    torchvision's own resizing is left out: images are letterboxed as for every engine.
 
     Args:
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: fixed height and width of the network's input; chosen by each picture's aspect by default.
+        network_shape: fixed height and width of the network's input; chosen by each image's aspect by default.
         threads: sets torch's own number of threads, which is one for the whole process.
         settings: takes its numbers of anchors, proposals and detections instead of torchvision's own.
     """
@@ -51,11 +51,11 @@ class TorchSegmenter(NetworkSegmenter):
             torch.set_num_threads(threads)
         self._model = eager_model(weights, score_min, settings)
 
-    def _segment(self, pictures: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        return [self._segment_one(picture, letterbox) for picture in pictures]
+    def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
+        return [self._segment_one(image, letterbox) for image in images]
 
-    def _segment_one(self, picture: Image, letterbox: Letterbox) -> Instances:
-        found = self.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
+    def _segment_one(self, image: Image, letterbox: Letterbox) -> Instances:
+        found = self.run(torch.from_numpy(letterbox.apply(image))[None], letterbox.content_size)
         boxes, scores, labels, masks = (found[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
         wanted = np.flatnonzero(self._classes[labels])
         return self._instances(letterbox, boxes[wanted], scores[wanted], labels[wanted], masks[wanted, 0])
@@ -105,6 +105,6 @@ def eager_model(weights: Weights, score_min: float, settings: GraphSettings | No
 
 
 def _fix_scales(pool: MultiScaleRoIAlign) -> None:
-    # torchvision guesses the strides from the first picture's size, which fails for very flat content.
+    # torchvision guesses the strides from the first image's size, which fails for very flat content.
     pool.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
     pool.map_levels = LevelMapper(2, 5)

@@ -1,7 +1,7 @@
 """Two steps of the graph that torch runs in many passes over memory, as one Triton kernel each.
 
 They compute what `GraphLetterbox` and `AtlasRoIAlign` do, straight from camera frames and from the FPN's own levels.
-Pictures lie in memory row by row with their channels together (NHWC), as tensor cores want them.
+Images lie in memory row by row with their channels together (NHWC), as tensor cores want them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _letterbox(  # type: ignore[no-untyped-def]
     padding_r, padding_g, padding_b, block: tl.constexpr,
 ):  # fmt: skip
     y = tl.program_id(1)
-    picture = tl.program_id(2).to(tl.int64)
+    image = tl.program_id(2).to(tl.int64)
     x = tl.program_id(0) * block + tl.arange(0, block)
     inside = x < width
     below = tl.where(y >= tl.load(content).to(tl.int32), 1, 0)
@@ -41,14 +41,14 @@ def _letterbox(  # type: ignore[no-untyped-def]
         total = tl.zeros((block,), tl.int32)
         for tap in tl.static_range(2):
             row = tl.load(rows + tap * height + y)
-            line = frames + (picture * frame_height + row) * frame_width * 3 + channel
+            line = frames + (image * frame_height + row) * frame_width * 3 + channel
             mixed = tl.load(line + left, inside, 0).to(tl.int32) * left_weight
             mixed += tl.load(line + right, inside, 0).to(tl.int32) * right_weight
             total += ((mixed >> 4) * tl.load(row_weights + tap * height + y)) >> 16
         padding = padding_r if channel == 0 else (padding_g if channel == 1 else padding_b)
         value = tl.where(is_padding, padding, (total + 2) >> 2).to(tl.float32)
         normalised = (value - tl.load(mean + channel)) / tl.load(std + channel)
-        place = out + ((picture * height + y) * width + x) * 3 + channel
+        place = out + ((image * height + y) * width + x) * 3 + channel
         tl.store(place, normalised.to(out.dtype.element_ty), inside)
 
 
@@ -78,7 +78,7 @@ def letterbox(inputs: Inputs, mean: Tensor, std: Tensor, shape: tuple[int, int],
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _roi_align(  # type: ignore[no-untyped-def]
-    p2, p3, p4, p5, boxes, out, boxes_of_a_picture, height_of_p2, width_of_p2,
+    p2, p3, p4, p5, boxes, out, boxes_of_an_image, height_of_p2, width_of_p2,
     channels: tl.constexpr, side: tl.constexpr,
 ):  # fmt: skip
     box = tl.program_id(0).to(tl.int64)
@@ -96,7 +96,7 @@ def _roi_align(  # type: ignore[no-untyped-def]
     left, top = x1 * scale, y1 * scale
     across, down = tl.maximum(x2 * scale - left, 1.0), tl.maximum(y2 * scale - top, 1.0)
     channel = tl.arange(0, channels)
-    picture = (box // boxes_of_a_picture) * height * width
+    image = (box // boxes_of_an_image) * height * width
     for bin_x in range(side):
         total = tl.zeros((channels,), tl.float32)
         for sample_y in tl.static_range(2):
@@ -111,7 +111,7 @@ def _roi_align(  # type: ignore[no-untyped-def]
                 far, part_x = tl.minimum(near + 1, width - 1), x - near
                 # torchvision gives zero beyond one pixel outside the level
                 seen = (point_x >= -1) & (point_x <= width) & (point_y >= -1) & (point_y <= height)
-                upper_row, lower_row = picture + upper * width, picture + lower * width
+                upper_row, lower_row = image + upper * width, image + lower * width
                 a = tl.load(features + (upper_row + near) * channels + channel).to(tl.float32)
                 b = tl.load(features + (upper_row + far) * channels + channel).to(tl.float32)
                 c = tl.load(features + (lower_row + near) * channels + channel).to(tl.float32)

@@ -22,7 +22,7 @@ from roadmask.engines.networks import cache
 from roadmask.engines.networks.activations import largest_activations, require_half
 from roadmask.engines.networks.export import exported_graphs
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.image_folder import chosen_pictures, read_picture
+from roadmask.engines.networks.image_folder import chosen_images, read_image
 from roadmask.engines.networks.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.onnxruntime.segmenter import OnnxGraphSegmenter
@@ -33,9 +33,9 @@ from roadmask.evaluation import common_classes, evaluate_masks, read_truth, segm
 Reduced = Literal["fp16", "int8"]
 """Precisions that have to be accepted: in int8, what is not is half."""
 AP_DROP_MAX: Mapping[Reduced, float] = {"fp16": 0.003, "int8": 0.007}
-"""By how much mask AP, 0 to 1, may fall against fp32 on each set of pictures."""
+"""By how much mask AP, 0 to 1, may fall against fp32 on each set of images."""
 SETS = ("coco_dev", "pennfudan_dev")
-_PICTURES = 16
+_IMAGES = 16
 """Of each set, evenly spread, in which the largest numbers are looked for."""
 _SCORE_MIN = 0.05
 
@@ -48,7 +48,7 @@ class Acceptance:
     way: str
     """What was measured, in what, and why so."""
     mask_ap: dict[str, dict[str, float]]
-    """0 to 1, by set of pictures and precision."""
+    """0 to 1, by set of images and precision."""
     largest: dict[str, float]
     """The layer that takes or gives the largest number in fp32, and that number."""
 
@@ -90,10 +90,10 @@ def measure(
         precision: to judge.
         shape: of the network's input.
         data: folder of the sets, each with `instances.json` and `images`.
-        on_image: called after each picture.
+        on_image: called after each image.
 
     Raises:
-        ConfigError: it was not measured before and there are no pictures.
+        ConfigError: it was not measured before and there are no images.
         EngineError: onnxruntime is not installed.
     """
     capabilities = cpu_capabilities()
@@ -149,15 +149,15 @@ def _hash(graph: Path) -> str:
 
 
 def _largest(
-    weights: Weights, shape: tuple[int, int], data: Path | None, on_picture: Callable[[], None]
+    weights: Weights, shape: tuple[int, int], data: Path | None, on_image: Callable[[], None]
 ) -> dict[str, float]:
     """Returns the layer with the largest number, and the number, from the cache if it is there."""
     record = cache.subfolder("acceptance") / f"largest-{_hash(typed_onnx(weights, shape, 1, 'fp32'))}.json"
     if record.is_file():
         return {str(layer): float(value) for layer, value in json.loads(record.read_bytes()).items()}
     folders = [_folder_of(name, data, "half") / "images" for name in SETS]
-    pictures = [read_picture(file) for folder in folders for file in chosen_pictures(folder, _PICTURES)]
-    layer, value = max(largest_activations(weights, shape, pictures, on_picture).items(), key=lambda item: item[1])
+    images = [read_image(file) for folder in folders for file in chosen_images(folder, _IMAGES)]
+    layer, value = max(largest_activations(weights, shape, images, on_image).items(), key=lambda item: item[1])
     cache.write_atomically(record, json.dumps({layer: value}).encode())
     return {layer: value}
 
@@ -174,7 +174,7 @@ def _folder_of(name: str, data: Path | None, precision: str) -> Path:
 def _mask_ap(
     judged: _Judged, weights: Weights, kind: str, name: str, data: Path | None, on_image: Callable[[], None]
 ) -> float:
-    """Returns the mask AP on a set of pictures, from the cache if it is there."""
+    """Returns the mask AP on a set of images, from the cache if it is there."""
     record = cache.subfolder("acceptance") / f"{judged.key}-{name}.json"
     if record.is_file():
         return float(json.loads(record.read_bytes())["mask_ap"])
@@ -186,5 +186,5 @@ def _mask_ap(
     ap = evaluate_masks(truth, segment_truth(segmenter, truth, folder / "images", on_image), names)[-1].ap
     if ap is None:
         raise InputError(f"expected masks to find in {folder}, there are none.")
-    cache.write_atomically(record, json.dumps({"mask_ap": ap, "pictures": len(truth.images)}).encode())
+    cache.write_atomically(record, json.dumps({"mask_ap": ap, "images": len(truth.images)}).encode())
     return ap

@@ -28,7 +28,7 @@ class Tolerance:
     lost: float
     """Share of the sure instances that may be missing: two that nearly tie may change places in NMS."""
     box_px: float
-    """Difference of a corner's coordinate, in the picture's pixels, that `share` must keep to; so the others."""
+    """Difference of a corner's coordinate, in the image's pixels, that `share` must keep to; so the others."""
     score: float
     mask: float
     share: Literal["half", "most"] = "most"
@@ -54,15 +54,15 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Verification:
-    """What two segmenters found in the same pictures."""
+    """What two segmenters found in the same images."""
 
-    pictures: int
+    images: int
     sure: int
     """Instances of torchvision above `SURE`."""
     lost: int
     """Of these, how many the engine has not (same class, box IoU 0.5)."""
     box_px: Spread
-    """Largest difference of a corner's coordinate, in the picture's pixels."""
+    """Largest difference of a corner's coordinate, in the image's pixels."""
     score: Spread
     """Difference of the score."""
     mask: Spread
@@ -105,17 +105,17 @@ def verify_segmenter(
     on_image: Callable[[], None] = lambda: None,
     batch: int = 1,
 ) -> Verification:
-    """Runs both on the pictures of a ground truth.
+    """Runs both on the images of a ground truth.
 
     Args:
         segmenter: to verify.
         eager: torchvision's, with the same numbers of proposals and detections, classes and score threshold.
         folder: of `instances.json` and `images`.
-        on_image: called after each picture of each.
-        batch: how many pictures of one size go in together, at most.
+        on_image: called after each image of each.
+        batch: how many images of one size go in together, at most.
 
     Raises:
-        InputError: the ground truth has nothing to find, or torchvision is sure of nothing in its pictures.
+        InputError: the ground truth has nothing to find, or torchvision is sure of nothing in its images.
         EngineError: the engine finds nothing that torchvision is sure of.
     """
     truth = read_truth(folder / "instances.json")
@@ -132,7 +132,7 @@ def verify_segmenter(
     differences = [difference for pair in zip(ours, theirs, strict=True) for difference in _differences(*pair)]
     if not differences:
         raise InputError(
-            f"torchvision scores nothing above {SURE} in {folder}: expected pictures in which it finds something."
+            f"torchvision scores nothing above {SURE} in {folder}: expected images in which it finds something."
         )
     apart = np.array([each for each in differences if each is not None]).reshape(-1, 3)
     if not len(apart):

@@ -1,4 +1,4 @@
-"""How fast the default engine segments a picture, against torchvision eager and others on the same pictures."""
+"""How fast the default engine segments an image, against torchvision eager and others on the same images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from roadmask.engines.segmenter import Precision
 from roadmask.engines.torch.segmenter import TorchSegmenter
 from roadmask.evaluation.speed.engine_peers import Side, Terms, peer_sides
 from roadmask.evaluation.speed.random_weights import find_or_make_weights, is_made_up
-from roadmask.evaluation.speed.sample_images import street_pictures
+from roadmask.evaluation.speed.sample_images import street_images
 from roadmask.evaluation.speed.timing import interleaved_ms, median
 
 
@@ -34,14 +34,14 @@ class EngineBenchmark:
     shape: tuple[int, int] = (384, 640)
     """Height and width of the network's input."""
     batches: tuple[int, ...] = (1,)
-    """Pictures in a call, a record each; torchvision eager takes one at a time."""
+    """Images in a call, a record each; torchvision eager takes one at a time."""
     threads: int = field(default_factory=torch.get_num_threads)
     precision: Precision = "auto"
     """Of the default engine."""
     score_min: float = 0.5
-    pictures: int = 20
+    images: int = 20
     rounds: int = 2
-    """How often each call is timed; in a round each side gets all pictures, the last call those at the start again if
+    """How often each call is timed; in a round each side gets all images, the last call those at the start again if
     it would not be full."""
     cpu_time: bool = False
     """Measure the time of all threads on the processor instead of the clock on the wall: for machines that do other
@@ -51,7 +51,7 @@ class EngineBenchmark:
 
 
 def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[dict[str, Any]]:
-    """Times calls of engines, interleaved on the same letterboxed pictures; pasting masks is in no side.
+    """Times calls of engines, interleaved on the same letterboxed images; pasting masks is in no side.
 
     Args:
         weights: see `find_or_make_weights`.
@@ -59,7 +59,7 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
 
     Returns:
         Records of weights, engine, precision, shape, batch, K, D, threads, clock, mean_detections, gflop (of the
-        eager network, or YOLO's own, a picture), ms_median and ms_p95 (of the calls, each by its batch: a picture),
+        eager network, or YOLO's own, an image), ms_median and ms_p95 (of the calls, each by its batch: an image),
         eager_ms_median, ratio (of the medians) and images (where they come from). A network other than that of the
         weights has None for them, K, D and mean_detections.
 
@@ -67,33 +67,33 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
         WeightsError: weights cannot be used.
         EngineError: what a peer needs is not installed.
     """
-    source, pictures = street_pictures(settings.pictures, settings.shape)
+    source, images = street_images(settings.images, settings.shape)
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name in weights:
-            found = find_or_make_weights(name, Path(folder), pictures[0])
-            results += [record | {"images": source} for record in _benchmark(found, pictures, settings)]
+            found = find_or_make_weights(name, Path(folder), images[0])
+            results += [record | {"images": source} for record in _benchmark(found, images, settings)]
     return results
 
 
-def _benchmark(weights: Weights, pictures: Sequence[Image], settings: EngineBenchmark) -> list[dict[str, Any]]:
+def _benchmark(weights: Weights, images: Sequence[Image], settings: EngineBenchmark) -> list[dict[str, Any]]:
     graph = GraphSettings.of(weights.architecture)
     everything = [category for category in weights.architecture.category_ids if category]
     terms = Terms(settings.score_min, settings.shape, settings.threads, graph)
     if settings.precision == "int8" and is_made_up(weights.name):
-        calibrate(weights, pictures, network_shape=settings.shape)
+        calibrate(weights, images, network_shape=settings.shape)
     default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **terms.common())
     eager = TorchSegmenter(weights, everything, **terms.common())
     with FlopCounterMode(display=False) as counter:
-        detections = np.mean([len(eager([picture])[0]) for picture in pictures])
-    gflop = counter.get_total_flops() / len(pictures) / 1e9
+        detections = np.mean([len(eager([image])[0]) for image in images])
+    gflop = counter.get_total_flops() / len(images) / 1e9
     precision = cast("Precision", default.info.precision)
     sides = [Side("openvino", precision, batch, default) for batch in settings.batches]
     sides += [
         *peer_sides(settings.peers, weights, terms, precision, gflop),
         Side("torchvision-eager", "fp32", 1, eager),
     ]
-    *times, eager_times = _call_ms(sides, pictures, settings)
+    *times, eager_times = _call_ms(sides, images, settings)
     eager_ms = median(eager_times)
     return [
         {
@@ -117,18 +117,18 @@ def _benchmark(weights: Weights, pictures: Sequence[Image], settings: EngineBenc
     ]
 
 
-def _call_ms(sides: Sequence[Side], pictures: Sequence[Image], settings: EngineBenchmark) -> list[list[float]]:
+def _call_ms(sides: Sequence[Side], images: Sequence[Image], settings: EngineBenchmark) -> list[list[float]]:
     """Returns for each side the milliseconds of each call, divided by its batch.
 
-    The sides go through the pictures side by side: one that takes four at a time has its turn at every fourth.
+    The sides go through the images side by side: one that takes four at a time has its turn at every fourth.
     """
     clock = time.process_time if settings.cpu_time else time.perf_counter
     times: list[list[float]] = [[] for _ in sides]
-    for start in range(len(pictures)):
+    for start in range(len(images)):
         due = [number for number, side in enumerate(sides) if start % side.batch == 0]
         calls: list[Callable[[], object]] = []
         for side in (sides[number] for number in due):
-            batch = [pictures[(start + place) % len(pictures)] for place in range(side.batch)]
+            batch = [images[(start + place) % len(images)] for place in range(side.batch)]
             calls.append(partial(side.segment, batch))
         if not start:
             interleaved_ms(calls, 1)  # the first run allocates memory

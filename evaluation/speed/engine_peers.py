@@ -1,4 +1,4 @@
-"""What people would run on a CPU in the place of the default engine: each on the same letterboxed pictures."""
+"""What people would run on a CPU in the place of the default engine: each on the same letterboxed images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Side:
     batch: int
     segment: Segment
     gflop: float | None = None
-    """Of a picture, of a network other than that of the weights; None for that."""
+    """Of an image, of a network other than that of the weights; None for that."""
 
     @property
     def runs_weights(self) -> bool:
@@ -69,7 +69,7 @@ def peer_sides(names: Sequence[str], weights: Weights, terms: Terms, precision: 
         weights: of the network, which all but YOLO run.
         terms: what every side gets alike.
         precision: of the default engine, which YOLO's network computes in, too; fp32 where that is int8.
-        gflop: of a picture, eager: YOLO's network is the one of the nearest cost.
+        gflop: of an image, eager: YOLO's network is the one of the nearest cost.
 
     Raises:
         EngineError: what a peer needs is not installed; the message says how to install it.
@@ -90,7 +90,7 @@ def _onnxruntime(weights: Weights, terms: Terms) -> Side:
 
 
 class _Compiled(TorchCudaSegmenter):
-    """Our static graph compiled by torch for this processor, as torchvision's own shapes hang on the picture."""
+    """Our static graph compiled by torch for this processor, as torchvision's own shapes hang on the image."""
 
     def __init__(self, weights: Weights, terms: Terms) -> None:
         super().__init__(
@@ -144,8 +144,8 @@ def _yolo(terms: Terms, precision: Precision, gflop: float) -> Side:
 
     def segment(images: Sequence[Image]) -> list[Instances]:
         for image in images:
-            picture = Letterbox.fit((image.shape[0], image.shape[1]), terms.network_shape).apply(image)
-            compiled([np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / 255])
+            letterboxed = Letterbox.fit((image.shape[0], image.shape[1]), terms.network_shape).apply(image)
+            compiled([np.ascontiguousarray(letterboxed.transpose(2, 0, 1)[None], np.float32) / 255])
         return [Instances.empty((image.shape[0], image.shape[1])) for image in images]
 
     return Side(f"yolo11{size}-seg, network alone", precision, 1, segment, cost)

@@ -1,4 +1,4 @@
-"""What a live run makes of its engine: pictures a second against the engine alone, and how old masks are."""
+"""What a live run makes of its engine: images a second against the engine alone, and how old masks are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from roadmask.streaming.store import check_drive, open_drive
 
 _START_S = 120.0
 _SETTLE_S = 20.0
-_PICTURES = 60
+_IMAGES = 60
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class LiveBenchmark:
     cameras: int = 2
     seconds: float = 30.0
     show: bool = False
-    """Draw the pictures of a page, too."""
+    """Draw the images of a page, too."""
     scripted_ms: float | None = None
-    """What an engine takes for a picture that only waits; the real one if None."""
+    """What an engine takes for an image that only waits; the real one if None."""
     adapt: bool = True
-    """Let the rate of pictures follow the load."""
+    """Let the rate of images follow the load."""
 
 
 def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
@@ -52,15 +52,15 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
     Returns:
         A record of cameras, seconds, engine_fps (alone, mean of before and after), live_fps (all cameras together),
         ratio, budget_ms, the ages p50_ms, p95_ms and p99_ms when masks are found, those of every stage, gap_p50_ms and
-        gap_p95_ms (between one picture with masks and the next one of its camera), limit_fps, limit_changes, unbalanced
+        gap_p95_ms (between one image with masks and the next one of its camera), limit_fps, limit_changes, unbalanced
         (reports whose ledger did not add up) and stored_ok.
     """
     config = RunConfig()
     config = replace(config, engine=replace(config.engine, threads=psutil.cpu_count(logical=False) or 1))
     scripted_ms = settings.scripted_ms
     build = partial(build_segmenter, config.engine) if scripted_ms is None else partial(waiting_segmenter, scripted_ms)
-    pictures = _pictures(clip)
-    before = _engine_fps(build, pictures)
+    images = _images(clip)
+    before = _engine_fps(build, images)
     with tempfile.TemporaryDirectory(prefix="roadmask-live-") as made:
         folder = Path(made)
         length_s = settings.seconds + 2 * _START_S
@@ -80,7 +80,7 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
             run.stop()
         stored_ok = check_drive(out).ok
         gaps_ms = np.concatenate([_gaps_ms(out, name, seconds) for name in names])
-    after = _engine_fps(build, pictures)
+    after = _engine_fps(build, images)
     engine_fps = (before + after) / 2
     ages = {
         f"{stage}_p95_ms": round(max(camera.ages[stage].p95_ms for camera in report.cameras), 1)
@@ -115,23 +115,23 @@ def _found(run: ObservedRun, name: str) -> int:
 
 
 def _gaps_ms(out: Path, name: str, seconds: float) -> NDArray[np.float64]:
-    """Returns the time from picture to picture over the last seconds of a store."""
+    """Returns the time from image to image over the last seconds of a store."""
     taken_s = np.concatenate([epoch.timestamp_ns for epoch in open_drive(out)[name].epochs]) / 1e9
     gaps_ms: NDArray[np.float64] = np.diff(taken_s[taken_s > taken_s[-1] - seconds]) * 1e3
     return gaps_ms
 
 
-def _pictures(clip: Path) -> list[Image]:
+def _images(clip: Path) -> list[Image]:
     with av.open(str(clip)) as container:
-        frames = islice(container.decode(video=0), _PICTURES)
+        frames = islice(container.decode(video=0), _IMAGES)
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
 
 
-def _engine_fps(build: Callable[[], Segmenter], pictures: list[Image]) -> float:
-    """One picture after the other, as many threads as in the run."""
+def _engine_fps(build: Callable[[], Segmenter], images: list[Image]) -> float:
+    """One image after the other, as many threads as in the run."""
     segmenter = build()
-    segmenter.warm_up((pictures[0].shape[0], pictures[0].shape[1]))
+    segmenter.warm_up((images[0].shape[0], images[0].shape[1]))
     began = time.perf_counter()
-    for picture in pictures:
-        segmenter([picture])
-    return len(pictures) / (time.perf_counter() - began)
+    for image in images:
+        segmenter([image])
+    return len(images) / (time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""How fast masks get from the network's grids to run lengths of the picture, against torchvision and pycocotools."""
+"""How fast masks get from the network's grids to run lengths of the image, against torchvision and pycocotools."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def benchmark_masks(
 
     Args:
         size_sets: shortest and longest side of boxes, a record each.
-        instances: masks of the picture.
-        image_size: height and width of the picture.
+        instances: masks of the image.
+        image_size: height and width of the image.
         rounds: of the reference; its median is of as many.
 
     Returns:
-        Records of size_set, instances, shape, ms_ours, ms_reference, ratio, pixel_error (share of the picture's
+        Records of size_set, instances, shape, ms_ours, ms_reference, ratio, pixel_error (share of the image's
         pixels, of all masks, that differ), ms_iou (of all pairs with as many masks nearby) and iou_error
         (largest difference from that of the reference's masks).
     """
@@ -49,7 +49,7 @@ def benchmark_masks(
 
 def _benchmark(size_set: tuple[int, int], instances: int, image_size: tuple[int, int], rounds: int) -> dict[str, Any]:
     probabilities, boxes = sample_masks(size_set, instances, image_size)
-    moved = boxes * np.float32(0.98)  # towards the corner of the picture, so that none leaves it
+    moved = boxes * np.float32(0.98)  # towards the corner of the image, so that none leaves it
 
     def ours() -> BoxMasks:
         masks = BoxMasks(probabilities, boxes, image_size)
@@ -86,7 +86,7 @@ def sample_masks(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns (N, 28, 28) probabilities of bumpy blobs and their (N, 4) boxes.
 
-    The boxes' centres are anywhere in the picture, so that its border cuts some.
+    The boxes' centres are anywhere in the image, so that its border cuts some.
     """
     rng = np.random.default_rng(seed)
     sides = rng.uniform(*size_set, (count, 2))

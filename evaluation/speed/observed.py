@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from roadmask.engines import Segmenter
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.audience import LiveAudience, Nobody
-from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport
+from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LiveImage, LiveReport
 from roadmask.streaming.live.run import LiveResult, LiveRun
 from roadmask.streaming.live.settings import LiveSettings
 
 _SHOWN = 20_000
-"""Pictures that are remembered, minutes of many cameras."""
+"""Images that are remembered, minutes of many cameras."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture that reached the audience."""
+    """An image that reached the audience."""
 
     camera: str
     taken_ns: int
@@ -53,7 +53,7 @@ class ObservedRun:
     ) -> None:
         self._page = page or Nobody()
         self.shown: deque[Shown] = deque(maxlen=_SHOWN)
-        self.pictures: dict[str, LivePicture] = {}
+        self.images: dict[str, LiveImage] = {}
         self.reports: deque[LiveReport] = deque(maxlen=1)
         """The newest one: a soak reports thousands of times."""
         self.reported = 0
@@ -66,11 +66,11 @@ class ObservedRun:
         self.run = LiveRun(addresses, settings, self, builds=builds, stop=self._stop, show=show)
         self._thread = threading.Thread(target=self._run, name="live-run")
 
-    def publish(self, picture: LivePicture) -> None:
-        """Takes a picture."""
-        self._page.publish(picture)
-        self.pictures[picture.camera] = picture
-        self.shown.append(Shown(picture.camera, picture.captured_ns, time.time_ns()))
+    def publish(self, image: LiveImage) -> None:
+        """Takes an image."""
+        self._page.publish(image)
+        self.images[image.camera] = image
+        self.shown.append(Shown(image.camera, image.captured_ns, time.time_ns()))
 
     def report(self, report: LiveReport) -> None:
         """Takes a report."""
@@ -80,7 +80,7 @@ class ObservedRun:
         self.reported += 1
 
     def page_ages(self, camera: str) -> Ages | None:
-        """Returns how old pictures were on the page."""
+        """Returns how old images were on the page."""
         return self._page.page_ages(camera)
 
     def camera(self, name: str) -> CameraReport | None:
@@ -106,14 +106,14 @@ class ObservedRun:
     def live(self, *cameras: str) -> bool:
         """Whether cameras are live and their masks come."""
         return all(
-            (seen := self.camera(name)) is not None and seen.state is CameraState.LIVE and name in self.pictures
+            (seen := self.camera(name)) is not None and seen.state is CameraState.LIVE and name in self.images
             for name in cameras
         )
 
     def fresh(self, camera: str, since_ns: int) -> bool:
-        """Whether a picture came that was taken after a moment."""
-        picture = self.pictures.get(camera)
-        return picture is not None and picture.captured_ns > since_ns
+        """Whether an image came that was taken after a moment."""
+        image = self.images.get(camera)
+        return image is not None and image.captured_ns > since_ns
 
     def stop(self) -> LiveResult:
         """Ends the run and returns what became of it."""

@@ -52,7 +52,7 @@ class OnnxRuntimeSegmenter:
         self._slots = settings.masks_per_run
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
-        """Segments a batch, one picture after the other."""
+        """Segments a batch, one image after the other."""
         return [self._segment(image) for image in images]
 
     def _segment(self, image: Image) -> Instances:

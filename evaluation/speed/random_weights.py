@@ -22,13 +22,13 @@ def is_made_up(name: str) -> bool:
     return name in {kind.value + _SUFFIX for kind in Architecture}
 
 
-def find_or_make_weights(name: str, folder: Path, picture: Image) -> Weights:
+def find_or_make_weights(name: str, folder: Path, image: Image) -> Weights:
     """Returns weights by name, or made-up ones of a network.
 
     Args:
         name: as `find_weights` takes it, or `lite-random`, `resnet50-random` or `resnet50_v2-random`.
         folder: where made-up weights are written.
-        picture: see `write_random_weights`.
+        image: see `write_random_weights`.
 
     Raises:
         WeightsError: they cannot be used.
@@ -36,11 +36,11 @@ def find_or_make_weights(name: str, folder: Path, picture: Image) -> Weights:
     if not is_made_up(name):
         return find_weights(name)
     path = folder / f"{name}.safetensors"
-    write_random_weights(path, Architecture(name.removesuffix(_SUFFIX)), picture)
+    write_random_weights(path, Architecture(name.removesuffix(_SUFFIX)), image)
     return replace(find_weights(path), name=name)
 
 
-def write_random_weights(path: Path, architecture: Architecture, picture: Image) -> None:
+def write_random_weights(path: Path, architecture: Architecture, image: Image) -> None:
     """Writes seeded random weights that find a dozen things or so in a street.
 
     Raw random outputs are either nearly equal or endless: the last layers are scaled to the spread of a trained
@@ -49,12 +49,12 @@ def write_random_weights(path: Path, architecture: Architecture, picture: Image)
     Args:
         path: of the .safetensors file.
         architecture: of the network.
-        picture: (H, W, 3), sides multiples of 32; what the spread is measured on.
+        image: (H, W, 3), sides multiples of 32; what the spread is measured on.
     """
     torch.manual_seed(0)
     model = build_model(architecture)
     with torch.inference_mode():
-        _spread_outputs(model, torch.from_numpy(picture)[None])
+        _spread_outputs(model, torch.from_numpy(image)[None])
         for label, category in enumerate(architecture.category_ids):
             if label and not category:  # COCO's numbers that name nothing: no engine may report them
                 model.roi_heads.box_predictor.cls_score.bias[label] = _NEVER

@@ -49,7 +49,7 @@ class RunBenchmark:
 def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segmenter] | None = None) -> dict[str, Any]:
     """Measures a run of one camera.
 
-    First the run and its engine alone take turns on the same frames. The engine alone gets pictures that lie decoded in
+    First the run and its engine alone take turns on the same frames. The engine alone gets images that lie decoded in
     memory; on Ray it runs in this process and that of the run in its own, built alike. A run is timed from the first
     frames it tells of to its end, with the last commit.
 
@@ -79,9 +79,9 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
     config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=threads))
     build = build or partial(build_segmenter, config.engine)
     segmenter = build()
-    pictures = _decoded(source, settings.frames)
-    segmenter.warm_up((pictures[0].shape[0], pictures[0].shape[1]))
-    found = [instances for picture in pictures for instances in segmenter([picture])]
+    images = _decoded(source, settings.frames)
+    segmenter.warm_up((images[0].shape[0], images[0].shape[1]))
+    found = [instances for image in images for instances in segmenter([image])]
     replay = partial(ScriptedSegmenter, Replay(found), classes=config.engine.classes)
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="roadmask-bench-")))
@@ -90,13 +90,13 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         fps, engine_fps = [], []
         for n in range(settings.rounds):
             run = partial(build) if settings.on_ray else partial(_same, segmenter)
-            fps.append(_fps(source, len(pictures), config, folder / f"{n}.zarr", run, on_ray=settings.on_ray))
+            fps.append(_fps(source, len(images), config, folder / f"{n}.zarr", run, on_ray=settings.on_ray))
             start = time.perf_counter()
-            for picture in pictures:
-                segmenter([picture])
-            engine_fps.append(len(pictures) / (time.perf_counter() - start))
+            for image in images:
+                segmenter([image])
+            engine_fps.append(len(images) / (time.perf_counter() - start))
         watch = _Watch(settings.replayed)
-        opener = partial(LoopedSource, period=len(pictures), total=settings.replayed)
+        opener = partial(LoopedSource, period=len(images), total=settings.replayed)
         _record(source, config, folder / "replayed.zarr", replay, watch, opener=opener, on_ray=settings.on_ray)
         spilled = object_store().spilled_bytes if settings.on_ray else None
     return {
@@ -104,7 +104,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         "weights": settings.weights,
         "engine": segmenter.info.engine,
         "ray": settings.on_ray,
-        "frames": len(pictures),
+        "frames": len(images),
         "fps": median(fps),
         "engine_fps": median(engine_fps),
         "ratio": median([ours / alone for ours, alone in zip(fps, engine_fps, strict=True)]),
@@ -139,12 +139,12 @@ def _same(segmenter: Segmenter) -> Segmenter:
 
 def _decoded(source: str, frames: int) -> list[Image]:
     with open_camera(_CAMERA, [source]) as opened:
-        pictures = [item.image for item in islice(opened, frames) if isinstance(item, Frame)]
-    if len(pictures) < min(frames, 4):
+        images = [item.image for item in islice(opened, frames) if isinstance(item, Frame)]
+    if len(images) < min(frames, 4):
         raise InputError(
-            f"expected at least {min(frames, 4)} frames in {source}, got {len(pictures)}: use a longer clip."
+            f"expected at least {min(frames, 4)} frames in {source}, got {len(images)}: use a longer clip."
         )
-    return pictures
+    return images
 
 
 def _record(

@@ -10,7 +10,7 @@ from roadmask.engines import BoxMasks, Image, Instances, ScriptedSegmenter
 
 
 def find_corner(image: Image, _index: int = 0) -> Instances:
-    """Returns a car that stands in the lower left quarter of every picture."""
+    """Returns a car that stands in the lower left quarter of every image."""
     height, width = image.shape[:2]
     boxes = np.array([[width * 0.1, height * 0.6, width * 0.4, height * 0.9]], np.float32)
     masks = BoxMasks(np.ones((1, 28, 28), np.float32), boxes, (height, width))
@@ -22,11 +22,11 @@ def corner_segmenter() -> ScriptedSegmenter:
     return ScriptedSegmenter(find_corner)
 
 
-def waiting_segmenter(picture_ms: float) -> ScriptedSegmenter:
-    """Returns a segmenter that waits for each picture and uses no processor: an engine on another chip."""
+def waiting_segmenter(image_ms: float) -> ScriptedSegmenter:
+    """Returns a segmenter that waits for each image and uses no processor: an engine on another chip."""
 
     def find(image: Image, index: int) -> Instances:
-        time.sleep(picture_ms / 1000)
+        time.sleep(image_ms / 1000)
         return find_corner(image, index)
 
     return ScriptedSegmenter(find)

@@ -1,4 +1,4 @@
-"""Two runs on one picture: what the second gains by sequence, and where in time the runs differ."""
+"""Two runs on one image: what the second gains by sequence, and where in time the runs differ."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def plot_comparison(
         a: measures of the first run.
         b: of the second, in the same order.
         differences: as `compare_runs` returns them.
-        png_path: the picture to write.
+        png_path: the image to write.
 
     Raises:
-        InputError: the picture cannot be written.
+        InputError: the image cannot be written.
     """
     classes = list(dict.fromkeys(each.class_name for each in a))
     figure = Figure(figsize=(13, 4.2 * len(classes)), dpi=110, layout="constrained")
@@ -66,4 +66,4 @@ def plot_comparison(
     try:
         figure.savefig(png_path, format="png", metadata={"Software": None})
     except OSError as error:
-        raise InputError(f"cannot write the picture {png_path}: {error.strerror or error}.") from error
+        raise InputError(f"cannot write the image {png_path}: {error.strerror or error}.") from error

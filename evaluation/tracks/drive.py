@@ -63,8 +63,8 @@ def _rows(camera: CameraReader, numbers: dict[int, int]) -> Iterator[str]:
         coco = masks.to_rle()[tracked].coco
         ids, labels = frame.track_ids[tracked], frame.instances.labels[tracked]
         if coco_mask.area(coco).sum() > coco_mask.area(coco_mask.merge(coco)):
-            picture = camera.labels(position)
-            coco = [coco_mask.encode(np.asfortranarray(picture == track, np.uint8)) for track in ids.tolist()]
+            image = camera.labels(position)
+            coco = [coco_mask.encode(np.asfortranarray(image == track, np.uint8)) for track in ids.tolist()]
         height, width = frame.instances.image_size
         for rle, track, label in zip(coco, ids.tolist(), labels.tolist(), strict=True):
             if label in numbers and coco_mask.area(rle):

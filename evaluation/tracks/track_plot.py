@@ -1,4 +1,4 @@
-"""The measures of tracks on one picture: a row of bars for each class, a group for each sequence."""
+"""The measures of tracks on one image: a row of bars for each class, a group for each sequence."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def plot_track_measures(measured: Sequence[TrackMeasures], png_path: Path) -> No
 
     Args:
         measured: as `measure_tracks` returns them.
-        png_path: the picture to write.
+        png_path: the image to write.
 
     Raises:
-        InputError: the picture cannot be written.
+        InputError: the image cannot be written.
     """
     classes = list(dict.fromkeys(each.class_name for each in measured))
     figure = Figure(figsize=(14, 0.6 + 3.4 * len(classes)), dpi=110, layout="constrained")
@@ -48,4 +48,4 @@ def plot_track_measures(measured: Sequence[TrackMeasures], png_path: Path) -> No
     try:
         figure.savefig(png_path, format="png", metadata={"Software": None})
     except OSError as error:
-        raise InputError(f"cannot write the picture {png_path}: {error.strerror or error}.") from error
+        raise InputError(f"cannot write the image {png_path}: {error.strerror or error}.") from error

@@ -23,7 +23,7 @@ class DriveFiles:
     name: str
     """Names its store."""
     cameras: dict[str, tuple[Path, ...]]
-    """Camera -> its files, absolute, chapters in order; a folder of pictures is one file here."""
+    """Camera -> its files, absolute, chapters in order; a folder of images is one file here."""
 
     def jobs(self) -> list[CameraJob]:
         """Returns what `record_drive` takes."""
@@ -42,7 +42,7 @@ class FoundDrives:
 
 @dataclass(frozen=True)
 class _Item:
-    """A video, or a folder of pictures."""
+    """A video, or a folder of images."""
 
     path: Path
     root: Path
@@ -63,7 +63,7 @@ def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out:
 
     Without a pattern, in each folder: when every video in it is named after a camera (`front.mp4`, `rear_0002.mp4`,
     `2024-01-31_12-00-00-left_repeater.mp4`) the folder is one drive. Otherwise each file is a drive, but for the
-    names that dashcams and GoPros give, which say what belongs together. A folder of pictures counts as a video. A
+    names that dashcams and GoPros give, which say what belongs together. A folder of images counts as a video. A
     camera that no name tells is called like the drive, as `roadmask run` does.
 
     Args:
@@ -78,7 +78,7 @@ def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out:
     items = list(_all_items(inputs, out))
     if not items:
         raise InputError(
-            f"no video and no folder of pictures in {', '.join(inputs)}: expected {', '.join(sorted(VIDEO_SUFFIXES))}."
+            f"no video and no folder of images in {', '.join(inputs)}: expected {', '.join(sorted(VIDEO_SUFFIXES))}."
         )
     if patterns:
         parts = {item: _first_match(patterns, item) for item in items}

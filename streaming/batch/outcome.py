@@ -45,7 +45,7 @@ class DriveOutcome:
     files: int = 0
     width: int = 0
     height: int = 0
-    """Of the first camera's first picture."""
+    """Of the first camera's first image."""
     host: str = ""
     attempts: int = 1
     skipped: bool = False

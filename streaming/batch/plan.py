@@ -42,7 +42,7 @@ class PlannedDrive:
     seconds: float | None = None
     """Length of its longest camera, where the files state it."""
     image_size: tuple[int, int] = (0, 0)
-    """Height and width of the first camera's first picture."""
+    """Height and width of the first camera's first image."""
     finished: DriveOutcome | None = None
     """Its outcome, if it was finished before."""
     problem: str = ""
@@ -92,7 +92,7 @@ class Estimate:
 
 
 def plan_drives(tasks: Sequence[DriveTask]) -> list[PlannedDrive]:
-    """Looks at every drive that is not finished: length and first picture, without reading the files through."""
+    """Looks at every drive that is not finished: length and first image, without reading the files through."""
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(_plan, tasks))
 

@@ -207,23 +207,23 @@ def _thumbnail(task: DriveTask) -> str:
         stored = camera.frame(int(np.argmax(seen)))
         source = job.open()
         try:
-            picture = next(
+            image = next(
                 (i for i in islice(source, stored.index + 1) if isinstance(i, Frame) and i.index == stored.index), None
             )
         finally:
             source.close()
-        if picture is None:
+        if image is None:
             return ""
         count, none = len(stored), np.zeros(0, np.int64)
         lost = LostTracks(none, none, np.zeros((0, 4), np.float32), none)
         zeros = np.zeros(count, np.int64), np.zeros((count, 2), np.float32)
         tracks = Tracks(stored.instances, stored.track_ids, stored.states, *zeros, lost)
-        drawn = draw_overlay(picture.image, tracks, camera.class_names)
+        drawn = draw_overlay(image.image, tracks, camera.class_names)
         height, width = drawn.shape[:2]
         scale = min(1.0, _THUMBNAIL_WIDTH / width)
         small = cv2.resize(drawn, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
         encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
         return base64.b64encode(encoded.tobytes()).decode()
     except RoadmaskError as error:
-        _log.warning("%s: no picture for the report: %s", task.drive.name, error)
+        _log.warning("%s: no image for the report: %s", task.drive.name, error)
         return ""

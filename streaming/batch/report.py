@@ -188,7 +188,7 @@ _NUMBERS = ("frames", "frames/s", "time", "size")
 
 
 def _row(outcome: DriveOutcome) -> str:
-    picture = outcome.thumbnail and (
+    image = outcome.thumbnail and (
         f'<img alt="A frame of {escape(outcome.drive)} with its masks" '
         f'src="data:image/jpeg;base64,{outcome.thumbnail}">'
     )
@@ -196,7 +196,7 @@ def _row(outcome: DriveOutcome) -> str:
     if outcome.cameras > 1:
         what += f", {outcome.cameras} cameras"
     cells = [
-        ("plain", "", picture or ""),
+        ("plain", "", image or ""),
         ("plain", "", f'<span class="name">{escape(outcome.drive)}</span><div class="dim">{what}</div>'),
         ("", "status", _chip(outcome)),
         ("n", "frames", f"{outcome.frames:,}" if outcome.frames else ""),

@@ -26,7 +26,7 @@ KittiFormat = Literal["kitti-box", "kitti-mots"]
 KITTI_FORMATS: tuple[KittiFormat, ...] = get_args(KittiFormat)
 
 KITTI_IMAGE_SIZE = (375, 1242)
-"""Height and width of most of KITTI's pictures; the text files of boxes do not tell."""
+"""Height and width of most of KITTI's images; the text files of boxes do not tell."""
 
 BOX_LABELS = {"car": CAR, "pedestrian": PEDESTRIAN}
 MOTS_LABELS = {"1": CAR, "2": PEDESTRIAN}
@@ -70,7 +70,7 @@ def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -
 
     Args:
         path: of the file.
-        image_size: height and width of the pictures.
+        image_size: height and width of the images.
 
     Returns:
         The frames from 0 up, those without a row included.
@@ -80,7 +80,7 @@ def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -
     """
     rows = [row for row in _rows(path, 17) if row[2].lower() in BOX_LABELS]
     values = _numbers(path, [(*row[6:10], row[17] if len(row) > 17 else "1") for row in rows], 5)
-    # A box cut off at the edge of the picture ends before it begins if it lay beyond: it has no area.
+    # A box cut off at the edge of the image ends before it begins if it lay beyond: it has no area.
     values[:, :2] = np.minimum(values[:, :2], values[:, 2:4])
     scores = values[:, 4]
     if not ((scores >= 0) & (scores <= 1)).all():
@@ -109,7 +109,7 @@ def read_kitti_mots(path: Path) -> list[KittiFrame]:
     every = _rows(path, 6)
     sizes = {(row[3], row[4]) for row in every}
     if len(sizes) > 1:
-        raise InputError(f"{path}: expected pictures of one size, got {sorted(sizes)} (height, width).")
+        raise InputError(f"{path}: expected images of one size, got {sorted(sizes)} (height, width).")
     try:
         image_size = tuple(int(side) for side in next(iter(sizes))) if sizes else KITTI_IMAGE_SIZE
         rows = [row for row in every if row[2] in MOTS_LABELS]

@@ -16,7 +16,7 @@ from roadmask.streaming.live.storing import Losses
 WINDOW_NS = 60_000_000_000
 THINNED, STALE, BEFORE_KEYFRAME, LATE, STOPPED = "thinned", "stale", "before_keyframe", "late", "stopped"
 """Reasons of dropped frames: left out to keep to the rate that the engine can take; a newer one was there when the
-engine was free; the stream was joined between pictures that can be decoded by themselves; the queue alone took longer
+engine was free; the stream was joined between images that can be decoded by themselves; the queue alone took longer
 than the budget; the run ended."""
 DECODE, ENGINE, TRACK, STORE = "decode", "engine", "track", "store"
 WATCHED = "watched"

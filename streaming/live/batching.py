@@ -19,9 +19,9 @@ BUDGET_MIN_MS = 100.0
 """No default budget is shorter: handing a frame from process to process takes some milliseconds."""
 _TRIALS = 3
 _PAYS = 0.9
-"""A batch pays where a picture in it takes less than this share of what it takes alone."""
+"""A batch pays where an image in it takes less than this share of what it takes alone."""
 _LATELY_NS, _LATELY_MIN = 5_000_000_000, 3
-"""What a picture takes is the mean over the batches of so long, and over so many at least."""
+"""What an image takes is the mean over the batches of so long, and over so many at least."""
 _RECENT_NS = 1_000_000_000
 _DRIFT, _DRIFT_BATCHES = 1.5, 8
 """A default budget is set anew when the engine has become slower or faster by more than this, seen in so many batches:
@@ -40,8 +40,8 @@ class EngineNote:
     """It waited so long that the budget was broken before its batch began, so it was left out."""
     failure: str | None = None
     """Why the engine failed on it."""
-    picture_ms: float | None = None
-    """What the engine takes for a picture these days, its share of a batch; None before the first batch is done."""
+    image_ms: float | None = None
+    """What the engine takes for an image these days, its share of a batch; None before the first batch is done."""
     budget_ms: float | None = None
     """What a frame may be old when its batch is done; None before the first batch."""
     ahead: bool = True
@@ -53,7 +53,7 @@ class Timing:
     """How fast the engine is here."""
 
     alone_ms: float
-    """A single picture, median."""
+    """A single image, median."""
     batch_ms: float
     """A full batch, median."""
     budget_ms: float
@@ -79,12 +79,12 @@ class LiveBatcher:
     """Gathers frames of all cameras into batches, at most one of each camera in a batch.
 
     A batch closes when it is full, or when waiting for more would break the budget of the oldest frame in it. Where
-    batches do not pay, as on a CPU that segments one picture after the other, nothing waits for company. Who waited
+    batches do not pay, as on a CPU that segments one image after the other, nothing waits for company. Who waited
     longest goes first, so no camera can starve another.
 
     Args:
-        segment: segments a batch, one result a picture; runs in a thread of its own.
-        warm_up: prepares for pictures of a (height, width).
+        segment: segments a batch, one result an image; runs in a thread of its own.
+        warm_up: prepares for images of a (height, width).
         cameras: how many there are: the largest batch.
         budget_ms: latency budget; three times what a full batch takes, if None.
     """
@@ -108,7 +108,7 @@ class LiveBatcher:
         self._took_ms: deque[float] = deque(maxlen=64)
         self._slower: deque[float] = deque(maxlen=64)
         self._lately: deque[tuple[int, int, int]] = deque()
-        """Of each batch of late: when it began, when it was done, how many pictures it held."""
+        """Of each batch of late: when it began, when it was done, how many images it held."""
         self._forgot_ns = 0
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
@@ -227,12 +227,12 @@ class LiveBatcher:
             self._slower.clear()
 
     def _note(self, begun_ns: int, done_ns: int, *, late: bool = False, failure: str | None = None) -> EngineNote:
-        pictures = sum(size for _, _, size in self._lately)
+        images = sum(size for _, _, size in self._lately)
         took_ns = sum(done_ns - begun_ns for begun_ns, done_ns, _ in self._lately)
-        picture_ms = took_ns / 1e6 / pictures if pictures else None
+        image_ms = took_ns / 1e6 / images if images else None
         budget_ms = None if self.timing is None else self.timing.budget_ms
         ahead = budget_ms is None or budget_ms >= 2 * self.batch_ms
-        return EngineNote(begun_ns, done_ns, late, failure, picture_ms, budget_ms, ahead)
+        return EngineNote(begun_ns, done_ns, late, failure, image_ms, budget_ms, ahead)
 
     def _timed(self, images: list[Image]) -> tuple[int, list[Segmentation]]:
         """Runs in the engine's thread; prepares what is new before the clock runs."""

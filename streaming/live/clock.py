@@ -1,4 +1,4 @@
-"""When a live picture was taken, on a clock that never goes back within an epoch."""
+"""When a live image was taken, on a clock that never goes back within an epoch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ JUMP_NS = 1_000_000_000
 _SETTLE_NS = 3_000_000_000
 """A new connection begins with a burst of what was buffered; its clock is believed only after this."""
 _FASTEST_NS = 5_000_000_000
-"""The fastest picture of so long tells how the clocks lie: a stream that runs slower than we do, or whose way to us got
+"""The fastest image of so long tells how the clocks lie: a stream that runs slower than we do, or whose way to us got
 longer, is followed within this; a shorter stall shifts nothing."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """When a picture was taken."""
+    """When an image was taken."""
 
     monotonic_ns: int
     """On this machine's monotonic clock; ages are measured on it."""
@@ -27,16 +27,16 @@ class Placed:
 
 
 class LiveClock:
-    """Places the pictures of one camera in time.
+    """Places the images of one camera in time.
 
-    Streams count from anywhere, and pictures arrive late and in bursts. The picture that came fastest tells how the
+    Streams count from anywhere, and images arrive late and in bursts. The image that came fastest tells how the
     stream's clock lies to ours; the others were taken as long after it as the stream says, which takes the jitter of
     the network out of the times. What the way takes at least cannot be known from here: it is not part of any age.
     """
 
     def __init__(self) -> None:
         self._fastest: deque[tuple[int, int]] = deque()
-        """Arrival of each picture that no later one was faster than, and how far the stream's clock was behind then."""
+        """Arrival of each image that no later one was faster than, and how far the stream's clock was behind then."""
         self._wall_ns: int | None = None
         self._last_unix_ns = -1
         self._last_ns = -1
@@ -62,15 +62,15 @@ class LiveClock:
         return stream_ns < before_ns or (ahead_ns > JUMP_NS and self._ahead_of_all(stream_ns, arrival_ns))
 
     def _ahead_of_all(self, stream_ns: int, arrival_ns: int) -> bool:
-        """Whether a picture came more than a jump faster than the fastest of late."""
+        """Whether an image came more than a jump faster than the fastest of late."""
         return not self._fastest or self._fastest[0][1] - (arrival_ns - stream_ns) > JUMP_NS
 
     def place(self, stream_ns: int | None, arrival_ns: int, unix_ns: int) -> Placed:
-        """Returns when a picture was taken.
+        """Returns when an image was taken.
 
         Args:
             stream_ns: time that the stream states; None where it states none.
-            arrival_ns: monotonic clock when the picture's last packet came.
+            arrival_ns: monotonic clock when the image's last packet came.
             unix_ns: wall clock at that moment.
         """
         jumped = False

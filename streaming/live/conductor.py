@@ -28,12 +28,12 @@ from roadmask.streaming.live.reports import CameraReport, CameraState
 from roadmask.streaming.live.revivable import ANSWER_S, DEATHS, Revivable, answered, awaited, own_error, revived, within
 
 NEXT_S = 0.5
-"""How long a reader is asked to wait for a picture."""
+"""How long a reader is asked to wait for an image."""
 HANGS_S, ENGINE_HANGS_S = 30.0, 600.0
 """A reader, or the engine, that does not answer for so long hangs and is killed; machines are busy at times, and a
-picture of a new shape may need a graph that must be exported first."""
+image of a new shape may need a graph that must be exported first."""
 ENGINE_BEGINS_S = 3600.0
-"""The same for a camera's first picture, before which all graphs are made."""
+"""The same for a camera's first image, before which all graphs are made."""
 AT_RECORDER_MAX = 4
 """Frames on their way to the recorder, at most; those that it holds back for their tracks do not count."""
 _GLANCE_S = 1.0
@@ -50,7 +50,7 @@ class Conductor:
         segmenter: shared by all cameras.
         actors: where its reader and its recorder come from.
         settings: for the recorder.
-        audience: gets the pictures.
+        audience: gets the images.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Conductor:
         self._reader_pid = 0
         self._recording = Recording(self.camera, actors.recorders, settings, self.account, counts, self._gauges)
         self.limit_fps: float | None = None
-        """Pictures a second that the reader picks, at most; all if None."""
+        """Images a second that the reader picks, at most; all if None."""
         self.engine: EngineNote | None = None
         """What the engine told last."""
         self._stopping = False
@@ -134,7 +134,7 @@ class Conductor:
                 self._begin(note, frame)
             elif over:
                 break
-            else:  # a last picture may have come between the two questions
+            else:  # a last image may have come between the two questions
                 over = (await self._look_at_reader(ANSWER_S)).ended
         while self._carrying:
             await asyncio.wait(self._carrying)
@@ -201,9 +201,9 @@ class Conductor:
             if before is not None:
                 await before
             if found is not None:
-                picture = await self._recording.push(note, frame, found, pushed)
-                if picture is not None:
-                    self._audience.publish(picture)
+                image = await self._recording.push(note, frame, found, pushed)
+                if image is not None:
+                    self._audience.publish(image)
         finally:
             if not pushed.done():
                 pushed.set_result(None)

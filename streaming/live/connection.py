@@ -76,8 +76,8 @@ class Connection:
         context = self.stream.codec_context
         self.codec: str = context.name
         self.intra_only: bool = context.codec.intra_only
-        """Whether each picture can be decoded by itself."""
-        # Frame threads would hold pictures back; slices cost no time.
+        """Whether each image can be decoded by itself."""
+        # Frame threads would hold images back; slices cost no time.
         context.thread_type = ThreadType.AUTO if address.ends else ThreadType.SLICE
         context.thread_count = 2 if address.ends else 1
         context.flags |= Flags.copy_opaque | (0 if address.ends else Flags.low_delay)
@@ -85,7 +85,7 @@ class Connection:
         """Whether its times are the camera's own."""
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        """Yields packets that hold a picture, until the stream ends.
+        """Yields packets that hold an image, until the stream ends.
 
         Raises:
             StreamError: how it ended; always raised.
@@ -179,7 +179,7 @@ def _reason(address: Address, error: BaseException, *, opening: bool) -> str:
         ),
         (
             silent and opening,
-            f"no picture within {OPEN_TIMEOUT_S:.0f} s: check the address, and that the camera sends",
+            f"no image within {OPEN_TIMEOUT_S:.0f} s: check the address, and that the camera sends",
         ),
         (silent, f"nothing came for {READ_TIMEOUT_S:.1f} s"),
         (damaged and opening, "what it sends is no video stream: expected RTSP, MPEG-TS or MJPEG"),

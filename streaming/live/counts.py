@@ -25,15 +25,15 @@ class Counts:
     """
 
     captured: int = 0
-    """Packets that hold a picture."""
+    """Packets that hold an image."""
     thinned: int = 0
     """Left out to keep to the rate that the engine can take."""
     stale: int = 0
     """Decoded, but a newer one came before the engine asked."""
     before_keyframe: int = 0
-    """Came before the first picture that can be decoded by itself."""
+    """Came before the first image that can be decoded by itself."""
     undecodable: int = 0
-    """Gave no picture."""
+    """Gave no image."""
     gone: int = 0
     """Were held by a process that was killed."""
     handed: int = 0
@@ -48,8 +48,8 @@ class Counts:
     width: int = 0
     beat_ns: int = 0
     """Monotonic clock of the last sign of life."""
-    picture_ns: int = 0
-    """Monotonic clock when the newest picture was taken."""
+    image_ns: int = 0
+    """Monotonic clock when the newest image was taken."""
 
     @property
     def settled(self) -> int:
@@ -58,7 +58,7 @@ class Counts:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(height, width) of the newest picture."""
+        """(height, width) of the newest image."""
         return (self.height, self.width) if self.height else None
 
 

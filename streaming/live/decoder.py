@@ -1,4 +1,4 @@
-"""Decodes one live camera: keeps the newest picture, counts every packet, connects again when the stream is lost.
+"""Decodes one live camera: keeps the newest image, counts every packet, connects again when the stream is lost.
 
 Runs in a process of its own (`decoder_process`), because FFmpeg can hang where no timeout reaches it.
 """
@@ -34,7 +34,7 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.25, 2.0
 REFUSED_S = 4.0
 """Time between attempts where the camera refused us: seldom, so that it does not lock the user out."""
 UNDECODABLE_S, _UNDECODABLE_PACKETS = 5.0, 32
-"""A stream that gave so many packets, and no picture for so long, is connected anew: its codec may have changed."""
+"""A stream that gave so many packets, and no image for so long, is connected anew: its codec may have changed."""
 _KEY_WAIT = 300
 """Packets to wait for one that is marked as decodable by itself; some cameras never mark any."""
 
@@ -42,13 +42,13 @@ Tell = Callable[[CameraState, str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class LivePictureAt:
-    """A picture as it is handed on."""
+class LiveImageAt:
+    """An image as it is handed on."""
 
     index: int
     """Capture count of the camera, from 0."""
     number: int
-    """Count of the pictures that were handed on, from 1: a gap means that some were lost on the way."""
+    """Count of the images that were handed on, from 1: a gap means that some were lost on the way."""
     epoch: int
     unix_ns: int
     """When it was taken, nanoseconds since 1970."""
@@ -76,7 +76,7 @@ class _Number:
 
 
 class LiveDecoder:
-    """Reads a camera until it ends or `stop` is called; hands its newest picture to whoever asks.
+    """Reads a camera until it ends or `stop` is called; hands its newest image to whoever asks.
 
     Args:
         address: the camera.
@@ -100,7 +100,7 @@ class LiveDecoder:
         counts = file.read()
         # What a decoder before this one held died with it.
         self._counts = replace(counts, gone=counts.gone + counts.captured - counts.settled, held=0)
-        self._had_picture = counts.captured > 0
+        self._had_image = counts.captured > 0
         self._publish()
 
     def run(self) -> None:
@@ -122,8 +122,8 @@ class LiveDecoder:
             self.ended = True
             self._lock.notify_all()
 
-    def take(self, timeout_s: float) -> LivePictureAt | None:
-        """Returns the newest picture that was not taken yet; None if there is none in time, or the source ended."""
+    def take(self, timeout_s: float) -> LiveImageAt | None:
+        """Returns the newest image that was not taken yet; None if there is none in time, or the source ended."""
         with self._lock:
             self._lock.wait_for(lambda: self._newest is not None or self.ended, timeout_s)
             newest, self._newest = self._newest, None
@@ -132,10 +132,10 @@ class LiveDecoder:
             self._count(handed=1)
             number = self._counts.handed
         image, _ = newest.convert(newest.frame)
-        return LivePictureAt(newest.index, number, newest.epoch, newest.unix_ns, newest.taken_ns, image)
+        return LiveImageAt(newest.index, number, newest.epoch, newest.unix_ns, newest.taken_ns, image)
 
     def limit(self, fps: float | None) -> None:
-        """Sets how many pictures a second are offered at most, evenly spaced; all if None."""
+        """Sets how many images a second are offered at most, evenly spaced; all if None."""
         self._spacing.limit(fps)
 
     def stop(self) -> None:
@@ -153,8 +153,8 @@ class LiveDecoder:
         with Connection(self._address) as connection:
             self._clock.reconnect(time.monotonic_ns())
             self._connections += 1
-            if self._had_picture:
-                self._had_picture = False  # counted once a connection
+            if self._had_image:
+                self._had_image = False  # counted once a connection
                 with self._lock:
                     self._count(reconnects=1)
             context: VideoCodecContext = connection.stream.codec_context
@@ -180,11 +180,11 @@ class LiveDecoder:
                     packet.opaque = _Number(number)
                     for frame in _decode(context, packet):
                         if not live:
-                            live = self._had_picture = True
+                            live = self._had_image = True
                             self._tell(CameraState.LIVE, "")
                         self._show(frame, convert, unit if connection.stamped else None, pace, picked=alone)
                         shown_at = time.monotonic()
-                    self._require_pictures(shown_at)
+                    self._require_images(shown_at)
                     if self._stopping.is_set():
                         return
             except StreamError:
@@ -192,26 +192,26 @@ class LiveDecoder:
                     self._show(frame, convert, unit if connection.stamped else None, pace, picked=alone)
                 raise
             finally:
-                with self._lock:  # what the decoder still holds gives no picture any more
+                with self._lock:  # what the decoder still holds gives no image any more
                     lost = len(self._waiting)
                     self._waiting.clear()
                     self._count(undecodable=lost)
 
-    def _require_pictures(self, shown_at: float) -> None:
-        """Gives up a connection whose packets give no pictures."""
+    def _require_images(self, shown_at: float) -> None:
+        """Gives up a connection whose packets give no images."""
         if time.monotonic() - shown_at > UNDECODABLE_S and len(self._waiting) >= _UNDECODABLE_PACKETS:
             raise StreamError(CameraState.RECONNECTING, "packets come, but none of them can be decoded")
 
     def _thin_out(self) -> None:
-        """Leaves out a picture before it is decoded."""
+        """Leaves out an image before it is decoded."""
         with self._lock:
-            self._counts = replace(self._counts, picture_ns=time.monotonic_ns())
+            self._counts = replace(self._counts, image_ns=time.monotonic_ns())
             self._count(captured=1, thinned=1, beat=True)
 
     def _show(
         self, frame: VideoFrame, convert: RgbConverter, unit: Fraction | None, pace: _Pace | None, *, picked: bool
     ) -> None:
-        """Makes a decoded picture the newest one, if it was picked or is now."""
+        """Makes a decoded image the newest one, if it was picked or is now."""
         stream_ns = None if unit is None or frame.pts is None else round(frame.pts * unit)
         if pace is not None:
             self._wait_until(pace.due_ns(stream_ns))
@@ -229,7 +229,7 @@ class LiveDecoder:
             new_size = self._counts.size is not None and (height, width) != self._counts.size
             if new_size or turned or placed.jumped:
                 self._counts = replace(self._counts, epoch=self._counts.epoch + 1)
-            self._counts = replace(self._counts, height=height, width=width, picture_ns=placed.monotonic_ns)
+            self._counts = replace(self._counts, height=height, width=width, image_ns=placed.monotonic_ns)
             if picked or self._spacing.takes(placed.monotonic_ns):
                 if self._newest is not None:
                     self._counts = replace(self._counts, stale=self._counts.stale + 1)
@@ -240,9 +240,9 @@ class LiveDecoder:
             self._lock.notify_all()
 
     def _settle(self, frame: VideoFrame) -> int:
-        """Returns the number of the packet a picture came from; gives up those that should have come before it."""
+        """Returns the number of the packet an image came from; gives up those that should have come before it."""
         number = frame.opaque.value if isinstance(frame.opaque, _Number) else -1
-        if number not in self._waiting:  # a packet of two fields may give two pictures
+        if number not in self._waiting:  # a packet of two fields may give two images
             number = self._counts.captured
             self._counts = replace(self._counts, captured=number + 1)
         self._waiting.pop(number, None)
@@ -279,15 +279,15 @@ class LiveDecoder:
 
 
 class _Pace:
-    """When each picture of a file is due, if it is replayed at its own pace."""
+    """When each image of a file is due, if it is replayed at its own pace."""
 
     def __init__(self) -> None:
         self._start_ns: int | None = None
         self.last_ns = 0
-        """When the newest picture was due, on the monotonic clock."""
+        """When the newest image was due, on the monotonic clock."""
 
     def due_ns(self, stream_ns: int | None) -> int:
-        """Returns when a picture is due."""
+        """Returns when an image is due."""
         now_ns = time.monotonic_ns()
         if self._start_ns is None:
             self._start_ns = now_ns - (stream_ns or 0)

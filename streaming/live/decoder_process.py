@@ -1,7 +1,7 @@
 """The process that decodes one camera: `python -m roadmask.streaming.live.decoder_process`, started by `LiveReader`.
 
 It reads one JSON line from its standard input (so that no credential stands in a list of processes), then a wish for
-each picture that is wanted; it ends when its input does. It writes messages to its standard output, each a header in
+each image that is wanted; it ends when its input does. It writes messages to its standard output, each a header in
 JSON, framed by its length and that of the pixels that follow.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from roadmask.streaming.live.address import Address
 from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.decoder import LiveDecoder, LivePictureAt
+from roadmask.streaming.live.decoder import LiveDecoder, LiveImageAt
 from roadmask.streaming.live.protocol import FRAMING, WISH
 from roadmask.streaming.live.reports import CameraState
 
@@ -50,24 +50,24 @@ class _Out:
         """Says where the camera is."""
         self.send({"kind": "state", "state": state.value, "detail": detail})
 
-    def picture(self, picture: LivePictureAt) -> None:
-        """Hands a picture on."""
-        height, width, _ = picture.image.shape
+    def image(self, image: LiveImageAt) -> None:
+        """Hands an image on."""
+        height, width, _ = image.image.shape
         header = {
-            "kind": "picture",
-            "index": picture.index,
-            "number": picture.number,
-            "epoch": picture.epoch,
-            "unix_ns": picture.unix_ns,
-            "taken_ns": picture.taken_ns,
+            "kind": "image",
+            "index": image.index,
+            "number": image.number,
+            "epoch": image.epoch,
+            "unix_ns": image.unix_ns,
+            "taken_ns": image.taken_ns,
             "height": height,
             "width": width,
         }
-        self.send(header, picture.image.reshape(-1).data)
+        self.send(header, image.image.reshape(-1).data)
 
 
 class _Wishes:
-    """Pictures that were asked for. Reading them in a thread of its own tells at once when the parent is gone."""
+    """Images that were asked for. Reading them in a thread of its own tells at once when the parent is gone."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -75,7 +75,7 @@ class _Wishes:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def wait(self) -> float | None:
-        """Waits for the next wish; returns how many pictures a second are offered at most."""
+        """Waits for the next wish; returns how many images a second are offered at most."""
         return self._wanted.get() or None
 
     def _listen(self) -> None:
@@ -102,14 +102,14 @@ def main() -> None:
         reading.start()
         while True:
             decoder.limit(wishes.wait())
-            picture = None
-            while picture is None and not decoder.ended:
-                picture = decoder.take(0.5)
-            if picture is None:
-                picture = decoder.take(0)
-            if picture is None:
+            image = None
+            while image is None and not decoder.ended:
+                image = decoder.take(0.5)
+            if image is None:
+                image = decoder.take(0)
+            if image is None:
                 break
-            out.picture(picture)
+            out.image(image)
         reading.join()
         out.send({"kind": "end"})
         wishes.wait()  # until the parent has read it and closes our input

@@ -23,7 +23,7 @@ class RecorderSettings:
     floor_bytes: int
     keep: Keep | None
     show: bool
-    """Whether anybody looks at pictures."""
+    """Whether anybody looks at images."""
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ class Gauges:
             status: where its reader is.
             counts: what became of its frames before they left the decoder.
             account: what became of the others.
-            seen: confirmed tracks in the newest picture, by class name.
-            page: ages of its pictures on the page.
+            seen: confirmed tracks in the newest image, by class name.
+            page: ages of its images on the page.
         """
         losses = account.losses(counts)
         now_ns = time.monotonic_ns()
@@ -68,7 +68,7 @@ class Gauges:
             captured_fps=round(self._captured_rate(counts.captured), 2),
             segmented_fps=round(self._ages["engine"].rate(), 2),
             reconnects=counts.reconnects,
-            picture_age_ms=(now_ns - counts.picture_ns) / 1e6 if counts.picture_ns else None,
+            image_age_ms=(now_ns - counts.image_ns) / 1e6 if counts.image_ns else None,
             masks_age_ms=None if self._masks_ns is None else (now_ns - self._masks_ns) / 1e6,
             ages=ages if page is None else ages | {"page": page},
             counts=seen,

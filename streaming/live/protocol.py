@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 
 OPEN_TIMEOUT_S = 5.0
-"""A camera that does not send a picture's headers within this is tried again."""
+"""A camera that does not send an image's headers within this is tried again."""
 READ_TIMEOUT_S = 2.5
 """A stream that sends nothing for this long is lost."""
 FRAMING = struct.Struct("<IQ")
 """Before each message: length of its header in JSON, and of the pixels that follow."""
 WISH = struct.Struct("<f")
-"""Asks for one picture, and says how many a second are offered at most from here on; 0: all there are."""
+"""Asks for one image, and says how many a second are offered at most from here on; 0: all there are."""

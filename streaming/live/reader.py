@@ -1,4 +1,4 @@
-"""The parent of a decoding process: asks it for pictures, and kills it when it shows no sign of life."""
+"""The parent of a decoding process: asks it for images, and kills it when it shows no sign of life."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from roadmask.streaming.live.protocol import FRAMING, OPEN_TIMEOUT_S, WISH
 from roadmask.streaming.live.reports import CameraState
 
 STALLED_S = 1.0
-"""A connected camera that gives no picture for this long has stalled."""
+"""A connected camera that gives no image for this long has stalled."""
 SILENT_S = OPEN_TIMEOUT_S + 2.0
 """A decoder without a sign of life for this long hangs where its own timeouts do not reach it."""
 START_S = 30.0
@@ -52,7 +52,7 @@ class ReaderStatus:
     state: CameraState
     detail: str
     ended: bool
-    """Whether no picture will come any more."""
+    """Whether no image will come any more."""
     restarts: int
     """How often the watchdog had to kill the decoder."""
     decoder_pid: int
@@ -73,7 +73,7 @@ class LiveReader:
         self._counts = CountsFile(counts)
         self._silent_s = silent_s
         self._changed = threading.Condition()
-        self._picture: tuple[FrameNote, Frame] | None = None
+        self._image: tuple[FrameNote, Frame] | None = None
         self._asked = False
         self._limit_fps: float | None = None
         self._state, self._detail = CameraState.CONNECTING, ""
@@ -85,7 +85,7 @@ class LiveReader:
         threading.Thread(target=self._watch, name=f"watchdog-{address.camera}", daemon=True).start()
 
     def next(self, timeout_s: float, limit_fps: float | None = None) -> tuple[FrameNote, Frame] | None:
-        """Returns the newest picture that was not handed on yet; None if none came in time or the camera ended.
+        """Returns the newest image that was not handed on yet; None if none came in time or the camera ended.
 
         Args:
             timeout_s: how long to wait for it.
@@ -94,17 +94,17 @@ class LiveReader:
         with self._changed:
             self._limit_fps = limit_fps
             self._ask()
-            self._changed.wait_for(lambda: self._picture is not None or self._ended or self._closed, timeout_s)
-            picture, self._picture = self._picture, None
-            return picture
+            self._changed.wait_for(lambda: self._image is not None or self._ended or self._closed, timeout_s)
+            image, self._image = self._image, None
+            return image
 
     def status(self) -> ReaderStatus:
         """Returns where the camera is now."""
         state, detail = self._state, self._detail
         if state is CameraState.LIVE:
-            quiet_s = (time.monotonic_ns() - self._counts.read().picture_ns) / 1e9
+            quiet_s = (time.monotonic_ns() - self._counts.read().image_ns) / 1e9
             if quiet_s > STALLED_S:
-                state, detail = CameraState.STALLED, f"connected, but no picture for {quiet_s:.1f} s"
+                state, detail = CameraState.STALLED, f"connected, but no image for {quiet_s:.1f} s"
         return ReaderStatus(state, detail, self._ended, self._restarts, self._process.pid)
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class LiveReader:
         self._end(self._process)
 
     def _ask(self) -> None:
-        if self._asked or self._picture is not None or self._ended or self._process.stdin is None:
+        if self._asked or self._image is not None or self._ended or self._process.stdin is None:
             return
         try:
             self._process.stdin.write(WISH.pack(self._limit_fps or 0))
@@ -165,11 +165,11 @@ class LiveReader:
                 self._state, self._detail = CameraState(header["state"]), header["detail"]
             case "end":
                 self._ended = True
-            case "picture":
+            case "image":
                 image = np.frombuffer(pixels, np.uint8).reshape(header["height"], header["width"], 3)
                 camera, epoch, index = self._address.camera, header["epoch"], header["index"]
                 frame = Frame(camera, epoch, index, header["unix_ns"], "unix", image)
-                self._picture = FrameNote(index, header["number"], header["taken_ns"]), frame
+                self._image = FrameNote(index, header["number"], header["taken_ns"]), frame
                 self._asked = False
 
     def _watch(self) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from roadmask.engines import Instances
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.image import ImageMaker
 from roadmask.streaming.live.keep import Keep
-from roadmask.streaming.live.picture import PictureMaker
-from roadmask.streaming.live.reports import LivePicture
+from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.live.storing import FLOOR_BYTES, Fates, Losses, Storable, Storing
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.store import CameraWriter
@@ -35,17 +35,17 @@ class Outcome:
     """Monotonic clock when the frame had been followed."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Confirmed tracks in the frame, by class name."""
-    picture: LivePicture | None = None
+    image: LiveImage | None = None
 
 
 class LiveRecorder:
-    """One camera's tracker, pictures and store.
+    """One camera's tracker, images and store.
 
     Args:
         writer: of this camera; None to watch only. The recorder goes on after what its store already holds.
         track: the tracker of this camera.
         class_names: category id -> name.
-        pictures: draws what is shown; None draws nothing.
+        images: draws what is shown; None draws nothing.
         floor_bytes: free disk below which nothing is stored.
         keep: how much of what is stored is kept; all if None.
     """
@@ -55,14 +55,14 @@ class LiveRecorder:
         writer: CameraWriter | None,
         track: TrackStage,
         class_names: Mapping[int, str],
-        pictures: PictureMaker | None = None,
+        images: ImageMaker | None = None,
         *,
         floor_bytes: int = FLOOR_BYTES,
         keep: Keep | None = None,
     ) -> None:
         self._track = track
         self._class_names = class_names
-        self._pictures = pictures
+        self._images = images
         self._stretch = -1
         self._last: tuple[int, tuple[int, int], int] | None = None
         self._only_watched: list[int] = []
@@ -153,16 +153,14 @@ class LiveRecorder:
         epoch, size, timestamp_ns = self._last
         return frame.epoch != epoch or frame.image_size != size or frame.timestamp_ns <= timestamp_ns
 
-    def _drawn(self, frame: Frame, tracks: Tracks) -> LivePicture | None:
+    def _drawn(self, frame: Frame, tracks: Tracks) -> LiveImage | None:
         try:
-            return None if self._pictures is None else self._pictures(frame, tracks)
-        except Exception:  # the frame is on its way to the store, whatever becomes of its picture
+            return None if self._images is None else self._images(frame, tracks)
+        except Exception:  # the frame is on its way to the store, whatever becomes of its image
             _log.exception("camera %s: frame %d could not be drawn", frame.camera, frame.index)
             return None
 
-    def _outcome(
-        self, tracked_ns: int = 0, tracks: Tracks | None = None, picture: LivePicture | None = None
-    ) -> Outcome:
+    def _outcome(self, tracked_ns: int = 0, tracks: Tracks | None = None, image: LiveImage | None = None) -> Outcome:
         if self._storing is None:
             fates, self._only_watched = Fates(watched=tuple(self._only_watched)), []
             problem = ""
@@ -173,4 +171,4 @@ class LiveRecorder:
             confirmed = tracks.instances.labels[tracks.states == TrackState.CONFIRMED]
             counts.update(self._class_names.get(label, f"class {label}") for label in confirmed.tolist())
         storing = self._storing is not None and not problem
-        return Outcome(fates, storing, problem, tracked_ns, dict(counts), picture)
+        return Outcome(fates, storing, problem, tracked_ns, dict(counts), image)

@@ -12,8 +12,8 @@ from roadmask.engines import Instances
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.image import ImageMaker
 from roadmask.streaming.live.keep import Keep
-from roadmask.streaming.live.picture import PictureMaker
 from roadmask.streaming.live.recorder import LiveRecorder, Outcome
 from roadmask.streaming.live.storing import Losses
 from roadmask.streaming.pipeline import TrackStage
@@ -39,8 +39,8 @@ class RecorderActor(Actor):
         """Begins or goes on; returns the frames that are in the store, and the process's id."""
         writer = None if store is None else CameraWriter(store, camera, config.store, resume=True)
         track = TrackStage(build_tracker(config), config.ignore_region(camera))
-        pictures = PictureMaker(class_names)
-        self._recorder = LiveRecorder(writer, track, class_names, pictures, floor_bytes=floor_bytes, keep=keep)
+        images = ImageMaker(class_names)
+        self._recorder = LiveRecorder(writer, track, class_names, images, floor_bytes=floor_bytes, keep=keep)
         return self._recorder.committed, os.getpid()
 
     def push(self, frame: Frame, found: Instances, losses: Losses, show: bool) -> Outcome:

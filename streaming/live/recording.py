@@ -17,7 +17,7 @@ from roadmask.streaming.live.ending import RecorderSettings, committed_frames
 from roadmask.streaming.live.gauges import Gauges
 from roadmask.streaming.live.reader import FrameNote
 from roadmask.streaming.live.recorder import Outcome
-from roadmask.streaming.live.reports import LivePicture
+from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.live.revivable import DEATHS, Revivable, Spares, answered, own_error, revived, within
 
 HANGS_S = 60.0
@@ -73,7 +73,7 @@ class Recording:
         self._account.go_on(committed, self._open_fates)
         self._open_fates.clear()
 
-    async def push(self, note: FrameNote, frame: Any, found: Any, sent: asyncio.Future[None]) -> LivePicture | None:
+    async def push(self, note: FrameNote, frame: Any, found: Any, sent: asyncio.Future[None]) -> LiveImage | None:
         """Hands a frame on, and waits until it was followed.
 
         Args:
@@ -105,7 +105,7 @@ class Recording:
         self._gauges.masks_of(note.taken_ns)
         self.outcome = outcome
         self._settle(outcome)
-        return outcome.picture
+        return outcome.image
 
     def tick(self) -> None:
         """Asks what became of frames, and gives the recorder the chance to commit; nobody waits for the answer."""

@@ -1,4 +1,4 @@
-"""What a live run says of itself: the pictures it shows and the state of its cameras.
+"""What a live run says of itself: the images it shows and the state of its cameras.
 
 The run publishes, the page and the metrics read. Nothing here knows Ray, a store or a web server. No text in here may
 hold credentials: whoever fills it redacts the source's address first.
@@ -48,7 +48,7 @@ class CameraReport:
     """One sentence for people: why it is in this state. Without credentials."""
     epoch: int = 0
     size: tuple[int, int] | None = None
-    """(height, width) of the pictures as they arrive."""
+    """(height, width) of the images as they arrive."""
     captured: int = 0
     stored: int = 0
     watched: int = 0
@@ -62,16 +62,16 @@ class CameraReport:
     captured_fps: float = 0.0
     segmented_fps: float = 0.0
     reconnects: int = 0
-    picture_age_ms: float | None = None
-    """Age of the newest picture captured; None before the first."""
+    image_age_ms: float | None = None
+    """Age of the newest image captured; None before the first."""
     masks_age_ms: float | None = None
-    """Age of the newest picture that has its masks; None before the first."""
+    """Age of the newest image that has its masks; None before the first."""
     ages: dict[str, Ages] = field(default_factory=dict)
     """By stage, in order: decode, queue, engine, track, store, page."""
     counts: dict[str, int] = field(default_factory=dict)
-    """Confirmed tracks in the newest picture, by class name."""
+    """Confirmed tracks in the newest image, by class name."""
     limit_fps: float | None = None
-    """Pictures a second that are offered to the engine at most; None: all there are."""
+    """Images a second that are offered to the engine at most; None: all there are."""
     limit_changes: int = 0
     """How often that changed."""
 
@@ -98,7 +98,7 @@ class LiveReport:
 
 @dataclass(frozen=True)
 class ShownInstance:
-    """An instance in a picture that is shown, for pointing at it."""
+    """An instance in an image that is shown, for pointing at it."""
 
     track_id: int
     label: str
@@ -108,8 +108,8 @@ class ShownInstance:
 
 
 @dataclass(frozen=True)
-class LivePicture:
-    """A picture with its masks drawn in, as the page shows it."""
+class LiveImage:
+    """An image with its masks drawn in, as the page shows it."""
 
     camera: str
     epoch: int

@@ -63,11 +63,11 @@ class LiveRun:
     Args:
         addresses: the cameras.
         settings: how.
-        audience: gets pictures and reports.
+        audience: gets images and reports.
         builds: build the segmenter, in a process of its own, at each size from the largest to the smallest; as the
             settings ask for if None.
         stop: set it to end the run after the frames that are on their way; from any thread or signal handler.
-        show: draw pictures for the audience.
+        show: draw images for the audience.
     """
 
     def __init__(
@@ -179,21 +179,21 @@ class LiveRun:
             await asyncio.sleep(REPORT_S)
 
     async def _adapt(self, report: LiveReport, segmenter: Revivable) -> None:
-        """Changes the size of the network's input, or the rate of pictures, as the load asks for."""
+        """Changes the size of the network's input, or the rate of images, as the load asks for."""
         engine, now_s = self._engine(), time.monotonic()
         known = engine is not None and engine.begun_ns >= self._size_since_ns
-        picture_ms = engine.picture_ms if engine is not None and known else None
+        image_ms = engine.image_ms if engine is not None and known else None
         sent = [camera.captured_fps for camera in report.cameras]
-        if self._size is not None and self._size.update(now_s, sent, picture_ms):
+        if self._size is not None and self._size.update(now_s, sent, image_ms):
             with suppress(*DEATHS):  # its successor is opened with the present size
                 await segmenter.handle.use.remote(self._size.level)
             self._size_since_ns = time.monotonic_ns()
-        elif self._rate.update(now_s, sent, picture_ms):
+        elif self._rate.update(now_s, sent, image_ms):
             for each in self.conductors.values():
                 each.limit_fps = self._rate.limit_fps
         else:
             return
-        change = {"limit_fps": self._rate.limit_fps, "network_size": self._size_name(), "picture_ms": picture_ms}
+        change = {"limit_fps": self._rate.limit_fps, "network_size": self._size_name(), "image_ms": image_ms}
         _log.debug("the load has changed: %s", change)
         if self._store is not None:  # in a thread that nobody waits for: a disk may hang
             frames = {camera.camera: camera.captured for camera in report.cameras}

@@ -20,7 +20,7 @@ from roadmask.streaming.ray_actors import Actor, NotOpenError
 from roadmask.streaming.segmentation import Segmentation, segment_each
 
 _USUAL_SIZE = (1080, 1920)
-"""Cameras differ in size, but most are as wide as this one, and their graph is compiled before the first picture."""
+"""Cameras differ in size, but most are as wide as this one, and their graph is compiled before the first image."""
 _TRIALS = 3
 
 
@@ -36,7 +36,7 @@ class SegmenterActor(Actor):
         """Builds the engine, once for each size of the network's input.
 
         Returns:
-            What it is, the process's id, and milliseconds for a picture at each size.
+            What it is, the process's id, and milliseconds for an image at each size.
         """
         segmenters = [build() for build in builds]
         for segmenter in segmenters:

@@ -29,11 +29,11 @@ class LiveSettings:
     keep: Keep | None = None
     """How much of what is stored is kept; all if None."""
     adapt: bool = True
-    """Offer pictures to the engine at a steady rate where there are more than it can take."""
+    """Offer images to the engine at a steady rate where there are more than it can take."""
     busy_sizes: tuple[str, ...] = ()
     """HxW of smaller and smaller inputs of the network, for when it cannot give each camera `busy_fps`."""
     busy_fps: float = 5.0
-    """Pictures a second below which a smaller input is taken."""
+    """Images a second below which a smaller input is taken."""
     command: str = ""
     """Kept in the store's provenance."""
 

@@ -1,21 +1,21 @@
-"""Picks pictures of a camera at a steady rate."""
+"""Picks images of a camera at a steady rate."""
 
 from __future__ import annotations
 
 
 class Spacing:
-    """Takes as many pictures a second as it may, as evenly as the camera's own rate allows."""
+    """Takes as many images a second as it may, as evenly as the camera's own rate allows."""
 
     def __init__(self) -> None:
         self._interval_ns = 0
         self._next_ns = 0
 
     def limit(self, fps: float | None) -> None:
-        """Sets how many pictures a second are taken at most; all if None."""
+        """Sets how many images a second are taken at most; all if None."""
         self._interval_ns = round(1e9 / fps) if fps else 0
 
     def takes(self, taken_ns: int) -> bool:
-        """Whether the next picture is one to take; it counts as taken.
+        """Whether the next image is one to take; it counts as taken.
 
         Args:
             taken_ns: when it was taken, on the monotonic clock.

@@ -41,7 +41,7 @@ class Losses:
 
 @dataclass(frozen=True, eq=False)
 class Storable:
-    """A frame without its picture."""
+    """A frame without its image."""
 
     index: int
     timestamp_ns: int

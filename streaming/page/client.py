@@ -1,7 +1,7 @@
 """One browser: what it gets and when.
 
-A client may have at most two pictures of a camera under way; the next is sent when it says that it has drawn one, and
-is then the newest. So a slow client sees fewer pictures, never older ones, and a client that stops reading costs
+A client may have at most two images of a camera under way; the next is sent when it says that it has drawn one, and
+is then the newest. So a slow client sees fewer images, never older ones, and a client that stops reading costs
 nothing but its socket until the heartbeat ends it.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from roadmask.streaming.page.feed import Feed
-from roadmask.streaming.page.history import KeptPicture
+from roadmask.streaming.page.history import KeptImage
 from roadmask.streaming.page.wire import to_json
 
 MOST_UNDER_WAY = 2
-"""Pictures of a camera sent and not yet drawn: one on the wire while the other is decoded."""
+"""Images of a camera sent and not yet drawn: one on the wire while the other is decoded."""
 _HEARTBEAT_S = 10.0
 _GOODBYE_S = 1.0
 """How long a page may take to answer a goodbye."""
@@ -43,13 +43,13 @@ class PageClient:
         self._watching = True
         self._status: str | None = None
         self._pong: str | None = None
-        self._last: dict[str, KeptPicture] = {}
-        """The last picture sent, by camera; without which one cannot know what is newer."""
+        self._last: dict[str, KeptImage] = {}
+        """The last image sent, by camera; without which one cannot know what is newer."""
         self._under_way: dict[str, dict[int, float]] = {}
         """Camera -> key -> time of capture of what was sent and is not yet drawn."""
 
     def wake(self) -> None:
-        """Says that there may be a newer picture."""
+        """Says that there may be a newer image."""
         self._wake.set()
 
     def tell(self, status: str) -> None:
@@ -106,22 +106,22 @@ class PageClient:
             return message
         if not self._watching:
             return None
-        ready = [picture for picture in self._feed.newest() if self._wants(picture)]
+        ready = [image for image in self._feed.newest() if self._wants(image)]
         if not ready:
             return None
-        picture = min(ready, key=lambda one: self._last[one.camera].key if one.camera in self._last else 0)
-        last = self._last.get(picture.camera)
+        image = min(ready, key=lambda one: self._last[one.camera].key if one.camera in self._last else 0)
+        last = self._last.get(image.camera)
         if last is not None:
-            self._feed.skipped[picture.camera] += picture.number - last.number - 1
-        self._feed.sent[picture.camera] += 1
-        self._last[picture.camera] = picture
-        self._under_way.setdefault(picture.camera, {})[picture.key] = picture.captured_ms
-        return picture.message
+            self._feed.skipped[image.camera] += image.number - last.number - 1
+        self._feed.sent[image.camera] += 1
+        self._last[image.camera] = image
+        self._under_way.setdefault(image.camera, {})[image.key] = image.captured_ms
+        return image.message
 
-    def _wants(self, picture: KeptPicture) -> bool:
-        last = self._last.get(picture.camera)
-        is_newer = last is None or picture.key > last.key
-        return is_newer and len(self._under_way.get(picture.camera, ())) < MOST_UNDER_WAY
+    def _wants(self, image: KeptImage) -> bool:
+        last = self._last.get(image.camera)
+        is_newer = last is None or image.key > last.key
+        return is_newer and len(self._under_way.get(image.camera, ())) < MOST_UNDER_WAY
 
     def _heed(self, text: str) -> bool:
         """Does what the page says; False where a page of ours would not say it."""
@@ -134,8 +134,8 @@ class PageClient:
                         self._feed.drawn(camera, captured_ms)
                 case {"type": "ping", "sent": int() | float() as sent}:
                     self._pong = to_json({"type": "pong", "sent": sent, "at": self._feed.now_ms()})
-                case {"type": "watch", "pictures": bool(pictures)}:
-                    self._watching = pictures
+                case {"type": "watch", "images": bool(images)}:
+                    self._watching = images
                 case _:
                     return False
         except (ValueError, RecursionError):  # no JSON, or brackets within brackets

@@ -1,6 +1,6 @@
 """What the run has published, shared between the run's threads and the server's.
 
-Nothing here waits for a browser: a client looks at the newest picture when it is ready for one, so there is no queue
+Nothing here waits for a browser: a client looks at the newest image when it is ready for one, so there is no queue
 that could grow.
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from roadmask.streaming.live.reports import Ages, LivePicture, LiveReport
-from roadmask.streaming.page.history import History, KeptPicture
+from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
+from roadmask.streaming.page.history import History, KeptImage
 from roadmask.streaming.page.track_log import TrackLog
 from roadmask.streaming.page.wall_clock import WallClock
-from roadmask.streaming.page.wire import picture_message, report_fields, to_json
+from roadmask.streaming.page.wire import image_message, report_fields, to_json
 
 _MOST_AGES = 4096
-"""Ages kept for a camera: a minute of 30 pictures a second, drawn by two clients."""
+"""Ages kept for a camera: a minute of 30 images a second, drawn by two clients."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class PageLimits:
 
 
 class Feed:
-    """The newest picture of every camera, the last minute, and the last report. Thread-safe."""
+    """The newest image of every camera, the last minute, and the last report. Thread-safe."""
 
     def __init__(self, limits: PageLimits, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self.limits = limits
         self._wall_clock = WallClock(wall_ns)
         self.sent: Counter[str] = Counter()
-        """Pictures sent to clients, by camera; only the server's thread counts."""
+        """Images sent to clients, by camera; only the server's thread counts."""
         self.skipped: Counter[str] = Counter()
-        """Pictures a client did not get because a newer one was there first; only the server's thread counts."""
+        """Images a client did not get because a newer one was there first; only the server's thread counts."""
         self._lock = threading.Lock()
         self._start_ns = time.monotonic_ns()
         self._keys = count(1)
-        self._newest: dict[str, KeptPicture] = {}
+        self._newest: dict[str, KeptImage] = {}
         self._published: Counter[str] = Counter()
         self._history = History(limits.history_seconds, limits.history_bytes)
         self._tracks: dict[str, TrackLog] = {}
@@ -69,21 +69,21 @@ class Feed:
         """Returns the server's own clock: milliseconds since the feed began, never jumping."""
         return (time.monotonic_ns() - self._start_ns) / 1e6
 
-    def publish(self, picture: LivePicture) -> None:
-        """Makes a picture its camera's newest."""
+    def publish(self, image: LiveImage) -> None:
+        """Makes an image its camera's newest."""
         key, at_ms = next(self._keys), self.now_ms()
-        # the wall clock is asked once for a picture: set it whenever you like, ages go on from here by the steady one
+        # the wall clock is asked once for an image: set it whenever you like, ages go on from here by the steady one
         with self._lock:
-            captured_ms = self._wall_clock.steady_ms(picture.captured_ns, at_ms)
-        message = picture_message(picture, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
+            captured_ms = self._wall_clock.steady_ms(image.captured_ns, at_ms)
+        message = image_message(image, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
         with self._lock:
-            number = self._published[picture.camera]
-            kept = KeptPicture(key, number, picture.camera, captured_ms, at_ms, message)
-            self._published[picture.camera] += 1
-            self._newest[picture.camera] = kept
+            number = self._published[image.camera]
+            kept = KeptImage(key, number, image.camera, captured_ms, at_ms, message)
+            self._published[image.camera] += 1
+            self._newest[image.camera] = kept
             self._history.add(kept)
-            log = self._tracks.setdefault(picture.camera, TrackLog(self.limits.history_seconds))
-            log.see(at_ms, picture.instances)
+            log = self._tracks.setdefault(image.camera, TrackLog(self.limits.history_seconds))
+            log.see(at_ms, image.instances)
 
     def report(self, report: LiveReport) -> None:
         """Makes a report the last one."""
@@ -95,25 +95,25 @@ class Feed:
         with self._lock:
             return self._report, (self.now_ms() - self._reported_ms) / 1000
 
-    def newest(self) -> list[KeptPicture]:
-        """Returns the newest picture of every camera."""
+    def newest(self) -> list[KeptImage]:
+        """Returns the newest image of every camera."""
         with self._lock:
             return list(self._newest.values())
 
     def published(self) -> dict[str, int]:
-        """Returns how many pictures each camera has published."""
+        """Returns how many images each camera has published."""
         with self._lock:
             return dict(self._published)
 
     def drawn(self, camera: str, captured_ms: float) -> None:
-        """Notes that a browser says it has drawn a picture: its age now, by our clock, is that of the stage `page`."""
+        """Notes that a browser says it has drawn an image: its age now, by our clock, is that of the stage `page`."""
         now_ms = self.now_ms()
         age_ms = max(now_ms - captured_ms, 0.0)
         with self._lock:
             self._ages.setdefault(camera, deque(maxlen=_MOST_AGES)).append((now_ms, age_ms))
 
     def page_ages(self, camera: str) -> Ages | None:
-        """Returns how old a camera's pictures were when browsers had drawn them; None where none drew any lately."""
+        """Returns how old a camera's images were when browsers had drawn them; None where none drew any lately."""
         oldest = self.now_ms() - 60_000
         with self._lock:
             ages = [age for at, age in self._ages.get(camera, ()) if at >= oldest]
@@ -122,30 +122,30 @@ class Feed:
         p50, p95, p99 = np.percentile(ages, (50, 95, 99))
         return Ages(float(p50), float(p95), float(p99))
 
-    def find(self, key: int) -> KeptPicture | None:
-        """Returns a kept picture by its key; None where it is gone."""
+    def find(self, key: int) -> KeptImage | None:
+        """Returns a kept image by its key; None where it is gone."""
         with self._lock:
             return self._history.find(key)
 
     def history_index(self) -> dict[str, Any]:
-        """Returns keys and times of all kept pictures, by camera, oldest first."""
+        """Returns keys and times of all kept images, by camera, oldest first."""
         now_ms = self.now_ms()
         with self._lock:
             self._history.expire(now_ms)
             cameras = {
-                camera: [[picture.key, round(picture.at_ms)] for picture in kept]
+                camera: [[image.key, round(image.at_ms)] for image in kept]
                 for camera, kept in self._history.by_camera()
             }
         return {"now": round(now_ms), "seconds": self.limits.history_seconds, "cameras": cameras}
 
     def history_bytes(self) -> int:
-        """Returns what the kept pictures weigh."""
+        """Returns what the kept images weigh."""
         with self._lock:
             self._history.expire(self.now_ms())
             return self._history.total_bytes
 
     def status(self) -> str:
-        """Returns the message that tells a page everything but pictures."""
+        """Returns the message that tells a page everything but images."""
         report, report_age_s = self.last_report()
         now_ms = self.now_ms()
         with self._lock:

@@ -28,8 +28,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[CameraReport], float | None]], ...] = (
     ("stored_frames", "Frames stored with their masks.", lambda camera: camera.stored),
     ("captured_frames_per_second", "Frames captured a second, lately.", lambda camera: camera.captured_fps),
     ("segmented_frames_per_second", "Frames segmented a second, lately.", lambda camera: camera.segmented_fps),
-    ("picture_age_seconds", "Age of the newest picture.", lambda camera: _seconds(camera.picture_age_ms)),
-    ("masks_age_seconds", "Age of the newest picture that has masks.", lambda camera: _seconds(camera.masks_age_ms)),
+    ("image_age_seconds", "Age of the newest image.", lambda camera: _seconds(camera.image_age_ms)),
+    ("masks_age_seconds", "Age of the newest image that has masks.", lambda camera: _seconds(camera.masks_age_ms)),
     ("epoch", "Stretch of one resolution and clock, counted from 0.", lambda camera: camera.epoch),
     ("frames_per_second_limit", "Frames a second offered to the engine at most.", lambda camera: camera.limit_fps),
 )
@@ -54,13 +54,13 @@ class RunCollector(Collector):
     def _page_metrics(self) -> Iterator[Metric]:
         yield _gauge("roadmask_page_clients", "Pages open.", self._clients())
         yield _gauge(
-            "roadmask_page_history_bytes", "Bytes of pictures kept to scrub through.", self._feed.history_bytes()
+            "roadmask_page_history_bytes", "Bytes of images kept to scrub through.", self._feed.history_bytes()
         )
-        published = CounterMetricFamily("roadmask_page_published_pictures", "Pictures published.", labels=["camera"])
-        sent = CounterMetricFamily("roadmask_page_sent_pictures", "Pictures sent to pages.", labels=["camera"])
+        published = CounterMetricFamily("roadmask_page_published_images", "Images published.", labels=["camera"])
+        sent = CounterMetricFamily("roadmask_page_sent_images", "Images sent to pages.", labels=["camera"])
         skipped = CounterMetricFamily(
-            "roadmask_page_skipped_pictures",
-            "Pictures a page missed because a newer one came first.",
+            "roadmask_page_skipped_images",
+            "Images a page missed because a newer one came first.",
             labels=["camera"],
         )
         for camera, number in self._feed.published().items():
@@ -118,7 +118,7 @@ def _labelled_gauges(report: LiveReport) -> Iterator[Metric]:
         labels=["camera", "stage", "quantile"],
     )
     tracks = GaugeMetricFamily(
-        "roadmask_camera_tracks", "Confirmed tracks in the newest picture.", labels=["camera", "class"]
+        "roadmask_camera_tracks", "Confirmed tracks in the newest image.", labels=["camera", "class"]
     )
     for camera in report.cameras:
         for one in CameraState:

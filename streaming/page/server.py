@@ -1,10 +1,10 @@
 """The server of the page: a thread of the run's process, with its own loop.
 
-The run hands over pictures and reports from any thread and never waits:
+The run hands over images and reports from any thread and never waits:
 
     with LivePage(PageAddress.parse("127.0.0.1:8642")) as page:
         print(page.url)
-        page.publish(picture)
+        page.publish(image)
         page.report(report)
 """
 
@@ -26,7 +26,7 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from roadmask.engines.errors import PageError
-from roadmask.streaming.live.reports import Ages, LivePicture, LiveReport
+from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
 from roadmask.streaming.page.address import PageAddress
 from roadmask.streaming.page.client import PageClient
 from roadmask.streaming.page.feed import Feed, PageLimits
@@ -91,12 +91,12 @@ class LivePage:
         """The port it listens at; known once started, where any free one was asked for."""
         return self._port
 
-    def publish(self, picture: LivePicture) -> None:
-        """Shows a picture to everybody who watches; never waits for them."""
-        self._feed.publish(picture)
+    def publish(self, image: LiveImage) -> None:
+        """Shows an image to everybody who watches; never waits for them."""
+        self._feed.publish(image)
         with self._wake_lock:
             if self._wake_pending or self._loop is None:
-                return  # one wake-up serves all pictures published before it comes
+                return  # one wake-up serves all images published before it comes
             self._wake_pending = True
             self._loop.call_soon_threadsafe(self._wake_clients)
 
@@ -105,7 +105,7 @@ class LivePage:
         self._feed.report(report)
 
     def page_ages(self, camera: str) -> Ages | None:
-        """Returns the ages of a camera's pictures when browsers had drawn them, over the last minute.
+        """Returns the ages of a camera's images when browsers had drawn them, over the last minute.
 
         By our own clock, when the browser's word for it has arrived: so they include that word's way back.
         """
@@ -229,7 +229,7 @@ class LivePage:
                 web.get("/ws", socket_handler),
                 web.get("/api/report", self._api_report),
                 web.get("/api/history", self._api_history),
-                web.get("/api/history/{key:[0-9]{1,15}}", self._api_picture),
+                web.get("/api/history/{key:[0-9]{1,15}}", self._api_image),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
@@ -258,11 +258,11 @@ class LivePage:
     async def _api_history(self, _request: web.Request) -> web.Response:
         return _json(self._feed.history_index())
 
-    async def _api_picture(self, request: web.Request) -> web.Response:
-        picture = self._feed.find(int(request.match_info["key"]))
-        if picture is None:
-            raise web.HTTPNotFound(text="This picture is no longer kept: only about the last minute is.")
-        return web.Response(body=picture.message, content_type="application/octet-stream")
+    async def _api_image(self, request: web.Request) -> web.Response:
+        image = self._feed.find(int(request.match_info["key"]))
+        if image is None:
+            raise web.HTTPNotFound(text="This image is no longer kept: only about the last minute is.")
+        return web.Response(body=image.message, content_type="application/octet-stream")
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return _verdict(liveness(*self._feed.last_report(), self._feed.limits))

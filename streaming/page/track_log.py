@@ -9,7 +9,7 @@ from roadmask.streaming.live.reports import ShownInstance
 from roadmask.streaming.sinks.drawing import track_colour
 
 _BREAK_MS = 1500.0
-"""A track unseen for longer was away in between; slower cameras than one picture in this time show as dashes."""
+"""A track unseen for longer was away in between; slower cameras than one image in this time show as dashes."""
 _MOST_ROWS = 200
 
 
@@ -28,7 +28,7 @@ class TrackLog:
         self._rows: dict[int, _Row] = {}
 
     def see(self, at_ms: float, instances: Iterable[ShownInstance]) -> None:
-        """Notes which tracks a picture shows."""
+        """Notes which tracks an image shows."""
         for instance in instances:
             if instance.track_id <= 0:  # seen, but not yet a track
                 continue

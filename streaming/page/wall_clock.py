@@ -7,7 +7,7 @@ from collections.abc import Callable
 _SET_MS = 500.0
 """A wall clock that moves by more against the steady one between two looks was set."""
 _REMEMBERED_MS = 60_000.0
-"""A picture may be under way this long while the clock is set."""
+"""An image may be under way this long while the clock is set."""
 
 
 class WallClock:
@@ -24,10 +24,10 @@ class WallClock:
         """How far it was ahead before it was set, and when that was noticed."""
 
     def steady_ms(self, captured_ns: int, now_ms: float) -> float:
-        """Returns when a picture was captured, by the steady clock.
+        """Returns when an image was captured, by the steady clock.
 
-        A picture that was under way while the wall clock was set has its time from the clock as it was: of the two
-        readings the one nearer to now is right, as pictures are at most seconds old.
+        An image that was under way while the wall clock was set has its time from the clock as it was: of the two
+        readings the one nearer to now is right, as images are at most seconds old.
 
         Args:
             captured_ns: by the wall clock.

@@ -1,8 +1,8 @@
 """What travels between the server and a browser.
 
-A picture is one binary message: the length of a JSON header (4 bytes, big-endian), the header, the JPEG. Everything
+An image is one binary message: the length of a JSON header (4 bytes, big-endian), the header, the JPEG. Everything
 else is JSON text with a `type`. Times are milliseconds on the server's own clock, which starts at 0 with the server and
-never jumps: `at` when something was published or said, `captured` when a picture was captured. Only `wall`, a picture's
+never jumps: `at` when something was published or said, `captured` when an image was captured. Only `wall`, an image's
 time of capture as the run told it, counts from 1970.
 """
 
@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from roadmask.streaming.live.reports import LivePicture, LiveReport
+from roadmask.streaming.live.reports import LiveImage, LiveReport
 
 
-def picture_message(picture: LivePicture, key: int, at_ms: float, captured_ms: float) -> bytes:
-    """Returns a picture with its boxes in one message."""
+def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) -> bytes:
+    """Returns an image with its boxes in one message."""
     header = {
         "key": key,
-        "camera": picture.camera,
-        "epoch": picture.epoch,
-        "index": picture.index,
+        "camera": image.camera,
+        "epoch": image.epoch,
+        "index": image.index,
         "at": round(at_ms, 1),
         "captured": round(captured_ms, 1),
-        "wall": round(picture.captured_ns / 1e6, 3),
-        "size": picture.size,
+        "wall": round(image.captured_ns / 1e6, 3),
+        "size": image.size,
         "instances": [
             {
                 "id": instance.track_id,
@@ -37,11 +37,11 @@ def picture_message(picture: LivePicture, key: int, at_ms: float, captured_ms: f
                 "score": round(float(instance.score), 3),
                 "box": [round(float(edge), 1) for edge in instance.box],
             }
-            for instance in picture.instances
+            for instance in image.instances
         ],
     }
     text = to_json(header).encode()
-    return struct.pack(">I", len(text)) + text + picture.jpeg
+    return struct.pack(">I", len(text)) + text + image.jpeg
 
 
 def report_fields(report: LiveReport) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def probe_cameras(
     """Looks at each camera, and at what would be overwritten, before anything is written.
 
     Raises:
-        SourceError: a source cannot be read or holds no picture.
+        SourceError: a source cannot be read or holds no image.
         ConfigError: the configuration names a camera that is not there.
         InputError: an overlay cannot be written, or would overwrite a source.
         StoreExistsError: something lies at `out`, and is not to be resumed.

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 def build_tracker(config: RunConfig) -> Tracker:
     """Returns a tracker, as every way to run builds it."""
     tracker = IouTracker(config.tracker)
-    return CameraTracker(tracker) if config.picture_motion else tracker
+    return CameraTracker(tracker) if config.image_motion else tracker
 
 
 def build_recorder(writer: CameraWriter, job: CameraJob, config: RunConfig, class_names: dict[int, str]) -> Recorder:
@@ -51,8 +51,8 @@ class _Camera:
         self.problem: str | None = None
         self.ended = ended
 
-    def next_picture(self) -> Frame | None:
-        """Returns the next frame that has a picture; None at the end."""
+    def next_image(self) -> Frame | None:
+        """Returns the next frame that has an image; None at the end."""
         try:
             for item in self.items:
                 if isinstance(item, Frame):
@@ -120,7 +120,7 @@ def run_in_process(
             if stop.is_set():
                 for camera in cameras:
                     camera.reader.stop()
-            frames = [(camera, frame) for camera in cameras if not camera.ended and (frame := camera.next_picture())]
+            frames = [(camera, frame) for camera in cameras if not camera.ended and (frame := camera.next_image())]
             for (camera, frame), found in zip(
                 frames, segment_each(segmenter, [frame.image for _, frame in frames]), strict=True
             ):

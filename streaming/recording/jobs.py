@@ -40,7 +40,7 @@ class CameraProbe:
     """What is known of a camera before the run starts."""
 
     image_size: tuple[int, int]
-    """Height and width of its first picture."""
+    """Height and width of its first image."""
     fps: float | None
     """Frames per second, where the source states them."""
     frames_expected: int | None
@@ -50,17 +50,17 @@ class CameraProbe:
 
 
 def probe(job: CameraJob) -> CameraProbe:
-    """Reads the first picture of a camera, so that bad input is refused before anything is written.
+    """Reads the first image of a camera, so that bad input is refused before anything is written.
 
     Raises:
-        SourceError: the source cannot be read or holds no picture.
+        SourceError: the source cannot be read or holds no image.
     """
     source = job.open()
     try:
         first = next((item for item in source if isinstance(item, Frame)), None)
         if first is None:
             raise SourceError(
-                f"camera {job.camera!r}: no picture could be decoded from {', '.join(job.specs)}; "
+                f"camera {job.camera!r}: no image could be decoded from {', '.join(job.specs)}; "
                 "check that it plays elsewhere."
             )
         return CameraProbe(first.image_size, source.fps, source.frames_expected, source.describe())

@@ -39,7 +39,7 @@ POLL_SECONDS = 0.25
 
 
 class _SegmenterActor(Actor):
-    """Batches the pictures of all cameras."""
+    """Batches the images of all cameras."""
 
     async def open(self, build: Callable[[], Segmenter], image_sizes: Sequence[tuple[int, int]]) -> None:
         """Builds the engine and warms it up."""
@@ -49,7 +49,7 @@ class _SegmenterActor(Actor):
         self._batch = Batcher(lambda images: segment_each(segmenter, images), batch_max=len(image_sizes))
 
     async def segment(self, parcel: Sequence[Frame | LostFrame]) -> list[Segmentation]:
-        """Returns what is in each frame that has a picture, one after the other: batches are of several cameras."""
+        """Returns what is in each frame that has an image, one after the other: batches are of several cameras."""
         return [await self._batch(item.image) for item in parcel if isinstance(item, Frame)]
 
 
@@ -67,7 +67,7 @@ class _RecorderActor(Actor):
         return writer.begun.ledger.accounted, writer.begun.finished
 
     def push(self, parcel: Sequence[Frame | LostFrame], segmentations: Sequence[Segmentation]) -> None:
-        """Takes the next frames, and what is in those that have a picture."""
+        """Takes the next frames, and what is in those that have an image."""
         found = iter(segmentations)
         for item in parcel:
             if isinstance(item, Frame):
@@ -167,7 +167,7 @@ def run_on_ray(
         store: an open store, made by `MaskStore.create`.
         build: builds the segmenter, in a process of its own.
         class_names: category id -> name of the classes it reports.
-        image_sizes: (height, width) of each camera's first picture, to warm the engine up.
+        image_sizes: (height, width) of each camera's first image, to warm the engine up.
         on_progress: called a few times a second.
         stop: set it to end the run early; what is decided by then is stored, and the run can be resumed.
         resume: go on at the last commit of each camera that was begun.

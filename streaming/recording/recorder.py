@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.sinks.overlay import OverlayWriter
     from roadmask.streaming.store import CameraWriter
 
-_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass
@@ -103,13 +103,13 @@ class Recorder:
             self._epoch = frame.epoch
         tracks = self._track(frame, segmentation)
         if self._overlay is None:
-            frame = replace(frame, image=_NO_PICTURE)  # waiting frames need not keep theirs
+            frame = replace(frame, image=_NO_IMAGE)  # waiting frames need not keep theirs
         held = _Held(frame, self._track.state(), tuple(self._lost))
         self._lost.clear()
         self._record(self._waiting.push(held, tracks))
 
     def push_lost(self, lost: LostFrame) -> None:
-        """Counts a frame that was captured but gave no picture."""
+        """Counts a frame that was captured but gave no image."""
         self.progress.frames += 1
         self._lost.append(lost.reason)
 

@@ -63,7 +63,7 @@ def draw_overlay(
     """Draws tracks onto a frame.
 
     Confirmed tracks are filled and labelled in the colour of their id; what is tentative or belongs to no track gets a
-    thin grey outline. Lines and letters grow with the picture.
+    thin grey outline. Lines and letters grow with the image.
 
     Args:
         image: uint8 (H, W, 3) RGB, not changed.
@@ -74,7 +74,7 @@ def draw_overlay(
         trails: where tracks came from; drawn for the confirmed tracks seen in this frame.
 
     Returns:
-        A new picture.
+        A new image.
     """
     canvas = image.copy()
     style = _Style.of(canvas)
@@ -104,7 +104,7 @@ def draw_overlay(
 
 @dataclass(frozen=True)
 class _Style:
-    """Sizes in pixels, for one size of picture."""
+    """Sizes in pixels, for one size of image."""
 
     text: int
     pad: int
@@ -119,7 +119,7 @@ class _Style:
 
 
 def _crops(tracks: Tracks) -> list[Crop]:
-    """Cuts every mask out of its picture, or takes the box where there are no masks."""
+    """Cuts every mask out of its image, or takes the box where there are no masks."""
     instances = tracks.instances
     if instances.masks is not None:
         masks = instances.masks.to_rle()

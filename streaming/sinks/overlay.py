@@ -15,7 +15,7 @@ from roadmask.streaming.sinks.video_writer import VideoWriter
 from roadmask.tracking import Tracks, TrackState
 
 _PAUSE_NS = 1_000_000_000
-"""How long the last picture of an epoch stays: the time between two epochs may be hours."""
+"""How long the last image of an epoch stays: the time between two epochs may be hours."""
 _TRAIL_NS = 1_000_000_000
 """How far back trails reach."""
 
@@ -56,9 +56,9 @@ class OverlayWriter:
             if self._trails is not None:
                 self._trails = Trails()
         trails = None if self._trails is None else self._trails.update(tracks, frame.timestamp_ns)
-        picture = draw_overlay(frame.image, tracks, self._class_names, heading=heading_of(frame), trails=trails)
+        image = draw_overlay(frame.image, tracks, self._class_names, heading=heading_of(frame), trails=trails)
         self._shown_ns = frame.timestamp_ns + self._shift_ns
-        self._video.write(picture, self._shown_ns)
+        self._video.write(image, self._shown_ns)
 
     def close(self) -> None:
         """Finishes the video; may be called again.

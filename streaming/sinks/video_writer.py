@@ -1,4 +1,4 @@
-"""Writes pictures into an MP4 file that is either whole or not there."""
+"""Writes images into an MP4 file that is either whole or not there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TICKS = 90_000
 """Per second: MP4's customary clock."""
 _LAST_FRAME_NS = 40_000_000
-"""How long a video of a single picture shows it."""
+"""How long a video of a single image shows it."""
 _BT709 = 1
 
 
@@ -52,10 +52,10 @@ def require_writable(path: Path) -> Path:
 
 
 class VideoWriter:
-    """An H.264 video in an MP4 file, each picture shown at its own time.
+    """An H.264 video in an MP4 file, each image shown at its own time.
 
     It grows under `NAME.partial` and takes its name, replacing an older video, when it is closed: a run that is killed
-    leaves no broken file behind under that name. The first picture sets the size; later ones of another size are fitted
+    leaves no broken file behind under that name. The first image sets the size; later ones of another size are fitted
     into it with black bars. Used as a context manager it is closed at the end, or discarded after an exception.
 
     Args:
@@ -69,7 +69,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, *, crf: int = 21, preset: str = "veryfast") -> None:
         self.path = require_writable(path)
-        # Without B-frames, which would blur how long pictures of variable rate are shown.
+        # Without B-frames, which would blur how long images of variable rate are shown.
         self._options: dict[str, object] = {"crf": str(crf), "preset": preset, "bf": "0"}
         self._partial = _partial(path)
         self._container: OutputContainer | None = None
@@ -82,7 +82,7 @@ class VideoWriter:
         self._closed = False
 
     def write(self, image: Image, timestamp_ns: int) -> None:
-        """Takes the next picture.
+        """Takes the next image.
 
         Args:
             image: uint8 (H, W, 3) RGB; read before the call after the next returns, so do not draw into it again.
@@ -104,7 +104,7 @@ class VideoWriter:
         self._held = (image, timestamp_ns)
 
     def close(self) -> None:
-        """Finishes the file; without a single picture there is none. May be called again.
+        """Finishes the file; without a single image there is none. May be called again.
 
         Raises:
             StoreError: the disk is full or gone.
@@ -145,7 +145,7 @@ class VideoWriter:
             self.discard()
 
     def _encode_held(self) -> None:
-        # One picture is always held back, because how long it is shown is known only when the next one comes.
+        # One image is always held back, because how long it is shown is known only when the next one comes.
         if self._held is None:
             return
         image, timestamp_ns = self._held

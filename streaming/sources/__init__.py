@@ -1,4 +1,4 @@
-"""Where frames come from: videos, pictures, the sample drive."""
+"""Where frames come from: videos, images, the sample drive."""
 
 from roadmask.streaming.sources.arguments import parse_sources
 from roadmask.streaming.sources.images import ImageSource

@@ -20,7 +20,7 @@ def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
     """Sorts sources by camera.
 
     `NAME=SOURCE` names the camera; several sources under one name are chapters of one recording. Without a name, each
-    source is a camera of its own, named after its file or folder, and pictures that lie in one folder (as a shell
+    source is a camera of its own, named after its file or folder, and images that lie in one folder (as a shell
     expands `drive/*.png`) are one camera together. What exists under a name with '=' in it is taken as it is.
 
     Args:
@@ -95,9 +95,9 @@ def _split(arg: str) -> tuple[str | None, str]:
 
 
 def _owner(spec: str, position: int) -> str:
-    """Unnamed sources with equal owners belong to one camera: pictures of one folder."""
+    """Unnamed sources with equal owners belong to one camera: images of one folder."""
     if scheme_of(spec) is None and not is_glob(spec) and is_image(Path(spec)):
-        return f"pictures in {Path(spec).resolve().parent}"
+        return f"images in {Path(spec).resolve().parent}"
     return f"source {position}"
 
 

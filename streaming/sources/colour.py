@@ -22,7 +22,7 @@ _STRETCH = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(
 
 
 class Orientation(NamedTuple):
-    """How a picture is to be turned, one of the eight ways a display matrix can ask for in whole pixels."""
+    """How an image is to be turned, one of the eight ways a display matrix can ask for in whole pixels."""
 
     transposed: bool = False
     mirrored_x: bool = False
@@ -33,7 +33,7 @@ class RgbConverter:
     """Turns the decoded frames of one stream into uint8 (H, W, 3) RGB, C-contiguous.
 
     Matrix and range are those that the frame states. An unstated matrix is BT.709 from 720 lines up and BT.601 below,
-    as players do. Pixels stay those of the stream: an anamorphic picture is not stretched, so that masks fit the file.
+    as players do. Pixels stay those of the stream: an anamorphic image is not stretched, so that masks fit the file.
     Ten bits become eight; transparency is ignored.
     """
 
@@ -42,7 +42,7 @@ class RgbConverter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> tuple[Image, Orientation]:
-        """Returns the upright picture, and how it was turned."""
+        """Returns the upright image, and how it was turned."""
         grey = frame.format.name.startswith("gray")
         hd = frame.colorspace == _UNSPECIFIED_MATRIX and frame.height >= _HD_HEIGHT and not frame.format.is_rgb
         rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None)
@@ -60,7 +60,7 @@ class RgbConverter:
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Reads a frame's display matrix; angles that are not a quarter turn go to the nearest."""
-    # Not `frame.side_data`: the frame would keep that, and it the frame, so that a hundred pictures pile up in memory.
+    # Not `frame.side_data`: the frame would keep that, and it the frame, so that a hundred images pile up in memory.
     side_data = cast("Any", SideDataContainer)(frame)
     if SideDataType.DISPLAYMATRIX not in side_data:
         return Orientation()
@@ -73,7 +73,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 def turn(image: Image, orientation: Orientation) -> Image:
-    """Returns the picture as it is to be shown."""
+    """Returns the image as it is to be shown."""
     if orientation.transposed:
         image = image.transpose(1, 0, 2)
     rows = slice(None, None, -1 if orientation.mirrored_y else 1)

@@ -1,6 +1,6 @@
-"""Packets in, pictures out, and none of them forgotten.
+"""Packets in, images out, and none of them forgotten.
 
-Each packet carries its number through the decoder (`opaque`), so that a packet without a picture is known for what it
+Each packet carries its number through the decoder (`opaque`), so that a packet without an image is known for what it
 is, however the decoder reorders or delays.
 """
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _REORDER_MAX = 64
-"""No decoder holds a picture back for longer than this many packets (H.264 allows 16, threads add a few)."""
+"""No decoder holds an image back for longer than this many packets (H.264 allows 16, threads add a few)."""
 _TAIL_MAX = 1200
 """Packets kept for reading the end of a broken file a second time."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A packet that gave a picture."""
+class DecodedImage:
+    """A packet that gave an image."""
 
     pts: int | None
     image: Image
@@ -57,18 +57,18 @@ class _Number:
 class PacketDecoder:
     """Decodes one video stream and accounts for every packet.
 
-    Pictures come in the order they are shown. A lost packet is reported once a later packet has given a picture that
+    Images come in the order they are shown. A lost packet is reported once a later packet has given an image that
     is shown after it, at the latest at the end.
 
     Args:
         stream: what to decode.
         decode_order: the container states when packets are decoded, not when they are shown, as AVI does: the times
-            of reordered pictures are then those of the packets in their order.
+            of reordered images are then those of the packets in their order.
     """
 
     def __init__(self, stream: VideoStream, *, decode_order: bool = False) -> None:
         self.packets = 0
-        """Packets to be shown that were taken so far; one that gave two pictures counts twice."""
+        """Packets to be shown that were taken so far; one that gave two images counts twice."""
         self.taken = 0
         """Packets taken so far, those that an edit list hides included."""
         self._stream = stream
@@ -81,7 +81,7 @@ class PacketDecoder:
         self._tail: deque[tuple[int, Packet[VideoStream]]] = deque(maxlen=_TAIL_MAX)
         self._keys: deque[int] = deque()
 
-    def decode(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[Picture | LostPacket]:
+    def decode(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[DecodedImage | LostPacket]:
         """Decodes a whole stream, to its end."""
         for packet in packets:
             if not packet.size:
@@ -116,14 +116,14 @@ class PacketDecoder:
         while self._keys and self._tail[0][0] < self._keys[0]:
             self._tail.popleft()
 
-    def _settle(self, frame: VideoFrame) -> Iterator[Picture | LostPacket]:
+    def _settle(self, frame: VideoFrame) -> Iterator[DecodedImage | LostPacket]:
         number = _number(frame)
         if number in self._waiting:
             del self._waiting[number]
             yield from self._give_up([n for n in self._waiting if self._is_overdue(n, number, frame.pts)])
         else:
             self.packets += 1
-        yield Picture(self._time(frame.pts), *self._to_rgb(frame))
+        yield DecodedImage(self._time(frame.pts), *self._to_rgb(frame))
 
     def _is_overdue(self, number: int, shown: int, shown_pts: int | None) -> bool:
         """Whether a waiting packet was sent before the one now shown, and should have been shown before it too."""

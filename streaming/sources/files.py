@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def is_image(path: Path) -> bool:
-    """Returns whether a file is named like a picture."""
+    """Returns whether a file is named like an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 

@@ -1,4 +1,4 @@
-"""A folder or list of pictures as a camera of constant frame rate."""
+"""A folder or list of images as a camera of constant frame rate."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from roadmask.streaming.sources.files import identify_all
 from roadmask.streaming.sources.source import BaseSource
 
 DEFAULT_FPS = 10.0
-"""Frame rate of pictures without times; a folder says otherwise by `folder/?fps=25`. KITTI's drives have 10."""
+"""Frame rate of images without times; a folder says otherwise by `folder/?fps=25`. KITTI's drives have 10."""
 _log = logging.getLogger(__name__)
 
 
 class ImageSource(BaseSource):
-    """Pictures in files, one frame each: JPEG, PNG, BMP, TIFF or WebP of one size.
+    """Images in files, one frame each: JPEG, PNG, BMP, TIFF or WebP of one size.
 
     EXIF rotation is applied, transparency is ignored, 16 bits become 8 and grey becomes RGB. A file that cannot be
     decoded gives a `LostFrame`.
@@ -34,7 +34,7 @@ class ImageSource(BaseSource):
         fps: frames per second; the first is at time 0.
 
     Raises:
-        SourceError: no file can be decoded, or (while reading) a picture has another size than the first.
+        SourceError: no file can be decoded, or (while reading) an image has another size than the first.
     """
 
     clock: Clock = "media"
@@ -53,7 +53,7 @@ class ImageSource(BaseSource):
                 break
         else:
             raise SourceError(
-                f"none of the {len(paths)} pictures of camera {camera!r} could be decoded ({paths[0]} is the first): "
+                f"none of the {len(paths)} images of camera {camera!r} could be decoded ({paths[0]} is the first): "
                 "expected JPEG, PNG, BMP, TIFF or WebP files."
             )
 
@@ -82,14 +82,14 @@ class ImageSource(BaseSource):
                 continue
             if image.shape[:2] != self._size:
                 raise SourceError(
-                    f"expected pictures of one size: {self._first.name} is {_size(self._size)}, "
+                    f"expected images of one size: {self._first.name} is {_size(self._size)}, "
                     f"{path.name} is {_size(image.shape)}. Give each size its own camera."
                 )
             yield Frame(self.camera, 0, index, timestamp_ns, self.clock, image)
 
 
 def read_image(path: Path) -> Image | None:
-    """Returns a picture as RGB, upright; None where the file holds none."""
+    """Returns an image as RGB, upright; None where the file holds none."""
     try:
         data = np.fromfile(path, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None

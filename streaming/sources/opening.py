@@ -30,9 +30,9 @@ def open_camera(camera: str, specs: Sequence[str]) -> FrameSource:
     A source is one of:
 
     - a video file; several are chapters, joined by time (see `VideoSource`);
-    - a folder of pictures, or a glob of pictures or of videos, in natural order; `?fps=25` after it states the frame
-      rate of pictures, which is 10 otherwise;
-    - pictures, several files in the order given;
+    - a folder of images, or a glob of images or of videos, in natural order; `?fps=25` after it states the frame
+      rate of images, which is 10 otherwise;
+    - images, several files in the order given;
     - `synthetic:` or `synthetic:VIEW`, the sample drive, with `?fps=10&seconds=4` and the other fields of its
       configuration.
 
@@ -68,10 +68,10 @@ def open_camera(camera: str, specs: Sequence[str]) -> FrameSource:
     if images:
         video = next(path for path in paths if not is_image(path))
         raise SourceError(
-            f"camera {camera!r} mixes pictures ({images[0]}) and videos ({video}): give each its own camera."
+            f"camera {camera!r} mixes images ({images[0]}) and videos ({video}): give each its own camera."
         )
     if fps is not None:
-        raise SourceError(f"'?fps=' is for pictures; the video {paths[0]} has its own times: leave it out.")
+        raise SourceError(f"'?fps=' is for images; the video {paths[0]} has its own times: leave it out.")
     from roadmask.streaming.sources.recording import VideoSource  # noqa: PLC0415  PyAV only where videos are read
 
     return VideoSource(camera, paths)
@@ -93,11 +93,11 @@ def _files(spec: str) -> tuple[list[Path], float | None]:
     videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     if videos:
         raise SourceError(
-            f"the folder {path} holds no pictures but {len(videos)} videos: "
+            f"the folder {path} holds no images but {len(videos)} videos: "
             f"to join them by time, write 'NAME={path / ('*' + videos[0].suffix)}' in quotes."
         )
     raise SourceError(
-        f"the folder {path} holds no pictures: expected .jpg, .png, .bmp, .tif or .webp files directly in it, "
+        f"the folder {path} holds no images: expected .jpg, .png, .bmp, .tif or .webp files directly in it, "
         f"got {len(files)} other files."
     )
 

@@ -25,7 +25,7 @@ class VideoSource(BaseSource):
     times in their containers when every one has its own; otherwise they follow each other as given. Where a creation
     time leaves more than a second and two frame periods between two chapters, the time between is kept and the next
     epoch begins; a smaller difference is the rounding of creation times, and the chapters are joined without a gap.
-    The next epoch also begins where the picture's size or rotation changes.
+    The next epoch also begins where the image's size or rotation changes.
 
     Args:
         camera: name of the camera.
@@ -79,11 +79,11 @@ class VideoSource(BaseSource):
             for item in file.read():
                 self._require_open()
                 self.captured = before + file.packets
-                if item.picture is None:
+                if item.image is None:
                     yield LostFrame(self.camera, epoch, index, timeline.peek(item.media_ns))
                 else:
-                    image = item.picture.image
-                    now = (image.shape, item.picture.orientation)
+                    image = item.image.image
+                    now = (image.shape, item.image.orientation)
                     epoch += look is not None and now != look
                     look = now
                     timestamp_ns = timeline.place(item.media_ns)

@@ -14,7 +14,7 @@ class FrameSource(Protocol):
     """The frames of one camera, in the order they were captured.
 
     Iterating yields one item for each frame that was captured, numbered from 0 without gaps: a `Frame`, or a
-    `LostFrame` where it gave no picture. Timestamps of frames strictly increase. Iterating again starts again.
+    `LostFrame` where it gave no image. Timestamps of frames strictly increase. Iterating again starts again.
     """
 
     camera: str

@@ -33,7 +33,7 @@ class SyntheticSource(BaseSource):
         self.captured = 0
 
     def describe(self) -> dict[str, Any]:
-        """Returns the configuration, and a hash of the first picture that changes when the renderer does."""
+        """Returns the configuration, and a hash of the first image that changes when the renderer does."""
         first = hashlib.sha256(self._drive.render(0).tobytes()).hexdigest()
         config = asdict(self._config)
         return {

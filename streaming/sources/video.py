@@ -15,7 +15,7 @@ import av
 
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.sources.colour import Orientation
-from roadmask.streaming.sources.decoder import LostPacket, PacketDecoder, Picture
+from roadmask.streaming.sources.decoder import DecodedImage, LostPacket, PacketDecoder
 from roadmask.streaming.sources.files import require_file
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _FORMATS = (
     "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,webm,yuv4mpegpipe"
 )
-"""Containers that hold pictures themselves. Playlists stay out: they could name other files or hosts."""
+"""Containers that hold images themselves. Playlists stay out: they could name other files or hosts."""
 _DEFAULT_FPS = 25
 """Spacing of frames where a recording states neither times nor a rate."""
 _log = logging.getLogger(__name__)
@@ -42,8 +42,8 @@ class VideoFrameAt:
 
     media_ns: int | None
     """Since the start of the stream; None where the packet has no timestamp."""
-    picture: Picture | None
-    """None where it gave no picture."""
+    image: DecodedImage | None
+    """None where it gave no image."""
 
 
 class VideoFile:
@@ -113,9 +113,9 @@ class VideoFile:
     def _probe(self) -> tuple[tuple[int, int], Orientation]:
         with closing(self.read()) as items:
             for item in items:
-                if item.picture is not None:
-                    height, width = item.picture.image.shape[:2]
-                    return (height, width), item.picture.orientation
+                if item.image is not None:
+                    height, width = item.image.image.shape[:2]
+                    return (height, width), item.image.orientation
         if not self.packets:
             raise SourceError(f"{self.path} has a video stream ({self.codec}) of zero frames: nothing was recorded.")
         raise SourceError(
@@ -140,7 +140,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     streams = [stream for stream in container.streams if stream.type == "video" and not _is_cover(stream)]
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream of any kind"
-        raise SourceError(f"expected a video stream in {path}, got {kinds}: it holds no pictures.")
+        raise SourceError(f"expected a video stream in {path}, got {kinds}: it holds no images.")
     for stream in container.streams.video:
         if not _is_cover(stream) and stream.codec_context is not None:
             return stream

@@ -14,7 +14,7 @@ from roadmask.streaming.store.layout import ARRAYS, RLE_CHUNK, EpochInfo, Extent
 def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> None:
     """Makes the group of an epoch with all of `ARRAYS`.
 
-    Labels and run lengths are sharded, so that one picture or one mask can be read out of a large file; the other
+    Labels and run lengths are sharded, so that one image or one mask can be read out of a large file; the other
     arrays are small. Every chunk ends with a crc32c: zstd's own checksum does not cover its header.
 
     Raises:

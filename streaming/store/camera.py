@@ -118,7 +118,7 @@ class CameraWriter:
 
         Args:
             epoch: higher than that of the stretch before.
-            image_size: height and width of its pictures.
+            image_size: height and width of its images.
             clock: what its timestamps count from.
             info: what else the source says, as plain data.
 
@@ -148,7 +148,7 @@ class CameraWriter:
 
         Raises:
             InputError: no epoch was started, or the frame does not follow the one before.
-            InstancesError: the masks are missing or do not fit the epoch's pictures, or an id has no place in uint32.
+            InstancesError: the masks are missing or do not fit the epoch's images, or an id has no place in uint32.
             StoreError: the store cannot be written; frames stay buffered and a later `commit` may succeed.
         """
         self._require_open()

@@ -22,7 +22,7 @@ class StoreConfig:
     """
 
     shard_mb: float = 256.0
-    """Label pictures in one file, in 10^6 bytes before they are compressed. The number of frames this gives is kept
+    """Label images in one file, in 10^6 bytes before they are compressed. The number of frames this gives is kept
     between 8 and 64: 64 frames of 960 x 540, 30 of 1920 x 1080."""
     compression_level: int = 1
     """zstd level, 1 (fast) to 22 (small)."""
@@ -34,7 +34,7 @@ class StoreConfig:
             raise ConfigError(f"expected compression_level from 1 to 22, got {self.compression_level}: 1 is fast.")
 
     def shard_frames(self, image_size: tuple[int, int]) -> int:
-        """Returns how many label pictures of (H, W) pixels go into one file."""
+        """Returns how many label images of (H, W) pixels go into one file."""
         height, width = image_size
         fitting = int(self.shard_mb * 1e6 // (height * width * 4))
         return min(max(fitting, MIN_SHARD_FRAMES), MAX_SHARD_FRAMES)

@@ -141,9 +141,9 @@ class EpochReader:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def labels(self, position: int) -> NDArray[np.uint32]:
-        """Returns the (H, W) picture of track ids of a frame."""
-        picture: NDArray[np.uint32] = self.read("labels", position, position + 1)[0]
-        return picture
+        """Returns the (H, W) image of track ids of a frame."""
+        image: NDArray[np.uint32] = self.read("labels", position, position + 1)[0]
+        return image
 
     def frame(self, position: int) -> tuple[Instances, NDArray[np.int64], NDArray[np.uint8]]:
         """Returns the instances of a frame with their track ids and states."""

@@ -1,4 +1,4 @@
-"""The labels picture: the track id of every pixel."""
+"""The labels image: the track id of every pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def paint_labels(
 ) -> None:
     """Paints the track id of every pixel; where masks overlap the higher score wins, then the lower id.
 
-    Only the part that a mask covers is touched: full pictures would cost more than segmenting some of them.
+    Only the part that a mask covers is touched: full images would cost more than segmenting some of them.
 
     Args:
         masks: N masks.
@@ -22,7 +22,7 @@ def paint_labels(
         out: (H, W), overwritten.
 
     Raises:
-        InstancesError: a mask does not fill the picture.
+        InstancesError: a mask does not fill the image.
     """
     out[...] = 0
     for n in np.lexsort((-track_ids, scores)).tolist():

@@ -54,7 +54,7 @@ RLE_SHARD = 256 * RLE_CHUNK
 """Bytes of run lengths in one file."""
 
 MAX_SIDE = 2**16
-"""No picture is as wide or high; a damaged size must not allocate the memory of one."""
+"""No image is as wide or high; a damaged size must not allocate the memory of one."""
 
 _CAMERA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -77,7 +77,7 @@ class ArraySpec:
     extra: int = 0
     """Rows beyond that count: 1 where the rows are the edges between items."""
     tail: tuple[int, ...] = ()
-    """Shape behind the first axis; the picture size for labels."""
+    """Shape behind the first axis; the image size for labels."""
 
 
 ARRAYS: dict[str, ArraySpec] = {

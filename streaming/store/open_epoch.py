@@ -35,7 +35,7 @@ class OpenEpoch:
         return cls(info, arrays, config.shard_frames(info.image_size), extent, extent)
 
     def __post_init__(self) -> None:
-        self._picture = np.zeros((1, *self.info.image_size), np.uint32)
+        self._image = np.zeros((1, *self.info.image_size), np.uint32)
 
     @property
     def waiting(self) -> int:
@@ -49,8 +49,8 @@ class OpenEpoch:
 
     def push(self, rows: Rows, masks: RleMasks) -> None:
         """Takes the rows of a frame, and the masks they are of."""
-        paint_labels(masks, rows["instances/track_id"], rows["instances/score"], self._picture[0])
-        self.arrays["labels"].append(self._picture)
+        paint_labels(masks, rows["instances/track_id"], rows["instances/score"], self._image[0])
+        self.arrays["labels"].append(self._image)
         for name, row in rows.items():
             self.arrays[name].append(row)
         self.end = Extent(

@@ -84,7 +84,7 @@ class CameraReader:
         )
 
     def labels(self, position: int) -> NDArray[np.uint32]:
-        """Returns the (H, W) picture of track ids of a stored frame; 0 where no track is.
+        """Returns the (H, W) image of track ids of a stored frame; 0 where no track is.
 
         Raises:
             InputError: there is no such frame.

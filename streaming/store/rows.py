@@ -52,14 +52,14 @@ def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: Co
     """Returns the masks of a frame, and refuses what a store cannot hold.
 
     Raises:
-        InstancesError: masks are missing or malformed, the pictures have another size, an id or a class has no place.
+        InstancesError: masks are missing or malformed, the images have another size, an id or a class has no place.
     """
     seen = tracks.instances
     if seen.masks is None:
         raise InstancesError(f"frame {index}: expected instances with masks, got boxes only; a store keeps masks.")
     if seen.image_size != info.image_size:
         raise InstancesError(
-            f"frame {index}: expected instances in pictures of {info.image_size} (H, W), got {seen.image_size}; "
+            f"frame {index}: expected instances in images of {info.image_size} (H, W), got {seen.image_size}; "
             f"start an epoch when the resolution changes."
         )
     named = [track for track in tracks.track_ids.tolist() if track]

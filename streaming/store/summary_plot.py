@@ -1,4 +1,4 @@
-"""A drive on one picture: when each track was seen, how much was going on, where, and where the frames went."""
+"""A drive on one image: when each track was seen, how much was going on, where, and where the frames went."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def plot_summary(path: Path | str, png_path: Path | str) -> None:
 
     Args:
         path: a store.
-        png_path: the picture to write.
+        png_path: the image to write.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
-        InputError: the picture cannot be written.
+        InputError: the image cannot be written.
     """
     summary, drive = summarize_drive(path), open_drive(path)
     rows = max(len(summary.cameras), 1)
@@ -65,7 +65,7 @@ def plot_summary(path: Path | str, png_path: Path | str) -> None:
     try:
         figure.savefig(png_path, format="png", metadata={"Software": None})
     except OSError as error:
-        raise InputError(f"cannot write the picture {png_path}: {error.strerror or error}.") from error
+        raise InputError(f"cannot write the image {png_path}: {error.strerror or error}.") from error
 
 
 def _class_colours(summary: DriveSummary) -> dict[int, str]:
@@ -210,7 +210,7 @@ def _draw_places(axes: Axes, camera: CameraReader, summary: CameraSummary, colou
 
 
 def _places(camera: CameraReader, label_of: dict[int, int]) -> dict[int, NDArray[np.float64]] | None:
-    """Returns for each class how often it covered each cell of the picture, from evenly spread frames."""
+    """Returns for each class how often it covered each cell of the image, from evenly spread frames."""
     if not label_of or not len(camera):
         return None
     ids = np.array(sorted(label_of))
@@ -219,10 +219,10 @@ def _places(camera: CameraReader, label_of: dict[int, int]) -> dict[int, NDArray
     rows = max(HEAT_COLUMNS * height // width, 1)
     seen = {label: np.zeros((rows, HEAT_COLUMNS)) for label in dict.fromkeys(labels.tolist())}
     for position in np.unique(np.linspace(0, len(camera) - 1, HEAT_FRAMES).astype(int)):
-        picture = camera.labels(int(position))
-        y = (np.arange(rows) + 0.5) * picture.shape[0] / rows
-        x = (np.arange(HEAT_COLUMNS) + 0.5) * picture.shape[1] / HEAT_COLUMNS
-        cells = picture[np.ix_(y.astype(int), x.astype(int))]
+        image = camera.labels(int(position))
+        y = (np.arange(rows) + 0.5) * image.shape[0] / rows
+        x = (np.arange(HEAT_COLUMNS) + 0.5) * image.shape[1] / HEAT_COLUMNS
+        cells = image[np.ix_(y.astype(int), x.astype(int))]
         of_cell = labels[np.searchsorted(ids, cells).clip(max=len(ids) - 1)]
         for label in seen:
             seen[label] += (cells > 0) & (of_cell == label)

@@ -71,7 +71,7 @@ class MaskStore:
             path: folder that does not exist yet, such as `drive.zarr`.
             class_names: COCO category id -> name, of the classes that may occur.
             engine: what made the masks, as plain data.
-            sources: where the pictures came from, as plain data; passwords in URLs are left out.
+            sources: where the images came from, as plain data; passwords in URLs are left out.
             config: how the run was configured, as plain data.
             store_config: how the store is cut into files.
             command: the command line, for provenance.

@@ -24,7 +24,7 @@ def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
     assert record["mean_detections"] > 3
     assert 50 < record["resident_mb"] < 500
     assert record["resident_mb"] < record["process_mb"] < 600
-    # The letterboxed picture alone is 737 kB; a dense mask of such a frame would be 522 kB each.
+    # The letterboxed image alone is 737 kB; a dense mask of such a frame would be 522 kB each.
     assert 700 < record["allocated_kb_median"] <= record["allocated_kb_max"] < 2500
     assert record["growth_kb"] < 100
     assert 0 < record["engine_start_s"] < 120

@@ -55,7 +55,7 @@ def test_engines_that_fail_or_are_wrong_are_recorded_and_not_timed(monkeypatch: 
         if name == "breaks":
             raise RuntimeError("the compiler gave up")
         seen = one((10.0, 10.0, 60.0, 60.0), 0.9, SETTINGS.frame_size)
-        segmenter = ScriptedSegmenter(lambda picture, _: seen if name == "good" else Instances.empty(picture.shape[:2]))
+        segmenter = ScriptedSegmenter(lambda image, _: seen if name == "good" else Instances.empty(image.shape[:2]))
         try:
             repeat = pytest.fail if name == "blind" else lambda: None
             yield Contender(name, "fp32", segmenter, repeat, 1.0, "tf32" if name == "good" else "int8")
@@ -105,7 +105,7 @@ def test_check_passes_what_is_near_and_refuses_what_is_not() -> None:
         with pytest.raises(EngineError, match=" is wrong: "):
             check("engine", "fp16", [wrong], expected)
     unsure = [one(box, 0.55), Instances.empty((100, 100))]
-    with pytest.raises(EngineError, match=r"engine fp16 cannot be judged: neither .* above 0\.6 in 2 pictures"):
+    with pytest.raises(EngineError, match=r"engine fp16 cannot be judged: neither .* above 0\.6 in 2 images"):
         check("engine", "fp16", unsure, unsure)
     with pytest.raises(EngineError, match=" is wrong: "):
         check("engine", "int8", [one((30, 10, 60, 60), 0.8)], expected)

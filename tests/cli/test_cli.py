@@ -69,7 +69,7 @@ def test_help_names_every_engine_and_precision(roadmask_cli, command: str) -> No
     assert set(get_args(Engine)) | set(get_args(Precision)) <= set(re.findall(r"[\w-]+", printed))
 
 
-def test_help_of_calibration_says_where_its_pictures_are(roadmask_cli) -> None:
+def test_help_of_calibration_says_where_its_images_are(roadmask_cli) -> None:
     for command in ("calibrate", "activations"):
         _, printed = roadmask_cli("engine", command, "--help")
         assert "street_train/images" in printed
@@ -125,7 +125,7 @@ def test_doctor_says_that_run_works(roadmask_cli) -> None:
     assert "roadmask run works here" in printed
 
 
-def a_picture(path: Path, size: tuple[int, int] = (48, 64)) -> None:
+def an_image(path: Path, size: tuple[int, int] = (48, 64)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((*size, 3), 90, np.uint8))
 
@@ -148,7 +148,7 @@ def no_images(folder: Path) -> list[object]:
 
 def zero_frames(folder: Path) -> list[object]:
     (folder / "broken").mkdir()
-    (folder / "broken" / "0.png").write_bytes(b"no picture")
+    (folder / "broken" / "0.png").write_bytes(b"no image")
     return [folder / "broken"]
 
 
@@ -210,7 +210,7 @@ def unknown_key(folder: Path) -> list[object]:
         (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
         (lambda _: ["synthetic:", "--size", "300x400"], 2, "multiples of 32"),
         (lambda _: ["synthetic:", "--score-min", "7"], 2, "between 0.05 and 1"),
-        (lambda _: ["synthetic:", "--ignore", "nowhere.png"], 2, "mask picture or a polygon"),
+        (lambda _: ["synthetic:", "--ignore", "nowhere.png"], 2, "mask image or a polygon"),
         (lambda _: ["synthetic:", "--ignore", "rear=0,0 9,0 9,9"], 2, "camera 'rear'"),
         (lambda folder: ["synthetic:", "--overlay", folder / "no" / "o.mp4"], 2, "no folder"),
         (lambda folder: ["synthetic:", "--log-json", folder / "no" / "o.jsonl"], 2, "cannot write the log"),
@@ -290,7 +290,7 @@ def test_an_unwritable_target_is_a_store_error(roadmask_cli, tmp_path: Path) -> 
 
 def test_mixed_image_sizes_keep_what_came_before(roadmask_cli, tmp_path: Path) -> None:
     for name, size in (("0.png", (96, 160)), ("1.png", (96, 160)), ("2.png", (48, 64))):
-        a_picture(tmp_path / "mixed" / name, size)
+        an_image(tmp_path / "mixed" / name, size)
     code, printed = roadmask_cli("run", tmp_path / "mixed", "--out", tmp_path / "drive.zarr")
     assert code == 3
     assert "2.png" in printed

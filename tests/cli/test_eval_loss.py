@@ -66,7 +66,7 @@ def test_states_what_is_lost(eval_loss: Cli, world: Path, tmp_path: Path) -> Non
     ]
     engine, proposals = rows[0], rows[2]
     assert engine["loss"] == pytest.approx(50 / 101)
-    assert engine["loss_low"] == engine["loss_high"] == engine["loss"], "there is one picture to draw"
+    assert engine["loss_low"] == engine["loss_high"] == engine["loss"], "there is one image to draw"
     assert (proposals["loss"], proposals["candidate"]) == (0, engine["reference"])
 
 
@@ -82,7 +82,7 @@ def test_a_passed_limit_fails(eval_loss: Cli, world: Path, tmp_path: Path) -> No
 def test_a_missing_folder_is_named_before_engines_run(eval_loss: Cli, world: Path, tmp_path: Path) -> None:
     code, printed = eval_loss("--gt", world, "--images", tmp_path / "none")
     assert code == 2
-    assert "to be the folder of the pictures" in printed
+    assert "to be the folder of the images" in printed
 
 
 def test_a_truth_of_other_classes_says_which(eval_loss: Cli, world: Path, tmp_path: Path) -> None:

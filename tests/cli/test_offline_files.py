@@ -128,6 +128,6 @@ def test_bench_camera_motion_writes_its_records(tmp_path: Path) -> None:
     records = json.loads(out.read_text())["results"]
     assert [(each["shake"], each["variant"]) for each in records] == [(s, v) for s in (0, 0.1) for v in VARIANTS]
     by = {(each["shake"], each["variant"]): each for each in records}
-    assert by[0.1, "picture"]["error_px"] < 2
+    assert by[0.1, "image"]["error_px"] < 2
     assert by[0.1, "pose"]["hota"] > by[0.1, "none"]["hota"] + 10
-    assert by[0.1, "picture"]["hota"] > by[0.1, "none"]["hota"] + 10
+    assert by[0.1, "image"]["hota"] > by[0.1, "none"]["hota"] + 10

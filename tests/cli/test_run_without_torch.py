@@ -36,7 +36,7 @@ def test_with_a_warm_cache_a_run_needs_no_torch(tmp_path: Path, monkeypatch: pyt
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     lite = find_weights("lite")
-    # What it would choose for these pictures, and other tests export, too.
+    # What it would choose for these images, and other tests export, too.
     exported_graphs(lite, choose_shape(drive.render(0).shape[:2]), GraphSettings.of(lite.architecture))
     warm = run("warm.zarr")
     assert warm.returncode == 0, warm.stderr

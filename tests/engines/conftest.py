@@ -1,4 +1,4 @@
-"""Pictures and segmenters that the engines' tests share: graphs are exported once a session."""
+"""Images and segmenters that the engines' tests share: graphs are exported once a session."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def portrait() -> Image:
 
 
 @pytest.fixture(scope="session")
-def street_pictures(data_dir: Path) -> list[Image]:
-    """Real pictures with people and cars, some crowded."""
+def street_images(data_dir: Path) -> list[Image]:
+    """Real images with people and cars, some crowded."""
     names = ("000000000139", "000000005001", "000000017627", "000000025603", "000000047112")
     files = [data_dir / "coco_dev" / "images" / f"{name}.jpg" for name in names]
     return [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files]

@@ -41,7 +41,7 @@ def fields(count: int = 3) -> dict[str, Any]:
         ({"boxes": np.tile(np.array([5, 5, 4, 9], np.float32), (3, 1))}, "x1 <= x2"),  # inside out
         ({"boxes": np.tile(np.array([5, 5, 9, 4], np.float32), (3, 1))}, "x1 <= x2"),
         ({"masks": RleMasks((), SIZE)}, "one mask for each of 3"),
-        ({"masks": RleMasks.from_dense(np.ones((3, 90, 60)), (90, 60))}, r"\(90, 60\)"),  # of another picture
+        ({"masks": RleMasks.from_dense(np.ones((3, 90, 60)), (90, 60))}, r"\(90, 60\)"),  # of another image
     ],
 )
 def test_wrong_fields_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -49,7 +49,7 @@ def test_wrong_fields_are_refused(wrong: dict[str, Any], message: str) -> None:
         Instances(**{**fields(), **wrong})
 
 
-def test_boxes_without_area_and_beyond_the_picture_are_allowed() -> None:
+def test_boxes_without_area_and_beyond_the_image_are_allowed() -> None:
     boxes = np.array([[5, 5, 5, 5], [-20, 0, 200, 70], [500, 500, 600, 600]], np.float32)
     assert len(Instances(**{**fields(), "boxes": boxes, "masks": None})) == 3
 

@@ -1,4 +1,4 @@
-"""Pictures of any size go into few shapes, and boxes come back exactly."""
+"""Images of any size go into few shapes, and boxes come back exactly."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_boxes_come_back(height: int, width: int, corners: list[tuple[float, ...
     np.testing.assert_allclose(box.undo(in_network), original, rtol=1e-6, atol=1e-4)
 
 
-def test_boxes_are_clipped_to_the_picture() -> None:
+def test_boxes_are_clipped_to_the_image() -> None:
     box = Letterbox.fit((100, 100), (64, 128))
     assert box.content_size == (64, 64)
     np.testing.assert_array_equal(box.undo(np.array([[-5, 0, 128, 64]], np.float32)), [[0, 0, 100, 100]])
@@ -67,17 +67,17 @@ def test_shapes_suit_the_backbone() -> None:
     assert len(set(NETWORK_SHAPES)) == len(NETWORK_SHAPES)
 
 
-def test_picture_lies_top_left_and_the_rest_is_padding() -> None:
-    picture = np.full((50, 200, 3), 200, np.uint8)
-    canvas = Letterbox.fit((50, 200), (64, 128)).apply(picture)
+def test_image_lies_top_left_and_the_rest_is_padding() -> None:
+    image = np.full((50, 200, 3), 200, np.uint8)
+    canvas = Letterbox.fit((50, 200), (64, 128)).apply(image)
     assert canvas.shape == (64, 128, 3)
     assert (canvas[:32] == 200).all()
     assert (canvas[32:] == (124, 116, 104)).all()
 
 
-def test_picture_of_the_right_size_is_not_resampled() -> None:
-    picture = np.random.default_rng(0).integers(0, 255, (64, 128, 3), np.uint8)
-    assert np.array_equal(Letterbox.fit((64, 128), (64, 128)).apply(picture), picture)
+def test_image_of_the_right_size_is_not_resampled() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 128, 3), np.uint8)
+    assert np.array_equal(Letterbox.fit((64, 128), (64, 128)).apply(image), image)
 
 
 def test_sizes_are_read() -> None:

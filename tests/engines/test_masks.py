@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.masks import MASK_SIDE, MASK_THRESHOLD, BoxMasks, RleMasks, iou_of_pairs
-from support.made_masks import BOXES, RNG_SEED, SIZE, blobs, coco_encoded, dense, random_pictures
+from support.made_masks import BOXES, RNG_SEED, SIZE, blobs, coco_encoded, dense, random_images
 
 Boxes = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ def test_paste_equals_torchvision_on_random_boxes(size: tuple[int, int]) -> None
 @pytest.mark.parametrize(
     "box",
     [
-        (-50, 10, -10, 40),  # left of the picture; torchvision itself stops with an error for these four
+        (-50, 10, -10, 40),  # left of the image; torchvision itself stops with an error for these four
         (100, 10, 140, 40),  # right
         (20, -50, 60, -10),  # above
         (20, 70, 60, 99),  # below
@@ -60,14 +60,14 @@ def test_paste_equals_torchvision_on_random_boxes(size: tuple[int, int]) -> None
         (-3e38, 10, -2e38, 40),
     ],
 )
-def test_a_mask_outside_the_picture_is_empty(box: tuple[float, ...]) -> None:
+def test_a_mask_outside_the_image_is_empty(box: tuple[float, ...]) -> None:
     masks = BoxMasks(np.ones((1, MASK_SIDE, MASK_SIDE), np.float32), np.array([box], np.float32), SIZE)
     assert masks.area.tolist() == [0]
     assert masks.to_rle().counts == coco_encoded(np.zeros((1, *SIZE), np.bool_))
 
 
-def test_a_huge_box_costs_no_more_than_the_picture() -> None:
-    # Stretched as a whole it would be a picture of 10^16 pixels.
+def test_a_huge_box_costs_no_more_than_the_image() -> None:
+    # Stretched as a whole it would be an image of 10^16 pixels.
     masks = BoxMasks(
         np.ones((1, MASK_SIDE, MASK_SIDE), np.float32), np.array([[-5e7, -5e7, 5e7, 5e7]], np.float32), SIZE
     )
@@ -85,17 +85,17 @@ def test_a_huge_box_costs_no_more_than_the_picture() -> None:
 )
 def test_the_threshold_itself_is_inside(probability: float, inside: bool) -> None:
     grid = np.full((1, MASK_SIDE, MASK_SIDE), probability, np.float32)
-    picture = dense(BoxMasks(grid, np.array([[0, 0, 90, 60]], np.float32), SIZE))[0]
-    assert picture[30, 45] == inside
+    image = dense(BoxMasks(grid, np.array([[0, 0, 90, 60]], np.float32), SIZE))[0]
+    assert image[30, 45] == inside
 
 
 # Overlap
 
 
 def test_iou_equals_that_of_the_pixels() -> None:
-    pictures = random_pictures(12, (20, 30))
-    masks, others = RleMasks.from_dense(pictures, (20, 30)), RleMasks.from_dense(pictures[::-1][:5], (20, 30))
-    flat, theirs = pictures.reshape(12, -1), pictures[::-1][:5].reshape(5, -1)
+    images = random_images(12, (20, 30))
+    masks, others = RleMasks.from_dense(images, (20, 30)), RleMasks.from_dense(images[::-1][:5], (20, 30))
+    flat, theirs = images.reshape(12, -1), images[::-1][:5].reshape(5, -1)
     shared = (flat[:, None] & theirs[None]).sum(-1)
     union = (flat[:, None] | theirs[None]).sum(-1)
     np.testing.assert_allclose(masks.iou(others), shared / np.maximum(union, 1), atol=1e-12)
@@ -114,10 +114,10 @@ def test_iou_equals_that_of_the_pixels() -> None:
     ],
 )
 def test_iou_and_share(other: tuple[slice, slice], iou: float, share: float) -> None:
-    pictures = np.zeros((2, 30, 40), np.bool_)
-    pictures[0, :10, :10] = True
-    pictures[1][other] = True
-    mask, region = (RleMasks.from_dense(picture[None], (30, 40)) for picture in pictures)
+    images = np.zeros((2, 30, 40), np.bool_)
+    images[0, :10, :10] = True
+    images[1][other] = True
+    mask, region = (RleMasks.from_dense(image[None], (30, 40)) for image in images)
     assert mask.iou(region)[0, 0] == pytest.approx(iou)
     assert mask.share_inside(region)[0, 0] == pytest.approx(share)
 
@@ -128,7 +128,7 @@ def test_empty_masks_overlap_nothing_not_even_each_other() -> None:
     assert none.share_inside(none).tolist() == [[0, 0], [0, 0]]
 
 
-def test_masks_of_different_pictures_do_not_compare() -> None:
+def test_masks_of_different_images_do_not_compare() -> None:
     with pytest.raises(InstancesError, match=r"\(5, 6\)"):
         RleMasks.from_dense(np.ones((1, 5, 6)), (5, 6)).iou(RleMasks.from_dense(np.ones((1, 6, 5)), (6, 5)))
 
@@ -142,20 +142,20 @@ def test_masks_of_different_pictures_do_not_compare() -> None:
 )
 def test_translated(dx: int, dy: int) -> None:
     height, width = size = (20, 30)
-    pictures = random_pictures(8, size)
-    expected = np.zeros_like(pictures)
+    images = random_images(8, size)
+    expected = np.zeros_like(images)
     for y in range(max(dy, 0), min(height + dy, height)):
         for x in range(max(dx, 0), min(width + dx, width)):
-            expected[:, y, x] = pictures[:, y - dy, x - dx]
-    moved = RleMasks.from_dense(pictures, size).translated(np.tile([dx, dy], (8, 1)))
+            expected[:, y, x] = images[:, y - dy, x - dx]
+    moved = RleMasks.from_dense(images, size).translated(np.tile([dx, dy], (8, 1)))
     assert np.array_equal(dense(moved), expected)
     assert moved.counts == coco_encoded(expected)
 
 
 def test_each_mask_moves_by_its_own_rounded_offset() -> None:
-    picture = np.zeros((2, 20, 30), np.bool_)
-    picture[:, 5, 5] = True
-    moved = RleMasks.from_dense(picture, (20, 30)).translated(np.array([[1.6, -0.4], [-2.3, 3.7]]))
+    image = np.zeros((2, 20, 30), np.bool_)
+    image[:, 5, 5] = True
+    moved = RleMasks.from_dense(image, (20, 30)).translated(np.array([[1.6, -0.4], [-2.3, 3.7]]))
     assert [np.argwhere(each).tolist() for each in moved.dense()] == [[[5, 7]], [[9, 3]]]
 
 
@@ -231,7 +231,7 @@ def test_box_masks_are_validated(probabilities: NDArray[np.float32], boxes: Boxe
         BoxMasks(probabilities, boxes, SIZE)
 
 
-def test_dense_masks_must_have_the_pictures_size() -> None:
+def test_dense_masks_must_have_the_images_size() -> None:
     with pytest.raises(InstancesError, match=r"\(N, 60, 90\)"):
         RleMasks.from_dense(np.ones((1, 90, 60)), SIZE)
 
@@ -261,5 +261,5 @@ def test_iou_of_pairs_is_that_of_moved_masks(drawn: bool) -> None:
         == [0] * 6
     )
     assert iou_of_pairs([(exact, every)], none, np.arange(6), np.zeros(6, np.intp), offsets).tolist() == [0] * 6
-    with pytest.raises(InstancesError, match="picture of"):
+    with pytest.raises(InstancesError, match="image of"):
         iou_of_pairs([(exact, every)], RleMasks((), (5, 5)), rows[:0], columns[:0], offsets)

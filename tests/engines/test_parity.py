@@ -52,15 +52,15 @@ class TestStaticGraph:
         assert_equal_numbers(run_static(*graphs, letterbox, portrait), theirs)
 
     def test_streets(
-        self, graphs: tuple[StaticDetector, StaticMasks], reference: TorchSegmenter, street_pictures: list[Image]
+        self, graphs: tuple[StaticDetector, StaticMasks], reference: TorchSegmenter, street_images: list[Image]
     ) -> None:
         counts = []
-        for picture in street_pictures[:3]:
-            letterbox = Letterbox.fit(picture.shape[:2], SHAPE)
-            theirs = run_torchvision(reference, letterbox, picture)
-            assert_equal_numbers(run_static(*graphs, letterbox, picture), theirs)
+        for image in street_images[:3]:
+            letterbox = Letterbox.fit(image.shape[:2], SHAPE)
+            theirs = run_torchvision(reference, letterbox, image)
+            assert_equal_numbers(run_static(*graphs, letterbox, image), theirs)
             counts.append(len(theirs.scores))
-        assert sum(counts) > 20, "the pictures show enough for the comparison to mean something"
+        assert sum(counts) > 20, "the images show enough for the comparison to mean something"
 
     def test_few_steps_are_finished_by_running_again(self, lite: Weights, portrait: Image) -> None:
         model = load_model(lite)
@@ -101,11 +101,9 @@ class TestOpenVino:
         self,
         build_openvino: Callable[..., OpenVinoSegmenter],
         reference: TorchSegmenter,
-        street_pictures: list[Image],
+        street_images: list[Image],
     ) -> None:
-        for ours, theirs in zip(
-            build_openvino(precision="fp32")(street_pictures), reference(street_pictures), strict=True
-        ):
+        for ours, theirs in zip(build_openvino(precision="fp32")(street_images), reference(street_images), strict=True):
             assert_equal_numbers(as_found(ours), as_found(theirs))
 
     def test_bf16_finds_the_same_things(
@@ -120,16 +118,16 @@ class TestOpenVino:
         assert ours.masks is not None
         assert ours[:1].masks.iou(theirs[:1].masks)[0, 0] > 0.95  # type: ignore[union-attr, arg-type]
 
-    def test_unconverged_pictures_are_counted_and_finished(
+    def test_unconverged_images_are_counted_and_finished(
         self, build_openvino: Callable[..., OpenVinoSegmenter], reference: TorchSegmenter, portrait: Image
     ) -> None:
         # Equal anchors in a row on an empty wall suppress each other in a longer chain than the graph has steps.
         wall = np.full((600, 512, 3), 128, np.uint8)
         wall[500:, 427:] = cv2.resize(portrait, (85, 100), interpolation=cv2.INTER_AREA)
         segmenter = build_openvino(precision="fp32")
-        before = segmenter.unconverged_pictures
+        before = segmenter.unconverged_images
         [ours], [theirs] = segmenter([wall]), reference([wall])
-        assert segmenter.unconverged_pictures == before + 1
+        assert segmenter.unconverged_images == before + 1
         assert theirs.scores[0] > 0.8
         assert_equal_numbers(as_found(ours), as_found(theirs))
 

@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.masks import BoxMasks, RleMasks
-from support.made_masks import BOXES, RNG_SEED, SIZE, blobs, coco_encoded, dense, random_pictures
+from support.made_masks import BOXES, RNG_SEED, SIZE, blobs, coco_encoded, dense, random_images
 
 
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 70), (70, 1), (7, 9), (33, 40), (3, 2000)], ids=lambda size: f"{size[0]}x{size[1]}"
 )
 def test_run_lengths_equal_those_of_pycocotools(size: tuple[int, int]) -> None:
-    pictures = random_pictures(20, size)
-    masks = RleMasks.from_dense(pictures, size)
-    assert masks.counts == coco_encoded(pictures)
+    images = random_images(20, size)
+    masks = RleMasks.from_dense(images, size)
+    assert masks.counts == coco_encoded(images)
     read = RleMasks.from_coco(masks.counts, size)
-    assert np.array_equal(dense(read), pictures)
-    assert read.area.tolist() == pictures.sum(axis=(1, 2)).tolist()
+    assert np.array_equal(dense(read), images)
+    assert read.area.tolist() == images.sum(axis=(1, 2)).tolist()
     assert read.area.dtype == np.int64
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "images",
     [
         np.zeros((2, 5, 6), np.bool_),  # empty
         np.ones((2, 5, 6), np.bool_),  # full: the last run is inside
@@ -35,18 +35,18 @@ def test_run_lengths_equal_those_of_pycocotools(size: tuple[int, int]) -> None:
     ],
     ids=["empty", "full", "diagonal", "stripes", "half"],
 )
-def test_run_lengths_at_their_ends(pictures: NDArray[np.bool_]) -> None:
-    size = pictures.shape[1], pictures.shape[2]
-    masks = RleMasks.from_dense(pictures, size)
-    assert masks.counts == coco_encoded(pictures)
-    assert np.array_equal(dense(RleMasks.from_coco(masks.counts, size)), pictures)
+def test_run_lengths_at_their_ends(images: NDArray[np.bool_]) -> None:
+    size = images.shape[1], images.shape[2]
+    masks = RleMasks.from_dense(images, size)
+    assert masks.counts == coco_encoded(images)
+    assert np.array_equal(dense(RleMasks.from_coco(masks.counts, size)), images)
 
 
-def test_run_lengths_of_a_large_picture() -> None:
+def test_run_lengths_of_a_large_image() -> None:
     size = (4320, 7680)  # lengths of five and six digits
-    picture = np.zeros((1, *size), np.bool_)
-    picture[0, 100:200, 7000:7003] = True
-    assert RleMasks.from_dense(picture, size).counts == coco_encoded(picture)
+    image = np.zeros((1, *size), np.bool_)
+    image[0, 100:200, 7000:7003] = True
+    assert RleMasks.from_dense(image, size).counts == coco_encoded(image)
 
 
 def test_box_masks_are_encoded_as_pycocotools_does() -> None:
@@ -79,7 +79,7 @@ MALFORMED = {
     "a negative run": (bytes([48 + 31, 48 + 15]), "mask 0: .*run lengths"),
     "a length of many digits": (b"P" * 12 + b"0", "mask 0: .*13 digits"),
     "text": (b"not a mask at all", "mask 0"),
-    "a picture of another size": (coco_encoded(np.ones((1, 5, 7), np.bool_))[0], "mask 0: .* = 30 pixels, got 35"),
+    "an image of another size": (coco_encoded(np.ones((1, 5, 7), np.bool_))[0], "mask 0: .* = 30 pixels, got 35"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The paired bootstrap: COCO's own AP on the pictures as they are, and intervals that mean what they say."""
+"""The paired bootstrap: COCO's own AP on the images as they are, and intervals that mean what they say."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_undrawn_it_is_pycocotools(published: tuple[CocoTruth, list[Result]]) ->
     assert ours == pytest.approx(theirs, abs=1e-12)
 
 
-def test_a_weight_is_a_copy_of_the_picture(published: tuple[CocoTruth, list[Result]]) -> None:
+def test_a_weight_is_a_copy_of_the_image(published: tuple[CocoTruth, list[Result]]) -> None:
     truth, results = published
     weights = np.random.default_rng(0).integers(0, 3, len(truth.images))
     identities = sorted(truth.images)
@@ -70,8 +70,8 @@ def test_nothing_found_loses_everything(tmp_path: Path) -> None:
 
 def test_draws_without_any_object_say_nothing(tmp_path: Path) -> None:
     street = read_truth(car_world(tmp_path))
-    [picture] = street.images.values()
-    truth = replace(street, images={**street.images, **{n: replace(picture, id=n) for n in (100, 101, 102)}})
-    both = [Result(picture.id, 3, square_rle(x, 20), 0.9) for x in (0, 40)]
-    for row in paired_loss(truth, both, [], draws=50):  # a third of them miss the one picture with cars
+    [image] = street.images.values()
+    truth = replace(street, images={**street.images, **{n: replace(image, id=n) for n in (100, 101, 102)}})
+    both = [Result(image.id, 3, square_rle(x, 20), 0.9) for x in (0, 40)]
+    for row in paired_loss(truth, both, [], draws=50):  # a third of them miss the one image with cars
         assert (row.low, row.high) == pytest.approx((1, 1)), row.name

@@ -56,7 +56,7 @@ def changed(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (changed("segmentation", [[0, 0, 1, 1]]), "polygons of at least three"),
         (changed("segmentation", [[0, 0, 1, 1, float("nan"), 2]]), "finite corners"),
         (changed("segmentation", {"size": [60, 90], "counts": "0"}), "expected a mask of 100 x 60 pixels"),
-        (changed("segmentation", {"size": [60, 100], "counts": [1, 2]}), "add up to the picture"),
+        (changed("segmentation", {"size": [60, 100], "counts": [1, 2]}), "add up to the image"),
         (changed("segmentation", {"size": [60, 100], "counts": "~~~~"}), "annotation 1 is not in COCO's form"),
         (changed("segmentation", 5), "annotation 1 is not in COCO's form"),
     ],

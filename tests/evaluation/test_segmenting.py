@@ -1,4 +1,4 @@
-"""Pictures of a ground truth, through a segmenter, to results in the ground truth's own categories."""
+"""Images of a ground truth, through a segmenter, to results in the ground truth's own categories."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_classes(truth: CocoTruth, tmp_path: Path) -> None:
         common_classes(truth, (1,), ["car"])
 
 
-def test_missing_pictures_are_named(truth: CocoTruth, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="to be the folder of the pictures"):
+def test_missing_images_are_named(truth: CocoTruth, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="to be the folder of the images"):
         find_images(truth, tmp_path / "none")
     (tmp_path / "street.png").unlink()
     with pytest.raises(InputError, match=r"1 are missing: street\.png"):
@@ -73,11 +73,11 @@ def test_missing_pictures_are_named(truth: CocoTruth, tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"", "cannot read"),
-        (b"text", "expected a picture"),
+        (b"text", "expected an image"),
         (cv2.imencode(".png", np.zeros((60, 90, 3), np.uint8))[1].tobytes(), "is 90 x 60, the ground truth says 100 x"),
     ],
 )
-def test_wrong_pictures_are_refused(truth: CocoTruth, tmp_path: Path, content: bytes, words: str) -> None:
+def test_wrong_images_are_refused(truth: CocoTruth, tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "street.png").write_bytes(content)
     with pytest.raises(InputError, match=words):
         segment_truth(ScriptedSegmenter(cars_of_script), truth, tmp_path)

@@ -38,7 +38,7 @@ def shots() -> dict[str, Shot]:
 def test_a_scene_is_drawn_alike_each_time(name: str, shots: dict[str, Shot]) -> None:
     scene, shot = SCENES[name], shots[name]
     again = take_shot(scene.drive(), scene.shown)
-    assert np.array_equal(scene.picture(shot), scene.picture(again))
+    assert np.array_equal(scene.image(shot), scene.image(again))
 
 
 @pytest.mark.parametrize(
@@ -170,16 +170,16 @@ def short(name: str) -> FailureScene:
     return FailureScene(name, scene.actors, scene.shown, range(scene.shown, scene.shown + 1), scene.weather, "by day")
 
 
-def test_the_demo_writes_a_picture_and_counts(tmp_path: Path, said: Instances) -> None:
+def test_the_demo_writes_an_image_and_counts(tmp_path: Path, said: Instances) -> None:
     result = demo.run_scene(short("crowd"), ScriptedSegmenter([said]), tmp_path / "new")
     assert result.path == tmp_path / "new" / "crowd.png"
     assert result.shown == result.whole
     assert result.dry_shown is None
     assert result.shown.missed == result.shown.truth[PEDESTRIAN] - result.shown.found[PEDESTRIAN]
     assert result.shown.outcomes[Outcome.AGAIN] == 1
-    picture = cv2.imread(str(result.path))
-    assert picture.shape[1] == 1280
-    assert (picture == 255).all(axis=2).sum() > 500, "dashes around those who were missed"
+    image = cv2.imread(str(result.path))
+    assert image.shape[1] == 1280
+    assert (image == 255).all(axis=2).sum() > 500, "dashes around those who were missed"
 
 
 def test_the_demo_looks_without_the_weather_too(tmp_path: Path, shots: dict[str, Shot]) -> None:

@@ -48,7 +48,7 @@ def test_two_instances_draw_the_same_bytes_in_any_order(view: str) -> None:
 
 
 def test_a_simpler_processor_draws_the_same_bytes(front: SampleDrive) -> None:
-    """Libraries choose faster code on newer processors; none of it may round differently into the picture."""
+    """Libraries choose faster code on newer processors; none of it may round differently into the image."""
     program = (
         "import hashlib; from roadmask.sample_drive import SampleDrive;"
         f"print(hashlib.sha256(SampleDrive().render({MIDDLE}).tobytes()).hexdigest())"

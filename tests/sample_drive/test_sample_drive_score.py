@@ -136,5 +136,5 @@ def test_unequal_input_is_refused() -> None:
     boxes_only = Instances(SIZE, np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.full(1, CAR))
     with pytest.raises(InputError, match="boxes only"):
         score_drive([boxes_only], [truth([])])
-    with pytest.raises(InputError, match="picture"):
+    with pytest.raises(InputError, match="image"):
         score_drive([Instances.empty((50, 50))], [truth([])])

@@ -16,7 +16,7 @@ BOTTOM = "0,50 100,50 100,80 0,80"
 
 
 def squares(tops: list[int], *, masks: bool) -> Instances:
-    """Returns 20 x 20 squares in a picture of 80 x 100, at these tops."""
+    """Returns 20 x 20 squares in an image of 80 x 100, at these tops."""
     boxes = np.array([[10, top, 30, top + 20] for top in tops], np.float32)
     dense = np.zeros((len(tops), 80, 100), bool)
     for row, top in enumerate(tops):
@@ -37,7 +37,7 @@ def test_no_instances_at_all() -> None:
     assert IgnoreRegion(BOTTOM).covers(Instances.empty((80, 100))).shape == (0,)
 
 
-def test_a_mask_picture_is_stretched_over_the_frames(tmp_path: Path) -> None:
+def test_a_mask_image_is_stretched_over_the_frames(tmp_path: Path) -> None:
     drawn = np.zeros((8, 10), np.uint8)
     drawn[5:] = 255
     cv2.imwrite(str(tmp_path / "bonnet.png"), drawn)
@@ -47,11 +47,11 @@ def test_a_mask_picture_is_stretched_over_the_frames(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["nowhere.png", "0,0 1,1", "0,0 1,1 2", "a,b c,d e,f"])
 def test_what_is_neither_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="mask picture or a polygon"):
+    with pytest.raises(ConfigError, match="mask image or a polygon"):
         IgnoreRegion(text)
 
 
-def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mask.png").write_text("no picture")
-    with pytest.raises(ConfigError, match="is no picture"):
+def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mask.png").write_text("no image")
+    with pytest.raises(ConfigError, match="is no image"):
         IgnoreRegion(str(tmp_path / "mask.png"))

@@ -1,4 +1,4 @@
-"""Picture in, tracks out, in one call."""
+"""Image in, tracks out, in one call."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def test_a_failing_engine_leaves_the_pipeline_usable() -> None:
     assert pipeline.step(third).track_ids.tolist() == [1]
 
 
-def test_a_picture_of_another_type_is_refused() -> None:
+def test_an_image_of_another_type_is_refused() -> None:
     with pytest.raises(InputError):
         Pipeline(bright_segmenter()).step(Frame("front", 0, 0, 0, "media", np.zeros((48, 96), np.float32)))

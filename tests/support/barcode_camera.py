@@ -1,4 +1,4 @@
-"""A camera that writes the time of capture into its pictures, and sends them as H.264 over UDP."""
+"""A camera that writes the time of capture into its images, and sends them as H.264 over UDP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class BarcodeCamera:
 
     Args:
         port: to send to, as MPEG-TS.
-        fps: pictures a second.
+        fps: images a second.
     """
 
     def __init__(self, port: int, fps: int = 20) -> None:

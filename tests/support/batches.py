@@ -1,4 +1,4 @@
-"""Short drives of tiny pictures, and a segmenter for the workers of a batch."""
+"""Short drives of tiny images, and a segmenter for the workers of a batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (48, 80)
 
 
 def find_red(image: np.ndarray, _number: int = 0) -> Instances:
-    """The red half of a clip's picture as a car, as wide as the number in the picture's first bar says."""
+    """The red half of a clip's image as a car, as wide as the number in the image's first bar says."""
     width = 30 if image[12, 5].mean() > 127 else 36
     boxes = np.array([[2, 26, width, 46]], np.float32)
     masks = BoxMasks(np.ones((1, 28, 28), np.float32), boxes, SIZE)
@@ -35,7 +35,7 @@ def slow_segmenter() -> ScriptedSegmenter:
 
 
 def gated_segmenter(gate: Path) -> ScriptedSegmenter:
-    """Stops at the third picture of each drive of nine while there is this file, half a minute at most."""
+    """Stops at the third image of each drive of nine while there is this file, half a minute at most."""
 
     def find(image: np.ndarray, number: int) -> Instances:
         waited_until = time.monotonic() + 30
@@ -47,7 +47,7 @@ def gated_segmenter(gate: Path) -> ScriptedSegmenter:
 
 
 def deadly_segmenter() -> ScriptedSegmenter:
-    """Its process is killed by the first picture, as the system does when memory runs out."""
+    """Its process is killed by the first image, as the system does when memory runs out."""
 
     def find(image: np.ndarray, number: int) -> Instances:
         import os

@@ -1,4 +1,4 @@
-"""A COCO ground truth of one picture with two cars."""
+"""A COCO ground truth of one image with two cars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A camera whose pictures are made up, and a segmenter that finds what was drawn in them."""
+"""A camera whose images are made up, and a segmenter that finds what was drawn in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from roadmask.streaming.sources import BaseSource
 
 CAR_COLOUR = 200
 POISON = 13
-"""A picture whose first pixel has this value makes the segmenter fail."""
+"""An image whose first pixel has this value makes the segmenter fail."""
 
 
 @dataclass
@@ -31,9 +31,9 @@ class ScriptedSource(BaseSource):
     fps: float = 10.0
     image_size: tuple[int, int] = (48, 96)
     epoch_at: int | None = None
-    """Frame from which on the pictures are half as large."""
+    """Frame from which on the images are half as large."""
     lost: frozenset[int] = frozenset()
-    """Frames that give no picture."""
+    """Frames that give no image."""
     poisoned: frozenset[int] = frozenset()
     """Frames on which the segmenter fails."""
     breaks_at: int | None = None
@@ -87,9 +87,9 @@ def _open(script: dict[str, Any], camera: str, _specs: Sequence[str]) -> Scripte
 
 
 def find_bright(image: np.ndarray, _index: int = 0) -> Instances:
-    """Returns the bright rectangle of a picture as a car."""
+    """Returns the bright rectangle of an image as a car."""
     if image[0, 0, 0] == POISON:
-        raise EngineError("the picture is poisoned: expected a grey street.")
+        raise EngineError("the image is poisoned: expected a grey street.")
     size = image.shape[:2]
     rows, columns = np.nonzero(image[:, :, 0] == CAR_COLOUR)
     if not len(rows):
@@ -105,7 +105,7 @@ def bright_segmenter() -> ScriptedSegmenter:
 
 
 def deadly() -> ScriptedSegmenter:
-    """Returns a segmenter whose process dies of a poisoned picture."""
+    """Returns a segmenter whose process dies of a poisoned image."""
 
     def find(image: np.ndarray, index: int) -> Instances:
         if image[0, 0, 0] == POISON:

@@ -1,4 +1,4 @@
-"""A live run that is made up: pictures of boxes that move, each with its time of capture drawn in as a barcode."""
+"""A live run that is made up: images of boxes that move, each with its time of capture drawn in as a barcode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LivePicture, LiveReport, ShownInstance
+from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LiveImage, LiveReport, ShownInstance
 from roadmask.streaming.sinks.drawing import track_colour
 
 SIZE = (270, 480)
@@ -25,7 +25,7 @@ STAGES = ("decode", "queue", "engine", "track", "store", "page")
 class Page(Protocol):
     """What a run publishes to."""
 
-    def publish(self, picture: LivePicture) -> None: ...
+    def publish(self, image: LiveImage) -> None: ...
 
     def report(self, report: LiveReport) -> None: ...
 
@@ -52,10 +52,10 @@ class Moving:
 SCENE = (Moving(1), Moving(2, "person", 110, (70, 30), 15), Moving(3, "car", 190, (50, 100), 60))
 
 
-def picture_of(
+def image_of(
     camera: str = "front", index: int = 0, captured_ns: int | None = None, scene: tuple[Moving, ...] = SCENE
-) -> LivePicture:
-    """Returns a synthetic picture; captured now unless told."""
+) -> LiveImage:
+    """Returns a synthetic image; captured now unless told."""
     captured_ns = time.time_ns() if captured_ns is None else captured_ns
     canvas = np.full((*SIZE, 3), (50, 54, 60), np.uint8)
     canvas[:, index * 4 % SIZE[1] :][:, :3] = (110, 114, 120)
@@ -65,7 +65,7 @@ def picture_of(
         canvas[top:bottom, left:right] = track_colour(instance.track_id)
     draw_barcode(canvas, captured_ns // 1_000_000)
     _, jpeg = cv2.imencode(".jpg", canvas[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return LivePicture(camera, 0, index, captured_ns, jpeg.tobytes(), SIZE, instances)
+    return LiveImage(camera, 0, index, captured_ns, jpeg.tobytes(), SIZE, instances)
 
 
 def draw_barcode(canvas: np.ndarray, value: int) -> None:
@@ -103,7 +103,7 @@ def camera_report(camera: str = "front", **changed: object) -> CameraReport:
         captured_fps=25.0,
         segmented_fps=19.5,
         reconnects=1,
-        picture_age_ms=21.0,
+        image_age_ms=21.0,
         masks_age_ms=140.0,
         ages={stage: Ages(10.0 * i, 20.0 * i, 30.0 * i) for i, stage in enumerate(STAGES[:-1], 1)},
         counts={"car": 2, "person": 1},
@@ -123,25 +123,25 @@ def run_report(*cameras: CameraReport, **changed: object) -> LiveReport:
 
 @dataclass
 class ScriptedLive:
-    """A thread that publishes pictures of some cameras and reports, as a run does."""
+    """A thread that publishes images of some cameras and reports, as a run does."""
 
     page: Page
     cameras: tuple[str, ...] = ("front", "rear")
     fps: float = 12.0
     delay_ms: float = 0.0
-    """How old a picture is when it is published."""
+    """How old an image is when it is published."""
     wall_ns: Callable[[], int] = time.time_ns
     scenes: dict[str, tuple[Moving, ...]] = field(default_factory=dict)
     changed: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Fields of a camera's report that differ from those of a camera that does well."""
-    picture: Callable[[str, int, int, tuple[Moving, ...]], LivePicture] = picture_of
+    image: Callable[[str, int, int, tuple[Moving, ...]], LiveImage] = image_of
 
     def __post_init__(self) -> None:
         self.published = dict.fromkeys(self.cameras, 0)
         self.captured_ms: dict[str, list[int]] = {camera: [] for camera in self.cameras}
-        """When each picture was captured, as its barcode tells."""
+        """When each image was captured, as its barcode tells."""
         self.frozen = threading.Event()
-        """Set, no more pictures come; reports go on."""
+        """Set, no more images come; reports go on."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scripted-live", daemon=True)
 
@@ -160,7 +160,7 @@ class ScriptedLive:
                 for camera in self.cameras:
                     captured_ns = self.wall_ns() - round(self.delay_ms * 1e6)
                     scene = self.scenes.get(camera, SCENE)
-                    self.page.publish(self.picture(camera, self.published[camera], captured_ns, scene))
+                    self.page.publish(self.image(camera, self.published[camera], captured_ns, scene))
                     self.published[camera] += 1
                     self.captured_ms[camera].append(captured_ns // 1_000_000)
             if time.monotonic() - reported > 0.4:

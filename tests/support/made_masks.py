@@ -18,14 +18,14 @@ BOXES = {
     "at the lower right corner": (60, 40, 90, 60),
     "half outside on the left": (-25.5, 10, 25.5, 40),
     "half outside below": (20, 40.2, 50, 90.7),
-    "larger than the picture": (-40, -30, 200, 130),
+    "larger than the image": (-40, -30, 200, 130),
     "smaller than its grid": (40.4, 20.6, 49.5, 27.1),
     "smaller than a pixel": (40.2, 20.2, 40.6, 20.7),
     "without area": (40, 20, 40, 20),
     "without width": (40, 20, 40, 50),
     "tall and thin": (44.2, -100, 46.1, 300),
     "wide and flat": (-500, 29.5, 700, 31),
-    "touching the picture with its border cell only": (-30, 10, -0.4, 40),
+    "touching the image with its border cell only": (-30, 10, -0.4, 40),
 }
 
 
@@ -37,17 +37,17 @@ def blobs(count: int, seed: int = RNG_SEED) -> NDArray[np.float32]:
 
 
 def dense(masks: RleMasks | BoxMasks) -> NDArray[np.bool_]:
-    pictures = list(masks.to_rle().dense())
-    return np.stack(pictures) if pictures else np.zeros((0, *masks.image_size), np.bool_)
+    images = list(masks.to_rle().dense())
+    return np.stack(images) if images else np.zeros((0, *masks.image_size), np.bool_)
 
 
-def coco_encoded(pictures: NDArray[np.bool_]) -> tuple[bytes, ...]:
+def coco_encoded(images: NDArray[np.bool_]) -> tuple[bytes, ...]:
     """What pycocotools makes of the same pixels."""
-    columns = np.asfortranarray(np.moveaxis(pictures, 0, -1).astype(np.uint8))
+    columns = np.asfortranarray(np.moveaxis(images, 0, -1).astype(np.uint8))
     return tuple(rle["counts"] for rle in coco_mask.encode(columns))
 
 
-def random_pictures(count: int, size: tuple[int, int], seed: int = RNG_SEED) -> NDArray[np.bool_]:
+def random_images(count: int, size: tuple[int, int], seed: int = RNG_SEED) -> NDArray[np.bool_]:
     """Noise of every density, from empty to full."""
     rng = np.random.default_rng(seed)
     share = np.linspace(0, 1, count)[:, None, None]

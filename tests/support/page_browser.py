@@ -24,12 +24,12 @@ def card(camera: str, selector: str = "") -> str:
 
 
 def captured_ms(browser: Browser, camera: str) -> int:
-    """Reads the time of capture off the picture on the screen."""
+    """Reads the time of capture off the image on the screen."""
     return int(look(browser, camera)["captured"])
 
 
 def look(browser: Browser, camera: str) -> dict[str, Any]:
-    """What stands on the page at one moment: time of capture in the picture, its age in words, the browser's clock.
+    """What stands on the page at one moment: time of capture in the image, its age in words, the browser's clock.
 
     The moment is that at which the page writes the age: on a busy machine its timers are late, and what stands there
     until then is as old as they are.
@@ -45,7 +45,7 @@ def look(browser: Browser, camera: str) -> dict[str, Any]:
           writing.disconnect();
           clearTimeout(patience);
           if (!card.isConnected) return answer(nothing());
-          const canvas = card.querySelector("canvas.picture");
+          const canvas = card.querySelector("canvas.image");
           const copy = new OffscreenCanvas(canvas.width, 1).getContext("2d");
           copy.drawImage(canvas, 0, bar / 2 - canvas.height);
           const { data } = copy.getImageData(0, 0, canvas.width, 1);
@@ -73,9 +73,9 @@ def in_ms(age: str) -> float:
     return sum(float(number) * units[unit] for number, unit in zip(parts[::2], parts[1::2], strict=True))
 
 
-def wait_for_pictures(browser: Browser, *cameras: str) -> None:
+def wait_for_images(browser: Browser, *cameras: str) -> None:
     for camera in cameras:
-        browser.wait(f"a picture of {camera}", lambda camera=camera: "ms" in browser.text(card(camera, ".shown-age")))
+        browser.wait(f"an image of {camera}", lambda camera=camera: "ms" in browser.text(card(camera, ".shown-age")))
 
 
 def counts(browser: Browser, camera: str) -> list[str]:
@@ -90,7 +90,7 @@ def tracks(browser: Browser, camera: str) -> list[int]:
 def click_on(browser: Browser, camera: str, instance: Callable[[], Moving]) -> None:
     """Clicks on the middle of something that stands still."""
     left, top, right, bottom = instance().at(0).box
-    canvas = browser.find(card(camera, "canvas.picture"))
+    canvas = browser.find(card(camera, "canvas.image"))
     scale = canvas.rect["width"] / SIZE[1]
     x, y = ((left + right) / 2 - SIZE[1] / 2) * scale, ((top + bottom) / 2 - SIZE[0] / 2) * scale
     browser.script("arguments[0].scrollIntoView({block: 'center'})", canvas)

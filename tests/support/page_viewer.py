@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from roadmask.streaming.live.reports import LivePicture
+from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.page import LivePage, PageAddress
-from support.live_feed import picture_of
+from support.live_feed import image_of
 
 PATIENCE_S = 20.0
 T = TypeVar("T")
@@ -75,23 +75,23 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def read_picture(message: bytes) -> tuple[dict[str, Any], bytes]:
+def read_image(message: bytes) -> tuple[dict[str, Any], bytes]:
     (length,) = struct.unpack(">I", message[:4])
     return json.loads(message[4 : 4 + length]), message[4 + length :]
 
 
 class Viewer:
-    """A page without a browser: reads pictures and says that it has drawn them."""
+    """A page without a browser: reads images and says that it has drawn them."""
 
     def __init__(self, socket_: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket_
         self.texts: list[dict[str, Any]] = []
 
-    async def picture(self, *, drawn: bool = True) -> tuple[dict[str, Any], bytes]:
+    async def image(self, *, drawn: bool = True) -> tuple[dict[str, Any], bytes]:
         while True:
             message = await self.socket.receive(PATIENCE_S)
             if message.type is aiohttp.WSMsgType.BINARY:
-                header, jpeg = read_picture(message.data)
+                header, jpeg = read_image(message.data)
                 if drawn:
                     await self.done(header)
                 return header, jpeg
@@ -134,6 +134,6 @@ def stopped_reader(page: LivePage) -> socket.socket:
     return opened
 
 
-def large_picture(index: int) -> LivePicture:
+def large_image(index: int) -> LiveImage:
     """Two megabytes, which no socket buffers; nobody here decodes it."""
-    return replace(picture_of(index=index), jpeg=bytes(2 * 2**20))
+    return replace(image_of(index=index), jpeg=bytes(2 * 2**20))

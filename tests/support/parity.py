@@ -1,4 +1,4 @@
-"""One picture through torchvision and through the static graphs, and whether the numbers are the same."""
+"""One image through torchvision and through the static graphs, and whether the numbers are the same."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def assert_same_proposals(ours: Tensor, theirs: Tensor) -> None:
     assert apart[rows, partners].max() <= BOX_PX
 
 
-def run_static(detector: StaticDetector, masks: StaticMasks, letterbox: Letterbox, picture: Image) -> Found:
+def run_static(detector: StaticDetector, masks: StaticMasks, letterbox: Letterbox, image: Image) -> Found:
     """Runs both graphs in torch as an engine does, again until NMS has settled."""
     inputs = detector.example_inputs()._replace(
-        image=torch.from_numpy(letterbox.apply(picture))[None], content=torch.tensor(letterbox.content_size).float()
+        image=torch.from_numpy(letterbox.apply(image))[None], content=torch.tensor(letterbox.content_size).float()
     )
     with torch.inference_mode():
         found = detector(*inputs)
@@ -98,7 +98,7 @@ def watched_proposals(detector: StaticDetector) -> Iterator[list[Tensor]]:
         yield seen
 
 
-def run_torchvision(reference: TorchSegmenter, letterbox: Letterbox, picture: Image) -> Found:
-    found = reference.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
+def run_torchvision(reference: TorchSegmenter, letterbox: Letterbox, image: Image) -> Found:
+    found = reference.run(torch.from_numpy(letterbox.apply(image))[None], letterbox.content_size)
     boxes, scores, labels, masks = (found[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
     return Found(boxes, scores, labels, masks[:, 0])

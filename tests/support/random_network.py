@@ -2,7 +2,7 @@
 
 Untrained, a deep network says nearly the same everywhere: its scores tie to the last digits, and ranks would hang on
 rounding. So its frozen batch norms get the statistics that training would have given them, and the last layers are
-centred and scaled until pictures have as many detections as a street has.
+centred and scaled until images have as many detections as a street has.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ def random_network(architecture: Architecture, images: Sequence[Tensor], seed: i
 
 
 def sharpen_classes(model: MaskRCNN, seen: Sequence[Seen], at_least: int) -> int:
-    """Scales the class logits until every picture has so many detections; returns the fewest that any has.
+    """Scales the class logits until every image has so many detections; returns the fewest that any has.
 
     Args:
         model: its score threshold and number of detections count.
-        seen: of each picture.
+        seen: of each image.
         at_least: detections.
     """
     fewest = 0
@@ -98,7 +98,7 @@ class Seen:
 
 @contextmanager
 def watched(model: MaskRCNN) -> Iterator[list[Seen]]:
-    """Collects what passes the box head while pictures run through a network, one at a time."""
+    """Collects what passes the box head while images run through a network, one at a time."""
     seen: list[Seen] = []
     inputs: list[tuple[Tensor, tuple[int, int]]] = []
 

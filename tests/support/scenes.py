@@ -36,8 +36,8 @@ def frame(
 
 def _filled(boxes: NDArray[np.float32], size: tuple[int, int]) -> RleMasks:
     dense = np.zeros((len(boxes), *size), np.bool_)
-    for picture, (x1, y1, x2, y2) in zip(dense, np.rint(boxes).astype(int).clip(0), strict=True):
-        picture[y1:y2, x1:x2] = True
+    for image, (x1, y1, x2, y2) in zip(dense, np.rint(boxes).astype(int).clip(0), strict=True):
+        image[y1:y2, x1:x2] = True
     return RleMasks.from_dense(dense, size)
 
 

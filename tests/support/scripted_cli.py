@@ -1,4 +1,4 @@
-"""The command line with a scripted segmenter that waits SLOW_S for each picture: `python -m support.scripted_cli`."""
+"""The command line with a scripted segmenter that waits SLOW_S for each image: `python -m support.scripted_cli`."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class SegmenterContract:
         assert not inside[:20, :20].any(), "the top left corner is background"
         assert 0.2 < inside.mean() < 0.9
 
-    def test_best_first_and_inside_the_picture(self, segmenter: Segmenter, portrait: Image) -> None:
+    def test_best_first_and_inside_the_image(self, segmenter: Segmenter, portrait: Image) -> None:
         [found] = segmenter([portrait])
         assert (np.diff(found.scores) <= 0).all()
         assert (found.scores >= segmenter.info.score_min).all()
@@ -56,10 +56,10 @@ class SegmenterContract:
         assert segmenter([]) == []
 
     def test_result_does_not_depend_on_the_batch(self, segmenter: Segmenter, portrait: Image) -> None:
-        pictures = [portrait, np.ascontiguousarray(portrait[:300, 100:]), np.ascontiguousarray(portrait[:, ::-1])]
-        alone = [segmenter([picture])[0] for picture in pictures]
-        together = segmenter(pictures)
-        reversed_order = segmenter(pictures[::-1])[::-1]
+        images = [portrait, np.ascontiguousarray(portrait[:300, 100:]), np.ascontiguousarray(portrait[:, ::-1])]
+        alone = [segmenter([image])[0] for image in images]
+        together = segmenter(images)
+        reversed_order = segmenter(images[::-1])[::-1]
         for one, other, third in zip(alone, together, reversed_order, strict=True):
             assert same_bytes(one, other)
             assert same_bytes(one, third)
@@ -83,7 +83,7 @@ class SegmenterContract:
             assert same_bytes(found, expected)
 
     @pytest.mark.parametrize(
-        "picture",
+        "image",
         [
             np.zeros((8, 8, 3), np.float32),
             np.zeros((8, 8), np.uint8),
@@ -94,14 +94,14 @@ class SegmenterContract:
         ],
         ids=["float", "grey", "alpha", "no rows", "list", "none"],
     )
-    def test_refuses_what_is_no_picture(self, segmenter: Segmenter, picture: Any) -> None:
-        with pytest.raises(InstancesError, match="expected a picture"):
-            segmenter([picture])
+    def test_refuses_what_is_no_image(self, segmenter: Segmenter, image: Any) -> None:
+        with pytest.raises(InstancesError, match="expected an image"):
+            segmenter([image])
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 13), (1080, 1920)])
     def test_any_size(self, segmenter: Segmenter, size: tuple[int, int]) -> None:
-        picture = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-        [found] = segmenter([picture])
+        image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+        [found] = segmenter([image])
         assert found.image_size == size
 
     def test_warm_up_changes_nothing(self, segmenter: Segmenter, portrait: Image) -> None:

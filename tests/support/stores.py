@@ -38,8 +38,8 @@ def tracks_of(
     count = len(boxes)
     if masks is None:
         dense = np.zeros((count, *image_size), np.uint8)
-        for picture, (x1, y1, x2, y2) in zip(dense, boxes, strict=True):
-            picture[y1:y2, x1:x2] = 1
+        for image, (x1, y1, x2, y2) in zip(dense, boxes, strict=True):
+            image[y1:y2, x1:x2] = 1
         masks = RleMasks.from_dense(dense, image_size)
     instances = Instances(
         image_size,

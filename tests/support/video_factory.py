@@ -20,7 +20,7 @@ SIZE = (96, 160)
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 
 
-def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+def numbered_image(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Eight bars at the top spell the number in binary; below, the left half is red and the right half blue."""
     height, width = size
     image = np.zeros((height, width, 3), np.uint8)
@@ -73,7 +73,7 @@ def write_clip(
         stream.set_display_rotation(**turn)
     reformatter = VideoReformatter()
     for position, number in enumerate(numbers):
-        rgb = av.VideoFrame.from_ndarray(picture(number, size), format="rgb24")
+        rgb = av.VideoFrame.from_ndarray(numbered_image(number, size), format="rgb24")
         frame = reformatter.reformat(
             rgb,
             format=pix_fmt,

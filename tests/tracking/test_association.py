@@ -21,7 +21,7 @@ UNIT = [0.0, 0.0, 10.0, 10.0]
         ([10, 10, 20, 20], 0.0),  # touching at a corner
         ([50, 50, 60, 60], 0.0),  # far away
         ([5, 5, 5, 5], 0.0),  # a point inside
-        ([-5, -5, 5, 5], 25 / 175),  # half outside the picture
+        ([-5, -5, 5, 5], 25 / 175),  # half outside the image
     ],
 )
 def test_box_iou(other: list[float], expected: float) -> None:

@@ -77,7 +77,7 @@ def test_a_lone_car_may_outrun_its_box(far_overlap_min: float, kept: bool) -> No
 
 
 def test_a_known_camera_carries_the_tracks_along() -> None:
-    """The picture jumps by 55 px and grows by a tenth; a car without that knowledge would be lost."""
+    """The image jumps by 55 px and grows by a tenth; a car without that knowledge would be lost."""
     camera = np.array([[1.1, 0, 55], [0, 1.1, -5], [0, 0, 1]])
     config = IouTrackerConfig(camera_share=1, far_overlap_min=1)
     known, unknown = IouTracker(config), IouTracker(config)
@@ -97,7 +97,7 @@ def test_a_camera_that_is_no_homography_is_refused(camera: np.ndarray) -> None:
         IouTracker().update(frame(square(50)), 0, camera=camera)
 
 
-def test_a_turned_picture_does_not_let_boxes_grow() -> None:
+def test_a_turned_image_does_not_let_boxes_grow() -> None:
     boxes, turn = np.array([[100.0, 50, 140, 90]]), np.deg2rad(5)
     camera = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
     turned = warped(boxes, camera)

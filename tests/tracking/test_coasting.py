@@ -62,7 +62,7 @@ def test_what_goes_for_good_does_not_coast() -> None:
     assert coasting_frames(tracked) == []
 
 
-def test_what_leaves_the_picture_does_not_coast() -> None:
+def test_what_leaves_the_image_does_not_coast() -> None:
     # seen to come back often; then it drives out at the right border, and is never seen again
     tracked = driven((10, 15, 20, 25, *range(85, 95)), frames=95)
     assert coasting_frames(tracked) == [20, 25]

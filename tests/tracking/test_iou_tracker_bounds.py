@@ -32,7 +32,7 @@ def test_time_must_move_on(timestamp_ns: int, reason: str) -> None:
     assert tracker.update(frame(square(50)), 6 * MS).track_ids.tolist() == before.track_ids.tolist(), reason
 
 
-def test_the_picture_size_may_not_change_within_an_epoch() -> None:
+def test_the_image_size_may_not_change_within_an_epoch() -> None:
     tracker = IouTracker()
     tracker.update(frame(square(50)), 0)
     with pytest.raises(InputError, match="start_epoch"):
@@ -171,7 +171,7 @@ def test_entering_at_the_border_starts_a_track_and_leaving_ends_it() -> None:
     assert len(tracks[gone + 21].lost) == 0
 
 
-def test_boxes_outside_the_picture_are_tracked_like_any_other() -> None:
+def test_boxes_outside_the_image_are_tracked_like_any_other() -> None:
     # Whatever an engine may say: beyond every edge, with masks that have no pixel there.
     beyond = [(-90.0, -90.0, -50.0, -50.0), (450.0, 50.0, 490.0, 90.0), (50.0, 250.0, 90.0, 290.0)]
     tracks = follow(IouTracker(), [frame(*beyond, masks=True)] * 5)

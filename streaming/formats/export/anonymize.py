@@ -21,7 +21,7 @@ _MARGIN_PX = 6
 
 
 def anonymized(image: Image, instances: Instances, *, whole_boxes: bool = False) -> Image:
-    """Returns the picture with every road user that was found, tracked or not, averaged away.
+    """Returns the image with every road user that was found, tracked or not, averaged away.
 
     What was not found stays visible: the drive's recall is the limit.
 

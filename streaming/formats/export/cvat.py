@@ -26,12 +26,12 @@ def write(job: ExportJob, path: Path) -> None:
     further parts are lost. Instances without a track are left out.
 
     Raises:
-        InputError: there are several cameras, or the picture's size changes, which no CVAT task can.
+        InputError: there are several cameras, or the image's size changes, which no CVAT task can.
     """
     camera = job.only_camera("cvat")
     sizes = {epoch.info.image_size for epoch in camera.epochs}
     if len(sizes) > 1:
-        raise InputError(f"camera {camera.name!r} has pictures of {sorted(sizes)}: a CVAT task has one size.")
+        raise InputError(f"camera {camera.name!r} has images of {sorted(sizes)}: a CVAT task has one size.")
     with path.open("w", encoding="utf-8") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
         xml.startDocument()

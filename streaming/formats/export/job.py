@@ -22,13 +22,13 @@ class ExportJob:
     camera: str | None = None
     """Only this camera; all if None."""
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Camera -> where its pictures are; see `find_pictures`."""
+    """Camera -> where its images are; see `find_images`."""
     anonymize: bool = False
-    """Blur road users in the pictures."""
+    """Blur road users in the images."""
     whole_boxes: bool = False
     """Blur their boxes instead of their masks with a margin."""
     overlay: bool = False
-    """Draw masks into anonymized pictures, too."""
+    """Draw masks into anonymized images, too."""
     on_progress: Callable[[float], None] = _silent
     """Called now and then with the share that is done, 0 to 1."""
 

@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
         ("rle", pa.binary()),
     ]
 )
-"""The columns; `rle` holds COCO's compressed run lengths of a picture of `height` x `width`."""
+"""The columns; `rle` holds COCO's compressed run lengths of an image of `height` x `width`."""
 _ROWS_PER_GROUP = 16_384
 """Bounds what is held at once: a few megabytes of run lengths."""
 

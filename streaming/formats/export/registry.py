@@ -27,8 +27,8 @@ class ExportFormat:
     """Of this package; its `write(job, path)` writes the file or folder."""
     suffix: str
     """The name of the output ends so; empty for a folder."""
-    pictures: bool = False
-    """Whether it can hold pictures."""
+    images: bool = False
+    """Whether it can hold images."""
     packages: tuple[str, ...] = ()
     """What must be installed, from the extra `export`."""
 
@@ -45,8 +45,8 @@ FORMATS: dict[str, ExportFormat] = {
     "cvat": ExportFormat("cvat", ".xml"),
     "rle-jsonl": ExportFormat("rle_jsonl", ".jsonl"),
     "parquet": ExportFormat("parquet", ".parquet", packages=("pyarrow",)),
-    "video": ExportFormat("video", ".mp4", pictures=True),
-    "rerun": ExportFormat("rerun_file", ".rrd", pictures=True, packages=("rerun",)),
+    "video": ExportFormat("video", ".mp4", images=True),
+    "rerun": ExportFormat("rerun_file", ".rrd", images=True, packages=("rerun",)),
 }
 """Name on the command line -> format."""
 
@@ -67,9 +67,9 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
     if name not in FORMATS:
         raise InputError(f"expected a format of {', '.join(FORMATS)}, got {name!r}.")
     chosen = FORMATS[name]
-    if job.anonymize and not chosen.pictures:
-        with_pictures = " or ".join(known for known, each in FORMATS.items() if each.pictures)
-        raise InputError(f"{name} holds no pictures to anonymize: export to {with_pictures}, or leave --anonymize out.")
+    if job.anonymize and not chosen.images:
+        with_images = " or ".join(known for known, each in FORMATS.items() if each.images)
+        raise InputError(f"{name} holds no images to anonymize: export to {with_images}, or leave --anonymize out.")
     if chosen.suffix and not out.lower().endswith(chosen.suffix):
         raise InputError(f"expected a name that ends in {chosen.suffix} for {name}, got {out}.")
     for package in chosen.packages:

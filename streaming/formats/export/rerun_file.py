@@ -1,4 +1,4 @@
-"""A recording that rerun's viewer opens: boxes, labels and, where asked for, pictures."""
+"""A recording that rerun's viewer opens: boxes, labels and, where asked for, images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import rerun as rr
 
 from roadmask.streaming.formats.export.anonymize import anonymized
+from roadmask.streaming.formats.export.images import images
 from roadmask.streaming.formats.export.job import ExportJob
-from roadmask.streaming.formats.export.pictures import pictures
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sinks.drawing import track_colour
 from roadmask.streaming.store import CameraReader, StoredFrame
@@ -22,11 +22,11 @@ _JPEG_QUALITY = 85
 def write(job: ExportJob, path: Path) -> None:
     """Writes CAMERA/boxes, CAMERA/labels and CAMERA/image on the timelines `frame` (capture count) and `time`.
 
-    Labels hold track ids modulo 65536, the most that rerun's segmentation images tell apart. Pictures are there if
+    Labels hold track ids modulo 65536, the most that rerun's segmentation images tell apart. Images are there if
     `--source` or `--anonymize` asks for them.
 
     Raises:
-        InputError: pictures are asked for and cannot be found; see `pictures`.
+        InputError: images are asked for and cannot be found; see `images`.
     """
     stream = rr.RecordingStream("roadmask", recording_id=job.drive.path.stem)
     stream.save(path)
@@ -41,7 +41,7 @@ def write(job: ExportJob, path: Path) -> None:
 
 def _frames(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame | None, StoredFrame]]:
     if job.anonymize or camera.name in job.sources:
-        yield from pictures(job, camera)
+        yield from images(job, camera)
         return
     for position in range(len(camera)):
         yield None, camera.frame(position)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from roadmask.streaming.formats.export.anonymize import anonymized
+from roadmask.streaming.formats.export.images import as_tracks, images
 from roadmask.streaming.formats.export.job import ExportJob
-from roadmask.streaming.formats.export.pictures import as_tracks, pictures
 from roadmask.streaming.sinks.overlay import OverlayWriter
 from roadmask.streaming.sinks.video_writer import VideoWriter
 
@@ -19,14 +19,14 @@ def write(job: ExportJob, path: Path) -> None:
     """Writes the stored frames, without sound; frames that failed or were dropped are not shown.
 
     Raises:
-        InputError: there are several cameras, or the pictures cannot be found; see `pictures`.
+        InputError: there are several cameras, or the images cannot be found; see `images`.
     """
     camera = job.only_camera("video")
     if job.anonymize and not job.overlay:
         _write_plain(job, path)
         return
     with OverlayWriter(path, class_names=camera.class_names) as overlay:
-        for frame, stored in pictures(job, camera):
+        for frame, stored in images(job, camera):
             shown = frame
             if job.anonymize:
                 image = anonymized(frame.image, stored.instances, whole_boxes=job.whole_boxes)
@@ -37,7 +37,7 @@ def write(job: ExportJob, path: Path) -> None:
 def _write_plain(job: ExportJob, path: Path) -> None:
     epoch, shift_ns, shown_ns = None, 0, 0
     with VideoWriter(path) as video:
-        for frame, stored in pictures(job, job.only_camera("video")):
+        for frame, stored in images(job, job.only_camera("video")):
             if epoch not in (None, frame.epoch):
                 shift_ns = shown_ns + _PAUSE_NS - frame.timestamp_ns
             epoch, shown_ns = frame.epoch, frame.timestamp_ns + shift_ns

@@ -1,4 +1,4 @@
-// One camera: its picture, its figures, its time line.
+// One camera: its image, its figures, its time line.
 
 import { age, count, rate, setText, several } from "./format.js";
 import { Marks, instanceAt } from "./marks.js";
@@ -35,11 +35,11 @@ export class Camera extends EventTarget {
     const part = (selector) => this.element.querySelector(selector);
     this.#parts = {
       state: part(".state"),
-      canvas: part(".picture"),
+      canvas: part(".image"),
       veil: part(".veil"),
       counts: part(".counts"),
       shownAge: part(".shown-age"),
-      pictureAge: part(".picture-age"),
+      imageAge: part(".image-age"),
       masksAge: part(".masks-age"),
       capturedFps: part(".captured-fps"),
       segmentedFps: part(".segmented-fps"),
@@ -51,23 +51,23 @@ export class Camera extends EventTarget {
       agesTable: part(".ages"),
     };
     setText(part("h2"), name);
-    this.#parts.canvas.setAttribute("aria-label", `Newest picture of ${name}`);
+    this.#parts.canvas.setAttribute("aria-label", `Newest image of ${name}`);
     this.context = this.#parts.canvas.getContext("2d", { alpha: false });
-    this.picture = null;
+    this.image = null;
     this.#marks = new Marks(part(".marks"));
     this.#timeline = new Timeline(part(".tracks"));
     this.#timeline.addEventListener("follow", ({ detail }) => this.#follow(detail));
     this.#listen(part(".stage"), part(".enlarge"));
   }
 
-  /** Draws a picture unless a newer request came meanwhile; resolves to whether it did. */
-  async draw(picture, clock) {
+  /** Draws an image unless a newer request came meanwhile; resolves to whether it did. */
+  async draw(image, clock) {
     const wanted = ++this.#wanted;
     let bitmap;
     try {
-      bitmap = await createImageBitmap(picture.jpeg);
+      bitmap = await createImageBitmap(image.jpeg);
     } catch {
-      return false; // a damaged picture is not worth more than the one on the screen
+      return false; // a damaged image is not worth more than the one on the screen
     }
     const isNewest = wanted === this.#wanted;
     if (isNewest) {
@@ -78,18 +78,18 @@ export class Camera extends EventTarget {
         this.element.querySelector(".stage").style.aspectRatio = `${bitmap.width} / ${bitmap.height}`;
       }
       this.context.drawImage(bitmap, 0, 0);
-      this.picture = picture;
+      this.image = image;
       this.#drawnAt.push(performance.now());
       this.#parts.veil.hidden = true;
-      this.#showCounts(picture.instances);
-      this.#marks.draw(picture, this.#followed);
+      this.#showCounts(image.instances);
+      this.#marks.draw(image, this.#followed);
       this.showAges(clock);
     }
     bitmap.close();
     return isNewest;
   }
 
-  /** Lets no picture that is still being decoded onto the screen. */
+  /** Lets no image that is still being decoded onto the screen. */
   hold() {
     this.#wanted++;
   }
@@ -97,7 +97,7 @@ export class Camera extends EventTarget {
   /** Shows how old everything is; called many times a second, as ages grow by themselves. */
   showAges(clock) {
     const now = clock.at();
-    const shown = this.picture === null || now === null ? null : now - this.picture.captured;
+    const shown = this.image === null || now === null ? null : now - this.image.captured;
     setText(this.#parts.shownAge, age(shown));
     this.#parts.shownAge.classList.toggle("late", shown > LATE_MS);
   }
@@ -108,9 +108,9 @@ export class Camera extends EventTarget {
     setText(this.#parts.state, word);
     this.#parts.state.dataset.kind = kind;
     this.element.dataset.state = report.state;
-    setText(this.#parts.pictureAge, isLate ? "–" : age(report.picture_age_ms));
+    setText(this.#parts.imageAge, isLate ? "–" : age(report.image_age_ms));
     setText(this.#parts.masksAge, isLate ? "–" : age(report.masks_age_ms));
-    this.#parts.pictureAge.classList.toggle("late", report.picture_age_ms > LATE_MS);
+    this.#parts.imageAge.classList.toggle("late", report.image_age_ms > LATE_MS);
     this.#parts.masksAge.classList.toggle("late", report.masks_age_ms > LATE_MS);
     setText(this.#parts.capturedFps, isLate ? "–" : rate(report.captured_fps));
     setText(this.#parts.segmentedFps, isLate ? "–" : rate(report.segmented_fps));
@@ -119,7 +119,7 @@ export class Camera extends EventTarget {
     setText(this.#parts.drawnFps, rate((this.#drawnAt.length * 1000) / RATE_OVER_MS));
     this.#parts.detail.hidden = report.detail === "";
     setText(this.#parts.detail, report.detail);
-    if (this.picture === null) setText(this.#parts.veil, report.state === "live" ? "No masks yet" : `No picture: ${word}`);
+    if (this.image === null) setText(this.#parts.veil, report.state === "live" ? "No masks yet" : `No image: ${word}`);
     this.#showLosses(report);
   }
 
@@ -131,7 +131,7 @@ export class Camera extends EventTarget {
   follow(id) {
     this.#followed = id;
     this.#timeline.follow(id);
-    if (this.picture) this.#marks.draw(this.picture, id);
+    if (this.image) this.#marks.draw(this.image, id);
   }
 
   #listen(stage, enlarge) {
@@ -141,7 +141,7 @@ export class Camera extends EventTarget {
       return [(clientX - box.left) * scale, (clientY - box.top) * scale];
     };
     // a finger needs more room around small things than a mouse
-    const found = (event) => this.picture && instanceAt(this.picture, place(event), event.pointerType === "mouse" ? 2 : 14);
+    const found = (event) => this.image && instanceAt(this.image, place(event), event.pointerType === "mouse" ? 2 : 14);
     stage.addEventListener("click", (event) => {
       const instance = found(event);
       this.#follow(instance && instance.id !== this.#followed ? instance.id : null);

@@ -6,14 +6,14 @@ const PING_MS = 1000;
 const SILENCE_MS = 5000; // the server speaks twice a second
 const RETRY_MS = [300, 600, 1000, 2000, 3000];
 
-/** Reads a picture message: header length (4 bytes, big-endian), JSON header, JPEG. */
-export function readPicture(buffer) {
+/** Reads an image message: header length (4 bytes, big-endian), JSON header, JPEG. */
+export function readImage(buffer) {
   const length = new DataView(buffer).getUint32(0);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   return { ...header, jpeg: new Blob([new Uint8Array(buffer, 4 + length)], { type: "image/jpeg" }) };
 }
 
-/** Events: `up` (detail: the hello), `down` (detail: a sentence), `status`, `picture`. */
+/** Events: `up` (detail: the hello), `down` (detail: a sentence), `status`, `image`. */
 export class Connection extends EventTarget {
   clock = new ServerClock();
   #socket = null;
@@ -27,16 +27,16 @@ export class Connection extends EventTarget {
     this.#open();
   }
 
-  /** Says that a picture is on the screen, or was passed over: only then is the next one sent. */
+  /** Says that an image is on the screen, or was passed over: only then is the next one sent. */
   done({ camera, key }, isDrawn) {
     this.#send({ type: isDrawn ? "drawn" : "passed", camera, key });
   }
 
-  /** Asks for pictures, or for none while the page is paused or hidden. */
-  watch(pictures) {
-    if (pictures === this.#watching) return;
-    this.#watching = pictures;
-    this.#send({ type: "watch", pictures });
+  /** Asks for images, or for none while the page is paused or hidden. */
+  watch(images) {
+    if (images === this.#watching) return;
+    this.#watching = images;
+    this.#send({ type: "watch", images });
   }
 
   #send(message) {
@@ -64,14 +64,14 @@ export class Connection extends EventTarget {
       this.#heard = performance.now();
       this.clock.forget();
       this.#send({ type: "ping", sent: performance.now() });
-      if (!this.#watching) this.#send({ type: "watch", pictures: false });
+      if (!this.#watching) this.#send({ type: "watch", images: false });
     });
   }
 
   #receive(data) {
     this.#heard = performance.now();
     if (typeof data !== "string") {
-      this.#emit("picture", readPicture(data));
+      this.#emit("image", readImage(data));
       return;
     }
     const message = JSON.parse(data);

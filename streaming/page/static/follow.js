@@ -36,7 +36,7 @@ export class Follow extends EventTarget {
       this.#wasSeen = false;
       const { canvas } = this.#context;
       this.#context.fillRect(0, 0, canvas.width, canvas.height);
-      this.#tell("not in the picture", true);
+      this.#tell("not in the image", true);
       this.#announce(`Following ${target.label} ${target.id} of ${target.camera}`);
       setText(this.#panel.querySelector("h2"), `${target.label} ${target.id}`);
       setText(this.#panel.querySelector(".where"), target.camera);
@@ -44,12 +44,12 @@ export class Follow extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: target }));
   }
 
-  /** Takes the crop out of a picture that was just drawn. */
+  /** Takes the crop out of an image that was just drawn. */
   see(camera, isPaused) {
     if (this.#target === null || camera.name !== this.#target.camera) return;
-    const instance = camera.picture.instances.find(({ id }) => id === this.#target.id);
+    const instance = camera.image.instances.find(({ id }) => id === this.#target.id);
     if (instance === undefined) {
-      if (isPaused) this.#tell("not in this picture", true);
+      if (isPaused) this.#tell("not in this image", true);
       return;
     }
     this.#seen = performance.now();
@@ -89,7 +89,7 @@ export class Follow extends EventTarget {
     else height = width / shape;
     const x = (left + right - width) / 2;
     const y = (top + bottom - height) / 2;
-    this.#context.fillRect(0, 0, canvas.width, canvas.height); // what lies outside of the picture is black
+    this.#context.fillRect(0, 0, canvas.width, canvas.height); // what lies outside of the image is black
     this.#context.drawImage(source, x, y, width, height, 0, 0, canvas.width, canvas.height);
   }
 }

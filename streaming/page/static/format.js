@@ -2,7 +2,7 @@
 
 const NONE = "–";
 
-/** Milliseconds as "143 ms", "1.4 s" or "2 min"; nothing known is a dash, as is a picture of the future. */
+/** Milliseconds as "143 ms", "1.4 s" or "2 min"; nothing known is a dash, as is an image of the future. */
 export function age(ms) {
   if (ms === null || ms === undefined || !Number.isFinite(ms) || ms < -1000) return NONE;
   const positive = Math.max(ms, 0);

@@ -30,13 +30,13 @@ function cameraNamed(name) {
 }
 
 function labelOf(camera, id) {
-  const known = [...(cameras.get(camera).picture?.instances ?? []), ...(status?.tracks[camera] ?? [])];
+  const known = [...(cameras.get(camera).image?.instances ?? []), ...(status?.tracks[camera] ?? [])];
   return known.find((one) => one.id === id)?.label ?? "track";
 }
 
-async function draw(picture) {
-  const camera = cameraNamed(picture.camera);
-  const isDrawn = await camera.draw(picture, connection.clock);
+async function draw(image) {
+  const camera = cameraNamed(image.camera);
+  const isDrawn = await camera.draw(image, connection.clock);
   if (isDrawn) follow.see(camera, transport.isPaused);
   return isDrawn;
 }
@@ -114,22 +114,22 @@ connection.addEventListener("down", ({ detail }) => {
 });
 connection.addEventListener("status", ({ detail }) => {
   const isPaused = transport.isPaused;
-  // while paused the time line stands still with the pictures
+  // while paused the time line stands still with the images
   status = isPaused && status !== null ? { ...detail, tracks: status.tracks } : detail;
   for (const report of detail.report?.cameras ?? []) cameraNamed(report.camera).showReport(report, detail.report_late);
   showRun();
   showTracks();
 });
-connection.addEventListener("picture", async ({ detail: picture }) => {
+connection.addEventListener("image", async ({ detail: image }) => {
   let isDrawn = false;
   try {
-    isDrawn = !transport.isPaused && (await draw(picture));
+    isDrawn = !transport.isPaused && (await draw(image));
   } finally {
-    connection.done(picture, isDrawn); // whatever happened: the next one may come
+    connection.done(image, isDrawn); // whatever happened: the next one may come
   }
 });
 
-transport.addEventListener("picture", ({ detail }) => draw(detail));
+transport.addEventListener("image", ({ detail }) => draw(detail));
 transport.addEventListener("move", showTracks);
 transport.addEventListener("pause", ({ detail: isPaused }) => {
   for (const camera of cameras.values()) camera.hold();
@@ -139,7 +139,7 @@ document.addEventListener("visibilitychange", () => connection.watch(!document.h
 
 follow.addEventListener("change", ({ detail: target }) => {
   for (const [name, camera] of cameras) camera.follow(target?.camera === name ? target.id : null);
-  if (target !== null && cameras.get(target.camera).picture) follow.see(cameras.get(target.camera), transport.isPaused);
+  if (target !== null && cameras.get(target.camera).image) follow.see(cameras.get(target.camera), transport.isPaused);
 });
 
 document.addEventListener("keydown", (event) => {

@@ -1,6 +1,6 @@
 // Boxes: which one is pointed at, and the frame around the one that is followed.
 
-/** The instance at a place of the picture; of several the smallest, as small things stand in front of large ones. */
+/** The instance at a place of the image; of several the smallest, as small things stand in front of large ones. */
 export function instanceAt({ instances }, [x, y], slack) {
   const hits = instances.filter(
     ({ id, box: [left, top, right, bottom] }) =>
@@ -10,7 +10,7 @@ export function instanceAt({ instances }, [x, y], slack) {
   return hits.reduce((least, one) => (least && area(least) <= area(one) ? least : one), null);
 }
 
-/** A layer over the picture, as sharp as the screen whatever the picture's size. */
+/** A layer over the image, as sharp as the screen whatever the image's size. */
 export class Marks {
   colours = new Map();
   #canvas;

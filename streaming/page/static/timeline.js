@@ -17,11 +17,11 @@ export class Timeline extends EventTarget {
     this.#number = section.querySelector(".number");
   }
 
-  /** Shows tracks over a stretch of the server's clock, ms: those in the picture first, of them the newest. */
+  /** Shows tracks over a stretch of the server's clock, ms: those in the image first, of them the newest. */
   show(tracks, from, to) {
     const isPresent = ({ spans }) => to - spans.at(-1)[1] < PRESENT_MS;
     const present = tracks.filter(isPresent).length;
-    setText(this.#number, tracks.length ? `${present} in the picture, ${tracks.length - present} gone` : "none");
+    setText(this.#number, tracks.length ? `${present} in the image, ${tracks.length - present} gone` : "none");
     const wanted = new Set(tracks.map(({ id }) => id));
     for (const [id, element] of this.#elements) {
       if (wanted.has(id)) continue;

@@ -1,14 +1,14 @@
 // Pause, and the last minute to scrub through.
 //
 // While paused the minute on the slider stands still: it ends at the moment of the pause. The server lets go of
-// pictures older than a minute, so that the left end of a long pause runs out; what is left is drawn under the slider.
+// images older than a minute, so that the left end of a long pause runs out; what is left is drawn under the slider.
 
-import { readPicture } from "./connection.js";
+import { readImage } from "./connection.js";
 import { setText } from "./format.js";
 
 const INDEX_MS = 1000;
 
-/** Events: `pause` (detail: whether), `move` (to another moment), `picture` (detail: a picture to draw). */
+/** Events: `pause` (detail: whether), `move` (to another moment), `image` (detail: an image to draw). */
 export class Transport extends EventTarget {
   seconds = 60;
   #clock;
@@ -45,7 +45,7 @@ export class Transport extends EventTarget {
     return 1 + Number(this.#parts.scrub.value) / this.seconds;
   }
 
-  /** A new server has a new clock, and none of the old pictures. */
+  /** A new server has a new clock, and none of the old images. */
   restart(seconds) {
     this.seconds = seconds;
     this.#parts.scrub.min = -seconds;
@@ -86,7 +86,7 @@ export class Transport extends EventTarget {
     }
   }
 
-  /** Loads the newest picture wanted of a camera; those wanted while one loads are passed over. */
+  /** Loads the newest image wanted of a camera; those wanted while one loads are passed over. */
   async #want(camera, key) {
     this.#wanted.set(camera, key);
     if (this.#loading.has(camera)) return;
@@ -97,7 +97,7 @@ export class Transport extends EventTarget {
         this.#shown.set(camera, wanted);
         const answer = await fetch(`api/history/${wanted}`);
         if (answer.ok && this.isPaused) {
-          this.dispatchEvent(new CustomEvent("picture", { detail: readPicture(await answer.arrayBuffer()) }));
+          this.dispatchEvent(new CustomEvent("image", { detail: readImage(await answer.arrayBuffer()) }));
         }
       }
     } catch {

@@ -30,10 +30,10 @@ def graph(lite: Weights) -> GpuGraph:
         return GpuGraph(load_model(lite), SHAPE, 2, SETTINGS).eval()
 
 
-def inputs_for(graph: GpuGraph, pictures: list[Image]) -> Inputs:
-    plan = ResizePlan.of(Letterbox.fit(pictures[0].shape[:2], graph.shape))
+def inputs_for(graph: GpuGraph, images: list[Image]) -> Inputs:
+    plan = ResizePlan.of(Letterbox.fit(images[0].shape[:2], graph.shape))
     return graph.example_inputs()._replace(
-        frames=torch.from_numpy(np.stack(pictures)), **{k: torch.from_numpy(v) for k, v in vars(plan).items()}
+        frames=torch.from_numpy(np.stack(images)), **{k: torch.from_numpy(v) for k, v in vars(plan).items()}
     )
 
 
@@ -46,7 +46,7 @@ def run(graph: GpuGraph, inputs: Inputs) -> Outputs:
     return found
 
 
-def picture_of(found: Outputs, place: int) -> Found:
+def image_of(found: Outputs, place: int) -> Found:
     count = int(found.found[place])
     boxes, scores, labels, masks = (each[place, :count].numpy() for each in found[:4])
     return Found(boxes, scores, labels.astype(np.int64), masks)
@@ -58,12 +58,12 @@ def picture_of(found: Outputs, place: int) -> Found:
     ids=str,
 )
 def test_frames_are_resized_to_the_last_bit(graph: GpuGraph, size: tuple[int, int]) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     with torch.inference_mode():
-        given = inputs_for(graph, [picture, picture])
+        given = inputs_for(graph, [image, image])
         down, across = (given.rows, given.row_weights), (given.columns, given.column_weights)
         ours = graph.letterbox(given.frames, down, across, given.content)
-    assert np.array_equal(ours[0].numpy(), Letterbox.fit(size, SHAPE).apply(picture))
+    assert np.array_equal(ours[0].numpy(), Letterbox.fit(size, SHAPE).apply(image))
 
 
 def test_numbers_are_torchvisions(graph: GpuGraph, lite: Weights, portrait: Image) -> None:
@@ -71,18 +71,18 @@ def test_numbers_are_torchvisions(graph: GpuGraph, lite: Weights, portrait: Imag
     found = run(graph, inputs_for(graph, [portrait, mirrored]))
     eager = TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=SETTINGS)
     letterbox = Letterbox.fit(portrait.shape[:2], SHAPE)
-    for place, picture in enumerate((portrait, mirrored)):
-        theirs = eager.run(torch.from_numpy(letterbox.apply(picture))[None], letterbox.content_size)
+    for place, image in enumerate((portrait, mirrored)):
+        theirs = eager.run(torch.from_numpy(letterbox.apply(image))[None], letterbox.content_size)
         boxes, scores, labels, masks = (theirs[name].numpy() for name in ("boxes", "scores", "labels", "masks"))
         assert len(scores) > 0
-        assert_equal_numbers(picture_of(found, place), Found(boxes, scores, labels, masks[:, 0]))
+        assert_equal_numbers(image_of(found, place), Found(boxes, scores, labels, masks[:, 0]))
 
 
-def test_a_picture_does_not_see_its_neighbour(graph: GpuGraph, portrait: Image) -> None:
+def test_an_image_does_not_see_its_neighbour(graph: GpuGraph, portrait: Image) -> None:
     black = np.zeros_like(portrait)
-    beside_black = picture_of(run(graph, inputs_for(graph, [portrait, black])), 0)
-    beside_itself = picture_of(run(graph, inputs_for(graph, [portrait, portrait])), 0)
-    second = picture_of(run(graph, inputs_for(graph, [black, portrait])), 1)
+    beside_black = image_of(run(graph, inputs_for(graph, [portrait, black])), 0)
+    beside_itself = image_of(run(graph, inputs_for(graph, [portrait, portrait])), 0)
+    second = image_of(run(graph, inputs_for(graph, [black, portrait])), 1)
     for other in (beside_itself, second):
         assert_equal_numbers(beside_black, other)
 
@@ -95,10 +95,10 @@ def test_folding_changes_nothing(architecture: Architecture) -> None:
         for name, value in model.named_buffers():
             if name.endswith("running_var"):
                 value.uniform_(0.5, 2)
-        picture = torch.rand(1, 3, 64, 64)
-        before = model.backbone(picture)
+        image = torch.rand(1, 3, 64, 64)
+        before = model.backbone(image)
         folded = fold_batch_norms(model)
-        after = model.backbone(picture)
+        after = model.backbone(image)
     assert folded > 50
     assert not [name for name, _ in model.named_buffers() if name.endswith("running_var")]
     for level, features in before.items():
@@ -106,8 +106,8 @@ def test_folding_changes_nothing(architecture: Architecture) -> None:
         assert float((after[level] - features).abs().max()) <= 1e-4 * scale
 
 
-def test_activations_of_real_pictures_fit_into_half(lite: Weights, street_pictures: list[Image]) -> None:
-    seen = largest_activations(lite, SHAPE, street_pictures[:2])
+def test_activations_of_real_images_fit_into_half(lite: Weights, street_images: list[Image]) -> None:
+    seen = largest_activations(lite, SHAPE, street_images[:2])
     assert len(seen) > 120
     # A residual sum, the pyramid's sum and the logits of masks lie between layers.
     assert seen["backbone.body.4.conv.0.0 (input)"] > seen["backbone.body.3.conv.3"]

@@ -88,12 +88,12 @@ def full(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(3):
         cv2.imwrite(str(folder / f"{number}.png"), np.full((40, 60, 3), 60 * (number + 1), np.uint8))
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 
@@ -123,10 +123,10 @@ class TestQuantize:
         ]
         assert all(scale.shape == (8,) for scale in by_channel)
 
-    def test_numbers_are_nearly_the_same(self, half: Path, full: Path, pictures: Path, lite: Weights) -> None:
+    def test_numbers_are_nearly_the_same(self, half: Path, full: Path, images: Path, lite: Weights) -> None:
         noise = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
-        cv2.imwrite(str(pictures / "noise.png"), noise)
-        ranges = calibrate(full, lite, SHAPE, pictures)
+        cv2.imwrite(str(images / "noise.png"), noise)
+        ranges = calibrate(full, lite, SHAPE, images)
         given = {
             each.name: np.ones([d.dim_value or 8 for d in each.type.tensor_type.shape.dim], INPUT_TYPES[each.name])
             for each in onnx.load(half).graph.input
@@ -156,53 +156,53 @@ class TestQuantize:
 
 
 class TestCalibrate:
-    def test_ranges_are_those_of_the_pictures(self, full: Path, pictures: Path, lite: Weights) -> None:
+    def test_ranges_are_those_of_the_images(self, full: Path, images: Path, lite: Weights) -> None:
         seen: list[int] = []
-        found = calibrate(full, lite, SHAPE, pictures, on_picture=lambda: seen.append(1))
+        found = calibrate(full, lite, SHAPE, images, on_image=lambda: seen.append(1))
         assert len(seen) == 3
         assert set(found.ranges) == set(LAYERS)
         low, high = found.ranges["backbone.conv.weight#1"]
         assert (low, high) == (pytest.approx(60 / 64), pytest.approx(180 / 64))
         assert calibration_of(lite, SHAPE) == found
 
-    def test_the_same_pictures_are_not_measured_again_and_others_are(
-        self, full: Path, pictures: Path, lite: Weights
+    def test_the_same_images_are_not_measured_again_and_others_are(
+        self, full: Path, images: Path, lite: Weights
     ) -> None:
-        first = calibrate(full, lite, SHAPE, pictures)
-        assert calibrate(full, lite, SHAPE, pictures, on_picture=pytest.fail) == first
-        cv2.imwrite(str(pictures / "3.png"), np.full((40, 60, 3), 250, np.uint8))
-        second = calibrate(full, lite, SHAPE, pictures)
+        first = calibrate(full, lite, SHAPE, images)
+        assert calibrate(full, lite, SHAPE, images, on_image=pytest.fail) == first
+        cv2.imwrite(str(images / "3.png"), np.full((40, 60, 3), 250, np.uint8))
+        second = calibrate(full, lite, SHAPE, images)
         assert second.digest != first.digest
         assert calibration_of(lite, SHAPE) == second
 
-    def test_pictures_are_spread_over_the_folder(
-        self, full: Path, pictures: Path, lite: Weights, monkeypatch: pytest.MonkeyPatch
+    def test_images_are_spread_over_the_folder(
+        self, full: Path, images: Path, lite: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(quantization, "PICTURES", 2)
+        monkeypatch.setattr(quantization, "IMAGES", 2)
         seen: list[int] = []
-        found = calibrate(full, lite, SHAPE, pictures, on_picture=lambda: seen.append(1))
+        found = calibrate(full, lite, SHAPE, images, on_image=lambda: seen.append(1))
         assert len(seen) == 2
         assert found.ranges["backbone.conv.weight#1"][1] == pytest.approx(180 / 64), "the last one too"
 
-    def test_without_pictures_it_says_what_it_wants(self, full: Path, tmp_path: Path, lite: Weights) -> None:
-        with pytest.raises(InputError, match="expected a folder of pictures of streets"):
+    def test_without_images_it_says_what_it_wants(self, full: Path, tmp_path: Path, lite: Weights) -> None:
+        with pytest.raises(InputError, match="expected a folder of images of streets"):
             calibrate(full, lite, SHAPE, tmp_path / "nowhere")
         (tmp_path / "empty").mkdir()
-        with pytest.raises(InputError, match="expected JPEG or PNG pictures"):
+        with pytest.raises(InputError, match="expected JPEG or PNG images"):
             calibrate(full, lite, SHAPE, tmp_path / "empty")
 
-    def test_a_file_that_is_no_picture(self, full: Path, pictures: Path, lite: Weights) -> None:
-        (pictures / "1.png").write_bytes(b"no")
+    def test_a_file_that_is_no_image(self, full: Path, images: Path, lite: Weights) -> None:
+        (images / "1.png").write_bytes(b"no")
         with pytest.raises(InputError, match=r"cannot read .*1\.png"):
-            calibrate(full, lite, SHAPE, pictures)
+            calibrate(full, lite, SHAPE, images)
         assert not has_calibration(lite, SHAPE)
 
     def test_nothing_measured_says_how(self, lite: Weights) -> None:
         with pytest.raises(ConfigError, match=r"--weights lite --precision int8 --shape 64x96 --calibration DIR"):
             calibration_of(lite, SHAPE)
 
-    def test_a_damaged_record_is_an_error(self, full: Path, pictures: Path, lite: Weights, tmp_path: Path) -> None:
-        calibrate(full, lite, SHAPE, pictures)
+    def test_a_damaged_record_is_an_error(self, full: Path, images: Path, lite: Weights, tmp_path: Path) -> None:
+        calibrate(full, lite, SHAPE, images)
         [record] = (tmp_path / "cache" / "gpu-graphs").glob("*-ranges.json")
         record.write_text(json.dumps({"ranges": 3}))
         with pytest.raises(EngineError, match="is not what roadmask wrote"):

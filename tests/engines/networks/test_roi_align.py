@@ -43,7 +43,7 @@ def test_random_boxes_of_every_level(shape: tuple[int, int], side: int) -> None:
 @pytest.mark.parametrize(
     "box",
     [
-        (0, 0, 384, 256),  # the whole picture
+        (0, 0, 384, 256),  # the whole image
         (0, 0, 0, 0),  # nothing, in a corner
         (384, 256, 384, 256),  # nothing, in the far corner: samples fall outside
         (383.5, 10, 384, 200),  # a sliver at the right edge

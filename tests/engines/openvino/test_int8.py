@@ -115,7 +115,7 @@ def test_lite_comes_with_ranges(lite: Weights, own_ranges: Path) -> None:
 
 def test_weights_without_ranges_say_how_to_measure_them(lite: Weights, own_ranges: Path) -> None:
     trained_anew = replace(lite, name="mine.safetensors", path=Path("here/mine.safetensors"), sha256="0" * 64)
-    with pytest.raises(ConfigError, match=r"engine calibrate --weights here/mine\.safetensors --pictures DIR"):
+    with pytest.raises(ConfigError, match=r"engine calibrate --weights here/mine\.safetensors --images DIR"):
         known_ranges(trained_anew)
 
 
@@ -131,8 +131,8 @@ def test_calibrating_measures_every_layer_and_is_taken_from_then_on(
 ) -> None:
     monkeypatch.setattr("roadmask.engines.openvino.calibration.ranges_file", lambda _: tmp_path / "ranges.json")
     shipped, seen = known_ranges(lite), list[int]()
-    pictures = [portrait, portrait[:, ::-1]]
-    path = openvino_calibration.calibrate(lite, pictures, lambda: seen.append(1), network_shape=(192, 160))
+    images = [portrait, portrait[:, ::-1]]
+    path = openvino_calibration.calibrate(lite, images, lambda: seen.append(1), network_shape=(192, 160))
     measured = json.loads(path.read_text())
     assert len(seen) == 2
     assert measured["weights_sha256"] == lite.sha256
@@ -145,33 +145,33 @@ def test_calibrating_measures_every_layer_and_is_taken_from_then_on(
         assert known_ranges(lite)[RPN] == tuple(measured["ranges"][RPN])
 
 
-def test_pictures_in_which_nothing_is_change_nothing(
+def test_images_in_which_nothing_is_change_nothing(
     lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ranges.json"
     monkeypatch.setattr("roadmask.engines.openvino.calibration.ranges_file", lambda _: path)
     monkeypatch.setattr("roadmask.engines.openvino.calibration._SCORE_MIN", 1.0)
-    for pictures in ([], [np.zeros((192, 160, 3), np.uint8)]):
+    for images in ([], [np.zeros((192, 160, 3), np.uint8)]):
         with pytest.raises(InputError, match="finds nothing at all"):
-            openvino_calibration.calibrate(lite, pictures, network_shape=(192, 160))
+            openvino_calibration.calibrate(lite, images, network_shape=(192, 160))
     assert not path.exists()
 
 
-def test_the_command_calibrates_on_the_pictures_that_are_named(
+def test_the_command_calibrates_on_the_images_that_are_named(
     lite: Weights, portrait: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cv2.imwrite(str(tmp_path / "street.png"), np.ascontiguousarray(portrait[..., ::-1]))
     seen: list[Image] = []
 
-    def calibrate(weights: Weights, pictures: Iterable[Image], on_picture: Callable[[], None]) -> Path:
+    def calibrate(weights: Weights, images: Iterable[Image], on_image: Callable[[], None]) -> Path:
         assert weights == lite
-        for picture in pictures:
-            seen.append(picture)
-            on_picture()
+        for image in images:
+            seen.append(image)
+            on_image()
         return tmp_path / "ranges.json"
 
     monkeypatch.setattr("roadmask.engines.openvino.calibration.calibrate", calibrate)
-    ended = CliRunner().invoke(app, ["engine", "calibrate", "--pictures", str(tmp_path)])
+    ended = CliRunner().invoke(app, ["engine", "calibrate", "--images", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
     assert "lite: --precision int8 takes its ranges from" in ended.output
     assert len(seen) == 1

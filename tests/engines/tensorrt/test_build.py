@@ -208,9 +208,9 @@ class TestCommand:
 
     def test_activations_are_measured(self, portrait: Image, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "portrait.png"), portrait[:, :, ::-1])
-        found = CliRunner().invoke(app, ["engine", "activations", "--shape", "64x96", "--pictures", str(tmp_path)])
+        found = CliRunner().invoke(app, ["engine", "activations", "--shape", "64x96", "--images", str(tmp_path)])
         assert found.exit_code == 0, found.output
-        assert re.search(r"Five of \d+ inputs and outputs of lite, 1 pictures", " ".join(found.output.split()))
+        assert re.search(r"Five of \d+ inputs and outputs of lite, 1 images", " ".join(found.output.split()))
         assert "box_head" in found.output
 
     def test_a_plan_that_nobody_measured_says_so(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

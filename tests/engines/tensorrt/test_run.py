@@ -181,10 +181,10 @@ class TestSegmenter:
         self, segmenter: TensorRtSegmenter, cuda: ScriptedCuda
     ) -> None:
         shades = list(range(10, 250, 10))
-        pictures = [np.full((50 + 7 * (shade % 3), 60, 3), shade, np.uint8) for shade in shades]
-        found = segmenter(pictures)
+        images = [np.full((50 + 7 * (shade % 3), 60, 3), shade, np.uint8) for shade in shades]
+        found = segmenter(images)
         assert [each.scores[0] for each in found] == pytest.approx(shades)
-        assert [each.image_size for each in found] == [picture.shape[:2] for picture in pictures]
+        assert [each.image_size for each in found] == [image.shape[:2] for image in images]
         segmenter.close()
         assert not cuda.holds
 
@@ -223,7 +223,7 @@ class TestSegmenter:
         segmenter.close()
         assert not cuda.holds
 
-    def test_pictures_go_through_a_shape_that_there_is_a_plan_of(
+    def test_images_go_through_a_shape_that_there_is_a_plan_of(
         self, lite: Weights, cuda: ScriptedCuda, tensorrt: ScriptedTensorRt, caplog: pytest.LogCaptureFixture
     ) -> None:
         plans = {

@@ -66,9 +66,9 @@ class TestOnCpu(SegmenterContract):
         segmenter, taken = build(lite, batches=(3, 1)), []
         run = CapturedGraph.run
 
-        def recorded(graph: CapturedGraph, pictures: Sequence[Image]) -> object:
-            taken.append((len(pictures), len(graph.frames)))
-            return run(graph, pictures)
+        def recorded(graph: CapturedGraph, images: Sequence[Image]) -> object:
+            taken.append((len(images), len(graph.frames)))
+            return run(graph, images)
 
         monkeypatch.setattr(CapturedGraph, "run", recorded)
         [alone] = segmenter([portrait])

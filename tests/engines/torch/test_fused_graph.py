@@ -38,8 +38,8 @@ def test_the_letterbox_is_the_graphs_own_to_the_bit(size: tuple[int, int], dtype
     inputs = Inputs(frames, *(plan.get(name, torch.zeros(1)) for name in Inputs._fields[1:]))
     mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
     down, across = (inputs.rows, inputs.row_weights), (inputs.columns, inputs.column_weights)
-    picture = GraphLetterbox(shape)(frames, down, across, inputs.content)
-    expected = ((picture.float() - mean) / std).to(dtype).permute(0, 3, 1, 2)
+    image = GraphLetterbox(shape)(frames, down, across, inputs.content)
+    expected = ((image.float() - mean) / std).to(dtype).permute(0, 3, 1, 2)
     on_device = Inputs(*(each.to(DEVICE) for each in inputs))
     found = kernels.letterbox(on_device, mean.to(DEVICE), std.to(DEVICE), shape, dtype)
     assert found.shape == expected.shape
@@ -56,17 +56,17 @@ def test_roi_align_samples_what_the_atlas_holds(side: int, dtype: torch.dtype, t
         for stride in (4, 8, 16, 32)
     ]
     corner = torch.rand(2, 8, 2, generator=random) * torch.tensor([128.0, 96.0]) - 10
-    extent = torch.rand(2, 8, 2, generator=random) ** 3 * 600  # of every level, and beyond the picture
+    extent = torch.rand(2, 8, 2, generator=random) ** 3 * 600  # of every level, and beyond the image
     boxes = torch.cat((corner, corner + extent), dim=-1)
     boxes[0, 0] = 0  # as in an empty slot
     found = kernels.roi_align([each.to(DEVICE) for each in features], boxes.to(DEVICE), side)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last)
-    by_picture = found.cpu().float().reshape(2, 8, 16, side, side)
-    for picture in range(2):
-        own = [each[picture : picture + 1].float() for each in features]
+    by_image = found.cpu().float().reshape(2, 8, 16, side, side)
+    for image in range(2):
+        own = [each[image : image + 1].float() for each in features]
         torch.testing.assert_close(
-            by_picture[picture], AtlasRoIAlign(SHAPE)(own, boxes[picture], side), rtol=0, atol=tolerance
+            by_image[image], AtlasRoIAlign(SHAPE)(own, boxes[image], side), rtol=0, atol=tolerance
         )
 
 

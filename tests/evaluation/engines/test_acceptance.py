@@ -28,7 +28,7 @@ def lite() -> Weights:
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Both sets, each of the one picture with two cars."""
+    """Both sets, each of the one image with two cars."""
     monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path / "cache"))
     for name in SETS:
         (tmp_path / name / "images").mkdir(parents=True)
@@ -41,11 +41,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def sees(cars: int) -> Segmenter:
     """Finds so many of the two cars, exactly."""
 
-    def script(picture: Image, _number: int) -> Instances:
+    def script(image: Image, _number: int) -> Instances:
         boxes = np.array([[0, 10, 20, 30], [40, 10, 60, 30]], np.float32)[:cars]
-        masks = BoxMasks(np.ones((cars, 28, 28), np.float32), boxes, picture.shape[:2])
+        masks = BoxMasks(np.ones((cars, 28, 28), np.float32), boxes, image.shape[:2])
         labels = np.full(cars, 3)
-        return Instances(picture.shape[:2], boxes, np.full(cars, 0.9, np.float32), labels, masks)
+        return Instances(image.shape[:2], boxes, np.full(cars, 0.9, np.float32), labels, masks)
 
     return ScriptedSegmenter(script)
 
@@ -155,7 +155,7 @@ def test_a_graph_is_measured_once(lite: Weights, data: Path, play: Play) -> None
     asked = play(fp32=2, fp16=2, int8=2)
     seen: list[int] = []
     first = measure(lite, "int8", SHAPE, data, lambda: seen.append(1))
-    assert len(seen) == 4, "two precisions, two sets of a picture"
+    assert len(seen) == 4, "two precisions, two sets of an image"
     assert measure(lite, "int8", SHAPE, None) == first
     measure(lite, "fp16", SHAPE, data)
     assert asked.count(("onnxruntime", "fp32")) == 2, "fp32 is known already"

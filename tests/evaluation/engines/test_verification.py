@@ -53,8 +53,8 @@ def test_what_is_within_them_passes() -> None:
 
 
 def scripted(move_px: float, miss: bool = False) -> ScriptedSegmenter:
-    def script(picture: Image, _number: int) -> Instances:
-        height, width = picture.shape[:2]
+    def script(image: Image, _number: int) -> Instances:
+        height, width = image.shape[:2]
         if miss:
             return Instances.empty((height, width))
         boxes = np.array([[10 + move_px, 10, width / 2, height / 2]], np.float32)
@@ -66,7 +66,7 @@ def scripted(move_px: float, miss: bool = False) -> ScriptedSegmenter:
 
 def test_differences_are_those_of_the_outputs(data_dir: Path) -> None:
     seen = verify_segmenter(scripted(1.0), scripted(0.0), data_dir / "pennfudan_dev")
-    assert (seen.sure, seen.lost) == (seen.pictures, 0)
+    assert (seen.sure, seen.lost) == (seen.images, 0)
     assert seen.box_px == pytest.approx((1, 1, 1))
     assert seen.score == pytest.approx((0.02,) * 3, abs=1e-6)
     assert seen.mask == pytest.approx((0.01,) * 3, abs=1e-6)
@@ -77,7 +77,7 @@ def test_an_engine_that_finds_nothing_is_an_error(data_dir: Path) -> None:
         verify_segmenter(scripted(0, miss=True), scripted(0), data_dir / "pennfudan_dev")
 
 
-def test_pictures_in_which_torchvision_is_sure_of_nothing_verify_nothing(data_dir: Path) -> None:
+def test_images_in_which_torchvision_is_sure_of_nothing_verify_nothing(data_dir: Path) -> None:
     nothing = scripted(0, miss=True)
     with pytest.raises(InputError, match=r"torchvision scores nothing above 0\.6"):
         verify_segmenter(nothing, nothing, data_dir / "pennfudan_dev")
@@ -85,7 +85,7 @@ def test_pictures_in_which_torchvision_is_sure_of_nothing_verify_nothing(data_di
 
 @pytest.fixture
 def alike(data_dir: Path, tmp_path: Path) -> Path:
-    """A set of two pictures of one size, with people and cars large enough to be sure of."""
+    """A set of two images of one size, with people and cars large enough to be sure of."""
     source = data_dir / "coco_dev"
     truth = json.loads((source / "instances.json").read_bytes())
     by_size: dict[tuple[int, int], list[dict[str, Any]]] = {}
@@ -125,7 +125,7 @@ def test_engines_that_are_not_for_gpus_are_refused(alike: Path, options: list[st
     assert message in str(found.exception)
 
 
-def test_without_pictures_it_says_what_it_wants(tmp_path: Path) -> None:
+def test_without_images_it_says_what_it_wants(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["engine", "verify", "--data", str(tmp_path)])
     assert isinstance(found.exception, ConfigError)
     assert "coco_dev or pennfudan_dev" in str(found.exception)

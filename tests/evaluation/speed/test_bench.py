@@ -90,7 +90,7 @@ def test_engine_records_what_was_timed(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setenv("ROADMASK_DATA", str(tmp_path))  # empty, so that the sample drive is taken
     settings = EngineBenchmark(
-        shape=(192, 160), batches=(1, 2), threads=1, precision="fp32", score_min=0.05, pictures=2, rounds=1
+        shape=(192, 160), batches=(1, 2), threads=1, precision="fp32", score_min=0.05, images=2, rounds=1
     )
     records = benchmark_engine(["lite"], settings)
     assert [(record["engine"], record["batch"]) for record in records] == [("openvino", 1), ("openvino", 2)]
@@ -111,20 +111,20 @@ def test_each_call_is_a_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
     called: list[tuple[int, list[int]]] = []
 
     def side(batch: int) -> Side:
-        def segment(pictures: Any) -> list[Any]:
-            numbers = [int(picture[0, 0, 0]) for picture in pictures]
+        def segment(images: Any) -> list[Any]:
+            numbers = [int(image[0, 0, 0]) for image in images]
             called.append((batch, numbers))
-            ticked[0] += 8.0 if 0 in numbers and len(called) > 3 else 4.0  # the first picture is slow once it is warm
+            ticked[0] += 8.0 if 0 in numbers and len(called) > 3 else 4.0  # the first image is slow once it is warm
             return []
 
         return Side("scripted", "fp32", batch, segment)
 
     monkeypatch.setattr("roadmask.evaluation.speed.engine.time.perf_counter", lambda: ticked[0])
-    pictures = [np.full((1, 1, 3), number, np.uint8) for number in range(5)]
+    images = [np.full((1, 1, 3), number, np.uint8) for number in range(5)]
     settings = engine.EngineBenchmark(rounds=1)
-    one, two, many = engine._call_ms([side(1), side(2), side(7)], pictures, settings)
+    one, two, many = engine._call_ms([side(1), side(2), side(7)], images, settings)
     assert one == [8000, 4000, 4000, 4000, 4000], "no call is smoothed over by its neighbours"
-    assert two == [4000, 2000, 4000], "the last call holds the slow picture again"
+    assert two == [4000, 2000, 4000], "the last call holds the slow image again"
     assert many == [pytest.approx(8000 / 7)]
     assert [numbers for batch, numbers in called[3:] if batch == 2] == [[0, 1], [2, 3], [4, 0]]
     assert called[-1] == (2, [4, 0])
@@ -132,10 +132,10 @@ def test_each_call_is_a_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("named", ["", "nowhere", "data"])
-def test_pictures_are_those_of_the_folder_that_is_named_alone(
+def test_images_are_those_of_the_folder_that_is_named_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str
 ) -> None:
-    from roadmask.evaluation.speed.sample_images import street_pictures
+    from roadmask.evaluation.speed.sample_images import street_images
 
     folder = tmp_path / "shared" / "data" / "coco_dev" / "images"
     folder.mkdir(parents=True)
@@ -147,11 +147,11 @@ def test_pictures_are_those_of_the_folder_that_is_named_alone(
         monkeypatch.setenv("ROADMASK_DATA", str(tmp_path / ("shared/data" if named == "data" else named)))
     else:
         monkeypatch.delenv("ROADMASK_DATA", raising=False)
-    source, pictures = street_pictures(4, (32, 64))
+    source, images = street_images(4, (32, 64))
     assert source == ("coco_dev" if named == "data" else "sample drive")
-    assert len(pictures) == 4
+    assert len(images) == 4
     if named == "data":
-        assert [int(picture[0, 0, 0]) for picture in pictures] == [0, 20, 40, 60], "from the first to the last"
+        assert [int(image[0, 0, 0]) for image in images] == [0, 20, 40, 60], "from the first to the last"
 
 
 @pytest.mark.parametrize(("there", "count"), [(56, 20), (56, 30), (5, 9), (7, 1)])
@@ -175,7 +175,7 @@ def test_engine_peers_are_timed_in_the_same_table(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)  # takes minutes
     monkeypatch.setattr(engine_peers, "_YOLO_SIZES", "n")
     settings = EngineBenchmark(
-        shape=(192, 160), threads=1, precision="fp32", pictures=1, rounds=1, peers=engine_peers.PEERS
+        shape=(192, 160), threads=1, precision="fp32", images=1, rounds=1, peers=engine_peers.PEERS
     )
     ours, *others = benchmark_engine(["lite"], settings)
     assert [record["engine"] for record in others] == ["onnxruntime", "torch-compile", "yolo11n-seg, network alone"]
@@ -203,11 +203,11 @@ def test_random_weights_find_something(tmp_path: Path) -> None:
     from roadmask.engines.torch.segmenter import TorchSegmenter
     from roadmask.evaluation.speed.random_weights import write_random_weights
 
-    picture = np.random.default_rng(0).integers(0, 255, (128, 160, 3), np.uint8)
-    write_random_weights(tmp_path / "random.safetensors", Architecture.LITE, picture)
+    image = np.random.default_rng(0).integers(0, 255, (128, 160, 3), np.uint8)
+    write_random_weights(tmp_path / "random.safetensors", Architecture.LITE, image)
     weights = find_weights(tmp_path / "random.safetensors")
     assert weights.architecture is Architecture.LITE
-    [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, network_shape=(128, 160))([picture])
+    [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, network_shape=(128, 160))([image])
     assert len(found) > 5
 
 

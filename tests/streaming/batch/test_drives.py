@@ -100,7 +100,7 @@ def found(folder: Path, *patterns: str) -> dict[str, dict[str, list[str]]]:
             {"GX0123": {"GX0123": ["GX010123.MP4", "GX020123.MP4"]}, "GX0124": {"GX0124": ["GX010124.MP4"]}},
         ),
         (["GP010007.MP4", "GOPR0007.MP4"], {"GOPR0007": {"GOPR0007": ["GOPR0007.MP4", "GP010007.MP4"]}}),
-        # pictures in a folder
+        # images in a folder
         (["d/front/1.png", "d/rear/1.jpg"], {"d": {"front": ["front"], "rear": ["rear"]}}),
         # stores and hidden files are left alone
         (["a.mp4", "a.zarr/x.mp4", ".trash/b.mp4", ".c.mp4"], {"a": {"a": ["a.mp4"]}}),

@@ -13,19 +13,19 @@ import pytest
 from roadmask.evaluation.speed.cameras import SYSTEM_PYTHON
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.decoder import LiveDecoder, LivePictureAt
+from roadmask.streaming.live.decoder import LiveDecoder, LiveImageAt
 from roadmask.streaming.live.reports import CameraState
 from support.video_factory import write_clip
 
 
 class Watched:
-    """A decoder in a thread of this process, all its pictures taken."""
+    """A decoder in a thread of this process, all its images taken."""
 
     def __init__(self, source: str, counts: Path) -> None:
         (self.address,) = parse_live_sources([source])
         self.file = CountsFile(counts, create=not counts.exists())
         self.told: list[tuple[CameraState, str]] = []
-        self.pictures: list[LivePictureAt] = []
+        self.images: list[LiveImageAt] = []
         self.decoder = LiveDecoder(self.address, self.file, lambda state, detail: self.told.append((state, detail)))
         self._threads = [
             threading.Thread(target=self.decoder.run, daemon=True),
@@ -36,16 +36,16 @@ class Watched:
 
     def _take(self) -> None:
         while True:
-            picture = self.decoder.take(0.1)
-            if picture is not None:
-                self.pictures.append(picture)
+            image = self.decoder.take(0.1)
+            if image is not None:
+                self.images.append(image)
             elif self.decoder.ended:
                 return
 
     def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
-            assert time.monotonic() < deadline, (self.told, self.file.read(), len(self.pictures))
+            assert time.monotonic() < deadline, (self.told, self.file.read(), len(self.images))
             time.sleep(0.01)
 
     def said(self, state: CameraState, words: str) -> bool:
@@ -65,7 +65,7 @@ class Watched:
             thread.join(10)
         counts = self.file.read()
         assert counts.captured == counts.settled + counts.held, counts
-        assert counts.handed == len(self.pictures)
+        assert counts.handed == len(self.images)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of H.264, a picture of its own number each."""
+    """A second of H.264, an image of its own number each."""
     return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", range(25), gop=5, b_frames=0)
 
 

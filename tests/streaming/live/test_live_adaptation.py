@@ -1,4 +1,4 @@
-"""The rate of pictures follows the load: when it changes, what each camera gets, and how evenly pictures come."""
+"""The rate of images follows the load: when it changes, what each camera gets, and how evenly images come."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from roadmask.streaming.live.adaptation import (
 from roadmask.streaming.live.counts import Counts
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.live.spacing import Spacing
-from support.video_factory import picture
+from support.video_factory import numbered_image
 from tests.streaming.live.conftest import Watched
 
 STEP_S = 0.5
 
 
 def follow(
-    control: RateControl, seconds: float, picture_ms: Callable[[float], float], fps: Sequence[float] = (25.0, 25.0)
+    control: RateControl, seconds: float, image_ms: Callable[[float], float], fps: Sequence[float] = (25.0, 25.0)
 ) -> list[tuple[float, float | None]]:
     """Feeds a load twice a second; gives each change: when it came, and the limit since."""
     changes = []
     for step in range(round(seconds / STEP_S)):
         now_s = step * STEP_S
-        if control.update(now_s, fps, picture_ms(now_s)):
+        if control.update(now_s, fps, image_ms(now_s)):
             changes.append((now_s, control.limit_fps))
     return changes
 
@@ -59,7 +59,7 @@ def test_shares_are_fair(sent: list[float], capacity: float, limit: float) -> No
     assert fair_limit(sent, capacity) == pytest.approx(limit)
 
 
-def test_one_slow_picture_does_not_leave_the_engine_unasked() -> None:
+def test_one_slow_image_does_not_leave_the_engine_unasked() -> None:
     control = RateControl()
     control.update(0.0, [25.0] * 4, 30_000.0)
     assert control.update(LOWER_S, [25.0] * 4, 30_000.0)
@@ -67,17 +67,17 @@ def test_one_slow_picture_does_not_leave_the_engine_unasked() -> None:
 
 
 def test_what_the_engine_can_take_is_left_alone() -> None:
-    assert follow(RateControl(), 60, lambda _: 18.0) == []  # 50 pictures a second, 18 ms each: 90 %
+    assert follow(RateControl(), 60, lambda _: 18.0) == []  # 50 images a second, 18 ms each: 90 %
 
 
 def sizes(
-    control: SizeControl, seconds: float, picture_ms: Callable[[float], float], fps: Sequence[float] = (25.0, 25.0)
+    control: SizeControl, seconds: float, image_ms: Callable[[float], float], fps: Sequence[float] = (25.0, 25.0)
 ) -> list[tuple[float, int]]:
-    """Feeds what a picture of the largest size takes, twice a second; gives each change: when it came, and to what."""
+    """Feeds what an image of the largest size takes, twice a second; gives each change: when it came, and to what."""
     changes = []
     for step in range(round(seconds / STEP_S)):
         now_s = step * STEP_S
-        if control.update(now_s, fps, picture_ms(now_s) * COSTS[control.level] / COSTS[0]):
+        if control.update(now_s, fps, image_ms(now_s) * COSTS[control.level] / COSTS[0]):
             changes.append((now_s, control.level))
     return changes
 
@@ -87,7 +87,7 @@ COSTS = (100.0, 50.0, 25.0)
 
 def test_the_size_follows_a_step_of_load_and_its_end() -> None:
     changes = sizes(SizeControl(COSTS, 5.0), 90, lambda now_s: 150.0 if 10 <= now_s < 50 else 20.0)
-    assert [level for _, level in changes] == [1, 0]  # 96 % of 13 pictures a second at half the cost, for two cameras
+    assert [level for _, level in changes] == [1, 0]  # 96 % of 13 images a second at half the cost, for two cameras
     assert LOWER_S <= changes[0][0] - 10 <= LOWER_S + STEP_S
     assert RAISE_S <= changes[1][0] - 50 <= RAISE_S + STEP_S
 
@@ -130,7 +130,7 @@ def test_a_step_of_load_lowers_the_rate_once_and_its_end_raises_it_once() -> Non
     control = RateControl()
     changes = follow(control, 90, lambda now_s: 100.0 if 10 <= now_s < 50 else 10.0)
     (lowered_s, limit), (raised_s, none) = changes
-    assert limit == pytest.approx(TARGET * 10 / 2)  # ten pictures a second, for two cameras
+    assert limit == pytest.approx(TARGET * 10 / 2)  # ten images a second, for two cameras
     assert none is None
     assert LOWER_S <= lowered_s - 10 <= LOWER_S + STEP_S
     assert RAISE_S <= raised_s - 50 <= RAISE_S + STEP_S
@@ -174,7 +174,7 @@ def test_before_the_engine_has_told_nothing_changes() -> None:
 
 
 @pytest.mark.parametrize("limit", [0.5, 7.0, 12.5, 20.0, 24.0])
-def test_pictures_are_picked_at_the_rate_and_evenly(limit: float) -> None:
+def test_images_are_picked_at_the_rate_and_evenly(limit: float) -> None:
     spacing = Spacing()
     spacing.limit(limit)
     noise = np.random.default_rng(0)
@@ -182,7 +182,7 @@ def test_pictures_are_picked_at_the_rate_and_evenly(limit: float) -> None:
     picked = np.array([taken_ns for taken_ns in times if spacing.takes(taken_ns)]) / 1e9
     assert len(picked) == pytest.approx(60 * limit, abs=2)
     gaps = np.diff(picked)
-    assert gaps.max() - gaps.min() < 0.051  # never more than one picture of the camera apart
+    assert gaps.max() - gaps.min() < 0.051  # never more than one image of the camera apart
 
 
 def test_another_limit_counts_at_once_and_a_gap_is_not_made_up_for() -> None:
@@ -199,20 +199,20 @@ def test_another_limit_counts_at_once_and_a_gap_is_not_made_up_for() -> None:
 
 def test_a_limited_camera_counts_what_it_leaves_out(watch: Callable[[str], Watched]) -> None:
     """MJPEG: what is left out is not even decoded."""
-    jpegs = [cv2.imencode(".jpg", picture(number)[:, :, ::-1])[1].tobytes() for number in range(8)]
+    jpegs = [cv2.imencode(".jpg", numbered_image(number)[:, :, ::-1])[1].tobytes() for number in range(8)]
     with http_camera(jpegs, fps=50.0) as port:
         seen = watch(f"http://127.0.0.1:{port}/mjpeg")
-        seen.until(lambda: len(seen.pictures) > 3)
+        seen.until(lambda: len(seen.images) > 3)
         begun = time.monotonic()
         seen.decoder.limit(5.0)
-        before, handed = seen.file.read(), len(seen.pictures)
+        before, handed = seen.file.read(), len(seen.images)
         seen.until(lambda: seen.file.read().captured > before.captured + 100)
-        after, later = seen.file.read(), len(seen.pictures)
-        most = 5.0 * (time.monotonic() - begun) + 3  # 100 pictures take two seconds, or longer
+        after, later = seen.file.read(), len(seen.images)
+        most = 5.0 * (time.monotonic() - begun) + 3  # 100 images take two seconds, or longer
     assert 0 < later - handed <= most
     assert after.thinned - before.thinned >= 100 - most
     assert after.captured == after.settled + after.held
-    assert after.picture_ns > before.picture_ns  # a camera whose pictures are left out has not stalled
+    assert after.image_ns > before.image_ns  # a camera whose images are left out has not stalled
 
 
 def test_thinned_frames_are_settled() -> None:

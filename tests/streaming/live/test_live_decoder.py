@@ -20,7 +20,7 @@ from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder
 from roadmask.streaming.live.reader import SILENT_S, LiveReader
 from roadmask.streaming.live.reports import CameraState
-from support.video_factory import number_of, picture, spoil_packets, write_clip
+from support.video_factory import number_of, numbered_image, spoil_packets, write_clip
 from tests.streaming.live.conftest import Watched
 
 Watch = Callable[[str], Watched]
@@ -41,13 +41,13 @@ def test_a_replayed_file_keeps_its_pace_and_ends(watch: Watch, clip: Path) -> No
     camera.until(lambda: camera.decoder.ended)
     assert [state for state, _ in camera.told] == [CameraState.CONNECTING, CameraState.LIVE, CameraState.ENDED]
     assert camera.file.read().captured == 25
-    numbers = [number_of(each.image) for each in camera.pictures]
-    assert numbers == [each.index for each in camera.pictures]
-    first, last = camera.pictures[0], camera.pictures[-1]
+    numbers = [number_of(each.image) for each in camera.images]
+    assert numbers == [each.index for each in camera.images]
+    first, last = camera.images[0], camera.images[-1]
     assert last.unix_ns - first.unix_ns == pytest.approx((last.index - first.index) * 40e6, abs=1e6)
 
 
-def test_whoever_is_slow_gets_the_newest_picture(tmp_path: Path, clip: Path) -> None:
+def test_whoever_is_slow_gets_the_newest_image(tmp_path: Path, clip: Path) -> None:
     (address,) = parse_live_sources([f"replay:{clip}"])
     file = CountsFile(tmp_path / "counts", create=True)
     decoder = LiveDecoder(address, file, lambda *_: None)
@@ -69,17 +69,17 @@ def test_a_decoder_goes_on_where_one_that_was_killed_stopped(watch: Watch, tmp_p
     camera.until(lambda: camera.decoder.ended)
     counts = file.read()
     assert counts.gone == 3  # what the one before held
-    assert camera.pictures[0].index >= 10
-    assert camera.pictures[0].number == before.handed + 1
-    camera.pictures[:0] = camera.pictures[:1] * before.handed
+    assert camera.images[0].index >= 10
+    assert camera.images[0].number == before.handed + 1
+    camera.images[:0] = camera.images[:1] * before.handed
 
 
 @pytest.mark.system
 def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
     with RtspServer(lengthened(clip, clip.with_name("four.mp4"), 4)) as server:
         camera = watch(server.url)
-        camera.until(lambda: len(camera.pictures) >= 15)
-        assert number_of(camera.pictures[-1].image) in range(25)
+        camera.until(lambda: len(camera.images) >= 15)
+        assert number_of(camera.images[-1].image) in range(25)
         assert camera.file.read().undecodable == 0
         # the clip ends, the camera does not: it is asked again
         camera.until(lambda: camera.file.read().reconnects == 1)
@@ -90,26 +90,26 @@ def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
 def test_an_rtsp_server_that_is_killed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     server = RtspServer(long_clip)
     camera = watch(server.url)
-    camera.until(lambda: len(camera.pictures) >= 5)
+    camera.until(lambda: len(camera.images) >= 5)
     server.close()
     camera.until(lambda: "refused" in str(camera.told[-2:]))
     assert camera.told_of(CameraState.REFUSED) is None
     with RtspServer(long_clip, server.port):
-        seen = len(camera.pictures)
-        camera.until(lambda: len(camera.pictures) > seen + 5)
-    assert camera.pictures[-1].epoch == 0  # same size, same clock
+        seen = len(camera.images)
+        camera.until(lambda: len(camera.images) > seen + 5)
+    assert camera.images[-1].epoch == 0  # same size, same clock
 
 
 @pytest.mark.system
 def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip) as server:
         camera = watch(server.url)
-        camera.until(lambda: len(camera.pictures) >= 5)
+        camera.until(lambda: len(camera.images) >= 5)
         server.freeze()
         camera.until(lambda: camera.said(CameraState.RECONNECTING, "nothing came for"))
         server.thaw()
-        seen = len(camera.pictures)
-        camera.until(lambda: len(camera.pictures) > seen + 5)
+        seen = len(camera.images)
+        camera.until(lambda: len(camera.images) > seen + 5)
 
 
 @pytest.mark.system
@@ -117,28 +117,28 @@ def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer:
 def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: Path, line: str) -> None:
     with RtspServer(long_clip) as server, Wire(server.port) as wire:
         camera = watch(f"rtsp://127.0.0.1:{wire.port}/camera")
-        camera.until(lambda: len(camera.pictures) >= 5)
+        camera.until(lambda: len(camera.images) >= 5)
         wire.line = line  # type: ignore[assignment]
         camera.until(lambda: camera.told_of(CameraState.RECONNECTING) is not None)
         wire.line = "through"
-        seen = len(camera.pictures)
-        camera.until(lambda: len(camera.pictures) > seen + 5)
+        seen = len(camera.images)
+        camera.until(lambda: len(camera.images) > seen + 5)
 
 
 @pytest.mark.system
 def test_the_right_password_opens(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip, login=("eve", "correct-horse")) as server:
         camera = watch(f"rtsp://eve:correct-horse@127.0.0.1:{server.port}/camera")
-        camera.until(lambda: len(camera.pictures) >= 3)
+        camera.until(lambda: len(camera.images) >= 3)
 
 
 def test_udp_that_changes_its_size_starts_an_epoch(watch: Watch, clip: Path, small_clip: Path) -> None:
     port = free_port()
     camera = watch(f"udp://127.0.0.1:{port}")
     with UdpSender([clip, small_clip], port):
-        camera.until(lambda: {each.image.shape[:2] for each in camera.pictures} == {(96, 160), (64, 96)})
+        camera.until(lambda: {each.image.shape[:2] for each in camera.images} == {(96, 160), (64, 96)})
     sizes: dict[int, set[tuple[int, ...]]] = {}
-    for each in camera.pictures:
+    for each in camera.images:
         sizes.setdefault(each.epoch, set()).add(each.image.shape[:2])
     assert list(sizes) == sorted(sizes)  # of an epoch that was short nothing may have been taken
     assert all(len(each) == 1 for each in sizes.values())
@@ -149,17 +149,17 @@ def test_udp_whose_clock_jumps_starts_an_epoch(watch: Watch, clip: Path) -> None
     port = free_port()
     camera = watch(f"udp://127.0.0.1:{port}")
     with UdpSender([lengthened(clip, clip.with_name("five.mp4"), 5), clip], port, jump_s=1000):
-        camera.until(lambda: bool(camera.pictures) and camera.pictures[-1].epoch >= 1)
-    stamps = [each.unix_ns for each in camera.pictures]
+        camera.until(lambda: bool(camera.images) and camera.images[-1].epoch >= 1)
+    stamps = [each.unix_ns for each in camera.images]
     assert max(stamps) - min(stamps) < 30e9  # the jump is the stream's alone
 
 
 def test_mjpeg_over_http(watch: Watch) -> None:
-    jpegs = [cv2.imencode(".jpg", picture(number)[:, :, ::-1])[1].tobytes() for number in range(8)]
+    jpegs = [cv2.imencode(".jpg", numbered_image(number)[:, :, ::-1])[1].tobytes() for number in range(8)]
     with http_camera(jpegs) as port:
         camera = watch(f"http://127.0.0.1:{port}/mjpeg?token=abracadabra")
-        camera.until(lambda: len(camera.pictures) >= 5)
-        assert {number_of(each.image) for each in camera.pictures} <= set(range(8))
+        camera.until(lambda: len(camera.images) >= 5)
+        assert {number_of(each.image) for each in camera.images} <= set(range(8))
     assert "abracadabra" not in repr(camera.told)
 
 
@@ -167,7 +167,7 @@ def test_mpeg_ts_over_http(watch: Watch, clip: Path, tmp_path: Path) -> None:
     stream = write_clip(tmp_path / "clip.ts", range(50), gop=5, b_frames=0).read_bytes()
     with http_camera([b""], stream) as port:
         camera = watch(f"http://127.0.0.1:{port}/ts")
-        camera.until(lambda: len(camera.pictures) >= 1 and camera.file.read().captured >= 25)
+        camera.until(lambda: len(camera.images) >= 1 and camera.file.read().captured >= 25)
 
 
 def test_undecodable_packets_are_counted(watch: Watch, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_stream_that_cannot_be_decoded_any_more_is_connected_anew(
 
 def test_it_stops_soon_when_told_to(watch: Watch, long_clip: Path) -> None:
     camera = watch(f"replay:{long_clip}")
-    camera.until(lambda: len(camera.pictures) >= 3)
+    camera.until(lambda: len(camera.images) >= 3)
     camera.decoder.stop()
     begun = time.monotonic()
     camera.until(lambda: camera.decoder.ended)

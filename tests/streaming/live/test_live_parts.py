@@ -62,7 +62,7 @@ def test_being_late_by_seconds_is_no_jump(caught_up: bool) -> None:
         placed = clock.place(n * 40 * MS, at, WALL + at)
         assert not placed.jumped
         ages_ms.append((at - placed.monotonic_ns) / MS)
-    assert max(ages_ms) == 2000  # the picture that was held up first
+    assert max(ages_ms) == 2000  # the image that was held up first
     assert ages_ms[-1] == 0
 
 
@@ -161,7 +161,7 @@ SIZE = (4, 4)
 
 
 class Engine:
-    """Takes `alone_s` for a picture and `more_s` for each further one of a batch."""
+    """Takes `alone_s` for an image and `more_s` for each further one of a batch."""
 
     def __init__(self, alone_s: float = 0.02, more_s: float = 0.02) -> None:
         self.alone_s, self.more_s = alone_s, more_s
@@ -182,7 +182,7 @@ def warm(batcher: LiveBatcher) -> object:
 
 
 def test_frames_that_come_together_share_a_batch() -> None:
-    engine = Engine(alone_s=0.01, more_s=0.03)  # a batch takes more than twice as long as its pictures do alone
+    engine = Engine(alone_s=0.01, more_s=0.03)  # a batch takes more than twice as long as its images do alone
 
     async def run() -> None:
         batcher = LiveBatcher(engine, lambda _: None, cameras=3)
@@ -289,7 +289,7 @@ def test_a_frame_that_waited_too_long_is_left_out_but_never_twice_in_a_row() -> 
     assert not any(one and two for one, two in pairwise(late))
 
 
-def test_a_picture_the_engine_fails_on_says_why() -> None:
+def test_an_image_the_engine_fails_on_says_why() -> None:
     async def run() -> None:
         batcher = LiveBatcher(Engine(), lambda _: None, cameras=2)
         await warm(batcher)  # type: ignore[misc]

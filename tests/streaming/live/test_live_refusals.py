@@ -1,4 +1,4 @@
-"""Connections that give no pictures: each says why in its own words."""
+"""Connections that give no images: each says why in its own words."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_stream_in_a_codec_that_cannot_be_decoded(watch: Watch, clip: Path) ->
     assert camera.said(CameraState.FAILED, "cannot decode: set the camera to H.264, H.265 or MJPEG"), camera.told
 
 
-def test_a_stream_without_pictures(watch: Watch, tmp_path: Path) -> None:
+def test_a_stream_without_images(watch: Watch, tmp_path: Path) -> None:
     camera = watch(f"replay:{write_sound(tmp_path / 'sound.ts')}")
     camera.until(lambda: camera.decoder.ended)
     assert camera.said(CameraState.FAILED, "expected a video stream"), camera.told

@@ -25,7 +25,7 @@ from roadmask.evaluation.speed.scripted import corner_segmenter, find_corner
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.ending import CameraEnd
-from roadmask.streaming.live.reports import CameraState, LivePicture
+from roadmask.streaming.live.reports import CameraState, LiveImage
 from roadmask.streaming.live.run import LiveResult
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
@@ -33,7 +33,7 @@ from roadmask.streaming.store import check_drive, open_drive
 from support.barcode_camera import BarcodeCamera
 from support.browser import Browser
 from support.live_feed import BAR, BITS, read_barcode
-from support.page_browser import card, look, wait_for_pictures
+from support.page_browser import card, look, wait_for_images
 from support.video_factory import write_clip
 
 WAIT_S = 60.0
@@ -41,8 +41,8 @@ ENGINE_S = 0.4
 TOLERANCE_MS = 250
 """The page knows the run's clock by half a round trip, which is long on a busy machine."""
 WAY_MS = 200
-"""What the fastest picture of all takes to be encoded, sent and taken apart, which no clock here can know: the end of a
-picture in MPEG-TS shows only when the next ones begin, 50 ms apart."""
+"""What the fastest image of all takes to be encoded, sent and taken apart, which no clock here can know: the end of a
+image in MPEG-TS shows only when the next ones begin, 50 ms apart."""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster:
         assert len(stored) >= 3
         assert [track.frames for track in stored.tracks()] == [len(stored)]
         assert stored.epochs[0].info.clock == "unix"
-        shown = run.pictures[camera.camera]
+        shown = run.images[camera.camera]
         assert shown.jpeg[:2] == b"\xff\xd8"
         # what was shown is what is stored: ids, classes and places
         frame = stored.frame(stored.position_of(shown.index))
@@ -166,7 +166,7 @@ def test_without_a_store_frames_are_watched_and_none_stays_in_memory(cluster: No
 def test_the_networks_input_is_smaller_while_the_engine_is_too_slow(
     tmp_path: Path, cluster: None, long_clip: Path
 ) -> None:
-    """An engine that takes 400 ms for a picture, a tenth of that at the smaller size, until a burden is taken off."""
+    """An engine that takes 400 ms for an image, a tenth of that at the smaller size, until a burden is taken off."""
     burden, out = tmp_path / "burden", tmp_path / "drive.zarr"
     burden.touch()
 
@@ -198,26 +198,26 @@ def test_the_networks_input_is_smaller_while_the_engine_is_too_slow(
 
 
 def captured_ms_of(jpeg: bytes) -> int:
-    """Reads the time of capture off a picture."""
+    """Reads the time of capture off an image."""
     row = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)[-BAR // 2]
     return read_barcode(row[BAR // 2 :: BAR][: BITS + 4].tolist())
 
 
 class NotedPage(LivePage):
-    """Knows of each picture, by its time of capture, how much later the run believes it was taken, milliseconds."""
+    """Knows of each image, by its time of capture, how much later the run believes it was taken, milliseconds."""
 
     def __init__(self) -> None:
         super().__init__(PageAddress("127.0.0.1", 0))
         self.ways_ms: dict[int, float] = {}
 
-    def publish(self, picture: LivePicture) -> None:
-        captured_ms = captured_ms_of(picture.jpeg)
-        self.ways_ms[captured_ms] = picture.captured_ns / 1e6 - captured_ms
-        super().publish(picture)
+    def publish(self, image: LiveImage) -> None:
+        captured_ms = captured_ms_of(image.jpeg)
+        self.ways_ms[captured_ms] = image.captured_ns / 1e6 - captured_ms
+        super().publish(image)
 
 
 @pytest.mark.system
-def test_the_age_on_the_page_is_the_time_since_the_picture_was_taken(cluster: None, browser: Browser) -> None:
+def test_the_age_on_the_page_is_the_time_since_the_image_was_taken(cluster: None, browser: Browser) -> None:
     """Through encoder, network, decoder, engine, tracker and browser."""
 
     def find(image: Image, index: int = 0) -> Instances:
@@ -236,26 +236,26 @@ def test_the_age_on_the_page_is_the_time_since_the_picture_was_taken(cluster: No
     ):
         browser.open(page.url)
         run.until(lambda: run.live("front"), WAIT_S, "the camera")
-        wait_for_pictures(browser, "front")
+        wait_for_images(browser, "front")
 
         def error_ms() -> float:
             seen = look(browser, "front")
             age_ms = seen["now"] - seen["captured"]
             assert age_ms >= ENGINE_S * 1000
-            pictures.add(seen["captured"])
+            images.add(seen["captured"])
             return abs(age_ms - seen["age"] - page.ways_ms[seen["captured"]])
 
-        pictures: set[int] = set()
+        images: set[int] = set()
         # the first round trip may be a long one, which the next ones put right
         browser.wait("the page knows the run's clock", lambda: error_ms() <= TOLERANCE_MS)
         for _ in range(40):
             error = error_ms()
             assert error <= TOLERANCE_MS
             time.sleep(0.1)
-        assert len(pictures) >= 4
+        assert len(images) >= 4
         ways_ms = list(page.ways_ms.values())
         assert -10 <= min(ways_ms) <= WAY_MS, ways_ms
-        # 20 pictures a second are more than the engine can take, and the page says what is done about it.
+        # 20 images a second are more than the engine can take, and the page says what is done about it.
         run.until(lambda: bool((seen := run.camera("front")) and seen.limit_fps), WAIT_S, "the rate to be lowered")
         limited = re.compile(r"limited to [12]\.\d a second")
         browser.wait("the page to tell", lambda: limited.search(browser.text(card("front", ".losses"))))

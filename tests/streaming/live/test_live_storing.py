@@ -14,8 +14,8 @@ from roadmask.engines.errors import InputError, StoreError
 from roadmask.evaluation.speed.scripted import find_corner
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.live.image import ImageMaker
 from roadmask.streaming.live.keep import Keep
-from roadmask.streaming.live.picture import PictureMaker
 from roadmask.streaming.live.recorder import LiveRecorder, Losses
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.recording.in_process import build_tracker
@@ -179,8 +179,8 @@ def test_a_disk_that_is_full_to_the_brim_costs_nothing_that_was_stored(small_dis
     assert check_drive(out).ok
 
 
-def test_pictures_are_no_wider_than_asked_for_and_boxes_fit_them() -> None:
-    maker = PictureMaker(CLASSES, width_max=320)
+def test_images_are_no_wider_than_asked_for_and_boxes_fit_them() -> None:
+    maker = ImageMaker(CLASSES, width_max=320)
     track = TrackStage(build_tracker(RunConfig()))
     for index in range(5):
         frame = shot(index, size=(360, 640))

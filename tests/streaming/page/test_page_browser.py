@@ -13,10 +13,10 @@ from support.live_feed import (
     Moving,
     ScriptedLive,
     camera_report,
-    picture_of,
+    image_of,
     run_report,
 )
-from support.page_browser import captured_ms, card, counts, look, tracks, wait_for_pictures
+from support.page_browser import captured_ms, card, counts, look, tracks, wait_for_images
 
 pytestmark = pytest.mark.system
 
@@ -29,9 +29,9 @@ def test_what_is_seen_is_what_was_published(browser: Browser) -> None:
     rear = (Moving(12, "person"),)
     with LivePage(LOOPBACK) as page, ScriptedLive(page, scenes={"rear": rear}) as live:
         browser.open(page.url)
-        wait_for_pictures(browser, "front", "rear")
+        wait_for_images(browser, "front", "rear")
         first = captured_ms(browser, "front")
-        browser.wait("the picture changes", lambda: captured_ms(browser, "front") > first)
+        browser.wait("the image changes", lambda: captured_ms(browser, "front") > first)
         assert counts(browser, "front") == ["2 cars", "1 person"]
         assert counts(browser, "rear") == ["1 person"]
         browser.wait("rows of tracks", lambda: tracks(browser, "front") == [1, 2, 3])
@@ -51,8 +51,8 @@ def test_what_is_seen_is_what_was_published(browser: Browser) -> None:
         assert browser.console() == []
 
 
-def test_the_age_that_is_shown_is_the_age_of_the_picture(browser: Browser) -> None:
-    """The run's clock is an hour ahead of the browser's, and its pictures are 600 ms old when they are published."""
+def test_the_age_that_is_shown_is_the_age_of_the_image(browser: Browser) -> None:
+    """The run's clock is an hour ahead of the browser's, and its images are 600 ms old when they are published."""
     hour_ms = 3_600_000
 
     def wall_ns() -> int:
@@ -60,7 +60,7 @@ def test_the_age_that_is_shown_is_the_age_of_the_picture(browser: Browser) -> No
 
     with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, wall_ns=wall_ns, delay_ms=600) as live:
         browser.open(page.url)
-        wait_for_pictures(browser, "front")
+        wait_for_images(browser, "front")
 
         def error_ms() -> float:
             seen = look(browser, "front")
@@ -75,7 +75,7 @@ def test_the_age_that_is_shown_is_the_age_of_the_picture(browser: Browser) -> No
         told = page.page_ages("front")
         assert told is not None
         assert told.p50_ms >= 600
-        # a picture that stands still grows old
+        # an image that stands still grows old
         live.frozen.set()
         browser.wait("the age grows", lambda: look(browser, "front")["age"] > 2500)
         seen = look(browser, "front")
@@ -92,10 +92,10 @@ def test_a_clock_that_is_set_while_the_page_is_open_spoils_no_age(browser: Brows
 
     with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, ("front",), wall_ns=wall_ns, delay_ms=400):
         browser.open(page.url)
-        wait_for_pictures(browser, "front")
+        wait_for_images(browser, "front")
 
         def error_and_clock_ms() -> tuple[float, int]:
-            """By how much the age is wrong, and how far the clock was ahead by which the picture was captured."""
+            """By how much the age is wrong, and how far the clock was ahead by which the image was captured."""
             seen = look(browser, "front")
             clock_ms = round((seen["captured"] - seen["now"]) / hour_ms) * hour_ms
             return abs(seen["age"] - (seen["now"] + clock_ms - seen["captured"])), clock_ms
@@ -107,7 +107,7 @@ def test_a_clock_that_is_set_while_the_page_is_open_spoils_no_age(browser: Brows
 
         browser.wait("the page knows the run's clock", lambda: error_and_clock_ms()[0] <= AGE_TOLERANCE_MS)
         for ahead["ms"] in (0, hour_ms, -hour_ms):
-            browser.wait("a picture by the new clock", lambda: captured_by(ahead["ms"]))
+            browser.wait("an image by the new clock", lambda: captured_by(ahead["ms"]))
             assert all(captured_by(ahead["ms"]) for _ in range(10))
 
 
@@ -115,14 +115,14 @@ def test_a_page_comes_back_when_the_run_does(browser: Browser) -> None:
     first = LivePage(LOOPBACK)
     with first, ScriptedLive(first):
         browser.open(first.url)
-        wait_for_pictures(browser, "front", "rear")
+        wait_for_images(browser, "front", "rear")
     browser.wait("the page says that nobody answers", lambda: "does not answer" in browser.text("#banner"))
     assert browser.text("#run-state") == "not connected"
-    age_then = browser.wait("the picture grows old", lambda: look(browser, "front")["age"] > 1000)
+    age_then = browser.wait("the image grows old", lambda: look(browser, "front")["age"] > 1000)
     assert age_then
     second = LivePage(PageAddress("127.0.0.1", first.port))
     with second, ScriptedLive(second, cameras=("front",)):
-        browser.wait("a fresh picture", lambda: look(browser, "front")["age"] < 1000)
+        browser.wait("a fresh image", lambda: look(browser, "front")["age"] < 1000)
         browser.wait("all is well again", lambda: browser.text("#run-state") == "1 of 1 live")
         assert not browser.find("#banner").is_displayed()
         assert not browser.find_all(card("rear"))  # it belonged to the run before
@@ -131,7 +131,7 @@ def test_a_page_comes_back_when_the_run_does(browser: Browser) -> None:
 def test_camera_states_and_a_silent_run_are_told(browser: Browser) -> None:
     hostile = '<img src="https://evil.example/x" onerror="document.title=1">'
     with LivePage(LOOPBACK, limits=PageLimits(report_deadline_s=2.0)) as page:
-        page.publish(picture_of("a"))
+        page.publish(image_of("a"))
         page.report(
             run_report(
                 camera_report("a", state=CameraState.RECONNECTING, detail="connection reset, next attempt in 2 s"),
@@ -166,7 +166,7 @@ def test_the_token_opens_the_page_and_leaves_the_address(browser: Browser) -> No
         browser.open(page.url.partition("?")[0])
         assert "needs its token" in browser.text("body")
         browser.open(page.url)
-        wait_for_pictures(browser, "front")
+        wait_for_images(browser, "front")
         assert browser.driver.current_url == f"http://127.0.0.1:{page.port}/"
         assert browser.script("return document.cookie") == ""
     with LivePage(PageAddress("127.0.0.1", page.port), token=chosen[::-1]):

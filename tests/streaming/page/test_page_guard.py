@@ -9,7 +9,7 @@ import pytest
 
 from roadmask.engines.errors import PageError
 from roadmask.streaming.page import LivePage, PageAddress, PageLimits
-from support.live_feed import picture_of
+from support.live_feed import image_of
 from support.page_viewer import (
     base,
     get,
@@ -79,8 +79,8 @@ def test_any_other_address_needs_the_token() -> None:
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(headers["Set-Cookie"].split("; "))
         cookie = headers["Set-Cookie"].partition(";")[0]
         assert get(page, "/", Cookie=cookie)[0] == 200
-        page.publish(picture_of())
-        assert watch(page, lambda viewer: viewer.picture(), Cookie=cookie)[0]["camera"] == "front"
+        page.publish(image_of())
+        assert watch(page, lambda viewer: viewer.image(), Cookie=cookie)[0]["camera"] == "front"
 
 
 def test_idle_connections_cannot_use_up_the_process() -> None:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from roadmask.streaming.live.reports import CameraState
 from roadmask.streaming.page import PageLimits
-from support.live_feed import camera_report, picture_of, run_report
+from support.live_feed import camera_report, image_of, run_report
 from support.page_viewer import (
     Viewer,
     get,
@@ -29,7 +29,7 @@ def test_status_tells_the_report_and_the_tracks() -> None:
         return await viewer.text("status")
 
     with serving() as page:
-        page.publish(picture_of())
+        page.publish(image_of())
         page.report(run_report(camera_report("front", state=CameraState.STALLED, detail="no frame for 3 s")))
         status = watch(page, see)
         report = get_json(page, "/api/report")
@@ -69,7 +69,7 @@ def test_metrics_are_those_of_the_report() -> None:
     assert found["roadmask_camera_captured_frames_total", (camera,)] == 1000
     assert found["roadmask_camera_dropped_frames_total", (camera, ("reason", "queue full"))] == 5
     assert found["roadmask_camera_failed_frames_total", (camera, ("reason", "decode"))] == 2
-    assert found["roadmask_camera_picture_age_seconds", (camera,)] == pytest.approx(0.021)
+    assert found["roadmask_camera_image_age_seconds", (camera,)] == pytest.approx(0.021)
     assert ("roadmask_camera_masks_age_seconds", (camera,)) not in found  # unknown is not zero
     assert found["roadmask_camera_frames_per_second_limit", (camera,)] == 20
     assert found["roadmask_camera_limit_changes_total", (camera,)] == 3
@@ -92,13 +92,13 @@ def test_metrics_are_those_of_the_report() -> None:
 
 
 def test_numbers_out_of_arrays_are_numbers() -> None:
-    picture = picture_of()
-    first = replace(picture.instances[0], track_id=np.int64(7), score=np.float32(0.5))
+    image = image_of()
+    first = replace(image.instances[0], track_id=np.int64(7), score=np.float32(0.5))
     with serving() as page:
         page.report(run_report(camera_report(captured=np.int64(5), masks_age_ms=np.float32("nan"))))
-        page.publish(replace(picture, instances=(first,)))
+        page.publish(replace(image, instances=(first,)))
         assert get_json(page, "/api/report")["cameras"][0]["captured"] == 5
-        header, _ = watch(page, lambda viewer: viewer.picture())
+        header, _ = watch(page, lambda viewer: viewer.image())
         assert (header["instances"][0]["id"], header["instances"][0]["score"]) == (7, 0.5)
         assert metrics(page)["roadmask_camera_captured_frames_total", (("camera", "front"),)] == 5
 

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from roadmask.streaming.live.reports import CameraState, LiveReport
 from roadmask.streaming.page.feed import PageLimits
 from roadmask.streaming.page.health import liveness, readiness
-from roadmask.streaming.page.history import History, KeptPicture
+from roadmask.streaming.page.history import History, KeptImage
 from roadmask.streaming.page.track_log import TrackLog
-from support.live_feed import Moving, camera_report, picture_of, run_report
+from support.live_feed import Moving, camera_report, image_of, run_report
 
 LIMITS = PageLimits(report_deadline_s=5.0, masks_deadline_s=2.0)
 
 
-def kept(number: int, at_ms: float, size: int = 1000, camera: str = "front") -> KeptPicture:
-    return KeptPicture(number, number, camera, 0, at_ms, bytes(size))
+def kept(number: int, at_ms: float, size: int = 1000, camera: str = "front") -> KeptImage:
+    return KeptImage(number, number, camera, 0, at_ms, bytes(size))
 
 
 def times(history: History, camera: str = "front") -> list[float]:
-    return [picture.at_ms for picture in dict(history.by_camera())[camera]]
+    return [image.at_ms for image in dict(history.by_camera())[camera]]
 
 
 def test_history_that_does_not_fit_is_thinned_evenly_over_the_whole_minute() -> None:
     history = History(60, 100_000)
-    for number in range(1200):  # two minutes at 10 a second, of which 100 pictures fit
+    for number in range(1200):  # two minutes at 10 a second, of which 100 images fit
         history.add(kept(number, number * 100.0))
         assert history.total_bytes <= 100_000
     found = times(history)
@@ -59,13 +59,13 @@ def test_history_is_bounded_whatever_comes(steps: list[tuple[str, float, int]], 
     for number, (camera, wait_ms, size) in enumerate(steps):
         at_ms += wait_ms
         history.add(kept(number, at_ms, size, camera))
-        everything = [picture for _, pictures in history.by_camera() for picture in pictures]
-        assert history.total_bytes == sum(len(picture.message) for picture in everything) <= limit
-        assert all(at_ms - picture.at_ms <= 10_000 for picture in everything)
-        assert all(history.find(picture.key) is picture for picture in everything)
+        everything = [image for _, images in history.by_camera() for image in images]
+        assert history.total_bytes == sum(len(image.message) for image in everything) <= limit
+        assert all(at_ms - image.at_ms <= 10_000 for image in everything)
+        assert all(history.find(image.key) is image for image in everything)
 
 
-def test_more_pictures_than_anybody_scrubs_through_are_not_kept() -> None:
+def test_more_images_than_anybody_scrubs_through_are_not_kept() -> None:
     history = History(60, 10**9)
     for number in range(120):
         history.add(kept(number, number * 1000 / 120))
@@ -132,7 +132,7 @@ def test_readiness(report: LiveReport | None, age_s: float, ok: bool, reason: st
     assert liveness(report, age_s, LIMITS).ok is (report is not None and age_s < 5)
 
 
-def test_pictures_of_the_scripted_run_carry_their_time() -> None:
+def test_images_of_the_scripted_run_carry_their_time() -> None:
     """The proof of ages rests on the barcode."""
     import cv2
     import numpy as np
@@ -140,8 +140,8 @@ def test_pictures_of_the_scripted_run_carry_their_time() -> None:
     from support.live_feed import BAR, BITS, read_barcode
 
     captured_ns = 1_795_000_000_123_456_789
-    picture = picture_of(captured_ns=captured_ns)
-    grey = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    image = image_of(captured_ns=captured_ns)
+    grey = cv2.imdecode(np.frombuffer(image.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     levels = [float(grey[-BAR // 2, bit * BAR + BAR // 2]) for bit in range(BITS + 4)]
     assert read_barcode(levels) == captured_ns // 1_000_000
     levels[20] = 255 - levels[20]

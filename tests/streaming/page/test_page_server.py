@@ -20,7 +20,7 @@ from support.page_viewer import (
     Viewer,
     base,
     get,
-    large_picture,
+    large_image,
     metrics,
     run,
     serving,
@@ -122,7 +122,7 @@ def test_a_viewer_that_stopped_reading_does_not_hold_up_the_end() -> None:
     assert thread is not None
     with stopped_reader(page):
         wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 1, "the stopped reader is connected")
-        page.publish(large_picture(0))
-        page.publish(large_picture(1))
+        page.publish(large_image(0))
+        page.publish(large_image(1))
         page.stop()
     assert not thread.is_alive()

@@ -17,7 +17,7 @@ from support.live_feed import (
     Moving,
     ScriptedLive,
 )
-from support.page_browser import captured_ms, card, click_on, counts, look, tracks, wait_for_pictures
+from support.page_browser import captured_ms, card, click_on, counts, look, tracks, wait_for_images
 
 pytestmark = pytest.mark.system
 
@@ -31,7 +31,7 @@ def test_an_instance_is_followed_until_it_is_gone(browser: Browser, by: str) -> 
     still = Moving(5, "car", 60, pixels_per_second=0)
     with LivePage(LOOPBACK) as page, ScriptedLive(page, ("front",), scenes={"front": (still, SCENE[1])}) as live:
         browser.open(page.url)
-        wait_for_pictures(browser, "front")
+        wait_for_images(browser, "front")
         browser.wait("a row", lambda: 5 in tracks(browser, "front"))
         if by == "mouse":
             click_on(browser, "front", lambda: still)
@@ -63,7 +63,7 @@ def test_an_instance_is_followed_until_it_is_gone(browser: Browser, by: str) -> 
 def test_pause_and_scrub(browser: Browser) -> None:
     with LivePage(LOOPBACK) as page, ScriptedLive(page) as live:
         browser.open(page.url)
-        wait_for_pictures(browser, "front", "rear")
+        wait_for_images(browser, "front", "rear")
         time.sleep(4)  # something to look back at
         browser.find("#pause").click()
         paused_ms = int(browser.script("return Date.now()"))
@@ -109,8 +109,8 @@ def test_a_phone_shows_everything_without_scrolling_sideways(phone: Browser) -> 
     live_on = {"scenes": {name: (still,)}, "changed": {name: {"detail": "x" * 200, "state": CameraState.STALLED}}}
     with LivePage(LOOPBACK) as page, ScriptedLive(page, ("front", name), **live_on):  # type: ignore[arg-type]
         phone.open(page.url)
-        wait_for_pictures(phone, "front", name)
-        for selector in ("canvas.picture", ".figures", ".tracks"):
+        wait_for_images(phone, "front", name)
+        for selector in ("canvas.image", ".figures", ".tracks"):
             place = phone.find(card("front", selector)).rect
             assert place["x"] >= 0
             assert place["x"] + place["width"] <= 420
@@ -142,7 +142,7 @@ def test_all_text_can_be_read(browser: Browser, colours: str) -> None:
     changed = {"rear": {"state": CameraState.STALLED, "detail": "no frame for 3 s", "masks_age_ms": 5000.0}}
     with LivePage(LOOPBACK) as page, ScriptedLive(page, changed=changed):
         browser.open(page.url)
-        wait_for_pictures(browser, "front", "rear")
+        wait_for_images(browser, "front", "rear")
         browser.wait("rows of tracks", lambda: tracks(browser, "front") == [1, 2, 3])
         browser.script("document.documentElement.dataset.theme = arguments[0]", colours)
         time.sleep(0.3)

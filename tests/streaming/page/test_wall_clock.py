@@ -24,7 +24,7 @@ class Clocks:
 
 
 @pytest.mark.parametrize("jump_ms", [HOUR_MS, -HOUR_MS, 5000.0, -5000.0])
-def test_a_picture_that_was_under_way_while_the_clock_was_set_is_as_old_as_it_is(jump_ms: float) -> None:
+def test_an_image_that_was_under_way_while_the_clock_was_set_is_as_old_as_it_is(jump_ms: float) -> None:
     clocks = Clocks()
     assert clocks.age_ms(clocks.captured_ns(300)) == pytest.approx(300, abs=0.01)
     under_way = clocks.captured_ns(300)

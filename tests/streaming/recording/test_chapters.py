@@ -22,7 +22,7 @@ GAP = range(36, 60)
 
 
 def find_by_number(image: np.ndarray, _index: int) -> Instances:
-    """Two cars whose places follow from the number of the picture."""
+    """Two cars whose places follow from the number of the image."""
     number = number_of(image)
     boxes = np.array([[number, 10, number + 24, 30], [130 - number, 50, 150 - number, 70]], np.float32)
     masks = BoxMasks(np.ones((2, 28, 28), np.float32), boxes, image.shape[:2])

@@ -225,7 +225,7 @@ def test_another_source_or_engine_is_refused_and_other_threads_are_not(
     assert record(out, [scripted_job(frames=40)], threads, resume=True).exit_code == 0
 
 
-def test_a_mask_picture_that_was_painted_over_is_noticed(tmp_path: Path) -> None:
+def test_a_mask_image_that_was_painted_over_is_noticed(tmp_path: Path) -> None:
     out, mask = tmp_path / "drive.zarr", tmp_path / "bonnet.png"
     cv2.imwrite(str(mask), np.zeros((8, 8), np.uint8))
     config = replace(CONFIG, ignore={"front": str(mask)})

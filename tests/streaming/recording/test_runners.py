@@ -54,7 +54,7 @@ def test_stores_every_frame_and_the_one_track(tmp_path: Path) -> None:
     assert front.labels(0).max() == track.track_id
 
 
-def test_counts_frames_that_gave_no_picture_or_no_result(tmp_path: Path) -> None:
+def test_counts_frames_that_gave_no_image_or_no_result(tmp_path: Path) -> None:
     job = scripted_job(frames=20, lost=frozenset({3, 4}), poisoned=frozenset({9}))
     result = record(tmp_path / "drive.zarr", [job])
     ledger = result.cameras[0].ledger
@@ -64,7 +64,7 @@ def test_counts_frames_that_gave_no_picture_or_no_result(tmp_path: Path) -> None
     assert [open_drive(tmp_path / "drive.zarr")["front"].frame(i).index for i in (2, 3)] == [2, 5]
 
 
-def test_a_poisoned_picture_takes_no_other_camera_with_it(tmp_path: Path) -> None:
+def test_a_poisoned_image_takes_no_other_camera_with_it(tmp_path: Path) -> None:
     jobs = [scripted_job("front", frames=10, poisoned=frozenset({5})), scripted_job("rear", frames=10)]
     result = record(tmp_path / "drive.zarr", jobs)
     assert [camera.ledger.stored for camera in result.cameras] == [9, 10]
@@ -119,7 +119,7 @@ def test_what_the_actors_log_is_logged_here(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("roadmask"), "propagate", True)
     record(tmp_path / "drive.zarr", [scripted_job(frames=12, poisoned=frozenset({3}))], on_ray=True)
-    assert "the engine failed on a picture: the picture is poisoned" in caplog.text
+    assert "the engine failed on an image: the image is poisoned" in caplog.text
 
 
 def test_a_frame_lost_in_the_readers_queue_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ def tracks_of(
     kept: BoxMasks | RleMasks | None = None
     if masks == "rle":
         dense = np.zeros((count, *size), np.uint8)
-        for picture, (x1, y1, x2, y2) in zip(dense, array.astype(int), strict=True):
-            picture[max(y1, 0) : y2, max(x1, 0) : x2] = 1
+        for image, (x1, y1, x2, y2) in zip(dense, array.astype(int), strict=True):
+            image[max(y1, 0) : y2, max(x1, 0) : x2] = 1
         kept = RleMasks.from_dense(dense, size)
     elif masks == "box":
         kept = BoxMasks(np.ones((count, MASK_SIDE, MASK_SIDE), np.float32), array, size)
@@ -58,7 +58,7 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 class TestDrawing:
     def test_the_frame_itself_is_not_touched(self) -> None:
         image = GREY.copy()
-        image.setflags(write=False)  # as pictures from another process are
+        image.setflags(write=False)  # as images from another process are
         drawn = draw_overlay(image, tracks_of((100, 100, 200, 200)), NAMES, heading="front")
         assert drawn.dtype == np.uint8
         assert drawn.shape == image.shape
@@ -141,7 +141,7 @@ class TestDrawing:
         above = slice(70, 98)  # where the label of the nearer one is
         np.testing.assert_array_equal(both[above, 100:160], alone[above, 100:160])
 
-    def test_labels_grow_with_the_picture(self) -> None:
+    def test_labels_grow_with_the_image(self) -> None:
         small = draw_overlay(GREY, tracks_of((400, 200, 600, 400)), NAMES)
         large_image = np.full((1080, 1920, 3), 96, np.uint8)
         large = draw_overlay(large_image, tracks_of((800, 400, 1200, 800), size=(1080, 1920)), NAMES)

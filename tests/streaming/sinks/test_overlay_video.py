@@ -12,7 +12,7 @@ import pytest
 
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.streaming.sinks.video_writer import VideoWriter, require_writable
-from support.video_factory import BLUE, RED, number_of, picture
+from support.video_factory import BLUE, RED, number_of, numbered_image
 
 MS = 1_000_000
 
@@ -25,11 +25,11 @@ def decoded(path: Path) -> list[np.ndarray]:
 def write(path: Path, numbers: range = range(6), size: tuple[int, int] = (96, 160)) -> Path:
     with VideoWriter(path) as video:
         for number in numbers:
-            video.write(picture(number, size), number * 40 * MS)
+            video.write(numbered_image(number, size), number * 40 * MS)
     return path
 
 
-def test_pictures_come_back_in_order_and_colour(tmp_path: Path) -> None:
+def test_images_come_back_in_order_and_colour(tmp_path: Path) -> None:
     frames = decoded(write(tmp_path / "a.mp4"))
     assert [number_of(frame) for frame in frames] == list(range(6))
     np.testing.assert_allclose(frames[3][70, 40], RED, atol=12)
@@ -52,14 +52,14 @@ def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 def test_length_is_that_of_the_drive(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4") as video:
         for time_ms in (5000, 5100, 5200, 6000, 6100):
-            video.write(picture(1), time_ms * MS)
+            video.write(numbered_image(1), time_ms * MS)
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]
         assert float(stream.duration * stream.time_base) == pytest.approx(1.2, abs=0.001)
         assert stream.start_time == 0
 
 
-def test_one_picture_and_none(tmp_path: Path) -> None:
+def test_one_image_and_none(tmp_path: Path) -> None:
     assert len(decoded(write(tmp_path / "one.mp4", range(1)))) == 1
     with VideoWriter(tmp_path / "none.mp4"):
         pass
@@ -68,11 +68,11 @@ def test_one_picture_and_none(tmp_path: Path) -> None:
 
 def test_time_must_go_on(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4") as video:
-        video.write(picture(0), 40 * MS)
+        video.write(numbered_image(0), 40 * MS)
         with pytest.raises(InputError, match="expected a time after"):
-            video.write(picture(1), 40 * MS)
+            video.write(numbered_image(1), 40 * MS)
     with pytest.raises(InputError, match="closed"):
-        video.write(picture(1), 80 * MS)
+        video.write(numbered_image(1), 80 * MS)
 
 
 def test_an_exception_discards_and_keeps_the_older_video(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_exception_discards_and_keeps_the_older_video(tmp_path: Path) -> None
     before = path.read_bytes()
     with pytest.raises(RuntimeError), VideoWriter(path) as video:  # noqa: PT012  what it does first is the point
         for number in range(4):
-            video.write(picture(number), number * 40 * MS)
+            video.write(numbered_image(number), number * 40 * MS)
         raise RuntimeError
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
@@ -152,7 +152,7 @@ class TestRefused:
         video = VideoWriter(tmp_path / "a.mp4", preset="ultrafast")
         (tmp_path / "a.mp4.partial").symlink_to("/dev/full")
         noise = np.random.default_rng(0)
-        with pytest.raises(StoreError, match="disk full"):  # noqa: PT012  it may take several pictures, or the end
+        with pytest.raises(StoreError, match="disk full"):  # noqa: PT012  it may take several images, or the end
             for number in range(200):
                 video.write(noise.integers(0, 255, (96, 160, 3), np.uint8), number * 40 * MS)
             video.close()

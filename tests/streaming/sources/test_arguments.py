@@ -23,7 +23,7 @@ from roadmask.streaming.sources import open_camera, parse_sources
         (["drive/*/img_?.png"], {"drive": ["drive/*/img_?.png"]}),
         (["drive/*.png?fps=5"], {"drive": ["drive/*.png?fps=5"]}),
         (["drive/?fps=5"], {"drive": ["drive/?fps=5"]}),
-        # Pictures as a shell expands drive/*.png, next to another camera.
+        # Images as a shell expands drive/*.png, next to another camera.
         (["d/1.png", "d/2.png", "e/1.png"], {"d": ["d/1.png", "d/2.png"], "e": ["e/1.png"]}),
         # The sample drive is named after its view.
         (["synthetic:"], {"front": ["synthetic:"]}),

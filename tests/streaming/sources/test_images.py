@@ -11,11 +11,11 @@ from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource, open_camera
 from support.source_contract import SourceContract
-from support.video_factory import SIZE, number_of, picture, write_clip
+from support.video_factory import SIZE, number_of, numbered_image, write_clip
 
 
-def write_picture(path: Path, number: int, size: tuple[int, int] = SIZE) -> Path:
-    assert cv2.imwrite(str(path), cv2.cvtColor(picture(number, size), cv2.COLOR_RGB2BGR))
+def write_image(path: Path, number: int, size: tuple[int, int] = SIZE) -> Path:
+    assert cv2.imwrite(str(path), cv2.cvtColor(numbered_image(number, size), cv2.COLOR_RGB2BGR))
     return path
 
 
@@ -28,49 +28,49 @@ class TestFolder(SourceContract):
     image_size = SIZE
 
     def open(self, folder: Path) -> FrameSource:
-        pictures = folder / "drive"
-        if not pictures.exists():
-            pictures.mkdir()
+        images = folder / "drive"
+        if not images.exists():
+            images.mkdir()
             for number in range(12):
-                write_picture(pictures / f"{number}.png", number)
-        return open_camera(self.camera, [str(pictures)])
+                write_image(images / f"{number}.png", number)
+        return open_camera(self.camera, [str(images)])
 
 
-class TestFolderWithBadPicture(SourceContract):
+class TestFolderWithBadImage(SourceContract):
     frames = 5
     image_size = SIZE
 
     def open(self, folder: Path) -> FrameSource:
         for number in range(5):
-            write_picture(folder / f"{number}.jpg", number)
+            write_image(folder / f"{number}.jpg", number)
         (folder / "0.jpg").write_bytes(b"")
-        (folder / "3.jpg").write_bytes(b"\xff\xd8 not a picture")
+        (folder / "3.jpg").write_bytes(b"\xff\xd8 not an image")
         return open_camera(self.camera, [f"{folder}/*.jpg"])
 
 
-def test_natural_order_and_only_pictures(tmp_path: Path) -> None:
+def test_natural_order_and_only_images(tmp_path: Path) -> None:
     for number in (1, 2, 10, 20):
-        write_picture(tmp_path / f"img{number}.png", number)
+        write_image(tmp_path / f"img{number}.png", number)
     (tmp_path / "notes.txt").write_text("not a frame")
     (tmp_path / ".img3.png").write_bytes(b"left behind by a copy")
     assert numbers(open_camera("front", [str(tmp_path)])) == [1, 2, 10, 20]
 
 
-def test_glob_picks_pictures(tmp_path: Path) -> None:
+def test_glob_picks_images(tmp_path: Path) -> None:
     for number in range(4):
-        write_picture(tmp_path / f"{'left' if number % 2 else 'right'}_{number}.png", number)
+        write_image(tmp_path / f"{'left' if number % 2 else 'right'}_{number}.png", number)
     assert numbers(open_camera("front", [str(tmp_path / "left_*.png")])) == [1, 3]
 
 
-def test_pictures_one_by_one_keep_the_order_given(tmp_path: Path) -> None:
-    paths = [str(write_picture(tmp_path / f"{number}.png", number)) for number in (3, 1, 2)]
+def test_images_one_by_one_keep_the_order_given(tmp_path: Path) -> None:
+    paths = [str(write_image(tmp_path / f"{number}.png", number)) for number in (3, 1, 2)]
     assert numbers(open_camera("front", paths)) == [3, 1, 2]
 
 
 @pytest.mark.parametrize(("query", "step_ms"), [("", 100), ("?fps=25", 40), ("?fps=29.97", 33.366700)])
 def test_rate(tmp_path: Path, query: str, step_ms: float) -> None:
     for number in range(3):
-        write_picture(tmp_path / f"{number}.png", number)
+        write_image(tmp_path / f"{number}.png", number)
     for spec in (f"{tmp_path}{query}", f"{tmp_path}/{query}", f"{tmp_path}/?.png{query}"):
         times = [item.timestamp_ns for item in open_camera("front", [spec])]
         assert times == pytest.approx([0, step_ms * 1e6, 2 * step_ms * 1e6], abs=1)
@@ -78,55 +78,55 @@ def test_rate(tmp_path: Path, query: str, step_ms: float) -> None:
 
 @pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".png", ".tif", ".webp"])
 def test_formats(tmp_path: Path, suffix: str) -> None:
-    path = write_picture(tmp_path / f"picture{suffix}", 37)
+    path = write_image(tmp_path / f"image{suffix}", 37)
     (frame,) = open_camera("front", [str(path)])
     assert number_of(frame.image) == 37
-    assert np.abs(frame.image.astype(int) - picture(37)).mean() < 8
+    assert np.abs(frame.image.astype(int) - numbered_image(37)).mean() < 8
 
 
 def test_grey_alpha_and_sixteen_bits_become_rgb(tmp_path: Path) -> None:
-    grey = picture(9).max(axis=2)
+    grey = numbered_image(9).max(axis=2)
     cv2.imwrite(str(tmp_path / "0.png"), grey)
-    cv2.imwrite(str(tmp_path / "1.png"), cv2.cvtColor(picture(9), cv2.COLOR_RGB2BGRA))
-    cv2.imwrite(str(tmp_path / "2.png"), picture(9)[..., ::-1].astype(np.uint16) * 257)
+    cv2.imwrite(str(tmp_path / "1.png"), cv2.cvtColor(numbered_image(9), cv2.COLOR_RGB2BGRA))
+    cv2.imwrite(str(tmp_path / "2.png"), numbered_image(9)[..., ::-1].astype(np.uint16) * 257)
     one, two, three = (item.image for item in open_camera("front", [str(tmp_path)]))
     np.testing.assert_array_equal(one, np.repeat(grey[..., None], 3, axis=2))
-    np.testing.assert_array_equal(two, picture(9))
-    np.testing.assert_array_equal(three, picture(9))
+    np.testing.assert_array_equal(two, numbered_image(9))
+    np.testing.assert_array_equal(three, numbered_image(9))
 
 
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:
-    jpeg = write_picture(tmp_path / "phone.jpg", 5).read_bytes()
+    jpeg = write_image(tmp_path / "phone.jpg", 5).read_bytes()
     # One EXIF directory with one entry: orientation (0x112) 6, "turn clockwise to show".
     tiff = b"II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 0x112, 3, 1, 6, 0, 0)
     exif = b"Exif\0\0" + tiff
     (tmp_path / "phone.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
     (frame,) = open_camera("front", [str(tmp_path)])
     assert frame.image_size == (SIZE[1], SIZE[0])
-    assert np.abs(frame.image.astype(int) - np.rot90(picture(5), -1)).mean() < 8
+    assert np.abs(frame.image.astype(int) - np.rot90(numbered_image(5), -1)).mean() < 8
 
 
 def test_mixed_sizes_name_both_files_and_keep_what_came_before(tmp_path: Path) -> None:
-    write_picture(tmp_path / "0.png", 0)
-    write_picture(tmp_path / "1.png", 1)
-    write_picture(tmp_path / "2.png", 2, size=(64, 128))
+    write_image(tmp_path / "0.png", 0)
+    write_image(tmp_path / "1.png", 1)
+    write_image(tmp_path / "2.png", 2, size=(64, 128))
     frames = iter(open_camera("front", [str(tmp_path)]))
     assert [next(frames).index, next(frames).index] == [0, 1]
     with pytest.raises(SourceError, match=r"0\.png is 160 x 96, 2\.png is 128 x 64"):
         next(frames)
 
 
-def test_bad_picture_is_a_lost_frame_at_its_time(tmp_path: Path) -> None:
+def test_bad_image_is_a_lost_frame_at_its_time(tmp_path: Path) -> None:
     for number in range(3):
-        write_picture(tmp_path / f"{number}.png", number)
+        write_image(tmp_path / f"{number}.png", number)
     (tmp_path / "1.png").write_bytes(b"junk")
     items = list(open_camera("front", [str(tmp_path)]))
     assert items[1] == LostFrame("front", 0, 1, 100_000_000, "decode")
 
 
-def test_a_picture_that_vanished_is_a_lost_frame(tmp_path: Path) -> None:
+def test_an_image_that_vanished_is_a_lost_frame(tmp_path: Path) -> None:
     for number in range(3):
-        write_picture(tmp_path / f"{number}.png", number)
+        write_image(tmp_path / f"{number}.png", number)
     source = open_camera("front", [str(tmp_path)])
     (tmp_path / "1.png").unlink()
     assert numbers(source) == [0, None, 2]
@@ -139,8 +139,8 @@ def refused(*specs: object) -> str:
 
 
 class TestRefused:
-    def test_folder_without_pictures(self, tmp_path: Path) -> None:
-        assert "holds no pictures" in refused(tmp_path)
+    def test_folder_without_images(self, tmp_path: Path) -> None:
+        assert "holds no images" in refused(tmp_path)
         (tmp_path / "a.txt").touch()
         assert "1 other files" in refused(tmp_path)
 
@@ -155,15 +155,15 @@ class TestRefused:
         monkeypatch.setattr(Path, "iterdir", refuse)  # permissions do not stop root, who may run the tests
         assert "may not be read" in refused(tmp_path)
 
-    def test_no_picture_decodes(self, tmp_path: Path) -> None:
+    def test_no_image_decodes(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"junk")
-        assert "none of the 1 pictures" in refused(tmp_path)
+        assert "none of the 1 images" in refused(tmp_path)
 
     def test_glob_without_match(self, tmp_path: Path) -> None:
         assert "no file matches" in refused(tmp_path / "*.png")
 
-    def test_pictures_and_videos_together(self, tmp_path: Path) -> None:
-        assert "mixes" in refused(write_picture(tmp_path / "a.png", 0), write_clip(tmp_path / "a.mp4", [0]))
+    def test_images_and_videos_together(self, tmp_path: Path) -> None:
+        assert "mixes" in refused(write_image(tmp_path / "a.png", 0), write_clip(tmp_path / "a.mp4", [0]))
 
     @pytest.mark.parametrize(
         ("query", "says"),
@@ -175,7 +175,7 @@ class TestRefused:
         ],
     )
     def test_parameters(self, tmp_path: Path, query: str, says: str) -> None:
-        write_picture(tmp_path / "a.png", 0)
+        write_image(tmp_path / "a.png", 0)
         assert says in refused(f"{tmp_path}{query}")
 
     def test_rate_of_a_video(self, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from support.video_factory import (
     MS,
     RED,
     SIZE,
+    numbered_image,
     numbers,
-    picture,
     read,
     spoil_packets,
     times_ms,
@@ -99,7 +99,7 @@ def test_a_stream_that_appears_on_the_way_does_no_harm(tmp_path: Path) -> None:
     assert numbers(items)[:12] == list(range(12))
 
 
-def test_another_picture_size_starts_the_next_epoch(tmp_path: Path) -> None:
+def test_another_image_size_starts_the_next_epoch(tmp_path: Path) -> None:
     glued = tmp_path / "glued.ts"
     first = write_clip(tmp_path / "a.ts", range(5)).read_bytes()
     second = write_clip(tmp_path / "b.ts", range(5, 9), size=(128, 64)).read_bytes()
@@ -157,7 +157,7 @@ class TestLostPackets:
 def test_rotation_and_mirroring_are_applied(tmp_path: Path, degrees: int, mirrored: bool) -> None:
     path = write_clip(tmp_path / "phone.mp4", [5], turn={"degrees": degrees, "hflip": mirrored})
     _, (frame,) = read(path)
-    expected = np.rot90(picture(5), degrees // 90)
+    expected = np.rot90(numbered_image(5), degrees // 90)
     if mirrored:
         expected = expected[:, ::-1]
     assert frame.image.shape == expected.shape
@@ -178,7 +178,7 @@ def frames_in_memory() -> list[av.VideoFrame]:
     return [each for each in gc.get_objects() if type(each) is av.VideoFrame]
 
 
-def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+def test_decoded_images_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "drive.mp4", range(60), turn={"degrees": 90})
     gc.collect()
     before = frames_in_memory()  # those of other tests

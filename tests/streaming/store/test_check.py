@@ -166,7 +166,7 @@ def test_id_twice_in_a_frame_is_named(drive: Path) -> None:
     assert report.problems[0].frame == frame
 
 
-def test_run_lengths_of_another_picture_are_named(drive: Path) -> None:
+def test_run_lengths_of_another_image_are_named(drive: Path) -> None:
     edit(drive, "instances/rle", slice(0, 3), np.frombuffer(b"111", np.uint8))
     first = check_drive(drive).problems[0]
     assert (first.frame, first.path) == (0, chunk("instances/rle/c.0"))

@@ -74,12 +74,12 @@ def test_refuses_frames_that_do_not_fit_and_keeps_those_that_did(tmp_path: Path)
         (0, 9, good, InputError, "after #0"),
         (1, 5, good, InputError, "after 5 ns"),
         (1, 9, boxes_only, InstancesError, "boxes only"),
-        (1, 9, street(1, (24, 41))[0], InstancesError, r"pictures of \(24, 40\)"),
+        (1, 9, street(1, (24, 41))[0], InstancesError, r"images of \(24, 40\)"),
         (1, 9, tracks_of(SIZE, box * 2, [3, 3]), InstancesError, "different track ids"),
         (1, 9, tracks_of(SIZE, box, [2**32]), InstancesError, "different track ids"),
         (1, 9, tracks_of(SIZE, box, [-1]), InstancesError, "different track ids"),
         (1, 9, tracks_of(SIZE, box, [1], labels=[90]), InstancesError, "class_names"),
-        (1, 9, tracks_of(SIZE, box, [1], masks=short), InstancesError, "fill a picture"),
+        (1, 9, tracks_of(SIZE, box, [1], masks=short), InstancesError, "fill an image"),
     ]
     with create(tmp_path / "drive.zarr") as store:
         writer = store.camera("front")

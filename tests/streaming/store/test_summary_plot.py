@@ -15,14 +15,14 @@ from support.stores import FRAME_NS, create, record, street, tracks_of
 
 def drawn(path: Path, png: Path) -> np.ndarray:
     plot_summary(path, png)
-    picture = cv2.imread(str(png))
-    assert picture is not None
-    return picture[..., ::-1]
+    image = cv2.imread(str(png))
+    assert image is not None
+    return image[..., ::-1]
 
 
-def pixels_of(picture: np.ndarray, colour: str) -> int:
+def pixels_of(image: np.ndarray, colour: str) -> int:
     rgb = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
-    return int((picture == rgb).all(axis=2).sum())
+    return int((image == rgb).all(axis=2).sum())
 
 
 def drive_with(path: Path, cameras: dict[str, Sequence[Tracks]]) -> Path:
@@ -39,10 +39,10 @@ def drive_with(path: Path, cameras: dict[str, Sequence[Tracks]]) -> Path:
 
 
 def test_shows_tracks_in_the_colours_of_their_classes(tmp_path: Path) -> None:
-    picture = drawn(record(tmp_path / "drive.zarr", street(30)), tmp_path / "one.png")
-    assert all(pixels_of(picture, colour) > 100 for colour in CLASS_COLOURS.values())
-    assert pixels_of(picture, STATE_COLOURS["stored"]) > 100
-    assert pixels_of(picture, STATE_COLOURS["failed"]) == 0
+    image = drawn(record(tmp_path / "drive.zarr", street(30)), tmp_path / "one.png")
+    assert all(pixels_of(image, colour) > 100 for colour in CLASS_COLOURS.values())
+    assert pixels_of(image, STATE_COLOURS["stored"]) > 100
+    assert pixels_of(image, STATE_COLOURS["failed"]) == 0
 
 
 def test_grows_with_cameras_and_shows_lost_frames(tmp_path: Path) -> None:
@@ -65,14 +65,14 @@ def test_draws_drives_without_tracks_frames_or_cameras(tmp_path: Path) -> None:
         "one_frame": record(tmp_path / "one_frame.zarr", street(1)),
         "no_cameras": tmp_path / "no_cameras.zarr",
     }.items():
-        picture = drawn(path, tmp_path / f"{name}.png")
-        assert picture.min() < 100  # something is written on it
-        assert (pixels_of(picture, CLASS_COLOURS[3]) > 100) == (name == "one_frame")
+        image = drawn(path, tmp_path / f"{name}.png")
+        assert image.min() < 100  # something is written on it
+        assert (pixels_of(image, CLASS_COLOURS[3]) > 100) == (name == "one_frame")
 
 
 def test_says_what_cannot_be_drawn(tmp_path: Path) -> None:
     path = record(tmp_path / "drive.zarr", street(1))
-    with pytest.raises(InputError, match="cannot write the picture"):
+    with pytest.raises(InputError, match="cannot write the image"):
         plot_summary(path, tmp_path / "nowhere" / "summary.png")
     with pytest.raises(StoreError, match="found nothing"):
         plot_summary(tmp_path / "nothing.zarr", tmp_path / "summary.png")

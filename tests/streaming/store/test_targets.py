@@ -20,17 +20,17 @@ FRAMES = 60
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     for frame in ScriptedSource("front", frames=FRAMES):
         cv2.imwrite(str(folder / f"{frame.index:03}.png"), frame.image)
     (folder.parent / "small.toml").write_text("[store]\nshard_mb = 0.001\n")
     return folder
 
 
-def roadmask(pictures: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "support.scripted_cli", "run", f"front={pictures}", "--out", str(out), "--no-ray"]
-    command += ["--config", str(pictures.parent / "small.toml"), *options]
+def roadmask(images: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "support.scripted_cli", "run", f"front={images}", "--out", str(out), "--no-ray"]
+    command += ["--config", str(images.parent / "small.toml"), *options]
     paths = {"PYTHONPATH": str(Path(__file__).parents[2]), **environment}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **paths}
@@ -43,9 +43,9 @@ def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def whole(pictures: Path) -> Path:
-    out = pictures.parent / "whole.zarr"
-    assert ended(roadmask(pictures, out))[0] == 0
+def whole(images: Path) -> Path:
+    out = images.parent / "whole.zarr"
+    assert ended(roadmask(images, out))[0] == 0
     return out
 
 
@@ -67,11 +67,11 @@ def remount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
 
 
-def test_a_full_disk_and_then_room(pictures: Path, whole: Path, mount: Path) -> None:
+def test_a_full_disk_and_then_room(images: Path, whole: Path, mount: Path) -> None:
     out = mount / "drive.zarr"
     room = subprocess.run(["du", "-sk", str(whole)], capture_output=True, text=True, check=True).stdout.split()[0]
     remount(mount, f"size={int(room) * 85 // 100}k")
-    code, printed = ended(roadmask(pictures, out))
+    code, printed = ended(roadmask(images, out))
     assert code == 4, printed
     assert "No space left on device" in printed
     assert "go on with --resume" in printed
@@ -79,34 +79,34 @@ def test_a_full_disk_and_then_room(pictures: Path, whole: Path, mount: Path) -> 
     assert 0 < stored < FRAMES
     assert check_drive(out).ok
     remount(mount, "size=4m")
-    assert ended(roadmask(pictures, out, "--resume"))[0] == 0
+    assert ended(roadmask(images, out, "--resume"))[0] == 0
     assert differing_files(whole, out) == []
 
 
-def test_a_quota_on_the_size_of_files(pictures: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_quota_on_the_size_of_files(images: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "drive.zarr"
     largest = max(path.stat().st_size for path in (whole / "front").rglob("c.*"))
-    code, printed = ended(roadmask(pictures, out, FILE_BYTES=str(max(largest - 100, 2000))))
+    code, printed = ended(roadmask(images, out, FILE_BYTES=str(max(largest - 100, 2000))))
     assert code == 4, printed
     assert "File too large" in printed
     assert check_drive(out).ok
-    assert ended(roadmask(pictures, out, "--resume"))[0] == 0
+    assert ended(roadmask(images, out, "--resume"))[0] == 0
     assert differing_files(whole, out) == []
 
 
-def test_a_read_only_target(pictures: Path, mount: Path) -> None:
+def test_a_read_only_target(images: Path, mount: Path) -> None:
     remount(mount, "ro")
-    code, printed = ended(roadmask(pictures, mount / "drive.zarr"))
+    code, printed = ended(roadmask(images, mount / "drive.zarr"))
     assert code == 4, printed
     assert "Read-only file system" in printed
 
 
-def test_a_disk_that_is_pulled_out(pictures: Path, whole: Path, mount: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_pulled_out(images: Path, whole: Path, mount: Path, tmp_path: Path) -> None:
     out, aside = mount / "drive.zarr", tmp_path / "aside"
     aside.mkdir()
     subprocess.run(["mount", "--bind", str(mount), str(aside)], check=True)  # the disk itself lives on
     try:
-        run = roadmask(pictures, out, SLOW_S="0.1")
+        run = roadmask(images, out, SLOW_S="0.1")
         deadline = time.monotonic() + 60
         while not (out / "front/0/labels/c.1.0.0").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -118,7 +118,7 @@ def test_a_disk_that_is_pulled_out(pictures: Path, whole: Path, mount: Path, tmp
         stored = aside / "drive.zarr"
         assert 8 <= len(open_drive(stored)["front"]) < FRAMES  # the second commit may not have come to its end
         assert check_drive(stored).ok
-        assert ended(roadmask(pictures, stored, "--resume"))[0] == 0
+        assert ended(roadmask(images, stored, "--resume"))[0] == 0
         assert differing_files(whole, stored) == []
     finally:
         subprocess.run(["umount", "-l", str(aside)], check=True)

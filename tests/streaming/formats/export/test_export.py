@@ -139,7 +139,7 @@ def test_cvat_loads_in_datumaro(drive: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def filmed(tmp_path: Path) -> tuple[Path, list[Frame], tuple[int, int, int, int]]:
-    """A store whose pictures are those of the sample drive; a car lies over its middle."""
+    """A store whose images are those of the sample drive; a car lies over its middle."""
     from roadmask.streaming.sources import open_camera
 
     source = open_camera("front", ["synthetic:?seconds=0.2"])
@@ -172,7 +172,7 @@ def test_video_draws_or_anonymizes(filmed, tmp_path: Path) -> None:
     for frame, plain, public in zip(frames, drawn, blurred, strict=True):
         assert np.abs(plain.astype(int) - frame.image)[box[1] : box[3], box[0] : box[2]].mean() > 10
         assert detail(public, box) < 0.1 * detail(frame.image, box)
-        assert np.abs(public.astype(int) - frame.image)[outside].mean() < 6, "the rest of the picture stays"
+        assert np.abs(public.astype(int) - frame.image)[outside].mean() < 6, "the rest of the image stays"
 
 
 @pytest.mark.parametrize("whole_boxes", [False, True])
@@ -184,7 +184,7 @@ def test_anonymized_pixels_hold_nothing_of_the_original(whole_boxes: bool) -> No
     image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     before = image.copy()
     hidden = anonymized(image, tracks.instances, whole_boxes=whole_boxes)
-    np.testing.assert_array_equal(image, before, "the picture given is not changed")
+    np.testing.assert_array_equal(image, before, "the image given is not changed")
     covered = np.s_[28:92, 38:102]  # a little more than the mask
     assert hidden[covered].std() < 0.2 * image[covered].std()
     correlation = np.corrcoef(hidden[covered].ravel(), image[covered].ravel())[0, 1]
@@ -216,7 +216,7 @@ def test_another_source_is_refused(filmed, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*partial*"))
 
 
-def test_pictures_that_are_nowhere(drive: Path, tmp_path: Path) -> None:
+def test_images_that_are_nowhere(drive: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--source front=PATH"):
         export(drive, "video", tmp_path / "a.mp4")
 
@@ -255,7 +255,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to", "coco", "a.json", "--anonymize"], "no pictures to anonymize"),
+        (["--to", "coco", "a.json", "--anonymize"], "no images to anonymize"),
         (["--to", "coco", "a.txt"], "ends in .json"),
         (["--to", "video", "a.mp4", "--whole-boxes"], "add --anonymize"),
         (["--to", "coco", "a.json", "--camera", "rear"], "no camera 'rear'"),

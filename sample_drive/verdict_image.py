@@ -15,7 +15,7 @@ from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
 from roadmask.sample_drive.verdict import Outcome, Verdict
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
 _MISSED, _WRONG, _CASING = (255, 255, 255), (255, 48, 48), (0, 0, 0)
@@ -26,7 +26,7 @@ WRONG = (Outcome.AGAIN, Outcome.ROUGH, Outcome.NOTHING)
 
 
 def enlarged(instances: Instances, factor: int) -> Instances:
-    """Returns instances for a picture `factor` times as large, outlines smoothed.
+    """Returns instances for an image `factor` times as large, outlines smoothed.
 
     Raises:
         InputError: there are no masks.
@@ -42,39 +42,39 @@ def enlarged(instances: Instances, factor: int) -> Instances:
     return Instances((height, width), instances.boxes * factor, instances.scores, instances.labels, masks)
 
 
-def mark_verdict(picture: Picture, verdict: Verdict, predicted: Instances, truth: Instances) -> None:
+def mark_verdict(image: Image, verdict: Verdict, predicted: Instances, truth: Instances) -> None:
     """Outlines in place what was missed and what is wrong.
 
     Args:
-        picture: (H, W, 3) RGB.
+        image: (H, W, 3) RGB.
         verdict: of the frame.
-        predicted: what was judged, of this picture's size.
-        truth: what was to be found, of this picture's size.
+        predicted: what was judged, of this image's size.
+        truth: what was to be found, of this image's size.
     """
     for missed in np.flatnonzero(verdict.missed).tolist():
-        _dashed(picture, _outline(truth, missed))
+        _dashed(image, _outline(truth, missed))
     for row, outcome in enumerate(verdict.outcomes):
         if outcome in WRONG:
             outline = _outline(predicted, row)
-            cv2.drawContours(picture, outline, -1, _CASING, 5, cv2.LINE_AA)
-            cv2.drawContours(picture, outline, -1, _WRONG, 3, cv2.LINE_AA)
-    sheet = PillowImage.fromarray(picture)
+            cv2.drawContours(image, outline, -1, _CASING, 5, cv2.LINE_AA)
+            cv2.drawContours(image, outline, -1, _WRONG, 3, cv2.LINE_AA)
+    sheet = PillowImage.fromarray(image)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     for row, outcome in enumerate(verdict.outcomes):
         if outcome in WRONG:
             x1, y1, x2, y2 = (float(v) for v in predicted.boxes[row])
             middle = (x1 + x2) / 2, (y1 + y2) / 2
             draw.text(middle, outcome.value, _MISSED, font, "mm", stroke_width=3, stroke_fill=_CASING)
-    picture[:] = np.asarray(sheet)
+    image[:] = np.asarray(sheet)
 
 
-def captioned(picture: Picture, title: str, lines: Sequence[str]) -> Picture:
-    """Returns the picture with a band below it: a title, lines of text, and what the outlines mean."""
-    height, width = picture.shape[:2]
+def captioned(image: Image, title: str, lines: Sequence[str]) -> Image:
+    """Returns the image with a band below it: a title, lines of text, and what the outlines mean."""
+    height, width = image.shape[:2]
     large, small, step, margin = ImageFont.load_default(25), ImageFont.load_default(18), 26, 16
     band = 50 + step * (len(lines) + 1) + margin
     sheet = PillowImage.new("RGB", (width, height + band), _PAPER)
-    sheet.paste(PillowImage.fromarray(picture), (0, 0))
+    sheet.paste(PillowImage.fromarray(image), (0, 0))
     draw = ImageDraw.Draw(sheet)
     draw.text((margin, height + 12), title, _INK, large)
     for number, line in enumerate(lines):
@@ -113,9 +113,9 @@ def _outline(instances: Instances, row: int) -> list[NDArray[np.int32]]:
     return [np.asarray(contour, np.int32) for contour in contours]
 
 
-def _dashed(picture: Picture, outline: list[NDArray[np.int32]]) -> None:
+def _dashed(image: Image, outline: list[NDArray[np.int32]]) -> None:
     """Draws white dashes on a dark line, which shows on any ground."""
-    cv2.drawContours(picture, outline, -1, _CASING, 5, cv2.LINE_AA)
+    cv2.drawContours(image, outline, -1, _CASING, 5, cv2.LINE_AA)
     for contour in outline:
         for start in range(0, len(contour), _DASH + _GAP):
-            cv2.polylines(picture, [contour[start : start + _DASH]], False, _MISSED, 3, cv2.LINE_AA)
+            cv2.polylines(image, [contour[start : start + _DASH]], False, _MISSED, 3, cv2.LINE_AA)

@@ -1,9 +1,9 @@
-"""How the camera's own motion moved the picture, told from two pictures.
+"""How the camera's own motion moved the image, told from two images.
 
-Corners of the background are followed from a small grey picture to the next (pyramidal Lucas-Kanade, Bouguet 2000),
-from where phase correlation puts the whole picture, so that a jolt of a tenth of the width is found as well. One
+Corners of the background are followed from a small grey image to the next (pyramidal Lucas-Kanade, Bouguet 2000),
+from where phase correlation puts the whole image, so that a jolt of a tenth of the width is found as well. One
 shift, turn and scale is fitted to them by reweighted least squares (Geman-McClure weights, the closed form of Umeyama
-1991). Nothing is drawn at random: the same two pictures give the same answer in every process of one type of processor.
+1991). Nothing is drawn at random: the same two images give the same answer in every process of one type of processor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from roadmask.engines.errors import InputError
 from roadmask.tracking.motion import Floats
 
 WIDTH = 320
-"""Of the small picture, at most: what a pixel of it hides is far less than a box needs."""
+"""Of the small image, at most: what a pixel of it hides is far less than a box needs."""
 POINTS_MAX = 120
 POINTS_MIN = 12
 """Fewer corners tell nothing certain."""
@@ -27,14 +27,14 @@ POINT_QUALITY, POINT_DISTANCE = 0.01, 8
 """Of a corner, relative to the best one (Shi and Tomasi 1994); and pixels between two of them."""
 WINDOW = (15, 15)
 LEVELS = 3
-"""Of the pyramid above the small picture."""
+"""Of the pyramid above the small image."""
 TOLERANCES = (8.0, 4.0, 2.0, 1.0, 1.0, 1.0)
-"""Pixels of the small picture at which a corner loses most of its weight, round by round."""
+"""Pixels of the small image at which a corner loses most of its weight, round by round."""
 INLIER_PX = 2.0
 INLIERS_MIN = 0.4
 """Share of the corners that must lie within `INLIER_PX` of the fit ..."""
 SHIFT_MAX = 0.3
-"""... which may shift the picture by at most this share of its width ..."""
+"""... which may shift the image by at most this share of its width ..."""
 SCALE_MAX = 1.25
 """... scale it by at most this factor either way ..."""
 TURN_MAX = np.deg2rad(15)
@@ -42,31 +42,31 @@ TURN_MAX = np.deg2rad(15)
 
 
 @dataclass(frozen=True, eq=False)
-class SmallPicture:
-    """What is remembered of a picture."""
+class SmallImage:
+    """What is remembered of an image."""
 
     grey: NDArray[np.uint8]
     """(h, w) at most `WIDTH` wide."""
     image_size: tuple[int, int]
-    """(H, W) of the picture it was made from."""
+    """(H, W) of the image it was made from."""
     moving: NDArray[np.float32]
-    """(N, 4) x1, y1, x2, y2 in pixels of the picture: boxes of what may move by itself, and is not looked at."""
+    """(N, 4) x1, y1, x2, y2 in pixels of the image: boxes of what may move by itself, and is not looked at."""
 
     @classmethod
-    def of(cls, image: NDArray[np.uint8], moving: NDArray[np.float32]) -> SmallPicture:
-        """Shrinks a picture.
+    def of(cls, image: NDArray[np.uint8], moving: NDArray[np.float32]) -> SmallImage:
+        """Shrinks an image.
 
         Args:
             image: (H, W, 3).
             moving: (N, 4) boxes of the instances found in it.
 
         Raises:
-            InputError: the picture has another shape or type.
+            InputError: the image has another shape or type.
         """
-        import cv2  # noqa: PLC0415 - slow to import, and not everybody gives pictures
+        import cv2  # noqa: PLC0415 - slow to import, and not everybody gives images
 
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise InputError(f"expected a picture as uint8 (H, W, 3), got {image.dtype} {image.shape}.")
+            raise InputError(f"expected an image as uint8 (H, W, 3), got {image.dtype} {image.shape}.")
         height, width = image.shape[:2]
         small = (min(WIDTH, width), max(1, round(height * min(1.0, WIDTH / width))))
         # Green is nearly what is seen as brightness, and a third of the work.
@@ -89,11 +89,11 @@ class SmallPicture:
         return {"grey": self.grey, "image_size": np.array(self.image_size, np.int64), "moving": self.moving}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> SmallPicture:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> SmallImage:
         """Reads what `to_arrays` gave.
 
         Raises:
-            InputError: it is not such a picture.
+            InputError: it is not such an image.
         """
         grey, size, moving = (arrays.get(name) for name in ("grey", "image_size", "moving"))
         if (
@@ -102,17 +102,17 @@ class SmallPicture:
             or moving is None or moving.shape[1:] != (4,) or moving.dtype != np.float32
         ):  # fmt: skip
             raise InputError(
-                f"expected grey, image_size and moving of a picture, got the arrays {', '.join(sorted(arrays))}."
+                f"expected grey, image_size and moving of an image, got the arrays {', '.join(sorted(arrays))}."
             )
         height, width = size.tolist()
         return cls(np.array(grey, np.uint8), (height, width), np.array(moving, np.float32))
 
 
-def picture_motion(before: SmallPicture, now: SmallPicture) -> Floats | None:
-    """Returns how the background moved between two pictures of one size.
+def image_motion(before: SmallImage, now: SmallImage) -> Floats | None:
+    """Returns how the background moved between two images of one size.
 
     Returns:
-        (3, 3) similarity from pixels of the picture before to pixels of this one; None where the pictures do not
+        (3, 3) similarity from pixels of the image before to pixels of this one; None where the images do not
         tell: too few corners, or no single motion that most of them follow.
     """
     import cv2  # noqa: PLC0415 - as above
@@ -143,7 +143,7 @@ def fit_similarity(points: Floats, later: Floats) -> Floats | None:
     """Fits one shift, turn and scale to points, most of which follow it.
 
     Args:
-        points: (N, 2) x, y in pixels of the small picture.
+        points: (N, 2) x, y in pixels of the small image.
         later: (N, 2) where each was found next.
 
     Returns:

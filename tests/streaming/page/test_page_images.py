@@ -1,4 +1,4 @@
-"""The pictures of the live page over real sockets: who gets which, and that publishing never waits."""
+"""The images of the live page over real sockets: who gets which, and that publishing never waits."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 
 from roadmask.streaming.page import LivePage, PageAddress, PageLimits, client
 from roadmask.streaming.page.client import MOST_UNDER_WAY
-from support.live_feed import ScriptedLive, picture_of, run_report
+from support.live_feed import ScriptedLive, image_of, run_report
 from support.page_viewer import (
     PATIENCE_S,
     Viewer,
     base,
     get,
     get_json,
-    large_picture,
+    large_image,
     metrics,
-    read_picture,
+    read_image,
     run,
     serving,
     stopped_reader,
@@ -30,11 +30,11 @@ from support.page_viewer import (
 )
 
 
-def test_a_picture_arrives_whole() -> None:
-    sent = picture_of(index=7)
+def test_an_image_arrives_whole() -> None:
+    sent = image_of(index=7)
     with serving() as page:
         page.publish(sent)
-        header, jpeg = watch(page, lambda viewer: viewer.picture())
+        header, jpeg = watch(page, lambda viewer: viewer.image())
     assert jpeg == sent.jpeg
     assert (header["camera"], header["epoch"], header["index"], header["size"]) == ("front", 0, 7, [270, 480])
     assert header["wall"] == pytest.approx(sent.captured_ns / 1e6, abs=0.01)
@@ -45,7 +45,7 @@ def test_a_picture_arrives_whole() -> None:
 
 def test_every_camera_gets_its_turn_however_fast_another_is() -> None:
     async def see(viewer: Viewer) -> set[str]:
-        return {(await viewer.picture())[0]["camera"] for _ in range(12)}
+        return {(await viewer.image())[0]["camera"] for _ in range(12)}
 
     with serving() as page, ScriptedLive(page, ("front", "rear", "left"), fps=60):
         assert watch(page, see) == {"front", "rear", "left"}
@@ -55,7 +55,7 @@ def test_ten_viewers_see_every_camera_in_order() -> None:
     async def see(viewer: Viewer) -> dict[str, list[int]]:
         keys: dict[str, list[int]] = {"front": [], "rear": []}
         for _ in range(12):
-            header, _ = await viewer.picture()
+            header, _ = await viewer.image()
             keys[header["camera"]].append(header["key"])
         return keys
 
@@ -92,26 +92,26 @@ def test_one_viewer_too_many_is_refused() -> None:
         assert run(see(page)) == 503
 
 
-def test_a_viewer_that_says_nothing_gets_two_pictures_and_then_the_newest() -> None:
+def test_a_viewer_that_says_nothing_gets_two_images_and_then_the_newest() -> None:
     async def see(viewer: Viewer, page: LivePage) -> list[int]:
         seen = []
         for index in range(MOST_UNDER_WAY):
-            page.publish(picture_of(index=index))
-            seen.append((await viewer.picture(drawn=False))[0])
+            page.publish(image_of(index=index))
+            seen.append((await viewer.image(drawn=False))[0])
         for index in range(MOST_UNDER_WAY, 40):
-            page.publish(picture_of(index=index))
+            page.publish(image_of(index=index))
         await viewer.text("status")  # whatever was due has come by now
         await viewer.text("status")
         await viewer.done(seen[0])
-        return [*(header["index"] for header in seen), (await viewer.picture())[0]["index"]]
+        return [*(header["index"] for header in seen), (await viewer.image())[0]["index"]]
 
     with serving() as page:
         assert watch(page, lambda viewer: see(viewer, page)) == [0, 1, 39]
         found = metrics(page)
     camera = (("camera", "front"),)
-    assert found["roadmask_page_published_pictures_total", camera] == 40
-    assert found["roadmask_page_sent_pictures_total", camera] == 3
-    assert found["roadmask_page_skipped_pictures_total", camera] == 37
+    assert found["roadmask_page_published_images_total", camera] == 40
+    assert found["roadmask_page_sent_images_total", camera] == 3
+    assert found["roadmask_page_skipped_images_total", camera] == 37
 
 
 def test_a_viewer_that_stops_reading_costs_others_nothing_and_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,14 +120,14 @@ def test_a_viewer_that_stops_reading_costs_others_nothing_and_is_let_go(monkeypa
     async def see(viewer: Viewer, page: LivePage) -> list[int]:
         seen = []
         for index in range(30):
-            page.publish(large_picture(index))
-            seen.append((await viewer.picture())[0]["index"])
+            page.publish(large_image(index))
+            seen.append((await viewer.image())[0]["index"])
         return seen
 
     with serving(limits=PageLimits(history_bytes=0)) as page, stopped_reader(page):
         wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 1, "the stopped reader is connected")
         assert watch(page, lambda viewer: see(viewer, page)) == list(range(30))
-        sent = metrics(page)["roadmask_page_sent_pictures_total", (("camera", "front"),)]
+        sent = metrics(page)["roadmask_page_sent_images_total", (("camera", "front"),)]
         assert sent <= 30 + MOST_UNDER_WAY
         wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 0, "the heartbeat ends the stopped reader")
 
@@ -141,10 +141,10 @@ def test_publishing_never_waits_for_the_server() -> None:
         loop.call_soon_threadsafe(held.wait, PATIENCE_S)
         try:
             for index in range(50):
-                page.publish(picture_of(index=index))
+                page.publish(image_of(index=index))
                 page.report(run_report())
             assert page.page_ages("front") is None
-            # however many pictures come, one wake-up waits
+            # however many images come, one wake-up waits
             assert len(loop._ready) <= 4  # type: ignore[attr-defined]
         finally:
             held.set()
@@ -152,27 +152,27 @@ def test_publishing_never_waits_for_the_server() -> None:
 
 def test_a_page_that_is_not_served_takes_what_it_is_given() -> None:
     page = LivePage(PageAddress("127.0.0.1", 0))
-    page.publish(picture_of())
+    page.publish(image_of())
     page.report(run_report())
     with page:
-        assert watch(page, lambda viewer: viewer.picture())[0]["index"] == 0
-    page.publish(picture_of())
+        assert watch(page, lambda viewer: viewer.image())[0]["index"] == 0
+    page.publish(image_of())
     page.stop()
 
 
-def test_hidden_and_paused_pages_get_no_pictures_and_pictures_passed_over_have_no_age() -> None:
+def test_hidden_and_paused_pages_get_no_images_and_images_passed_over_have_no_age() -> None:
     async def see(viewer: Viewer, page: LivePage) -> int:
-        page.publish(picture_of(index=0))
-        header, _ = await viewer.picture(drawn=False)
-        await viewer.socket.send_json({"type": "watch", "pictures": False})
+        page.publish(image_of(index=0))
+        header, _ = await viewer.image(drawn=False)
+        await viewer.socket.send_json({"type": "watch", "images": False})
         await viewer.done(header, "passed")
         await viewer.socket.send_json({"type": "ping", "sent": 1.5})
         assert (await viewer.text("pong"))["sent"] == 1.5  # so everything before it was heard
-        page.publish(picture_of(index=1))
+        page.publish(image_of(index=1))
         await viewer.text("status")
-        page.publish(picture_of(index=2))
-        await viewer.socket.send_json({"type": "watch", "pictures": True})
-        return int((await viewer.picture(drawn=False))[0]["index"])
+        page.publish(image_of(index=2))
+        await viewer.socket.send_json({"type": "watch", "images": True})
+        return int((await viewer.image(drawn=False))[0]["index"])
 
     with serving() as page:
         assert watch(page, lambda viewer: see(viewer, page)) == 2
@@ -180,7 +180,7 @@ def test_hidden_and_paused_pages_get_no_pictures_and_pictures_passed_over_have_n
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["", "no json", "[]", '{"type":"drawn"}', '{"type":"watch","pictures":1}', "[" * 1000]
+    "nonsense", ["", "no json", "[]", '{"type":"drawn"}', '{"type":"watch","images":1}', "[" * 1000]
 )
 def test_nonsense_ends_the_connection_and_only_that(nonsense: str) -> None:
     async def see(viewer: Viewer) -> int | None:
@@ -195,13 +195,13 @@ def test_nonsense_ends_the_connection_and_only_that(nonsense: str) -> None:
 
 
 def test_page_ages_are_told_by_the_server_clock_whatever_is_done_to_it() -> None:
-    """A picture captured 700 ms ago by a clock an hour ahead, which is set right before the picture is drawn."""
+    """An image captured 700 ms ago by a clock an hour ahead, which is set right before the image is drawn."""
     ahead = {"ns": 3600 * 10**9}
 
     async def see(viewer: Viewer, page: LivePage) -> dict[str, Any]:
-        page.publish(picture_of(captured_ns=time.time_ns() + ahead["ns"] - 700_000_000))
+        page.publish(image_of(captured_ns=time.time_ns() + ahead["ns"] - 700_000_000))
         ahead["ns"] = 0
-        header, _ = await viewer.picture()
+        header, _ = await viewer.image()
         await viewer.socket.send_json({"type": "ping", "sent": 0})
         assert (await viewer.text("pong"))["at"] == pytest.approx(header["at"], abs=PATIENCE_S * 1000)
         return header
@@ -215,10 +215,10 @@ def test_page_ages_are_told_by_the_server_clock_whatever_is_done_to_it() -> None
 
 
 def test_history_gives_back_what_was_published() -> None:
-    pictures = [picture_of(camera, index) for index in range(3) for camera in ("front", "rear")]
+    images = [image_of(camera, index) for index in range(3) for camera in ("front", "rear")]
     with serving() as page:
-        for picture in pictures:
-            page.publish(picture)
+        for image in images:
+            page.publish(image)
             time.sleep(0.04)
         index = get_json(page, "/api/history")["cameras"]
         assert {camera: len(kept) for camera, kept in index.items()} == {"front": 3, "rear": 3}
@@ -228,9 +228,9 @@ def test_history_gives_back_what_was_published() -> None:
             async with aiohttp.ClientSession() as session, session.get(f"{base(page)}/api/history/{key}") as answer:
                 return await answer.read()
 
-        header, jpeg = read_picture(run(fetch()))
+        header, jpeg = read_image(run(fetch()))
         status, text, _ = get(page, "/api/history/999999")
-    assert (header["camera"], header["index"], jpeg) == ("rear", 1, pictures[3].jpeg)
+    assert (header["camera"], header["index"], jpeg) == ("rear", 1, images[3].jpeg)
     assert (status, "no longer kept" in text) == (404, True)
 
 
@@ -241,9 +241,9 @@ def test_history_ends_after_its_seconds_also_of_a_camera_that_fell_silent() -> N
             return get_json(page, "/api/history")["cameras"]["silent"]
 
         def kept_when_published() -> bool:
-            page.publish(picture_of("silent"))
+            page.publish(image_of("silent"))
             return bool(kept())
 
-        wait_until(kept_when_published, "an answer that comes before the picture is let go")
-        wait_until(lambda: not kept(), "the picture is let go")
+        wait_until(kept_when_published, "an answer that comes before the image is let go")
+        wait_until(lambda: not kept(), "the image is let go")
         assert metrics(page)["roadmask_page_history_bytes", ()] == 0

@@ -1,6 +1,6 @@
-"""Makes the picture of the live page in the documentation: the page in a real browser, watching the sample drive.
+"""Makes the image of the live page in the documentation: the page in a real browser, watching the sample drive.
 
-python tests/support/page_picture.py docs/images/live-page.png
+python tests/support/page_image.py docs/images/live-page.png
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from roadmask.engines import CLASS_NAMES
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
-from roadmask.streaming.live.reports import LivePicture, ShownInstance
+from roadmask.streaming.live.reports import LiveImage, ShownInstance
 from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.sinks.drawing import draw_overlay
 from roadmask.tracking import Tracks, TrackState
@@ -28,13 +28,13 @@ from support.live_feed import Moving, ScriptedLive
 
 FPS = 5.0
 LEADER = 1
-"""The car ahead, which is in every picture."""
+"""The car ahead, which is in every image."""
 
 
-def drive_pictures(view: str, number: int) -> list[tuple[bytes, tuple[int, int], tuple[ShownInstance, ...]]]:
+def drive_images(view: str, number: int) -> list[tuple[bytes, tuple[int, int], tuple[ShownInstance, ...]]]:
     """Renders the sample drive with its true masks drawn in, every fifth frame."""
     drive = SampleDrive(SampleDriveConfig(view=view, height=432, width=768))
-    pictures = []
+    images = []
     for index in range(0, number * 5, 5):
         image, truth = drive.frame(index)
         seen = truth.visible_fraction > 0.3
@@ -56,21 +56,21 @@ def drive_pictures(view: str, number: int) -> list[tuple[bytes, tuple[int, int],
             )  # type: ignore[arg-type]
             for i in range(count)
         )
-        pictures.append((jpeg.tobytes(), drive.image_size, shown))
-    return pictures
+        images.append((jpeg.tobytes(), drive.image_size, shown))
+    return images
 
 
-def drive_feed(number: int) -> Callable[[str, int, int, tuple[Moving, ...]], LivePicture]:
+def drive_feed(number: int) -> Callable[[str, int, int, tuple[Moving, ...]], LiveImage]:
     """Returns what a scripted run publishes: the drive, forwards and backwards."""
-    pictures = {view: drive_pictures(view, number) for view in ("front", "rear")}
+    images = {view: drive_images(view, number) for view in ("front", "rear")}
 
-    def picture(camera: str, index: int, captured_ns: int, _scene: tuple[Moving, ...]) -> LivePicture:
+    def image(camera: str, index: int, captured_ns: int, _scene: tuple[Moving, ...]) -> LiveImage:
         period = max(2 * number - 2, 1)
         place = index % period
-        jpeg, size, instances = pictures[camera][min(place, period - place)]
-        return LivePicture(camera, 0, index, captured_ns, jpeg, size, instances)
+        jpeg, size, instances = images[camera][min(place, period - place)]
+        return LiveImage(camera, 0, index, captured_ns, jpeg, size, instances)
 
-    return picture
+    return image
 
 
 def main(path: Path) -> None:
@@ -78,7 +78,7 @@ def main(path: Path) -> None:
     feed = drive_feed(40)
     with (
         LivePage(PageAddress.parse("127.0.0.1:0")) as page,
-        ScriptedLive(page, fps=FPS, delay_ms=140, picture=feed),
+        ScriptedLive(page, fps=FPS, delay_ms=140, image=feed),
         opened(page.url, width=1280, height=880) as browser,
     ):
         time.sleep(14)

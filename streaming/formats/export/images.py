@@ -1,4 +1,4 @@
-"""The pictures that a drive was made of, found again and matched to what is stored."""
+"""The images that a drive was made of, found again and matched to what is stored."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from roadmask.streaming.store.layout import plain
 from roadmask.tracking import LostTracks, Tracks
 
 
-def pictures(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, StoredFrame]]:
-    """Yields every stored frame with its picture; pictures that have no stored frame are left out.
+def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, StoredFrame]]:
+    """Yields every stored frame with its image; images that have no stored frame are left out.
 
     Raises:
         InputError: the source cannot be found, or is not the one the store was made of.
@@ -45,7 +45,7 @@ def pictures(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stor
                 job.on_progress(position / len(camera))
     if position < len(camera):
         raise InputError(
-            f"the pictures of camera {camera.name!r} end after {position} of {len(camera)} stored frames: "
+            f"the images of camera {camera.name!r} end after {position} of {len(camera)} stored frames: "
             "the source changed since it was recorded."
         )
 
@@ -74,7 +74,7 @@ def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str,
         if names and all((folder / name).is_file() for name in names):
             return tuple(str(folder / name) for name in names)
     raise InputError(
-        f"the pictures of camera {camera!r} are needed, and {_named(stored)} is neither here nor beside the store: "
+        f"the images of camera {camera!r} are needed, and {_named(stored)} is neither here nor beside the store: "
         f"say where with --source {camera}=PATH."
     )
 

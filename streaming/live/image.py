@@ -1,4 +1,4 @@
-"""Pictures as they are shown: masks drawn in, no wider than a screen needs, as JPEG."""
+"""Images as they are shown: masks drawn in, no wider than a screen needs, as JPEG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.live.reports import LivePicture, ShownInstance
+from roadmask.streaming.live.reports import LiveImage, ShownInstance
 from roadmask.streaming.sinks.drawing import draw_overlay
 from roadmask.streaming.sinks.overlay import Trails, heading_of
 from roadmask.tracking import Tracks, TrackState
@@ -17,12 +17,12 @@ WIDTH_MAX = 960
 _QUALITY = 80
 
 
-class PictureMaker:
-    """Draws the pictures of one camera.
+class ImageMaker:
+    """Draws the images of one camera.
 
     Args:
         class_names: category id -> name.
-        width_max: wider pictures are made smaller, in pixels.
+        width_max: wider images are made smaller, in pixels.
     """
 
     def __init__(self, class_names: Mapping[int, str], width_max: int = WIDTH_MAX) -> None:
@@ -31,7 +31,7 @@ class PictureMaker:
         self._trails = Trails()
         self._epoch: int | None = None
 
-    def __call__(self, frame: Frame, tracks: Tracks) -> LivePicture:
+    def __call__(self, frame: Frame, tracks: Tracks) -> LiveImage:
         """Returns a frame with its tracks drawn in."""
         if frame.epoch != self._epoch:
             self._trails, self._epoch = Trails(), frame.epoch
@@ -43,7 +43,7 @@ class PictureMaker:
         if scale < 1:
             drawn = np.asarray(cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        return LivePicture(
+        return LiveImage(
             frame.camera,
             frame.epoch,
             frame.index,

@@ -1,6 +1,6 @@
-"""torchvision's numbers on twenty real pictures, at every network shape there is, lite and resnet50.
+"""torchvision's numbers on twenty real images, at every network shape there is, lite and resnet50.
 
-`make test` compares two pictures with the static graphs in torch. `make bars` compares all twenty with these and
+`make test` compares two images with the static graphs in torch. `make bars` compares all twenty with these and
 with what OpenVINO makes of them, which exports and compiles a graph for each of the nine shapes: minutes.
 """
 
@@ -34,36 +34,36 @@ from support.parity import (
 )
 from support.random_network import random_network, sharpen_classes, watched
 
-PICTURES = 20
+IMAGES = 20
 QUICK = (4, 8)
-"""Pictures of `make test`: the widest shape and the tallest."""
+"""Images of `make test`: the widest shape and the tallest."""
 DETECTIONS_MIN = 20
-"""Of each picture with random weights, so that the comparison means something."""
+"""Of each image with random weights, so that the comparison means something."""
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Case:
-    picture: Image
+    image: Image
     letterbox: Letterbox
 
     @property
     def tensor(self) -> torch.Tensor:
-        return torch.from_numpy(self.letterbox.apply(self.picture))[None]
+        return torch.from_numpy(self.letterbox.apply(self.image))[None]
 
 
 @pytest.fixture(scope="module")
 def cases(data_dir: Path) -> list[Case]:
-    """The pictures with the most people and cars, each at one shape; shapes take turns."""
+    """The images with the most people and cars, each at one shape; shapes take turns."""
     truth = json.loads((data_dir / "coco_dev" / "instances.json").read_bytes())
     objects = [row["image_id"] for row in truth["annotations"] if row["category_id"] in (1, 3)]
-    crowded = sorted(truth["images"], key=lambda row: (-objects.count(row["id"]), row["id"]))[:PICTURES]
+    crowded = sorted(truth["images"], key=lambda row: (-objects.count(row["id"]), row["id"]))[:IMAGES]
     found = []
     for position, row in enumerate(crowded):
-        picture = cv2.imread(str(data_dir / "coco_dev" / "images" / row["file_name"]), cv2.IMREAD_COLOR_RGB)
-        assert picture is not None
+        image = cv2.imread(str(data_dir / "coco_dev" / "images" / row["file_name"]), cv2.IMREAD_COLOR_RGB)
+        assert image is not None
         shape = NETWORK_SHAPES[position % len(NETWORK_SHAPES)]
-        found.append(Case(picture, Letterbox.fit(picture.shape[:2], shape)))
+        found.append(Case(image, Letterbox.fit(image.shape[:2], shape)))
     assert {case.letterbox.network_shape for case in found} == set(NETWORK_SHAPES)
     return found
 
@@ -92,12 +92,12 @@ def reference_for(weights: Weights) -> TorchSegmenter:
 def assert_static_graphs_agree(reference: TorchSegmenter, case: Case, settings: GraphSettings) -> Found:
     """Proposals and instances of the static graphs in torch; returns torchvision's."""
     with watched(reference._model) as seen:
-        theirs = run_torchvision(reference, case.letterbox, case.picture)
+        theirs = run_torchvision(reference, case.letterbox, case.image)
     shape = case.letterbox.network_shape
     detector = StaticDetector(reference._model, shape, settings).eval()
     masks = StaticMasks(reference._model, shape, settings).eval()
     with watched_proposals(detector) as proposals:
-        ours = run_static(detector, masks, case.letterbox, case.picture)
+        ours = run_static(detector, masks, case.letterbox, case.image)
     assert_same_proposals(proposals[-1], seen[0].proposals)
     assert_same_instances(ours, theirs)
     return theirs
@@ -105,7 +105,7 @@ def assert_static_graphs_agree(reference: TorchSegmenter, case: Case, settings: 
 
 def run_engine(engine: OpenVinoSegmenter, case: Case, architecture: Architecture) -> Found:
     """Returns an engine's instances as torchvision gives them: in pixels of the network, with labels of the model."""
-    [found] = engine([case.picture])
+    [found] = engine([case.image])
     assert isinstance(found.masks, BoxMasks)
     height, width = (inner / outer for inner, outer in zip(case.letterbox.content_size, found.image_size, strict=True))
     boxes = (found.boxes * np.array([width, height, width, height])).astype(np.float32)
@@ -119,7 +119,7 @@ BOTH = pytest.mark.parametrize(
 
 
 @BOTH
-def test_static_graphs_on_two_pictures(architecture: Architecture, cases: list[Case], tmp_path: Path) -> None:
+def test_static_graphs_on_two_images(architecture: Architecture, cases: list[Case], tmp_path: Path) -> None:
     chosen = [cases[position] for position in QUICK]
     weights = weights_for(architecture, chosen, tmp_path)
     reference = reference_for(weights)
@@ -131,7 +131,7 @@ def test_static_graphs_on_two_pictures(architecture: Architecture, cases: list[C
 @pytest.mark.bars
 @pytest.mark.timeout(3600)
 @BOTH
-def test_both_engines_on_twenty_pictures(architecture: Architecture, cases: list[Case], tmp_path: Path) -> None:
+def test_both_engines_on_twenty_images(architecture: Architecture, cases: list[Case], tmp_path: Path) -> None:
     weights = weights_for(architecture, cases, tmp_path)
     reference, settings = reference_for(weights), GraphSettings.of(architecture)
     wanted = [category for category in architecture.category_ids if category]
@@ -145,6 +145,6 @@ def test_both_engines_on_twenty_pictures(architecture: Architecture, cases: list
                 theirs = assert_static_graphs_agree(reference, case, settings)
                 assert_same_instances(run_engine(engine, case, architecture), theirs)
                 counts.append(len(theirs.scores))
-    assert len(counts) == PICTURES
+    assert len(counts) == IMAGES
     if architecture is not Architecture.LITE:
         assert min(counts) >= DETECTIONS_MIN
