@@ -159,7 +159,7 @@ def shake(scene: Scene, share: float, seed: int) -> tuple[Scene, list[NDArray[np
         masks = None if seen.masks is None else seen.masks.translated(offset)
         middle_of = centres(boxes)
         inside = np.flatnonzero(((middle_of >= 0) & (middle_of < (width, height))).all(axis=1))
-        moved = Instances(seen.image_size, boxes.astype(np.float32), seen.scores, seen.labels, masks)
+        moved = Instances(seen.image_size, boxes.astype(np.float32), seen.scores, seen.category_ids, masks)
         instances.append(moved[inside])
         kept.append(inside)
         cameras.append(camera)

@@ -65,7 +65,7 @@ def _spoil(
         sides = np.tile(box[2:] - box[:2], 2)
         moved = np.clip(box + draw.normal(0, JITTER, 4) * sides, 0, [width, height, width, height])
         _add(truth, row, moved, boxes, counts)
-        labels.append(int(truth.labels[row]))
+        labels.append(int(truth.category_ids[row]))
         scores.append(draw.beta(*TRUE_SCORES))
     for _ in range(int((draw.random(len(kept)) < FALSE).sum())):
         n, row = every[draw.integers(len(every))]
@@ -73,7 +73,7 @@ def _spoil(
         sides = shape.boxes[row, 2:] - shape.boxes[row, :2]
         corner = draw.uniform(0, np.maximum([width, height] - sides, 1))
         _add(shape, row, np.concatenate([corner, corner + sides]), boxes, counts)
-        labels.append(int(shape.labels[row]))
+        labels.append(int(shape.category_ids[row]))
         scores.append(draw.beta(*FALSE_SCORES))
     order = draw.permutation(len(boxes))
     seen = Instances(

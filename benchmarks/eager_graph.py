@@ -35,7 +35,7 @@ class EagerGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.model = eager_model(weights, score_min, settings)
-        self.letterbox = GraphLetterbox(letterbox.network_shape)
+        self.letterbox = GraphLetterbox(letterbox.input_size)
         transform = self.model.transform
         for name, values in (("_mean", transform.image_mean), ("_std", transform.image_std)):
             self.register_buffer(name, torch.tensor(values)[None, :, None, None] * 255, persistent=False)

@@ -31,7 +31,7 @@ class FootprintBenchmark:
 
     weights: str = "lite"
     precision: str = "auto"
-    size: str | None = None
+    input_size: str | None = None
     """Of the network's input; chosen by the images' aspect by default."""
     frame_size: tuple[int, int] = (540, 960)
     """Height and width of the images, which are the sample drive's."""
@@ -80,7 +80,7 @@ def _video(path: Path, frame_size: tuple[int, int]) -> Path:
 
 def _run(settings: FootprintBenchmark, video: Path, out: Path) -> float:
     """Runs the program, and returns the seconds until it names the store, which holds the frame by then."""
-    given = {"weights": settings.weights, "precision": settings.precision, "size": settings.size}
+    given = {"weights": settings.weights, "precision": settings.precision, "input_size": settings.input_size}
     options = given | {"threads": settings.threads, "out": out}
     named = [f"--{name}={value}" for name, value in options.items() if value is not None]
     return _printed("roadmask", "run", str(video), *named)[1]
@@ -111,7 +111,7 @@ def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
     segmenter = load_segmenter(
         settings.weights,
         precision=settings.precision,  # type: ignore[arg-type]
-        size=settings.size,
+        input_size=settings.input_size,
         threads=settings.threads,
     )
     segmenter.warm_up(settings.frame_size)

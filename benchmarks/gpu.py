@@ -108,7 +108,7 @@ def benchmark_gpu(weights: str, settings: GpuBenchmark) -> list[dict[str, Any]]:
             for batch in settings.batches:
                 given = Round(found, shape, _frames(batch, settings.frame_size), settings.device, gflop)
                 reference = TorchSegmenter(
-                    found, given.category_ids, score_min=SCORE_MIN, network_shape=shape, settings=given.settings
+                    found, given.category_ids, score_min=SCORE_MIN, input_size=shape, settings=given.settings
                 )
                 expected = reference(given.frames)
                 for each in candidates(given, entered):
@@ -209,7 +209,7 @@ def check(
     for image, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
         for one, others in ((theirs, ours), (ours, theirs)):
             for place in np.flatnonzero(one.scores > _SURE):
-                same = np.flatnonzero(others.labels == one.labels[place])
+                same = np.flatnonzero(others.category_ids == one.category_ids[place])
                 ious = _ious(one.boxes[place], others.boxes[same])
                 near = same[ious >= iou_min]
                 agreed.append(bool(len(near)) and np.abs(others.scores[near] - one.scores[place]).min() <= score_max)

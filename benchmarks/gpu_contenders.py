@@ -160,7 +160,7 @@ class _TorchSegmenter(TorchCudaSegmenter):
             given.weights,
             given.category_ids,
             score_min=SCORE_MIN,
-            network_shape=given.shape,
+            input_size=given.shape,
             precision=precision,
             batches=(len(given.frames),),
             device=given.device,
@@ -214,7 +214,7 @@ def _tensorrt(given: Round, precision: GpuPrecision, flavour: Flavour) -> Iterat
         Cuda(),
         precision=precision,
         score_min=SCORE_MIN,
-        network_shape=given.shape,
+        input_size=given.shape,
     )
     with closing(segmenter):
         segmenter(given.frames)

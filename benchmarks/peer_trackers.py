@@ -59,9 +59,9 @@ class Peer:
 
         def update(instances: Instances) -> NDArray[np.int64]:
             found = np.zeros(len(instances), np.int64)
-            for label in sorted({*trackers, *instances.labels.tolist()}):
+            for label in sorted({*trackers, *instances.category_ids.tolist()}):
                 tracker = trackers.setdefault(label, self.start(settings, fps))
-                rows = np.flatnonzero(instances.labels == label)
+                rows = np.flatnonzero(instances.category_ids == label)
                 own = tracker(instances[rows]).tolist()
                 found[rows] = [ids.setdefault((label, each), len(ids) + 1) if each else 0 for each in own]
             return found

@@ -195,7 +195,7 @@ def _measure(source: Path, path: Path, settings: StoreBenchmark) -> dict[str, An
 def _read_frame(name: str, position: int, path: Path) -> None:
     camera = open_drive(path)[name]
     camera.frame(position)
-    camera.labels(position)
+    camera.id_map(position)
 
 
 def _read_track(name: str, track_id: int, path: Path) -> None:

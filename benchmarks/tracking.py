@@ -117,7 +117,7 @@ def as_if_segmented(scene: Sequence[Instances]) -> list[Instances]:
     for each in scene:
         assert isinstance(each.masks, BoxMasks)  # noqa: S101 - made above
         masks = BoxMasks(each.masks.probabilities, each.masks.boxes, each.image_size)
-        made.append(Instances(each.image_size, each.boxes, each.scores, each.labels, masks))
+        made.append(Instances(each.image_size, each.boxes, each.scores, each.category_ids, masks))
     return made
 
 
@@ -127,7 +127,7 @@ def as_if_read(scene: Sequence[Instances]) -> list[Instances]:
     for each in scene:
         assert each.masks is not None  # noqa: S101 - made above
         masks = RleMasks(each.masks.to_rle().counts, each.image_size)
-        read.append(Instances(each.image_size, each.boxes, each.scores, each.labels, masks))
+        read.append(Instances(each.image_size, each.boxes, each.scores, each.category_ids, masks))
     return read
 
 

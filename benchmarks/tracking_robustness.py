@@ -181,7 +181,7 @@ class _Added:
     """What coasts in a frame."""
 
     ids: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     similarity: NDArray[np.float64]
     """(G, A) mask IoU with the truth."""
 
@@ -202,7 +202,7 @@ def _track(
             mask = moved_mask(frames[near].seen[[place]], unseen.boxes[row], [*present, *masks])
             if mask is not None:
                 ids.append(int(unseen.track_ids[row]))
-                labels.append(int(frames[near].seen.labels[place]))
+                labels.append(int(frames[near].seen.category_ids[place]))
                 masks.append(mask)
         together = RleMasks(tuple(mask.counts[0] for mask in masks), frame.truth.image_size)
         similarity = np.zeros((len(frame.truth), 0))
@@ -222,13 +222,13 @@ def _hota(
 ) -> Found:
     true, given, similarity = [], [], []
     for n, (frame, own) in enumerate(zip(frames, ids, strict=True)):
-        rows = np.flatnonzero(frame.truth.labels == _CLASSES[name])
-        columns = np.flatnonzero((frame.seen.labels == _CLASSES[name]) & (own > 0))
+        rows = np.flatnonzero(frame.truth.category_ids == _CLASSES[name])
+        columns = np.flatnonzero((frame.seen.category_ids == _CLASSES[name]) & (own > 0))
         true.append(frame.true_ids[rows])
         given.append(own[columns])
         similarity.append(frame.similarity[np.ix_(rows, columns)])
         if added is not None:
-            more = np.flatnonzero(added[n].labels == _CLASSES[name])
+            more = np.flatnonzero(added[n].category_ids == _CLASSES[name])
             given[-1] = np.concatenate([given[-1], added[n].ids[more]])
             similarity[-1] = np.hstack([similarity[-1], added[n].similarity[np.ix_(rows, more)]])
     data = SequenceData(sequence, name, tuple(true), tuple(given), tuple(similarity))

@@ -65,7 +65,7 @@ def engine(
             show_default="lite, resnet50-random",
         ),
     ] = None,
-    size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    input_size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
     batch: Annotated[
         list[int] | None, typer.Option(min=1, help="Images in a call. Repeat for several.", show_default="1")
     ] = None,
@@ -106,12 +106,12 @@ def engine(
     except ImportError as error:
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
 
-    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.letterbox import parse_input_size
 
     if unknown := set(peer or ()) - set(PEERS):
         raise InputError(f"expected as peer {', '.join(PEERS)}, got {', '.join(sorted(unknown))}.")
     settings = EngineBenchmark(
-        shape=parse_size(size),
+        shape=parse_input_size(input_size),
         batches=tuple(batch or [1]),
         precision=precision,
         score_min=score_min,
@@ -139,7 +139,9 @@ def footprint(
         typer.Option(metavar="NAME", help="As `run` takes them. Repeat for several.", show_default="lite"),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Of the default engine.")] = "auto",
-    size: Annotated[str | None, typer.Option(metavar="HxW", help="Of the network's input.", show_default=False)] = None,
+    input_size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Of the network's input.", show_default=False)
+    ] = None,
     height: Annotated[int, typer.Option(min=32, max=4096, help="Of the images, the sample drive's.")] = 540,
     width: Annotated[int, typer.Option(min=32, max=4096, help="Of the images.")] = 960,
     threads: Annotated[
@@ -160,7 +162,7 @@ def footprint(
 
     console, results = Console(highlight=False), []
     for name in weights or ["lite"]:
-        settings = FootprintBenchmark(name, precision, size, (height, width), threads, frames)
+        settings = FootprintBenchmark(name, precision, input_size, (height, width), threads, frames)
         with console.status(f"Starting {name}"):
             results += benchmark_footprint(settings)
     show_records(console, "What a run takes to start, and its engine holds", results)
@@ -214,7 +216,7 @@ def gpu(
             "cost as much and need no download."
         ),
     ] = "resnet50",
-    size: Annotated[
+    input_size: Annotated[
         list[str] | None, typer.Option(metavar="HxW", help="Repeat for several.", show_default="384x640, 736x1280")
     ] = None,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeat for several.", show_default="1, 4, 8")] = None,
@@ -240,9 +242,9 @@ def gpu(
     except ImportError as error:
         raise missing_package(error.name or "torch", "comparing with torchvision", extra="torch") from error
 
-    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.letterbox import parse_input_size
 
-    shapes = tuple(parse_size(each) for each in size or ["384x640", "736x1280"])
+    shapes = tuple(parse_input_size(each) for each in input_size or ["384x640", "736x1280"])
     chosen = tuple(engine or ()), tuple(precision or ())
     for what, names, known in zip(("engine", "precision"), chosen, (ENGINES, get_args(_GpuPrecision)), strict=True):
         if unknown := set(names) - set(known):
@@ -263,7 +265,7 @@ def gpu(
 @bench_app.command()
 def plans(
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = "lite",
-    size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
+    input_size: Annotated[str, typer.Option(metavar="HxW", help="Of the network's input.")] = "384x640",
     precision: Annotated[_GpuPrecision, typer.Option(help="Of the network.")] = "fp16",
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeat for several.", show_default="1, 4, 8")] = None,
     target: Annotated[str, typer.Option(help="Chip that TensorRT for RTX builds for; needs no GPU.")] = "sm89",
@@ -271,14 +273,14 @@ def plans(
 ) -> None:
     """Builds a TensorRT plan for each batch size, then one plan with a profile for each: time and size of both."""
     from benchmarks.plans import benchmark_plans
-    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.letterbox import parse_input_size
     from roadmask.engines.networks.weights import find_weights
     from roadmask.engines.tensorrt.build import Target
 
     console, found = Console(highlight=False), find_weights(weights)
     with console.status("Building plans"):
         results = benchmark_plans(
-            found, parse_size(size), precision, batch or [1, 4, 8], Target("tensorrt-rtx", target)
+            found, parse_input_size(input_size), precision, batch or [1, 4, 8], Target("tensorrt-rtx", target)
         )
     show_records(console, f"Plans of {found.name}", results, leave_out=("weights",))
     if json is not None:

@@ -71,7 +71,7 @@ def build(
 
     [bold]roadmask engine build --precision fp16 --shape 384x640 --batch 1,4 --target sm89[/]
     """
-    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.letterbox import parse_input_size
     from roadmask.engines.networks.typed_onnx import typed_onnx
     from roadmask.engines.networks.weights import find_weights
     from roadmask.engines.tensorrt.build import Target, build_plan
@@ -81,7 +81,7 @@ def build(
     console = Console(highlight=False)
     if flavour not in {"tensorrt", "tensorrt-rtx"}:
         raise ConfigError(f"expected the flavour tensorrt or tensorrt-rtx, got {flavour!r}.")
-    kind, network_shape, arithmetic = cast("Flavour", flavour), parse_size(shape), gpu_precision(precision)
+    kind, input_size, arithmetic = cast("Flavour", flavour), parse_input_size(shape), gpu_precision(precision)
     wanted = Target(kind, target or "here")
     tensorrt = load_tensorrt(kind)
     if wanted.chip == "here":
@@ -91,18 +91,18 @@ def build(
         chip, driver = wanted.chip, ""
         find_target(tensorrt, chip)
     found = find_weights(weights)
-    size = f"{network_shape[0]}x{network_shape[1]}"
+    size = f"{input_size[0]}x{input_size[1]}"
     batches = _batches(batch)
     if arithmetic == "int8":
-        _calibrate(found, network_shape, calibration, data, console)
+        _calibrate(found, input_size, calibration, data, console)
     elif calibration is not None:
         raise ConfigError(f"--calibration is for the precision int8, got {precision}: leave it out.")
     measured: dict[str, Any] | None = {}
     if arithmetic != "fp32":
-        measured = None if unmeasured else _accept(found, arithmetic, network_shape, data, console)
+        measured = None if unmeasured else _accept(found, arithmetic, input_size, data, console)
     for frames in batches:
         with console.status(f"{found.name} {size} batch {frames}: exporting") as status:
-            onnx = typed_onnx(found, network_shape, frames, arithmetic)
+            onnx = typed_onnx(found, input_size, frames, arithmetic)
             digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
             key = PlanKey(digest, found.name, flavour, str(tensorrt.__version__), chip, driver, precision, size, frames)
             label = f"{found.name} {size} batch {frames}: "
@@ -112,7 +112,7 @@ def build(
                     onnx,
                     wanted,
                     frames,
-                    network_shape,
+                    input_size,
                     lambda phase: status.update(label + phase),
                 ),
                 measured,
@@ -176,7 +176,7 @@ def activations(
 
     Exit code 2 if one is 30000 or more.
     """
-    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.letterbox import parse_input_size
     from roadmask.engines.networks.activations import largest_activations, require_half
     from roadmask.engines.networks.image_folder import chosen_images, read_image
     from roadmask.engines.networks.weights import find_weights
@@ -184,7 +184,7 @@ def activations(
     files = chosen_images(_images(images, data, "activations are measured", "--images"), count)
     found, console = find_weights(weights), Console(highlight=False)
     with image_bar("activations", len(files)) as advance:
-        seen = largest_activations(found, parse_size(shape), [read_image(file) for file in files], advance)
+        seen = largest_activations(found, parse_input_size(shape), [read_image(file) for file in files], advance)
     largest = sorted(seen.items(), key=lambda item: -item[1])
     table = Table(
         "layer", "largest", title=f"Five of {len(seen)} inputs and outputs of {found.name}, {len(files)} images"

@@ -19,7 +19,7 @@ ClassesOption = Annotated[
     str | None, typer.Option(help=f"What to look for. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]")
 ]
 ScoreMinOption = Annotated[float | None, typer.Option(help="Drop instances below this score. [dim]Default: 0.5[/]")]
-SizeOption = Annotated[
+InputSizeOption = Annotated[
     str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from the frames' aspect[/]")
 ]
 ThreadsOption = Annotated[

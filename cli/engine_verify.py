@@ -46,7 +46,7 @@ def verify(
     [bold]roadmask engine verify --precision fp16 --batch 4[/]
     """
     from roadmask.engines.classes import category_ids
-    from roadmask.engines.letterbox import parse_size
+    from roadmask.engines.letterbox import parse_input_size
     from roadmask.engines.load import has_nvidia_driver
     from roadmask.engines.networks.graph_settings import GraphSettings
     from roadmask.engines.networks.weights import find_weights
@@ -56,7 +56,7 @@ def verify(
     from roadmask.evaluation.engines.verification import TOLERANCES, verify_segmenter
 
     console = Console(highlight=False)
-    found, arithmetic, network_shape = find_weights(weights), gpu_precision(precision), parse_size(shape)
+    found, arithmetic, input_size = find_weights(weights), gpu_precision(precision), parse_input_size(shape)
     folders = [data / each for each in SETS if (data / each / "instances.json").is_file()] if data else []
     allowed, shown = TOLERANCES[arithmetic], {"half": "half", "most": "99 %"}
     if not folders:
@@ -68,9 +68,9 @@ def verify(
     known = [category for category in found.architecture.category_ids if category]
     names = dict.fromkeys(n for f in folders for n in common_classes(read_truth(f / "instances.json"), known))
     wanted = category_ids(list(names), known)
-    verified = _open(engine, found, wanted, network_shape, arithmetic, batch)
+    verified = _open(engine, found, wanted, input_size, arithmetic, batch)
     settings = GraphSettings.of(found.architecture)
-    eager = TorchSegmenter(found, wanted, score_min=0.05, network_shape=network_shape, settings=settings)
+    eager = TorchSegmenter(found, wanted, score_min=0.05, input_size=input_size, settings=settings)
     for folder in folders:
         with image_bar(folder.name, 2 * len(read_truth(folder / "instances.json").images)) as advance:
             seen = verify_segmenter(verified, eager, folder, advance, batch)
@@ -98,7 +98,7 @@ def _open(
         from roadmask.engines.onnxruntime.segmenter import OnnxGraphSegmenter
 
         return OnnxGraphSegmenter(
-            weights, category_ids, score_min=0.05, network_shape=shape, precision=precision, batch=batch
+            weights, category_ids, score_min=0.05, input_size=shape, precision=precision, batch=batch
         )
     if engine == "torch-cuda":
         from roadmask.engines.torch.cuda_segmenter import TorchCudaSegmenter
@@ -106,10 +106,10 @@ def _open(
         if precision == "int8":
             raise ConfigError("expected fp16 or fp32 for the engine torch-cuda, got int8.")
         return TorchCudaSegmenter(
-            weights, category_ids, score_min=0.05, network_shape=shape, precision=precision, batches=(batch,)
+            weights, category_ids, score_min=0.05, input_size=shape, precision=precision, batches=(batch,)
         )
     if engine == "tensorrt":
         from roadmask.engines.tensorrt.opening import open_tensorrt
 
-        return open_tensorrt(weights, category_ids, score_min=0.05, network_shape=shape, precision=precision)
+        return open_tensorrt(weights, category_ids, score_min=0.05, input_size=shape, precision=precision)
     raise ConfigError(f"expected the engine tensorrt, torch-cuda or onnxruntime, got {engine!r}.")

@@ -39,7 +39,7 @@ def segm(
     precision: Annotated[str, typer.Option(help=PRECISIONS)] = "auto",
     score_min: Annotated[float, typer.Option(help="Drop instances below this score.")] = 0.05,
     classes: Classes = None,
-    size: Annotated[
+    input_size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from each image's aspect[/]")
     ] = None,
     threads: ThreadsOption = None,
@@ -72,7 +72,15 @@ def segm(
         if images is None:
             raise InputError("expected --images DIR, the images to segment, or --results FILE to score; got neither.")
         found, chosen, made_by = _segment(
-            truth, images, names, weights, engine, precision, score_min=score_min, size=size, threads=threads
+            truth,
+            images,
+            names,
+            weights,
+            engine,
+            precision,
+            score_min=score_min,
+            input_size=input_size,
+            threads=threads,
         )
     rows = evaluate_masks(truth, found, chosen)
     Console(highlight=False).print(precision_table(rows, f"Mask AP on {len(truth.images)} images of {gt}"))
@@ -92,7 +100,7 @@ def _segment(
     precision: str,
     *,
     score_min: float,
-    size: str | None,
+    input_size: str | None,
     threads: int | None,
 ) -> tuple[list[Result], tuple[str, ...], dict[str, str | float]]:
     """Returns what the engine found, the classes to score, and what the records say of the engine."""
@@ -108,7 +116,7 @@ def _segment(
         precision=cast("Precision", precision),
         classes=chosen,
         score_min=score_min,
-        size=size,
+        input_size=input_size,
         threads=threads,
     )
     with image_bar(f"{weights} in {segmenter.info.engine} {segmenter.info.precision}", len(truth.images)) as advance:

@@ -16,9 +16,9 @@ from rich.markup import escape
 from roadmask.cli.engine_options import (
     ClassesOption,
     EngineOption,
+    InputSizeOption,
     PrecisionOption,
     ScoreMinOption,
-    SizeOption,
     ThreadsOption,
     WeightsOption,
 )
@@ -80,7 +80,7 @@ def live(
             "each camera. Without: whatever is newest, whenever it is free."
         ),
     ] = True,
-    busy_size: Annotated[
+    busy_input_size: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HxW",
@@ -89,13 +89,13 @@ def live(
             "[dim]Default: none, only the rate follows[/]",
         ),
     ] = None,
-    busy_fps: Annotated[float, typer.Option(min=0.1, help="See [bold]--busy-size[/].")] = 5.0,
+    busy_fps: Annotated[float, typer.Option(min=0.1, help="See [bold]--busy-input-size[/].")] = 5.0,
     weights: WeightsOption = None,
     engine: EngineOption = None,
     precision: PrecisionOption = None,
     classes: ClassesOption = None,
     score_min: ScoreMinOption = None,
-    size: SizeOption = None,
+    input_size: InputSizeOption = None,
     threads: ThreadsOption = None,
     ignore: Annotated[
         list[str] | None,
@@ -140,13 +140,13 @@ def live(
     console = Console(stderr=True)
     addresses = parse_live_sources(sources)
     settings = LiveSettings(
-        run_settings(config, weights, engine, precision, classes, score_min, size, threads, ignore, None),
+        run_settings(config, weights, engine, precision, classes, score_min, input_size, threads, ignore, None),
         out,
         budget_ms,
         round(floor_mb * 1e6),
         None if keep is None else Keep.parse(keep),
         adapt,
-        tuple(busy_size or ()),
+        tuple(busy_input_size or ()),
         busy_fps,
         shlex.join(map(redact_argument, sys.argv)),
     )

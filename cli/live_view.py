@@ -114,7 +114,7 @@ def live_table(report: LiveReport) -> Table:
 
 def _title(report: LiveReport) -> str:
     budget = "" if report.budget_ms is None else f", budget {report.budget_ms:.0f} ms"
-    size = "" if report.network_size is None else f", network input {report.network_size}"
+    size = "" if report.input_size is None else f", network input {report.input_size}"
     return f"{report.uptime_s:.0f} s, {escape(report.store_detail)}{budget}{size}"
 
 

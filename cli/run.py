@@ -17,9 +17,9 @@ from rich.markup import escape
 from roadmask.cli.engine_options import (
     ClassesOption,
     EngineOption,
+    InputSizeOption,
     PrecisionOption,
     ScoreMinOption,
-    SizeOption,
     ThreadsOption,
     WeightsOption,
 )
@@ -54,7 +54,7 @@ def run(
     precision: PrecisionOption = None,
     classes: ClassesOption = None,
     score_min: ScoreMinOption = None,
-    size: SizeOption = None,
+    input_size: InputSizeOption = None,
     threads: ThreadsOption = None,
     ignore: Annotated[
         list[str] | None,
@@ -101,7 +101,7 @@ def run(
     command = redacted(shlex.join(sys.argv))
     with json_log(log_json):
         settings = run_settings(
-            config, weights, engine, precision, classes, score_min, size, threads, ignore, max_frames
+            config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
         )
         jobs = _jobs(sources, overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
@@ -143,7 +143,7 @@ def run_settings(
     precision: str | None,
     classes: str | None,
     score_min: float | None,
-    size: str | None,
+    input_size: str | None,
     threads: int | None,
     ignore: list[str] | None,
     max_frames: int | None,
@@ -159,7 +159,7 @@ def run_settings(
         precision=precision,
         classes=tuple(name.strip() for name in classes.split(",")) if classes is not None else None,
         score_min=score_min,
-        size=size,
+        input_size=input_size,
         threads=threads,
     )
     if ignore:

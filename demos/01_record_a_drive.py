@@ -64,7 +64,7 @@ def truth_table(camera: CameraReader) -> Table:
     """Compares what is stored with what the sample drive's renderer knows."""
     rendered = SampleDrive()
     stored = [camera.frame(position) for position in range(len(camera))]
-    truths = [rendered.truth(frame.index) for frame in stored]
+    truths = [rendered.truth(frame.frame_index) for frame in stored]
     score = score_drive([frame.instances for frame in stored], truths, [frame.track_ids for frame in stored])
     title = "How right: at mask IoU 0.5, of objects that show 20 px and more"
     table = Table("class", title=title, title_justify="left")

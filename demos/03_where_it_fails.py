@@ -77,8 +77,8 @@ class Tally:
         """Adds up verdicts, each with its frame's truth."""
         return cls(
             frames=len(judged),
-            truth={c: sum(int((v.counts & (t.labels == c)).sum()) for v, t in judged) for c in NAMES},
-            found={c: sum(int((v.counts & v.found & (t.labels == c)).sum()) for v, t in judged) for c in NAMES},
+            truth={c: sum(int((v.counts & (t.category_ids == c)).sum()) for v, t in judged) for c in NAMES},
+            found={c: sum(int((v.counts & v.found & (t.category_ids == c)).sum()) for v, t in judged) for c in NAMES},
             outcomes={outcome: sum(v.number(outcome) for v, _ in judged) for outcome in Outcome},
             several=sum(int(v.several.sum()) for v, _ in judged),
         )

@@ -32,7 +32,7 @@ def network_instances(
     letterbox: Letterbox,
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
-    labels: NDArray[np.int64],
+    category_ids: NDArray[np.int64],
     masks: NDArray[np.float32],
 ) -> Instances:
     """Returns instances in the image's own pixels.
@@ -41,9 +41,9 @@ def network_instances(
         letterbox: how the image lay in the network's input.
         boxes: (N, 4) in pixels of the network's input.
         scores: (N,), best first.
-        labels: (N,) COCO category ids.
+        category_ids: (N,) COCO category ids.
         masks: (N, 28, 28) probabilities.
     """
     boxes = letterbox.undo(boxes)
     size = letterbox.image_size
-    return Instances(size, boxes, scores, labels, BoxMasks(masks, boxes, size))
+    return Instances(size, boxes, scores, category_ids, BoxMasks(masks, boxes, size))

@@ -33,7 +33,7 @@ class Instances:
     """(N, 4) x1, y1, x2, y2 in pixels of the image; x2 and y2 are exclusive edges."""
     scores: NDArray[np.float32]
     """(N,) confidence, 0 to 1."""
-    labels: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     """(N,) COCO category ids, see `roadmask.engines.CLASS_NAMES`."""
     masks: BoxMasks | RleMasks | None = None
     """One mask an instance, or None where only boxes are known."""
@@ -45,7 +45,7 @@ class Instances:
         count = len(self.boxes)
         _expect("boxes", self.boxes, (count, 4), np.float32)
         _expect("scores", self.scores, (count,), np.float32)
-        _expect("labels", self.labels, (count,), np.int64)
+        _expect("category_ids", self.category_ids, (count,), np.int64)
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
             raise InstancesError("boxes and scores must be finite, got NaN or infinity: drop those instances first.")
         if (self.boxes[:, 2:] < self.boxes[:, :2]).any():
@@ -76,7 +76,7 @@ class Instances:
         if not isinstance(index, slice):
             index = as_rows(index)
         masks = None if self.masks is None else self.masks[index]
-        return Instances(self.image_size, self.boxes[index], self.scores[index], self.labels[index], masks)
+        return Instances(self.image_size, self.boxes[index], self.scores[index], self.category_ids[index], masks)
 
     def __repr__(self) -> str:
         kind = type(self.masks).__name__

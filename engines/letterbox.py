@@ -16,7 +16,7 @@ from roadmask.engines.segmenter import Image
 STRIDE = 32
 """Network shapes are multiples of this: the stride of the coarsest level of the backbone."""
 _LANDSCAPE = ((384, 384), (384, 512), (384, 640), (256, 640), (192, 640))
-NETWORK_SHAPES = (*_LANDSCAPE, *((width, height) for height, width in _LANDSCAPE if height != width))
+INPUT_SIZES = (*_LANDSCAPE, *((width, height) for height, width in _LANDSCAPE if height != width))
 """Height and width: short side at most 384, long side at most 640, as the lite model was trained."""
 _SCALE_SLACK = 0.95
 """A smaller network shape is preferred if it costs no more than this factor of resolution."""
@@ -30,15 +30,15 @@ class Letterbox:
 
     image_size: tuple[int, int]
     """Height and width of the image."""
-    network_shape: tuple[int, int]
+    input_size: tuple[int, int]
     """Height and width of the network's input."""
     content_size: tuple[int, int]
     """Height and width of the resized image, each at least 1."""
 
     @classmethod
-    def fit(cls, image_size: tuple[int, int], network_shape: tuple[int, int] | None = None) -> Letterbox:
+    def fit(cls, image_size: tuple[int, int], input_size: tuple[int, int] | None = None) -> Letterbox:
         """Chooses the network shape by the image's aspect, unless one is given, and the size of the content."""
-        shape = network_shape or choose_shape(image_size)
+        shape = input_size or choose_input_size(image_size)
         scale = _scale(image_size, shape)
         height, width = (max(1, min(limit, round(side * scale))) for side, limit in zip(image_size, shape, strict=True))
         return cls(image_size, shape, (height, width))
@@ -46,7 +46,7 @@ class Letterbox:
     def apply(self, image: Image) -> Image:
         """Returns the (H, W, 3) input of the network for an (h, w, 3) image."""
         height, width = self.content_size
-        canvas = np.empty((*self.network_shape, 3), np.uint8)
+        canvas = np.empty((*self.input_size, 3), np.uint8)
         content = canvas[:height, :width]
         if self.content_size == self.image_size:
             content[...] = image
@@ -64,31 +64,35 @@ class Letterbox:
         return original.reshape(-1, 4).astype(np.float32)
 
 
-def choose_shape(image_size: tuple[int, int], shapes: Sequence[tuple[int, int]] = NETWORK_SHAPES) -> tuple[int, int]:
+def choose_input_size(image_size: tuple[int, int], shapes: Sequence[tuple[int, int]] = INPUT_SIZES) -> tuple[int, int]:
     """Returns the smallest network shape that shows an image of this height and width nearly as large as any does."""
     best = max(_scale(image_size, shape) for shape in shapes)
     roomy = [shape for shape in shapes if _scale(image_size, shape) >= _SCALE_SLACK * best]
     return min(roomy, key=lambda shape: shape[0] * shape[1])
 
 
-def parse_size(size: str | tuple[int, int]) -> tuple[int, int]:
+def parse_input_size(input_size: str | tuple[int, int]) -> tuple[int, int]:
     """Reads a network shape.
 
     Args:
-        size: `HxW`, as in `384x640`, or the two whole numbers.
+        input_size: `HxW`, as in `384x640`, or the two whole numbers.
 
     Raises:
         ConfigError: not two multiples of 32 from 64 to 2048.
     """
     try:
-        height, width = map(int, size.lower().split("x")) if isinstance(size, str) else map(operator.index, size)
+        height, width = (
+            map(int, input_size.lower().split("x")) if isinstance(input_size, str) else map(operator.index, input_size)
+        )
     except (TypeError, ValueError) as error:  # of a number, of fractions; of another count, of words
         raise ConfigError(
-            f"expected a size as HEIGHTxWIDTH, for example 384x640, or as two whole numbers, got {size!r}."
+            f"expected a size as HEIGHTxWIDTH, for example 384x640, or as two whole numbers, got {input_size!r}."
         ) from error
     if any(side % STRIDE or not 64 <= side <= 2048 for side in (height, width)):
         near = "x".join(str(min(max(round(side / STRIDE) * STRIDE, 64), 2048)) for side in (height, width))
-        raise ConfigError(f"expected height and width as multiples of 32 from 64 to 2048, got {size!r}; use {near}.")
+        raise ConfigError(
+            f"expected height and width as multiples of 32 from 64 to 2048, got {input_size!r}; use {near}."
+        )
     return height, width
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from roadmask.engines.classes import DEFAULT_CLASSES, category_ids
 from roadmask.engines.errors import ConfigError, EngineError
 from roadmask.engines.extras import missing_package, pip_command
-from roadmask.engines.letterbox import parse_size
+from roadmask.engines.letterbox import parse_input_size
 from roadmask.engines.networks.weights import Weights, find_weights
 from roadmask.engines.segmenter import Precision, Segmenter
 
@@ -34,7 +34,7 @@ def load_segmenter(
     engine: Engine = "auto",
     classes: Sequence[str] = DEFAULT_CLASSES,
     score_min: float = 0.5,
-    size: str | tuple[int, int] | None = None,
+    input_size: str | tuple[int, int] | None = None,
     threads: int | None = None,
     precision: Precision = "auto",
 ) -> Segmenter:
@@ -48,7 +48,8 @@ def load_segmenter(
         classes: names of what to report, see `CLASS_NAMES`.
         score_min: instances below this score are not reported, 0.05 to 1. At 0.5 lite rarely reports what is not
             there; trackers that can use doubtful instances may ask for less.
-        size: the network's input as `HxW` or two numbers, multiples of 32; chosen by each image's aspect by default.
+        input_size: height and width of the network's input as `HxW` or two numbers, multiples of 32; chosen by each
+            image's aspect by default.
         threads: threads of engines on the CPU, one for each physical core by default; those on a GPU take no notice.
         precision: `bf16`, `fp32`, or `auto`: bf16 where the processor multiplies it in hardware. Results in bf16 differ
             a little between kinds of processors. `int8` costs a little accuracy, and pays on processors that do not
@@ -68,7 +69,7 @@ def load_segmenter(
         raise ConfigError(f"expected at least one thread, got {threads}.")
     if precision not in get_args(Precision):
         raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {precision!r}.")
-    shape = None if size is None else parse_size(size)
+    shape = None if input_size is None else parse_input_size(input_size)
     # A GPU is asked for its plans of these weights, but a word that is not understood is said before all else.
     if engine not in get_args(Engine):
         raise ConfigError(f"expected the engine {', '.join(get_args(Engine)[:-1])} or tensorrt, got {engine!r}.")
@@ -84,14 +85,14 @@ def load_segmenter(
         from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 
         segmenter = OpenVinoSegmenter(
-            found, wanted, score_min=score_min, network_shape=shape, threads=threads, precision=arithmetic
+            found, wanted, score_min=score_min, input_size=shape, threads=threads, precision=arithmetic
         )
     elif chosen == "tensorrt":
         from roadmask.engines.tensorrt.opening import open_tensorrt
 
         kinds: dict[str, GpuPrecision] = {"fp32": "fp32", "int8": "int8"}
         segmenter = open_tensorrt(
-            found, wanted, score_min=score_min, network_shape=shape, precision=kinds.get(arithmetic, "fp16")
+            found, wanted, score_min=score_min, input_size=shape, precision=kinds.get(arithmetic, "fp16")
         )
     elif chosen == "torch-cuda":
         from roadmask.engines.torch.cuda_segmenter import TorchCudaSegmenter
@@ -100,14 +101,14 @@ def load_segmenter(
             found,
             wanted,
             score_min=score_min,
-            network_shape=shape,
+            input_size=shape,
             precision="fp32" if arithmetic == "fp32" else "fp16",
             batches=(1, 4),  # one camera does not pay for four, and four share a batch
         )
     else:
         from roadmask.engines.torch.segmenter import TorchSegmenter
 
-        segmenter = TorchSegmenter(found, wanted, score_min=score_min, network_shape=shape, threads=threads)
+        segmenter = TorchSegmenter(found, wanted, score_min=score_min, input_size=shape, threads=threads)
     return segmenter
 
 

@@ -104,7 +104,7 @@ def segment_truth(
             masks = instances.masks
             if masks is None:
                 raise InputError(f"expected masks, the engine {segmenter.info.engine} reports boxes alone.")
-            for label, score, rle in zip(instances.labels, instances.scores, masks.to_rle().coco, strict=True):
+            for label, score, rle in zip(instances.category_ids, instances.scores, masks.to_rle().coco, strict=True):
                 category = own_category.get(CLASS_NAMES[int(label)])
                 if category is not None:
                     results[image.id].append(Result(image.id, category, rle, float(score)))

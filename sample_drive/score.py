@@ -31,7 +31,7 @@ MOSTLY = 0.5
 class ClassScore:
     """How right a result is about one class. What cannot be told (0 of 0) is NaN."""
 
-    label: int
+    category_id: int
     """COCO category id."""
     truth: int
     """Objects that count, over all frames."""
@@ -53,7 +53,7 @@ class ClassScore:
     @property
     def name(self) -> str:
         """Of the class."""
-        return CLASS_NAMES[self.label]
+        return CLASS_NAMES[self.category_id]
 
     @property
     def recall(self) -> float:
@@ -82,11 +82,11 @@ class DriveScore:
     classes: tuple[ClassScore, ...]
     """One a class, in the order asked for."""
 
-    def __getitem__(self, label: int) -> ClassScore:
+    def __getitem__(self, category_id: int) -> ClassScore:
         for score in self.classes:
-            if score.label == label:
+            if score.category_id == category_id:
                 return score
-        raise KeyError(label)
+        raise KeyError(category_id)
 
 
 def score_drive(
@@ -94,7 +94,7 @@ def score_drive(
     truths: Sequence[TruthFrame],
     track_ids: Sequence[NDArray[np.integer]] | None = None,
     *,
-    labels: Sequence[int] = (PEDESTRIAN, CAR),
+    category_ids: Sequence[int] = (PEDESTRIAN, CAR),
     min_iou: float = MIN_IOU,
     min_height_px: int = MIN_HEIGHT_PX,
 ) -> DriveScore:
@@ -107,7 +107,7 @@ def score_drive(
         predictions: what was found in each frame, with masks; already cut at the score threshold in question.
         truths: what was to be found, of the same frames.
         track_ids: (N,) track of each prediction of each frame, 0 for none; None where nothing was tracked.
-        labels: COCO category ids to score; predictions and objects of other classes are left out.
+        category_ids: COCO category ids to score; predictions and objects of other classes are left out.
         min_iou: least mask IoU of a match, more than 0.
         min_height_px: least height of an object's visible part that counts, in pixels.
 
@@ -117,8 +117,8 @@ def score_drive(
     _check(predictions, truths, track_ids)
     ids = track_ids if track_ids is not None else [np.zeros(len(p), np.int64) for p in predictions]
     scores = []
-    for label in labels:
-        tally = _Tally(label, min_iou, min_height_px)
+    for category_id in category_ids:
+        tally = _Tally(category_id, min_iou, min_height_px)
         for predicted, truth, tracks in zip(predictions, truths, ids, strict=True):
             tally.add(predicted, truth, tracks)
         scores.append(tally.score(tracked=track_ids is not None))
@@ -142,8 +142,8 @@ def matched_pairs(iou: NDArray[np.float64], min_iou: float = MIN_IOU) -> list[tu
 class _Tally:
     """Counts one class over the frames."""
 
-    def __init__(self, label: int, min_iou: float, min_height_px: int) -> None:
-        self._label, self._min_iou, self._min_height_px = label, min_iou, min_height_px
+    def __init__(self, category_id: int, min_iou: float, min_height_px: int) -> None:
+        self._category_id, self._min_iou, self._min_height_px = category_id, min_iou, min_height_px
         self._truth = self._false = self._switches = 0
         self._ious: list[float] = []
         self._objects: set[int] = set()
@@ -152,9 +152,9 @@ class _Tally:
         self._pairs: set[tuple[int, int]] = set()
 
     def add(self, predicted: Instances, truth: TruthFrame, tracks: NDArray[np.integer]) -> None:
-        mine = predicted.labels == self._label
+        mine = predicted.category_ids == self._category_id
         predicted, tracks = predicted[mine], tracks[mine]
-        theirs = truth.instances.labels == self._label
+        theirs = truth.instances.category_ids == self._category_id
         objects, object_ids = truth.instances[theirs], truth.object_ids[theirs]
         counts = (objects.boxes[:, 3] - objects.boxes[:, 1]) >= self._min_height_px
         self._truth += int(counts.sum())
@@ -179,7 +179,7 @@ class _Tally:
 
     def score(self, tracked: bool) -> ClassScore:
         return ClassScore(
-            label=self._label,
+            category_id=self._category_id,
             truth=self._truth,
             found=len(self._ious),
             false=self._false,

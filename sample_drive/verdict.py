@@ -76,8 +76,8 @@ def judge(predicted: Instances, truth: TruthFrame, labels: Sequence[int] = (PEDE
     if predicted.masks is None or objects.masks is None:
         raise InputError("expected predictions with masks, got boxes only: judge what a mask model found.")
     mine, theirs = predicted.masks.to_rle(), objects.masks.to_rle()
-    iou = mine.iou(theirs) * (predicted.labels[:, None] == objects.labels[None])
-    counts = (objects.boxes[:, 3] - objects.boxes[:, 1] >= MIN_HEIGHT_PX) & np.isin(objects.labels, labels)
+    iou = mine.iou(theirs) * (predicted.category_ids[:, None] == objects.category_ids[None])
+    counts = (objects.boxes[:, 3] - objects.boxes[:, 1] >= MIN_HEIGHT_PX) & np.isin(objects.category_ids, labels)
     shared = iou * (mine.area[:, None] + theirs.area[None]) / (1 + iou)
     on_object = shared / np.maximum(mine.area, 1)[:, None]
     of_object = shared / np.maximum(theirs.area, 1)[None]
@@ -90,7 +90,7 @@ def judge(predicted: Instances, truth: TruthFrame, labels: Sequence[int] = (PEDE
     for row in range(len(predicted)):
         if row in matches:
             outcomes.append(Outcome.FOUND if counts[matches[row]] else Outcome.IGNORED)
-        elif predicted.labels[row] not in labels or on_object[row, ~counts].sum() >= MOSTLY:
+        elif predicted.category_ids[row] not in labels or on_object[row, ~counts].sum() >= MOSTLY:
             outcomes.append(Outcome.IGNORED)
         elif on_object[row, found].sum() >= MOSTLY:
             outcomes.append(Outcome.AGAIN)

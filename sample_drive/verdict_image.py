@@ -39,7 +39,7 @@ def enlarged(instances: Instances, factor: int) -> Instances:
         soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
         large[:] = cv2.GaussianBlur(soft, (0, 0), 0.6 * factor) > 0.5
     masks = RleMasks.from_dense(dense, (height, width))
-    return Instances((height, width), instances.boxes * factor, instances.scores, instances.labels, masks)
+    return Instances((height, width), instances.boxes * factor, instances.scores, instances.category_ids, masks)
 
 
 def mark_verdict(image: Image, verdict: Verdict, predicted: Instances, truth: Instances) -> None:

@@ -13,7 +13,7 @@ import cattrs
 
 from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.engines.errors import ConfigError, RoadmaskError
-from roadmask.engines.letterbox import parse_size
+from roadmask.engines.letterbox import parse_input_size
 from roadmask.engines.load import SCORE_MIN_FLOOR, Engine
 from roadmask.engines.segmenter import Precision
 from roadmask.streaming.ignore import IgnoreRegion
@@ -37,7 +37,7 @@ class EngineConfig:
     """Names of the classes to report."""
     score_min: float = 0.5
     """Instances below this score are not reported, 0.05 to 1."""
-    size: str | None = None
+    input_size: str | None = None
     """HxW of the network's input; from the aspect of the frames if absent."""
     threads: int | None = None
     """Threads of an engine on the CPU; one for each physical core if absent."""
@@ -54,7 +54,7 @@ class EngineConfig:
     @property
     def image_size(self) -> tuple[int, int] | None:
         """Height and width of the network's input, if fixed."""
-        return None if self.size is None else parse_size(self.size)
+        return None if self.input_size is None else parse_input_size(self.input_size)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Frame:
     """Name of the camera; letters, digits, '_' and '-'."""
     epoch: int
     """From 0; a stretch of the camera with one resolution, rotation and clock."""
-    index: int
+    frame_index: int
     """Capture count of the camera from 0, over all epochs; frames that were lost on the way count too."""
     timestamp_ns: int
     """Capture time."""
@@ -37,7 +37,8 @@ class Frame:
     def __repr__(self) -> str:
         height, width = self.image_size
         seconds = self.timestamp_ns / 1e9
-        return f"Frame({self.camera}/{self.epoch} #{self.index} at {seconds:.3f} s ({self.clock}), {width} x {height})"
+        when = f"at {seconds:.3f} s ({self.clock})"
+        return f"Frame({self.camera}/{self.epoch} #{self.frame_index} {when}, {width} x {height})"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class LostFrame:
     """Name of the camera."""
     epoch: int
     """Epoch it would have belonged to."""
-    index: int
+    frame_index: int
     """Capture count; no frame has the same."""
     timestamp_ns: int | None
     """Capture time as the packet states it, on the camera's clock; None where nothing states it. It may lie before

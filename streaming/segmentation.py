@@ -40,7 +40,7 @@ def build_segmenter(config: EngineConfig) -> Segmenter:
         engine=config.engine,
         classes=config.classes,
         score_min=config.score_min,
-        size=config.image_size,
+        input_size=config.input_size,
         threads=config.threads,
         precision=config.precision,
     )

@@ -35,7 +35,7 @@ def score(drive: Path) -> DriveScore:
     front, rendered = open_drive(drive)["front"], SampleDrive()
     stored = [front.frame(position) for position in range(len(front))]
     assert len(stored) == len(rendered) == 250
-    truths = [rendered.truth(frame.index) for frame in stored]
+    truths = [rendered.truth(frame.frame_index) for frame in stored]
     return score_drive([frame.instances for frame in stored], truths, [frame.track_ids for frame in stored])
 
 
@@ -63,7 +63,7 @@ def test_a_track_reads_as_its_frames_do(drive: Path) -> None:
         (row,) = np.flatnonzero(frame.track_ids == longest.track_id)
         assert frame.instances.masks is not None
         assert frame.instances.masks[[row]].counts == sighting.mask.counts
-        painted = front.labels(sighting.position) == longest.track_id
+        painted = front.id_map(sighting.position) == longest.track_id
         assert not (painted & ~next(sighting.mask.dense())).any()
 
 

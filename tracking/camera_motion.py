@@ -49,9 +49,9 @@ def stands_still(predicted: Floats, boxes: Floats, iou: Floats, reach: tuple[flo
 
 def common_displacement(
     predicted: Floats,
-    labels: NDArray[np.int64],
+    category_ids: NDArray[np.int64],
     boxes: Floats,
-    box_labels: NDArray[np.int64],
+    box_category_ids: NDArray[np.int64],
     reach: tuple[float, float],
     share_min: float,
 ) -> Floats:
@@ -59,9 +59,9 @@ def common_displacement(
 
     Args:
         predicted: (T, 4) where tracks seen a moment ago were expected.
-        labels: (T,) their classes.
+        category_ids: (T,) their classes.
         boxes: (N, 4) boxes of the frame.
-        box_labels: (N,) their classes.
+        box_category_ids: (N,) their classes.
         reach: largest displacement to look for, x and y in pixels.
         share_min: share of the tracks that must find a box there and not without displacement; else it is zero.
     """
@@ -69,7 +69,7 @@ def common_displacement(
     if len(predicted) < TRACKS_MIN or not len(boxes):
         return none
     offsets = centres(boxes)[None] - centres(predicted)[:, None]
-    possible = (labels[:, None] == box_labels) & (size_ratio(predicted, boxes) >= SIZE_RATIO_MIN)
+    possible = (category_ids[:, None] == box_category_ids) & (size_ratio(predicted, boxes) >= SIZE_RATIO_MIN)
     possible &= (np.abs(offsets) <= reach).all(axis=2)
     track, _ = np.nonzero(possible)
     if not len(track):

@@ -65,27 +65,29 @@ class Coasting:
         fresh = (lost.lost_ns <= self._longest_ns) & _inside(lost.boxes, tracks.instances.image_size)
         self._count(tracks, timestamp_ns, fresh)
         rows = np.flatnonzero(fresh)
-        likely = np.array([self._chance(label) >= self._share_min for label in lost.labels[rows].tolist()], bool)
+        likely = np.array(
+            [self._chance(category_id) >= self._share_min for category_id in lost.category_ids[rows].tolist()], bool
+        )
         chosen: NDArray[np.intp] = rows[likely]
         return chosen
 
     def _count(self, tracks: Tracks, timestamp_ns: int, fresh: NDArray[np.bool_]) -> None:
         seen = set(tracks.track_ids.tolist())
-        for track, (label, last_ns) in list(self._missing.items()):
+        for track, (category_id, last_ns) in list(self._missing.items()):
             if track in seen:
-                self._returned[label] += 1
+                self._returned[category_id] += 1
                 del self._missing[track]
             elif timestamp_ns - last_ns > self._longest_ns:
-                self._gone[label] += 1
+                self._gone[category_id] += 1
                 del self._missing[track]
         lost = tracks.lost
         for row in np.flatnonzero(fresh).tolist():
             self._missing.setdefault(
-                int(lost.track_ids[row]), (int(lost.labels[row]), timestamp_ns - int(lost.lost_ns[row]))
+                int(lost.track_ids[row]), (int(lost.category_ids[row]), timestamp_ns - int(lost.lost_ns[row]))
             )
 
-    def _chance(self, label: int) -> float:
-        returned, gone = self._returned[label] + _BELIEF, self._gone[label] + _DOUBT
+    def _chance(self, category_id: int) -> float:
+        returned, gone = self._returned[category_id] + _BELIEF, self._gone[category_id] + _DOUBT
         return returned / (returned + gone)
 
 

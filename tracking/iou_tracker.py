@@ -138,13 +138,13 @@ class IouTracker:
         recent = tracks.last_seen_ns == (-1 if self._now_ns is None else self._now_ns)
         expected = tracks.velocities * elapsed_s[:, None] + tracks.drift
         predicted = shifted(tracks.boxes, expected)
-        iou = class_iou(predicted, tracks.labels, seen)
+        iou = class_iou(predicted, tracks.category_ids, seen)
         turn = self._camera_turn(tracks, predicted, iou, seen, recent, instances.image_size)
         if turn.any():
             tracks = replace(tracks, drift=tracks.drift + turn)
             expected = expected + turn
             predicted = shifted(tracks.boxes, expected)
-            iou = class_iou(predicted, tracks.labels, seen)
+            iou = class_iou(predicted, tracks.category_ids, seen)
         if self.config.newborn_still:
             predicted, iou = where_new_ones_are(tracks, predicted, iou, shifted(tracks.boxes, tracks.drift), seen)
         pairs = match(tracks, predicted, iou, seen, elapsed_s, recent, self.config)
@@ -191,19 +191,23 @@ class IouTracker:
         if self.config.camera_share == 1 or not iou.size:
             return np.zeros(2)
         # Weak instances are often false and lie where they do by chance, so they tell nothing of the camera.
-        labels, boxes = tracks.labels, seen.boxes
+        category_ids, boxes = tracks.category_ids, seen.boxes
         if not recent.all():
-            labels, predicted, iou = labels[recent], predicted[recent], iou[recent]
-        box_labels = seen.labels
+            category_ids, predicted, iou = category_ids[recent], predicted[recent], iou[recent]
+        box_category_ids = seen.category_ids
         if not seen.confident.all():
-            boxes, box_labels, iou = boxes[seen.confident], box_labels[seen.confident], iou[:, seen.confident]
+            boxes, box_category_ids, iou = (
+                boxes[seen.confident],
+                box_category_ids[seen.confident],
+                iou[:, seen.confident],
+            )
         if not iou.size:
             return np.zeros(2)
         height, width = image_size
         reach, share = (CAMERA_REACH * width, CAMERA_REACH * height), self.config.camera_share
         if stands_still(predicted, boxes, iou, reach, share):
             return np.zeros(2)
-        return common_displacement(predicted, labels, boxes, box_labels, reach, share)
+        return common_displacement(predicted, category_ids, boxes, box_category_ids, reach, share)
 
     def _seen_again(
         self, tracks: TrackTable, pairs: Pairs, seen: Sightings, elapsed_s: Floats, expected: Floats, now: int
@@ -229,7 +233,7 @@ class IouTracker:
         enough = (hits >= self.config.confirm_hits) & (last_seen_ns - tracks.first_seen_ns >= self._confirm_after_ns)
         return TrackTable(
             ids=tracks.ids,
-            labels=tracks.labels,
+            category_ids=tracks.category_ids,
             boxes=new_boxes,
             extents=extents,
             seen_centres=seen_centres,
@@ -251,7 +255,7 @@ class IouTracker:
         times = np.full(count, now, np.int64)
         return TrackTable(
             ids=ids,
-            labels=seen.labels[columns],
+            category_ids=seen.category_ids[columns],
             boxes=boxes,
             extents=boxes,
             seen_centres=centres(boxes),
@@ -292,7 +296,7 @@ class IouTracker:
             velocities=of_track(tracks.velocities.astype(np.float32)),
             lost=LostTracks(
                 track_ids=tracks.ids[lost],
-                labels=tracks.labels[lost],
+                category_ids=tracks.category_ids[lost],
                 boxes=shifted(tracks.boxes[lost], gone).astype(np.float32),
                 lost_ns=lost_ns[lost],
             ),

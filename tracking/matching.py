@@ -43,7 +43,7 @@ class Sightings:
 
     boxes: Floats
     """(N, 4) x1, y1, x2, y2 in pixels."""
-    labels: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     """(N,) COCO category ids."""
     scores: Floats
     """(N,) confidence, 0 to 1."""
@@ -56,17 +56,22 @@ class Sightings:
 
     @classmethod
     def of(cls, instances: Instances, score_confident: float) -> Sightings:
-        """Takes them best score first, then by label and box: the order of rows must not decide ids or ties."""
+        """Takes them best score first, then by category_id and box: the order of rows must not decide ids or ties."""
         scores = instances.scores
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]
         if (ranked[1:] == ranked[:-1]).any():
             x1, y1, x2, y2 = instances.boxes.T
-            order = np.lexsort((y2, x2, y1, x1, instances.labels, -scores))
+            order = np.lexsort((y2, x2, y1, x1, instances.category_ids, -scores))
             ranked = scores[order]
         boxes = instances.boxes[order].astype(np.float64)
         return cls(
-            boxes, instances.labels[order], ranked.astype(np.float64), ranked >= score_confident, instances.masks, order
+            boxes,
+            instances.category_ids[order],
+            ranked.astype(np.float64),
+            ranked >= score_confident,
+            instances.masks,
+            order,
         )
 
 
@@ -106,10 +111,10 @@ class Pairs:
         return np.flatnonzero(self._free_instances)
 
 
-def class_iou(predicted: Floats, labels: NDArray[np.int64], seen: Sightings) -> Floats:
+def class_iou(predicted: Floats, category_ids: NDArray[np.int64], seen: Sightings) -> Floats:
     """Returns the (T, N) box IoU of tracks where they should be with instances, 0 across classes."""
     iou = box_iou(predicted, seen.boxes)
-    iou *= labels[:, None] == seen.labels
+    iou *= category_ids[:, None] == seen.category_ids
     return iou
 
 
@@ -131,7 +136,7 @@ def where_new_ones_are(
     new = np.flatnonzero(tracks.hits == 1)
     if not len(new) or not len(seen.boxes):
         return predicted, iou
-    other = class_iou(still[new], tracks.labels[new], seen)
+    other = class_iou(still[new], tracks.category_ids[new], seen)
     better = other.max(axis=1) > iou[new].max(axis=1)
     if not better.any():
         return predicted, iou
@@ -200,7 +205,7 @@ def without_duplicates(free: Rows, paired: Rows, seen: Sightings, duplicate_iou:
         return free
     others = np.concatenate([paired, free])
     same = box_iou(seen.boxes[free], seen.boxes[others]) > duplicate_iou
-    same &= seen.labels[free][:, None] == seen.labels[others]
+    same &= seen.category_ids[free][:, None] == seen.category_ids[others]
     # Of two free ones the surer stays: instances come in the order of their scores.
     same[:, len(paired) :] &= free[:, None] > free
     rows, columns = same.nonzero()
@@ -257,7 +262,7 @@ def _far(
         return rows[:0], columns[:0]
     from_boxes, to_boxes = predicted[rows], seen.boxes[columns]
     near = generalized_iou(from_boxes, to_boxes)
-    near[tracks.labels[rows][:, None] != seen.labels[columns]] = -1
+    near[tracks.category_ids[rows][:, None] != seen.category_ids[columns]] = -1
     apart = box_iou(from_boxes, to_boxes) == 0
     alike, seen_before = size_ratio(from_boxes, to_boxes), recent[rows][:, None]
     in_reach = centre_distance(from_boxes, to_boxes) <= FAR_SPEED * elapsed_s[rows][:, None]
@@ -291,7 +296,7 @@ def _recalled(
     near = np.maximum(generalized_iou(moved, to_boxes), generalized_iou(in_image, to_boxes))
     # What does not touch must at least be as large.
     near[(near < 0) & (size_ratio(moved, to_boxes) < RECALL_SIZE_RATIO_MIN)] = -1
-    near[tracks.labels[rows][:, None] != seen.labels[columns]] = -1
+    near[tracks.category_ids[rows][:, None] != seen.category_ids[columns]] = -1
     every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
     some, others = associate((near + 1) / 2, every_row, every_column, (overlap_min + 1) / 2)
     return rows[some], columns[others]

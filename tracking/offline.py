@@ -68,7 +68,7 @@ class Sightings:
     """(N,) since the epoch's first frame."""
     track_ids: NDArray[np.int64]
     """(N,) above 0."""
-    labels: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     """(N,) COCO category ids."""
     scores: Floats
     """(N,) 0 to 1."""
@@ -100,7 +100,7 @@ class Sightings:
             rows=rows,
             seconds=seconds[frames],
             track_ids=np.concatenate([np.zeros(0, np.int64), *(each.track_ids for each in tracks)]),
-            labels=np.concatenate([np.zeros(0, np.int64), *(each.instances.labels for each in tracks)]),
+            category_ids=np.concatenate([np.zeros(0, np.int64), *(each.instances.category_ids for each in tracks)]),
             scores=np.concatenate([np.zeros(0), *(each.instances.scores for each in tracks)]).astype(np.float64),
             boxes=np.concatenate([np.zeros((0, 4)), *(each.instances.boxes for each in tracks)]).astype(np.float64),
         )
@@ -235,7 +235,7 @@ def _join_once(sightings: Sightings, gap_s: float) -> tuple[NDArray[np.intp], ND
     end, begin = np.nonzero((elapsed > 0) & (elapsed <= gap_s + 1e-6))
     between = elapsed[end, begin]
     ending, beginning = sightings.boxes[tail], sightings.boxes[head]
-    same = sightings.labels[tail][end] == sightings.labels[head][begin]
+    same = sightings.category_ids[tail][end] == sightings.category_ids[head][begin]
     sides, later_sides = (np.maximum(boxes[:, 2:] - boxes[:, :2], 1) for boxes in (ending, beginning))
     ratio = np.minimum(sides[end] / later_sides[begin], later_sides[begin] / sides[end]).min(axis=1)
     same &= ratio >= SIZE_RATIO_MIN * SIZE_RATIO_PER_S**between

@@ -23,7 +23,7 @@ class TrackTable:
 
     ids: NDArray[np.int64]
     """(T,) track ids."""
-    labels: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     """(T,) COCO category ids."""
     boxes: NDArray[np.float64]
     """(T, 4) x1, y1, x2, y2 when last seen, in pixels of the newest image: moved along where the camera is known to
@@ -55,7 +55,7 @@ class TrackTable:
         integers = np.zeros(0, np.int64)
         return cls(
             ids=integers,
-            labels=integers,
+            category_ids=integers,
             boxes=np.zeros((0, 4), np.float64),
             extents=np.zeros((0, 4), np.float64),
             seen_centres=np.zeros((0, 2), np.float64),

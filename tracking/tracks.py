@@ -31,7 +31,7 @@ class LostTracks:
 
     track_ids: NDArray[np.int64]
     """(M,)"""
-    labels: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     """(M,) COCO category ids."""
     boxes: NDArray[np.float32]
     """(M, 4) predicted x1, y1, x2, y2 in pixels; may lie outside the image."""

@@ -21,7 +21,7 @@ from roadmask.engines.networks.folding import fold_batch_norms
 from roadmask.engines.networks.graph_io import Inputs, Outputs
 from roadmask.engines.networks.graph_letterbox import GraphLetterbox
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.nms import settle, suppression_matrix
+from roadmask.engines.networks.nms import converge, suppression_matrix
 from roadmask.engines.networks.static_graph import (
     BOX_SIDE,
     DETECTION_MIN_SIDE,
@@ -145,10 +145,10 @@ class GpuGraph(StaticNetwork):
         """Runs what comes after `pixels`: nothing in it hangs on the size of the frames."""
         features = list(self.model.backbone(pixels).values())
         limits = content.flip(0).repeat(2)  # x, y, x, y
-        proposals, is_proposal, proposal_keep, proposals_settled = self._propose(features, limits, proposal_keep)
+        proposals, is_proposal, proposal_keep, proposals_converged = self._propose(features, limits, proposal_keep)
         pyramid = self._pyramid(features[:4])
         pooled = self._pool(pyramid, proposals, BOX_SIDE)
-        boxes, scores, labels, detection_keep, detections_settled = self._detect(
+        boxes, scores, labels, detection_keep, detections_converged = self._detect(
             pooled, proposals, is_proposal, limits, classes, score_min, detection_keep
         )
         return Outputs(
@@ -157,13 +157,13 @@ class GpuGraph(StaticNetwork):
             labels.to(torch.int32),  # half the bytes of the index that it is
             self._masks(self._pool(pyramid, boxes, MASK_SIDE_IN), labels),
             (scores > 0).sum(1).to(torch.int32),
-            torch.minimum(proposals_settled, detections_settled),
+            torch.minimum(proposals_converged, detections_converged),
             proposal_keep,
             detection_keep,
         )
 
     def _propose(self, features: Sequence[Tensor], limits: Tensor, keep: Tensor) -> tuple[Tensor, ...]:
-        """Returns proposals (B, K, 4), which of them are real, and where NMS stopped and whether it settled."""
+        """Returns proposals (B, K, 4), which of them are real, and where NMS stopped and whether it converged."""
         rpn, rows = self.model.rpn, self._real_anchor.shape[1]
         objectness, deltas = rpn.head(list(features))
         best_logits, best_deltas, best_anchors, offset = [], [], [], 0
@@ -179,13 +179,13 @@ class GpuGraph(StaticNetwork):
             offset += total
         boxes = decode(torch.stack(best_deltas, 1), torch.stack(best_anchors, 1), (1.0, 1.0, 1.0, 1.0), limits)
         active = self._real_anchor & is_larger(boxes, PROPOSAL_MIN_SIDE)
-        keep, settled = self._settle(suppression_matrix(boxes, active, rpn.nms_thresh), keep)
+        keep, converged = self._converge(suppression_matrix(boxes, active, rpn.nms_thresh), keep)
         level_logits = torch.stack(best_logits, 1)
         ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, NOTHING))
         best, order = ranks.flatten(1).topk(self.proposals)
         is_proposal = best > NOTHING / 2
         proposals = _pick(boxes.flatten(1, 2), order) * is_proposal[..., None]
-        return proposals, is_proposal, keep, settled
+        return proposals, is_proposal, keep, converged
 
     def _pyramid(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Returns what `_pool` samples of P2 to P5: here one image, the atlas."""
@@ -225,16 +225,16 @@ class GpuGraph(StaticNetwork):
         chosen = _pick(deltas.reshape(-1, self.proposals * self.classes, 4), sources * self.classes + labels)
         boxes = decode(chosen, _pick(proposals, sources), heads.box_coder.weights, limits)
         active = (scores > score_min) & is_larger(boxes, DETECTION_MIN_SIDE)
-        keep, settled = self._settle(suppression_matrix(boxes, active, heads.nms_thresh, groups=labels), keep)
+        keep, converged = self._converge(suppression_matrix(boxes, active, heads.nms_thresh, groups=labels), keep)
         ranks = torch.where((keep > 0.5) & active, scores, torch.zeros_like(scores))
         best, slots = ranks.topk(self.detections)
         chosen_labels = _pick(labels[..., None], slots)[..., 0]
-        return _pick(boxes, slots) * (best > 0)[..., None], best, chosen_labels, keep, settled
+        return _pick(boxes, slots) * (best > 0)[..., None], best, chosen_labels, keep, converged
 
-    def _settle(self, suppresses: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns where NMS stopped, and (B,) whether each image's settled."""
-        before, _ = settle(suppresses, keep, self.settings.nms_steps - 1)
-        after, _ = settle(suppresses, before, 1)
+    def _converge(self, suppresses: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns where NMS stopped, and (B,) whether each image's converged."""
+        before, _ = converge(suppresses, keep, self.settings.nms_steps - 1)
+        after, _ = converge(suppresses, before, 1)
         return after, 1 - (after - before).abs().flatten(1).amax(1)
 
     def _masks(self, pooled: Tensor, labels: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class Outputs(NamedTuple):
     found: Tensor
     """int32 (B,): how many slots are detections."""
     converged: Tensor
-    """float (B,): 1 where NMS settled, so that all else is exact; else run again from the `keep` outputs."""
+    """float (B,): 1 where NMS converged, so that all else is exact; else run again from the `keep` outputs."""
     proposal_keep_out: Tensor
     """float (B, L, N): where the proposals' NMS stopped."""
     detection_keep_out: Tensor

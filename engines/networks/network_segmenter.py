@@ -24,7 +24,7 @@ class NetworkSegmenter(ABC):
         category_ids: COCO category ids to report.
         precision: arithmetic of the networks.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; chosen by each image's aspect by default.
+        input_size: height and width of the network's input; chosen by each image's aspect by default.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class NetworkSegmenter(ABC):
         *,
         precision: str,
         score_min: float,
-        network_shape: tuple[int, int] | None,
+        input_size: tuple[int, int] | None,
     ) -> None:
-        self._weights, self._network_shape, self._score_min = weights, network_shape, score_min
+        self._weights, self._input_size, self._score_min = weights, input_size, score_min
         self._categories = np.array(weights.architecture.category_ids, np.int64)
         self._classes = np.isin(self._categories, category_ids).astype(np.float32)
         self._info = SegmenterInfo.of(engine, weights, precision, category_ids, score_min)
@@ -64,7 +64,7 @@ class NetworkSegmenter(ABC):
         return [results[place] for place in range(len(checked))]
 
     def _letterbox(self, size: tuple[int, int]) -> Letterbox:
-        return Letterbox.fit(size, self._network_shape)
+        return Letterbox.fit(size, self._input_size)
 
     @abstractmethod
     def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:

@@ -1,9 +1,9 @@
 """Greedy non-maximum suppression with fixed shapes and nothing but matrix products.
 
 With boxes sorted best first and ``S[i, j] = 1`` where box i comes before j and overlaps it too much, greedy NMS is the
-only ``keep`` with ``keep = not (S^T keep > 0)``. Iterating that equation from any start settles the first n boxes after
+only ``keep`` with ``keep = not (S^T keep > 0)``. Iterating that equation from any start decides the first n boxes after
 n steps, and usually all of them within a few: the number of steps needed is the longest chain in which each box's fate
-hangs on the one before. So a graph can unroll a fixed number of steps, say whether it settled, and be run again
+hangs on the one before. So a graph can unroll a fixed number of steps, say whether it converged, and be run again
 from where it stopped when it did not; the result is then exactly that of greedy NMS.
 """
 
@@ -55,7 +55,7 @@ def suppression_matrix(boxes: Tensor, active: Tensor, iou_max: float, groups: Te
     return suppresses.to(boxes.dtype)
 
 
-def settle(suppresses: Tensor, keep: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def converge(suppresses: Tensor, keep: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Iterates towards greedy NMS.
 
     Args:

@@ -38,8 +38,8 @@ class ResizePlan:
     def of(cls, letterbox: Letterbox) -> ResizePlan:
         """Returns the plan of a letterbox; padding repeats the last pixel, and the graph paints it over."""
         (height, width), (in_height, in_width) = letterbox.content_size, letterbox.image_size
-        rows, row_weights = _taps(in_height, height, letterbox.network_shape[0], at_border="repeat")
-        columns, column_weights = _taps(in_width, width, letterbox.network_shape[1], at_border="drop")
+        rows, row_weights = _taps(in_height, height, letterbox.input_size[0], at_border="repeat")
+        columns, column_weights = _taps(in_width, width, letterbox.input_size[1], at_border="drop")
         content = np.array(letterbox.content_size, np.float32)
         return cls(rows, row_weights, columns, column_weights, content)
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.nms import settle, suppression_matrix
+from roadmask.engines.networks.nms import converge, suppression_matrix
 from roadmask.engines.networks.roi_align import AtlasRoIAlign
 from roadmask.engines.networks.static_network import StaticNetwork
 
@@ -68,7 +68,7 @@ class DetectorOutputs(NamedTuple):
     found: Tensor
     """int64 (1,): how many slots are detections."""
     converged: Tensor
-    """float (1,): 1 if NMS settled, so that all else is exact."""
+    """float (1,): 1 if NMS converged, so that all else is exact."""
     proposal_keep: Tensor
     """float (L, N): where the proposals' NMS stopped."""
     detection_keep: Tensor
@@ -123,13 +123,13 @@ class StaticDetector(StaticNetwork):
         features = list(self.model.backbone(pixels).values())
         limits = content.flip(0).repeat(2)  # x, y, x, y
 
-        proposals, is_proposal, proposal_keep, proposals_settled, proposal_probe = self._propose(
+        proposals, is_proposal, proposal_keep, proposals_converged, proposal_probe = self._propose(
             features, limits, proposal_keep
         )
         atlas = self.roi_align.atlas(features[:4])
         box_grid = self.roi_align.grid(proposals, BOX_SIDE)
         pooled = self.roi_align.sample(atlas, box_grid)
-        boxes, scores, labels, detection_keep, detections_settled, detection_probe = self._detect(
+        boxes, scores, labels, detection_keep, detections_converged, detection_probe = self._detect(
             pooled, proposals, is_proposal, limits, classes, score_min, detection_keep
         )
         coordinates = torch.stack((proposal_probe, box_grid[0, 0, 0, 0], detection_probe))
@@ -138,7 +138,7 @@ class StaticDetector(StaticNetwork):
             scores,
             labels,
             (scores > 0).sum().reshape(1),
-            torch.minimum(proposals_settled, detections_settled).reshape(1),
+            torch.minimum(proposals_converged, detections_converged).reshape(1),
             proposal_keep,
             detection_keep,
             atlas,
@@ -166,12 +166,12 @@ class StaticDetector(StaticNetwork):
         boxes = decode(flat_deltas[chosen], self._anchors[chosen], (1.0, 1.0, 1.0, 1.0), limits)
         active = self._real_anchor & is_larger(boxes, PROPOSAL_MIN_SIDE)
         suppresses = suppression_matrix(boxes, active, rpn.nms_thresh)
-        keep, settled = settle(suppresses, keep, self.settings.nms_steps)
+        keep, converged = converge(suppresses, keep, self.settings.nms_steps)
         ranks = torch.where((keep > 0.5) & active, level_logits, torch.full_like(level_logits, NOTHING))
         best, order = ranks.reshape(-1).topk(self.proposals)
         is_proposal = best > NOTHING / 2
         proposals = boxes.reshape(-1, 4)[order] * is_proposal[:, None]
-        return proposals, is_proposal, keep, settled, suppresses[0, 0, 0]
+        return proposals, is_proposal, keep, converged, suppresses[0, 0, 0]
 
     def _detect(
         self,
@@ -194,10 +194,10 @@ class StaticDetector(StaticNetwork):
         boxes = decode(chosen, proposals[sources], heads.box_coder.weights, limits)
         active = (scores > score_min) & is_larger(boxes, DETECTION_MIN_SIDE)
         suppresses = suppression_matrix(boxes, active, heads.nms_thresh, groups=labels)
-        keep, settled = settle(suppresses, keep, self.settings.nms_steps)
+        keep, converged = converge(suppresses, keep, self.settings.nms_steps)
         ranks = torch.where((keep > 0.5) & active, scores, torch.zeros_like(scores))
         best, slots = ranks.topk(self.detections)
-        return boxes[slots] * (best > 0)[:, None], best, labels[slots], keep, settled, suppresses[0, 0]
+        return boxes[slots] * (best > 0)[:, None], best, labels[slots], keep, converged, suppresses[0, 0]
 
 
 class MaskInputs(NamedTuple):

@@ -31,7 +31,7 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; chosen by each image's aspect by default.
+        input_size: height and width of the network's input; chosen by each image's aspect by default.
         precision: of the backbone, FPN and heads.
         threads: that compute; all cores by default.
         batch: of the graph; places that are left over stay black.
@@ -47,7 +47,7 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         category_ids: Sequence[int],
         *,
         score_min: float,
-        network_shape: tuple[int, int] | None = None,
+        input_size: tuple[int, int] | None = None,
         precision: GpuPrecision = "fp32",
         threads: int | None = None,
         batch: int = 1,
@@ -63,7 +63,7 @@ class OnnxGraphSegmenter(NetworkSegmenter):
             category_ids,
             precision=precision,
             score_min=score_min,
-            network_shape=network_shape,
+            input_size=input_size,
         )
         self._runtime = onnxruntime
         self._options = onnxruntime.SessionOptions()
@@ -81,7 +81,7 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         return [each for start in starts for each in self._run(images[start : start + self._batch], letterbox)]
 
     def _run(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        session = self._session(letterbox.network_shape)
+        session = self._session(letterbox.input_size)
         frames = np.zeros((self._batch, *letterbox.image_size, 3), np.uint8)
         frames[: len(images)] = images
         inputs: dict[str, Any] = {
@@ -92,14 +92,14 @@ class OnnxGraphSegmenter(NetworkSegmenter):
             **{each.name: np.ones(each.shape, np.float32) for each in session.get_inputs() if each.name in KEEPS},
         }
         names = [each.name for each in session.get_outputs()]
-        # Every repeat settles at least one more box.
+        # Every repeat decides at least one more box.
         for _ in range(1 + sum(inputs[name].shape[-1] for name in KEEPS)):
             found = dict(zip(names, session.run(names, inputs), strict=True))
             if found["converged"][: len(images)].all():
                 break
             inputs |= {name: found[f"{name}_out"] for name in KEEPS}
         else:
-            raise EngineError("non-maximum suppression did not settle: the graph is damaged.")
+            raise EngineError("non-maximum suppression did not converge: the graph is damaged.")
         results = []
         for row in range(len(images)):
             count = int(found["found"][row])

@@ -32,7 +32,7 @@ def calibrate(
     images: Iterable[Image],
     on_image: Callable[[], None] = lambda: None,
     *,
-    network_shape: tuple[int, int] | None = None,
+    input_size: tuple[int, int] | None = None,
 ) -> Path:
     """Measures ranges on images, in fp32, and keeps them in the cache.
 
@@ -40,7 +40,7 @@ def calibrate(
         weights: of the network.
         images: real ones, of what the cameras will see.
         on_image: called after each.
-        network_shape: of the network's input; chosen by each image's aspect by default.
+        input_size: of the network's input; chosen by each image's aspect by default.
 
     Returns:
         The file that `known_ranges` reads from now on.
@@ -50,7 +50,7 @@ def calibrate(
             is known of these weights stays as it is.
         EngineError: OpenVINO cannot run here.
     """
-    meter = _Meter(weights, network_shape)
+    meter = _Meter(weights, input_size)
     for image in images:
         meter([image])
         on_image()
@@ -70,9 +70,9 @@ def calibrate(
 class _Meter(OpenVinoSegmenter):
     """Runs the network in fp32 and looks at what each layer that is to become int8 takes in."""
 
-    def __init__(self, weights: Weights, network_shape: tuple[int, int] | None) -> None:
+    def __init__(self, weights: Weights, input_size: tuple[int, int] | None) -> None:
         everything = [category for category in weights.architecture.category_ids if category]
-        super().__init__(weights, everything, score_min=_SCORE_MIN, network_shape=network_shape, precision="fp32")
+        super().__init__(weights, everything, score_min=_SCORE_MIN, input_size=input_size, precision="fp32")
         self.ranges: dict[str, tuple[float, float]] = {}
         self._layers = set[str]()
 

@@ -50,7 +50,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: fixed height and width of the network's input; chosen by each image's aspect by default.
+        input_size: fixed height and width of the network's input; chosen by each image's aspect by default.
         threads: threads that compute; OpenVINO takes one for each physical core by default.
         precision: arithmetic of the networks; boxes are decoded in fp32 always. `auto` takes bf16 where the processor
             multiplies it in hardware; int8 costs a little accuracy and pays on those that do not; fp16 is there to
@@ -68,7 +68,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
         category_ids: Sequence[int],
         *,
         score_min: float,
-        network_shape: tuple[int, int] | None = None,
+        input_size: tuple[int, int] | None = None,
         threads: int | None = None,
         precision: Precision = "auto",
         settings: GraphSettings | None = None,
@@ -80,7 +80,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
         elif precision == "fp16" and "FP16" not in cpu_capabilities():
             raise EngineError("expected a processor that multiplies fp16, this one does not: use precision fp32.")
         super().__init__(
-            "openvino", weights, category_ids, precision=precision, score_min=score_min, network_shape=network_shape
+            "openvino", weights, category_ids, precision=precision, score_min=score_min, input_size=input_size
         )
         self._ranges = known_ranges(weights) if precision == "int8" else None
         self._settings = settings or GraphSettings.of(weights.architecture)
@@ -109,7 +109,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
         self._unconverged = counted  # a black image's anchors all tie, which says nothing of real ones
 
     def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        network = self._network(letterbox.network_shape)
+        network = self._network(letterbox.input_size)
         return [self._segment_one(image, letterbox, network) for image in images]
 
     def _segment_one(self, image: Image, letterbox: Letterbox, network: _Network) -> Instances:
@@ -179,7 +179,7 @@ class _Network:
         self._start = {
             name: np.ones(tuple(detector.input(name).shape), np.float32) for name in ("proposal_keep", "detection_keep")
         }
-        # Every repeat settles at least one more box.
+        # Every repeat decides at least one more box.
         self._runs_max = 1 + sum(start.shape[-1] for start in self._start.values())
 
     def run(
@@ -210,7 +210,7 @@ class _Network:
             if _output(self._detector, "converged")[0]:
                 return runs
             inputs |= {name: _output(self._detector, f"{name}_out").copy() for name in self._start}
-        raise EngineError(f"non-maximum suppression did not settle in {self._runs_max} runs: the graph is damaged.")
+        raise EngineError(f"non-maximum suppression did not converge in {self._runs_max} runs: the graph is damaged.")
 
     def _predict_masks(self, boxes: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         masks = np.empty((len(boxes), MASK_SIDE, MASK_SIDE), np.float32)

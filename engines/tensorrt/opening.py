@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from roadmask.engines.errors import ConfigError, EngineError, PlanTamperedError
-from roadmask.engines.letterbox import NETWORK_SHAPES, parse_size
+from roadmask.engines.letterbox import INPUT_SIZES, parse_input_size
 from roadmask.engines.networks.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.tensorrt import plans
@@ -40,7 +40,7 @@ def open_tensorrt(
     category_ids: Sequence[int],
     *,
     score_min: float,
-    network_shape: tuple[int, int] | None,
+    input_size: tuple[int, int] | None,
     precision: GpuPrecision,
 ) -> TensorRtSegmenter:
     """Returns a segmenter that loads plans from the cache as images ask for them.
@@ -51,11 +51,11 @@ def open_tensorrt(
             build one.
     """
     gpu = describe_gpu("tensorrt")
-    found = find_plans(weights, network_shape, precision, gpu)
+    found = find_plans(weights, input_size, precision, gpu)
     for reason in found.left_out:
         _LOG.warning("%s", reason)
     if not found.usable:
-        size = "" if network_shape is None else f"{network_shape[0]}x{network_shape[1]}"
+        size = "" if input_size is None else f"{input_size[0]}x{input_size[1]}"
         command = f"roadmask engine build --weights {weights.argument} --precision {precision} --batch 1,4"
         wanted, command = (f"{precision} {size}", f"{command} --shape {size}") if size else (precision, command)
         raise EngineError(f"no plan of {weights.name} {wanted} for {gpu.chip} is in the cache: {command}")
@@ -70,7 +70,7 @@ def open_tensorrt(
         Cuda(),
         precision=precision,
         score_min=score_min,
-        network_shape=network_shape,
+        input_size=input_size,
     )
 
 
@@ -115,7 +115,7 @@ def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPr
         key = plan.key
         # One that was built ahead names a chip alone; one that was built here the GPU and its driver.
         here = key.chip == gpu.chip if key.driver else gpu.chip.endswith(f" {key.chip}")
-        size = parse_size(key.shape)
+        size = parse_input_size(key.shape)
         if not here or (key.weights, key.precision) != (weights.name, precision) or shape not in {None, size}:
             continue
         reason = _why_not(plan, weights, size, precision, gpu)
@@ -125,7 +125,7 @@ def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPr
         by_batch = found.usable.setdefault(size, {})
         if key.driver or key.batch not in by_batch:  # what was built here was tuned here
             by_batch[key.batch] = plan
-    usual = {size: by_batch for size, by_batch in found.usable.items() if size in NETWORK_SHAPES}
+    usual = {size: by_batch for size, by_batch in found.usable.items() if size in INPUT_SIZES}
     return found if shape or not usual else FoundPlans(usual, found.left_out)
 
 

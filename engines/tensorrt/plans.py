@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roadmask.engines.errors import ConfigError, PlanError, PlanForeignError, PlanTamperedError
-from roadmask.engines.letterbox import parse_size
+from roadmask.engines.letterbox import parse_input_size
 from roadmask.engines.networks import cache
 
 RECIPE = 2
@@ -166,7 +166,7 @@ def read_manifest(path: Path) -> Plan:
         measured = None if written["measured"] is None else dict(written["measured"])
         size, digest = int(written["bytes"]), str(written["sha256"])
         plan = Plan(PlanKey(**written["key"]), path.with_suffix(".plan"), size, digest, measured)
-        parse_size(plan.key.shape)
+        parse_input_size(plan.key.shape)
     except (OSError, ValueError, TypeError, KeyError, ConfigError) as error:
         raise PlanTamperedError(f"{path} is no manifest that roadmask wrote ({error}): {_AGAIN}") from error
     if plan.key.name != path.stem:

@@ -41,7 +41,7 @@ class LoadedPlan:
     heard: Any
     """What TensorRT complains of, see `listener`."""
     batch: int
-    network_shape: tuple[int, int]
+    input_size: tuple[int, int]
 
     @classmethod
     def of(cls, content: bytes, tensorrt: Any) -> LoadedPlan:
@@ -123,7 +123,7 @@ class PlanRunner:
     def __init__(
         self, plan: LoadedPlan, frame_size: tuple[int, int], classes: NDArray[np.float32], score_min: float, cuda: Cuda
     ) -> None:
-        self._plan, self._cuda, self._letterbox = plan, cuda, Letterbox.fit(frame_size, plan.network_shape)
+        self._plan, self._cuda, self._letterbox = plan, cuda, Letterbox.fit(frame_size, plan.input_size)
         self._device: dict[str, int] = {}
         self._pinned: dict[str, tuple[int, NDArray[Any]]] = {}
         self._held = ExitStack()
@@ -177,12 +177,12 @@ class PlanRunner:
         self._start()
 
     def collect(self) -> dict[str, NDArray[Any]]:
-        """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has settled.
+        """Waits for the launch and returns its outputs, in the runner's memory; runs again until NMS has converged.
 
         Only the rows of the frames that were launched mean anything. Those behind them are of frames of before, which
         nobody waits for: on black ones NMS would need a second run, as all anchors tie.
         """
-        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in KEEPS)  # each settles at least one more box
+        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in KEEPS)  # each decides at least one more box
         for run in range(runs_max):
             self._cuda.call("StreamSynchronize", self._stream)
             if self._pinned["converged"][1][: self._count].all():
@@ -194,7 +194,7 @@ class PlanRunner:
                 self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
             self._start()
         self._begin_nms_anew()
-        raise EngineError(f"non-maximum suppression did not settle in {runs_max} runs: the plan is damaged.")
+        raise EngineError(f"non-maximum suppression did not converge in {runs_max} runs: the plan is damaged.")
 
     def repeat(self) -> None:
         """Runs the last frames again and waits; for measuring."""

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from roadmask.engines.instances import Instances
-from roadmask.engines.letterbox import Letterbox, choose_shape
+from roadmask.engines.letterbox import Letterbox, choose_input_size
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
 from roadmask.engines.networks.newest import NewestSizes
 from roadmask.engines.networks.weights import Weights
@@ -36,11 +36,11 @@ class TensorRtSegmenter(NetworkSegmenter):
     Args:
         weights: the plans' own.
         category_ids: COCO category ids to report.
-        plans: at least one, of `network_shape` if that is given.
+        plans: at least one, of `input_size` if that is given.
         cuda: the GPU.
         precision: of the plans.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; by default chosen by each image's aspect from those
+        input_size: height and width of the network's input; by default chosen by each image's aspect from those
             that there are plans of.
     """
 
@@ -53,7 +53,7 @@ class TensorRtSegmenter(NetworkSegmenter):
         *,
         precision: str,
         score_min: float,
-        network_shape: tuple[int, int] | None = None,
+        input_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(
             "tensorrt",
@@ -61,7 +61,7 @@ class TensorRtSegmenter(NetworkSegmenter):
             category_ids,
             precision=precision,
             score_min=score_min,
-            network_shape=network_shape,
+            input_size=input_size,
         )
         self._plans, self._cuda = plans, cuda
         self._loaded: dict[tuple[tuple[int, int], int], LoadedPlan] = {}
@@ -70,14 +70,14 @@ class TensorRtSegmenter(NetworkSegmenter):
     def warm_up(self, image_size: tuple[int, int]) -> None:
         """Loads and captures the plan of each batch for images of this (H, W), and runs it once on black ones."""
         black = np.zeros((*image_size, 3), np.uint8)
-        for batch in self._plans[self._letterbox(image_size).network_shape]:
+        for batch in self._plans[self._letterbox(image_size).input_size]:
             self([black] * batch)
 
     def _letterbox(self, size: tuple[int, int]) -> Letterbox:
-        return Letterbox.fit(size, self._network_shape or choose_shape(size, list(self._plans)))
+        return Letterbox.fit(size, self._input_size or choose_input_size(size, list(self._plans)))
 
     def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        found, largest = list[Instances](), max(self._plans[letterbox.network_shape])
+        found, largest = list[Instances](), max(self._plans[letterbox.input_size])
         running: deque[tuple[PlanRunner, int]] = deque()
         for start in range(0, len(images), largest):
             chunk = images[start : start + largest]
@@ -109,7 +109,7 @@ class TensorRtSegmenter(NetworkSegmenter):
             count: of frames, at most the largest batch there is a plan of.
             busy: runners that are not to be returned, as they still run.
         """
-        shape = letterbox.network_shape
+        shape = letterbox.input_size
         batch = min(batch for batch in self._plans[shape] if batch >= count)
         runners = self._runners.get(letterbox.image_size, lambda: self._begin(letterbox)).setdefault(batch, [])
         free = next((runner for runner in runners if runner not in busy), None)
@@ -123,9 +123,9 @@ class TensorRtSegmenter(NetworkSegmenter):
 
     def _begin(self, letterbox: Letterbox) -> _Runners:
         height, width = letterbox.image_size
-        best = choose_shape(letterbox.image_size)
-        if self._network_shape is None and best != letterbox.network_shape:
-            ours, theirs = (f"{shape[0]}x{shape[1]}" for shape in (letterbox.network_shape, best))
+        best = choose_input_size(letterbox.image_size)
+        if self._input_size is None and best != letterbox.input_size:
+            ours, theirs = (f"{shape[0]}x{shape[1]}" for shape in (letterbox.input_size, best))
             _LOG.warning("frames of %d x %d go through %s, for want of a plan of %s", width, height, ours, theirs)
         return {}
 

@@ -47,7 +47,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input; chosen by each image's aspect by default.
+        input_size: height and width of the network's input; chosen by each image's aspect by default.
         precision: of the networks; boxes are decoded in fp32 always.
         batches: how many frames run at a time; slots that are left over cost as much. Each is compiled when it is first
             needed.
@@ -64,7 +64,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         category_ids: Sequence[int],
         *,
         score_min: float,
-        network_shape: tuple[int, int] | None = None,
+        input_size: tuple[int, int] | None = None,
         precision: GpuPrecision = "fp16",
         batches: Sequence[int] = (1,),
         settings: GraphSettings | None = None,
@@ -81,7 +81,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
             category_ids,
             precision=precision,
             score_min=score_min,
-            network_shape=network_shape,
+            input_size=input_size,
         )
         self._batches, self._device = tuple(sorted(batches)), device
         self._dtype = torch.float16 if precision == "fp16" else torch.float32
@@ -140,7 +140,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         return self._captured_graph(letterbox, batch)
 
     def _captured_graph(self, letterbox: Letterbox, batch: int) -> CapturedGraph:
-        graph = self._graph(letterbox.network_shape, batch)
+        graph = self._graph(letterbox.input_size, batch)
         fixed = {
             "classes": torch.from_numpy(self._classes),
             "score_min": torch.tensor([self._score_min]),
@@ -241,14 +241,14 @@ class CapturedGraph:
         return cls(inputs, outputs, frames, host, replay, stream.synchronize)
 
     def run(self, images: Sequence[Image]) -> Outputs:
-        """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has settled."""
+        """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has converged."""
         places = self.frames.numpy()
         for place, image in enumerate(images):
             places[place] = image  # what is in the slots behind them is of no consequence
         with torch.inference_mode():
             keeps = [getattr(self.inputs, name) for name in KEEPS]
             stopped = [getattr(self.outputs, f"{name}_out") for name in KEEPS]
-            runs_max = 1 + sum(each.shape[-1] for each in keeps)  # each settles at least one more box
+            runs_max = 1 + sum(each.shape[-1] for each in keeps)  # each decides at least one more box
             for run in range(runs_max):
                 self.replay()
                 self.wait()
@@ -256,14 +256,14 @@ class CapturedGraph:
                     if run:
                         for keep in keeps:
                             keep.fill_(1)
-                        self._settle_device()
+                        self._wait_for_device()
                     return self.host
                 for keep, stop in zip(keeps, stopped, strict=True):
                     keep.copy_(stop)
-                self._settle_device()
-        raise EngineError(f"non-maximum suppression did not settle in {runs_max} runs: the graph is damaged.")
+                self._wait_for_device()
+        raise EngineError(f"non-maximum suppression did not converge in {runs_max} runs: the graph is damaged.")
 
-    def _settle_device(self) -> None:
+    def _wait_for_device(self) -> None:
         """What was enqueued on torch's own stream must be done before the graph runs on its other one; rare."""
         if self.frames.is_pinned() and torch.cuda.is_available():
             torch.cuda.synchronize()

@@ -29,7 +29,7 @@ class TorchSegmenter(NetworkSegmenter):
         weights: see `find_weights`.
         category_ids: COCO category ids to report.
         score_min: instances below it are not reported.
-        network_shape: fixed height and width of the network's input; chosen by each image's aspect by default.
+        input_size: fixed height and width of the network's input; chosen by each image's aspect by default.
         threads: sets torch's own number of threads, which is one for the whole process.
         settings: takes its numbers of anchors, proposals and detections instead of torchvision's own.
     """
@@ -40,13 +40,11 @@ class TorchSegmenter(NetworkSegmenter):
         category_ids: Sequence[int],
         *,
         score_min: float,
-        network_shape: tuple[int, int] | None = None,
+        input_size: tuple[int, int] | None = None,
         threads: int | None = None,
         settings: GraphSettings | None = None,
     ) -> None:
-        super().__init__(
-            "torch", weights, category_ids, precision="fp32", score_min=score_min, network_shape=network_shape
-        )
+        super().__init__("torch", weights, category_ids, precision="fp32", score_min=score_min, input_size=input_size)
         if threads is not None:
             torch.set_num_threads(threads)
         self._model = eager_model(weights, score_min, settings)

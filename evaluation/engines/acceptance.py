@@ -129,7 +129,7 @@ class _Judged:
 def _in_onnx_runtime(weights: Weights, kind: GpuPrecision, shape: tuple[int, int]) -> _Judged:
     return _Judged(
         f"onnxruntime-{_hash(typed_onnx(weights, shape, 1, kind))}",
-        lambda wanted: OnnxGraphSegmenter(weights, wanted, score_min=_SCORE_MIN, network_shape=shape, precision=kind),
+        lambda wanted: OnnxGraphSegmenter(weights, wanted, score_min=_SCORE_MIN, input_size=shape, precision=kind),
     )
 
 
@@ -138,9 +138,7 @@ def _in_openvino(weights: Weights, kind: GpuPrecision, shape: tuple[int, int]) -
     graphs = exported_graphs(weights, shape, GraphSettings.of(weights.architecture))
     return _Judged(
         f"openvino-{arithmetic}-{_hash(graphs.detector)}",
-        lambda wanted: OpenVinoSegmenter(
-            weights, wanted, score_min=_SCORE_MIN, network_shape=shape, precision=arithmetic
-        ),
+        lambda wanted: OpenVinoSegmenter(weights, wanted, score_min=_SCORE_MIN, input_size=shape, precision=arithmetic),
     )
 
 

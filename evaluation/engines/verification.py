@@ -169,7 +169,7 @@ def _differences(ours: Instances, theirs: Instances) -> list[tuple[float, float,
         overlap = np.clip(np.minimum(box[2:], ours.boxes[:, 2:]) - np.maximum(box[:2], ours.boxes[:, :2]), 0, None)
         both = (box[2:] - box[:2]).prod() + (ours.boxes[:, 2:] - ours.boxes[:, :2]).prod(1)
         inside = overlap.prod(1)
-        ious = np.where(ours.labels == theirs.labels[place], inside / np.maximum(both - inside, 1e-9), 0)
+        ious = np.where(ours.category_ids == theirs.category_ids[place], inside / np.maximum(both - inside, 1e-9), 0)
         if ious.max(initial=0) < _IOU_MIN:
             differences.append(None)
             continue

@@ -81,7 +81,7 @@ def _benchmark(weights: Weights, images: Sequence[Image], settings: EngineBenchm
     everything = [category for category in weights.architecture.category_ids if category]
     terms = Terms(settings.score_min, settings.shape, settings.threads, graph)
     if settings.precision == "int8" and is_made_up(weights.name):
-        calibrate(weights, images, network_shape=settings.shape)
+        calibrate(weights, images, input_size=settings.shape)
     default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **terms.common())
     eager = TorchSegmenter(weights, everything, **terms.common())
     with FlopCounterMode(display=False) as counter:

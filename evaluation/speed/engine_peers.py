@@ -52,7 +52,7 @@ class Terms:
     """What every side gets alike."""
 
     score_min: float
-    network_shape: tuple[int, int]
+    input_size: tuple[int, int]
     threads: int
     settings: GraphSettings
 
@@ -97,7 +97,7 @@ class _Compiled(TorchCudaSegmenter):
             weights,
             [category for category in weights.architecture.category_ids if category],
             score_min=terms.score_min,
-            network_shape=terms.network_shape,
+            input_size=terms.input_size,
             precision="fp32",
             settings=terms.settings,
             device="cpu",
@@ -119,7 +119,7 @@ def _yolo(terms: Terms, precision: Precision, gflop: float) -> Side:
     from ultralytics.nn.tasks import SegmentationModel  # noqa: PLC0415 - optional
 
     build: Any = SegmentationModel
-    blank = torch.zeros(1, 3, *terms.network_shape)
+    blank = torch.zeros(1, 3, *terms.input_size)
     found: list[tuple[float, str, Any]] = []
     with torch.inference_mode():
         for size in _YOLO_SIZES:
@@ -144,7 +144,7 @@ def _yolo(terms: Terms, precision: Precision, gflop: float) -> Side:
 
     def segment(images: Sequence[Image]) -> list[Instances]:
         for image in images:
-            letterboxed = Letterbox.fit((image.shape[0], image.shape[1]), terms.network_shape).apply(image)
+            letterboxed = Letterbox.fit((image.shape[0], image.shape[1]), terms.input_size).apply(image)
             compiled([np.ascontiguousarray(letterboxed.transpose(2, 0, 1)[None], np.float32) / 255])
         return [Instances.empty((image.shape[0], image.shape[1])) for image in images]
 

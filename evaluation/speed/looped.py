@@ -48,7 +48,9 @@ class LoopedSource(BaseSource):
                     step_ns = time_ns - last_ns if turn else step_ns
                     last_ns = time_ns
                     time_ns = start_ns + time_ns - first_ns
-                yield replace(item, index=self.captured, timestamp_ns=cast("int", time_ns))  # None only where it may be
+                yield replace(
+                    item, frame_index=self.captured, timestamp_ns=cast("int", time_ns)
+                )  # None only where it may be
                 self.captured += 1
                 if turn + 1 == self._period or self.captured == self._total:
                     break

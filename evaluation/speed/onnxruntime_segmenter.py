@@ -25,7 +25,7 @@ class OnnxRuntimeSegmenter:
     Args:
         weights: see `find_weights`.
         score_min: instances below it are not reported.
-        network_shape: height and width of the network's input.
+        input_size: height and width of the network's input.
         threads: threads that compute.
         settings: size of the graphs.
     """
@@ -35,20 +35,20 @@ class OnnxRuntimeSegmenter:
         weights: Weights,
         *,
         score_min: float,
-        network_shape: tuple[int, int],
+        input_size: tuple[int, int],
         threads: int,
         settings: GraphSettings,
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        files = exported_graphs(weights, network_shape, settings)
+        files = exported_graphs(weights, input_size, settings)
         self._detector, self._masks = (
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             for path in (files.detector, files.masks)
         )
         self._categories = np.array(weights.architecture.category_ids, np.int64)
         self._score_min = score_min
-        self._shape = network_shape
+        self._shape = input_size
         self._slots = settings.masks_per_run
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
@@ -65,14 +65,14 @@ class OnnxRuntimeSegmenter:
             "score_min": np.array([self._score_min], np.float32),
             **{name: np.ones(sizes[name], np.float32) for name in KEEPS},
         }
-        # Every repeat settles at least one more box.
+        # Every repeat decides at least one more box.
         for _ in range(1 + sum(sizes[name][-1] for name in KEEPS)):
             found = self._run(inputs)
             if found["converged"][0]:
                 break
             inputs |= {name: found[f"{name}_out"] for name in KEEPS}
         else:
-            raise EngineError("non-maximum suppression did not settle: the graph is damaged.")
+            raise EngineError("non-maximum suppression did not converge: the graph is damaged.")
         count = int(found["found"][0])
         boxes, scores, labels = (found[name][:count] for name in ("boxes", "scores", "labels"))
         masks = np.zeros((count, MASK_SIDE, MASK_SIDE), np.float32)

@@ -55,7 +55,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
 
     Then the clip, looped, is recorded by a segmenter that only replays what the engine found in each frame; decoding,
     encoding of masks, tracking and storing are real. Processor time is that of this process and all below it between
-    the first settled frame and the last that was told of. Memory is their unique set size and what they map
+    the first steady frame and the last that was told of. Memory is their unique set size and what they map
     of /dev/shm.
 
     Args:
@@ -65,7 +65,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
 
     Returns:
         A record of source, weights, engine, ray, frames, fps, engine_fps, ratio (the median of the rounds'), replayed,
-        settled (the frame that the following count from), overhead_cpu_ms (a frame), uss_growth_mb, spilled_bytes
+        steady_from (the frame that the following count from), overhead_cpu_ms (a frame), uss_growth_mb, spilled_bytes
         (None without Ray) and mean_instances.
 
     Raises:
@@ -110,7 +110,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         "ratio": median([ours / alone for ours, alone in zip(fps, engine_fps, strict=True)]),
         "mean_instances": round(sum(map(len, found)) / len(found), 3),
         "replayed": settings.replayed,
-        "settled": watch.settled_frame,
+        "steady_from": watch.steady_frame,
         "overhead_cpu_ms": watch.cpu_ms_a_frame(),
         "uss_growth_mb": watch.growth_mb(),
         "spilled_bytes": spilled,
@@ -181,33 +181,33 @@ def _fps(
 
 
 class _Watch:
-    """Looks at a run's processes once it has settled, and each time it tells of progress after that."""
+    """Looks at a run's processes once it is steady, and each time it tells of progress after that."""
 
     def __init__(self, total: int) -> None:
         self._from = min(SETTLED, total // 4)
         self._total = total
-        self.settled_frame: int | None = None
+        self.steady_frame: int | None = None
         self._last_frame = 0
         self._cpu_s = [0.0, 0.0]
         self._bytes: list[int] = []
 
     def __call__(self, progress: dict[str, CameraProgress]) -> None:
         done = progress[_CAMERA].frames
-        if done >= self._from and self.settled_frame is None:
-            self.settled_frame = done
+        if done >= self._from and self.steady_frame is None:
+            self.steady_frame = done
             self._bytes.append(_memory_bytes())
             self._cpu_s[0] = _cpu_s()  # after looking at memory, which takes its time
-        elif self.settled_frame is not None and done > self._last_frame and (done == self._total or not done % 50):
+        elif self.steady_frame is not None and done > self._last_frame and (done == self._total or not done % 50):
             self._cpu_s[1], self._last_frame = _cpu_s(), done
             if done == self._total:
                 self._bytes.append(_memory_bytes())
 
     def cpu_ms_a_frame(self) -> float | None:
         """Returns the processor time of a frame in milliseconds; None where the run was over too soon."""
-        if self.settled_frame is None or self._last_frame <= self.settled_frame:
+        if self.steady_frame is None or self._last_frame <= self.steady_frame:
             return None
         taken = self._cpu_s[1] - self._cpu_s[0]
-        return round(taken * 1e3 / (self._last_frame - self.settled_frame), 4)
+        return round(taken * 1e3 / (self._last_frame - self.steady_frame), 4)
 
     def growth_mb(self) -> float | None:
         """Returns by how many megabytes memory grew to the last frame; None where that was not seen."""

@@ -61,11 +61,11 @@ def _rows(camera: CameraReader, numbers: dict[int, int]) -> Iterator[str]:
         if masks is None or not len(tracked):
             continue
         coco = masks.to_rle()[tracked].coco
-        ids, labels = frame.track_ids[tracked], frame.instances.labels[tracked]
+        ids, labels = frame.track_ids[tracked], frame.instances.category_ids[tracked]
         if coco_mask.area(coco).sum() > coco_mask.area(coco_mask.merge(coco)):
-            image = camera.labels(position)
+            image = camera.id_map(position)
             coco = [coco_mask.encode(np.asfortranarray(image == track, np.uint8)) for track in ids.tolist()]
         height, width = frame.instances.image_size
         for rle, track, label in zip(coco, ids.tolist(), labels.tolist(), strict=True):
             if label in numbers and coco_mask.area(rle):
-                yield f"{frame.index} {track} {numbers[label]} {height} {width} {rle['counts'].decode('ascii')}\n"
+                yield f"{frame.frame_index} {track} {numbers[label]} {height} {width} {rle['counts'].decode('ascii')}\n"

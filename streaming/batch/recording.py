@@ -208,7 +208,12 @@ def _thumbnail(task: DriveTask) -> str:
         source = job.open()
         try:
             image = next(
-                (i for i in islice(source, stored.index + 1) if isinstance(i, Frame) and i.index == stored.index), None
+                (
+                    i
+                    for i in islice(source, stored.frame_index + 1)
+                    if isinstance(i, Frame) and i.frame_index == stored.frame_index
+                ),
+                None,
             )
         finally:
             source.close()

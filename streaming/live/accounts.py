@@ -45,28 +45,28 @@ class Account:
         """A frame arrived from the reader; those between it and the one before died with a process."""
         self._failed[READER_DIED] += note.number - self._number - 1
         self._number = note.number
-        self._pending[note.index] = note.index
+        self._pending[note.frame_index] = note.frame_index
 
-    def drop(self, index: int, reason: str) -> None:
+    def drop(self, frame_index: int, reason: str) -> None:
         """A frame was left out on purpose."""
-        del self._pending[index]
+        del self._pending[frame_index]
         self._dropped[reason] += 1
 
-    def fail(self, index: int, reason: str) -> None:
+    def fail(self, frame_index: int, reason: str) -> None:
         """A frame could not be used."""
-        del self._pending[index]
+        del self._pending[frame_index]
         self._failed[reason] += 1
 
     def store(self, indices: Iterable[int]) -> None:
         """Frames were handed to the store."""
-        for index in indices:
-            del self._pending[index]
+        for frame_index in indices:
+            del self._pending[frame_index]
             self.stored += 1
 
     def watch(self, indices: Iterable[int]) -> None:
         """Frames were followed and shown, but not stored."""
-        for index in indices:
-            del self._pending[index]
+        for frame_index in indices:
+            del self._pending[frame_index]
             self.watched += 1
 
     def go_on(self, committed: int, indices: Iterable[int], reason: str = WRITER_DIED) -> None:
@@ -77,7 +77,7 @@ class Account:
             indices: frames that the recorder had, and whose fate it did not report.
             reason: why.
         """
-        unreported = [self._pending.pop(index) for index in indices if index in self._pending]
+        unreported = [self._pending.pop(frame_index) for frame_index in indices if frame_index in self._pending]
         self._failed[reason] += self.stored + len(unreported) - committed
         self.stored = committed
 

@@ -218,12 +218,12 @@ class Conductor:
             patience_s = ENGINE_BEGINS_S if self.engine is None else ENGINE_HANGS_S
             engine: EngineNote = await answered(self._segmenter, note_ref, patience_s)
         except DEATHS:
-            self.account.fail(note.index, SEGMENTER_DIED)
+            self.account.fail(note.frame_index, SEGMENTER_DIED)
             self._detach(revived(self._segmenter, generation))
             return None
         except (RayError, RoadmaskError) as error:
             _log.warning("camera %s: the engine failed: %s", self.camera, own_error(error))
-            self.account.fail(note.index, ENGINE)
+            self.account.fail(note.frame_index, ENGINE)
             return None
         finally:
             self._in_engine -= 1
@@ -232,11 +232,11 @@ class Conductor:
         self.engine = engine
         self._gauges.age("queue", note.taken_ns, engine.begun_ns)
         if engine.late:
-            self.account.drop(note.index, LATE)
+            self.account.drop(note.frame_index, LATE)
             return None
         self._gauges.age("engine", note.taken_ns, engine.done_ns)
         if engine.failure is not None:
-            self.account.fail(note.index, ENGINE)
+            self.account.fail(note.frame_index, ENGINE)
             return None
         return found
 

@@ -45,7 +45,7 @@ Tell = Callable[[CameraState, str], None]
 class LiveImageAt:
     """An image as it is handed on."""
 
-    index: int
+    frame_index: int
     """Capture count of the camera, from 0."""
     number: int
     """Count of the images that were handed on, from 1: a gap means that some were lost on the way."""
@@ -60,7 +60,7 @@ class LiveImageAt:
 
 @dataclass(frozen=True, eq=False)
 class _Newest:
-    index: int
+    frame_index: int
     epoch: int
     unix_ns: int
     taken_ns: int
@@ -132,7 +132,7 @@ class LiveDecoder:
             self._count(handed=1)
             number = self._counts.handed
         image, _ = newest.convert(newest.frame)
-        return LiveImageAt(newest.index, number, newest.epoch, newest.unix_ns, newest.taken_ns, image)
+        return LiveImageAt(newest.frame_index, number, newest.epoch, newest.unix_ns, newest.taken_ns, image)
 
     def limit(self, fps: float | None) -> None:
         """Sets how many images a second are offered at most, evenly spaced; all if None."""

@@ -55,7 +55,7 @@ class _Out:
         height, width, _ = image.image.shape
         header = {
             "kind": "image",
-            "index": image.index,
+            "frame_index": image.frame_index,
             "number": image.number,
             "epoch": image.epoch,
             "unix_ns": image.unix_ns,

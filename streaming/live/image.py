@@ -46,7 +46,7 @@ class ImageMaker:
         return LiveImage(
             frame.camera,
             frame.epoch,
-            frame.index,
+            frame.frame_index,
             frame.timestamp_ns,
             jpeg.tobytes(),
             size,
@@ -60,7 +60,7 @@ class ImageMaker:
             ShownInstance(track_id, self._class_names.get(label, f"class {label}"), round(score, 3), tuple(box))
             for track_id, label, score, box in zip(
                 seen.track_ids.tolist(),
-                seen.instances.labels.tolist(),
+                seen.instances.category_ids.tolist(),
                 seen.instances.scores.tolist(),
                 boxes.round(1).tolist(),
                 strict=True,

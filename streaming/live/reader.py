@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 class FrameNote:
     """What travels beside a frame."""
 
-    index: int
+    frame_index: int
     number: int
     """Count of the frames that left the decoder, from 1."""
     taken_ns: int
@@ -167,7 +167,7 @@ class LiveReader:
                 self._ended = True
             case "image":
                 image = np.frombuffer(pixels, np.uint8).reshape(header["height"], header["width"], 3)
-                camera, epoch, index = self._address.camera, header["epoch"], header["index"]
+                camera, epoch, index = self._address.camera, header["epoch"], header["frame_index"]
                 frame = Frame(camera, epoch, index, header["unix_ns"], "unix", image)
                 self._image = FrameNote(index, header["number"], header["taken_ns"]), frame
                 self._asked = False

@@ -89,12 +89,12 @@ class LiveRecorder:
         tracked_ns = time.monotonic_ns()
         self._last = (frame.epoch, frame.image_size, frame.timestamp_ns)
         if self._storing is None:
-            self._only_watched.append(frame.index)
+            self._only_watched.append(frame.frame_index)
         else:
             self._storing.note(losses)
             self._storing.put(
                 Storable(
-                    frame.index,
+                    frame.frame_index,
                     frame.timestamp_ns,
                     self._stretch,
                     frame.epoch,
@@ -157,7 +157,7 @@ class LiveRecorder:
         try:
             return None if self._images is None else self._images(frame, tracks)
         except Exception:  # the frame is on its way to the store, whatever becomes of its image
-            _log.exception("camera %s: frame %d could not be drawn", frame.camera, frame.index)
+            _log.exception("camera %s: frame %d could not be drawn", frame.camera, frame.frame_index)
             return None
 
     def _outcome(self, tracked_ns: int = 0, tracks: Tracks | None = None, image: LiveImage | None = None) -> Outcome:
@@ -168,7 +168,7 @@ class LiveRecorder:
             fates, problem = self._storing.fates(), self._storing.problem
         counts: Counter[str] = Counter()
         if tracks is not None:
-            confirmed = tracks.instances.labels[tracks.states == TrackState.CONFIRMED]
+            confirmed = tracks.instances.category_ids[tracks.states == TrackState.CONFIRMED]
             counts.update(self._class_names.get(label, f"class {label}") for label in confirmed.tolist())
         storing = self._storing is not None and not problem
         return Outcome(fates, storing, problem, tracked_ns, dict(counts), image)

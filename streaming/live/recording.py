@@ -87,7 +87,7 @@ class Recording:
         """
         await self.actor.ready()
         generation = self.actor.generation
-        self._open_fates[note.index] = note.taken_ns
+        self._open_fates[note.frame_index] = note.taken_ns
         losses = self._account.for_store(self._counts.read())
         answer = self.actor.handle.push.remote(frame, found, losses, self._settings.show)
         sent.set_result(None)
@@ -95,11 +95,11 @@ class Recording:
             outcome: Outcome = await answered(self.actor, answer, HANGS_S)
         except DEATHS:
             if not await revived(self.actor, generation):
-                self._fail(note.index, WRITER_DIED)
+                self._fail(note.frame_index, WRITER_DIED)
             return None
         except (RayError, RoadmaskError) as error:
             _log.warning("camera %s: a frame could not be followed: %s", self._camera, own_error(error))
-            self._fail(note.index, TRACK)
+            self._fail(note.frame_index, TRACK)
             return None
         self._gauges.age("track", note.taken_ns, outcome.tracked_ns)
         self._gauges.masks_of(note.taken_ns)
@@ -157,14 +157,14 @@ class Recording:
 
     def _settle(self, outcome: Outcome) -> None:
         fates = outcome.fates
-        self._account.store(index for index, _ in fates.stored)
+        self._account.store(frame_index for frame_index, _ in fates.stored)
         self._account.watch(fates.watched)
-        for index, stored_ns in fates.stored:
-            if (taken_ns := self._open_fates.pop(index, None)) is not None:
+        for frame_index, stored_ns in fates.stored:
+            if (taken_ns := self._open_fates.pop(frame_index, None)) is not None:
                 self._gauges.age("store", taken_ns, stored_ns)
-        for index in fates.watched:
-            self._open_fates.pop(index, None)
+        for frame_index in fates.watched:
+            self._open_fates.pop(frame_index, None)
 
-    def _fail(self, index: int, reason: str) -> None:
-        if self._open_fates.pop(index, None) is not None:
-            self._account.fail(index, reason)
+    def _fail(self, frame_index: int, reason: str) -> None:
+        if self._open_fates.pop(frame_index, None) is not None:
+            self._account.fail(frame_index, reason)

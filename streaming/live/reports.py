@@ -90,9 +90,9 @@ class LiveReport:
     """Where it stores to, or why it does not."""
     budget_ms: float | None = None
     """The latency budget; None before it is known."""
-    network_size: str | None = None
+    input_size: str | None = None
     """HxW of the network's input where that follows the load, "full" for the usual one; None where it does not."""
-    network_size_changes: int = 0
+    input_size_changes: int = 0
     """How often that changed."""
 
 
@@ -113,7 +113,7 @@ class LiveImage:
 
     camera: str
     epoch: int
-    index: int
+    frame_index: int
     captured_ns: int
     """Wall clock of the capture, nanoseconds since 1970."""
     jpeg: bytes

@@ -193,7 +193,7 @@ class LiveRun:
                 each.limit_fps = self._rate.limit_fps
         else:
             return
-        change = {"limit_fps": self._rate.limit_fps, "network_size": self._size_name(), "image_ms": image_ms}
+        change = {"limit_fps": self._rate.limit_fps, "input_size": self._size_name(), "image_ms": image_ms}
         _log.debug("the load has changed: %s", change)
         if self._store is not None:  # in a thread that nobody waits for: a disk may hang
             frames = {camera.camera: camera.captured for camera in report.cameras}
@@ -207,7 +207,7 @@ class LiveRun:
             _log.warning("a change with the load is missing in the store's provenance: %s", error)
 
     def _size_name(self) -> str | None:
-        sizes = ("full", *self._settings.busy_sizes)
+        sizes = ("full", *self._settings.busy_input_sizes)
         return None if self._size is None else sizes[self._size.level]
 
     def _engine(self) -> EngineNote | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from roadmask.engines.errors import ConfigError
-from roadmask.engines.letterbox import parse_size
+from roadmask.engines.letterbox import parse_input_size
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.storing import FLOOR_BYTES
@@ -30,7 +30,7 @@ class LiveSettings:
     """How much of what is stored is kept; all if None."""
     adapt: bool = True
     """Offer images to the engine at a steady rate where there are more than it can take."""
-    busy_sizes: tuple[str, ...] = ()
+    busy_input_sizes: tuple[str, ...] = ()
     """HxW of smaller and smaller inputs of the network, for when it cannot give each camera `busy_fps`."""
     busy_fps: float = 5.0
     """Images a second below which a smaller input is taken."""
@@ -38,10 +38,10 @@ class LiveSettings:
     """Kept in the store's provenance."""
 
     def __post_init__(self) -> None:
-        if self.busy_sizes and not self.adapt:
+        if self.busy_input_sizes and not self.adapt:
             raise ConfigError("expected smaller network inputs only where the run follows the load: leave adapt on.")
         usual = self.config.engine.image_size
-        shapes = [*([usual] if usual else []), *map(parse_size, self.busy_sizes)]
+        shapes = [*([usual] if usual else []), *map(parse_input_size, self.busy_input_sizes)]
         for before, after in pairwise(shapes):
             if after[0] * after[1] >= before[0] * before[1]:
                 sizes = ", ".join(f"{height}x{width}" for height, width in shapes)
@@ -50,7 +50,7 @@ class LiveSettings:
     def engines(self) -> list[EngineConfig]:
         """Returns what is asked of the engine at each size, from the largest to the smallest."""
         usual = self.config.engine
-        return [usual, *(replace(usual, size=size) for size in self.busy_sizes)]
+        return [usual, *(replace(usual, input_size=size) for size in self.busy_input_sizes)]
 
     def with_threads(self) -> LiveSettings:
         """Returns them with the engine's threads stated: Ray would give an actor another number."""

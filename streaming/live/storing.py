@@ -43,7 +43,7 @@ class Losses:
 class Storable:
     """A frame without its image."""
 
-    index: int
+    frame_index: int
     timestamp_ns: int
     stretch: int
     """Counts the stretches of one size and clock; the tracker begins anew with each."""
@@ -102,7 +102,7 @@ class Storing:
         try:
             self._came.put_nowait(frame)
         except queue.Full:
-            self._watch(frame.index)
+            self._watch(frame.frame_index)
 
     def note(self, losses: Losses) -> None:
         """Takes the losses that the next commit writes."""
@@ -148,7 +148,7 @@ class Storing:
                 break
             self._look()
             if self.problem:
-                self._watch(frame.index)
+                self._watch(frame.frame_index)
             else:
                 self._guarded(lambda frame=frame: self._store(frame))  # type: ignore[misc]
         if not self.problem:
@@ -188,7 +188,7 @@ class Storing:
             _log.warning("camera %s: what is too old could not be removed: %s", self._writer.camera, error)
 
     def _store(self, frame: Storable) -> None:
-        self._undecided.append(frame.index)
+        self._undecided.append(frame.frame_index)
         if self._writer.epoch is None or frame.stretch != self._stretch:
             self._append(self._backfill.flush())
             self._start_epoch(frame)
@@ -211,14 +211,14 @@ class Storing:
             try:
                 if self._trimmer is not None and self._trimmer.due():  # tracks go on over the cut
                     self._start_epoch(frame)
-                self._writer.append(frame.index, frame.timestamp_ns, tracks, frame.tracker)
+                self._writer.append(frame.frame_index, frame.timestamp_ns, tracks, frame.tracker)
             finally:
-                self._undecided.remove(frame.index)
+                self._undecided.remove(frame.frame_index)
                 if self._writer.ledger.stored > before:  # also where the commit that followed failed
                     with self._fates:
-                        self._stored.append((frame.index, time.monotonic_ns()))
+                        self._stored.append((frame.frame_index, time.monotonic_ns()))
                 else:
-                    self._watch(frame.index)
+                    self._watch(frame.frame_index)
 
     def _commit(self) -> None:
         self._commit_at = time.monotonic() + COMMIT_S
@@ -245,13 +245,13 @@ class Storing:
         self._give_up_undecided()
 
     def _give_up_undecided(self) -> None:
-        for index in self._undecided:
-            self._watch(index)
+        for frame_index in self._undecided:
+            self._watch(frame_index)
         self._undecided.clear()
 
-    def _watch(self, index: int) -> None:
+    def _watch(self, frame_index: int) -> None:
         with self._fates:
-            self._watched.append(index)
+            self._watched.append(frame_index)
 
     def _short_of_disk(self) -> str:
         try:

@@ -83,11 +83,11 @@ def _run_metrics(report: LiveReport) -> Iterator[Metric]:
     yield _gauge("roadmask_storing", "1 while masks are stored.", float(report.storing))
     if report.budget_ms is not None:
         yield _gauge("roadmask_latency_budget_seconds", "The latency budget.", report.budget_ms / 1000)
-    if report.network_size is not None:
-        changes = CounterMetricFamily("roadmask_network_size_changes", "Times the network's input changed its size.")
-        changes.add_metric([], report.network_size_changes)
-        size = GaugeMetricFamily("roadmask_network_size", "1 for the size that is used.", labels=["size"])
-        size.add_metric([report.network_size], 1)
+    if report.input_size is not None:
+        changes = CounterMetricFamily("roadmask_input_size_changes", "Times the network's input changed its size.")
+        changes.add_metric([], report.input_size_changes)
+        size = GaugeMetricFamily("roadmask_input_size", "1 for the size that is used.", labels=["size"])
+        size.add_metric([report.input_size], 1)
         yield from (changes, size)
     for name, text, count_of in _COUNTERS:
         counter = CounterMetricFamily(f"roadmask_camera_{name}", text, labels=["camera"])

@@ -25,7 +25,7 @@ def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) 
         "key": key,
         "camera": image.camera,
         "epoch": image.epoch,
-        "index": image.index,
+        "frame_index": image.frame_index,
         "at": round(at_ms, 1),
         "captured": round(captured_ms, 1),
         "wall": round(image.captured_ns / 1e6, 3),

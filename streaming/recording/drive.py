@@ -155,7 +155,7 @@ def _stored_result(out: Path, jobs: Sequence[CameraJob]) -> RunResult:
     results = []
     for job in jobs:
         camera = drive[job.camera]
-        tracks = Counter(track.label for track in camera.tracks())
+        tracks = Counter(track.category_id for track in camera.tracks())
         progress = CameraProgress(camera.ledger.accounted, dict(tracks))
         results.append(CameraResult(job.camera, camera.ledger, progress, {}))
     return RunResult(results, finished_before=True)

@@ -95,7 +95,7 @@ class Reader:
         """
         try:
             for number, item in enumerate(self._source, 1):
-                self._captured = item.index + 1
+                self._captured = item.frame_index + 1
                 if number > self._skip:
                     self._bytes.acquire(_size(item))
                     self._ahead.put(item)

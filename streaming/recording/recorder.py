@@ -165,7 +165,7 @@ class Recorder:
     def _record(self, resolved: list[tuple[_Held, Tracks]]) -> None:
         for held, tracks in resolved:
             self._count_lost(held.lost_before)
-            self._writer.append(held.frame.index, held.frame.timestamp_ns, tracks, held.tracker)
+            self._writer.append(held.frame.frame_index, held.frame.timestamp_ns, tracks, held.tracker)
             if self._overlay is not None:
                 self._overlay.append(held.frame, tracks)
             self._count(tracks)
@@ -176,7 +176,9 @@ class Recorder:
 
     def _count(self, tracks: Tracks) -> None:
         confirmed = tracks.states == TrackState.CONFIRMED
-        for track_id, label in zip(tracks.track_ids[confirmed], tracks.instances.labels[confirmed], strict=True):
+        for track_id, category_id in zip(
+            tracks.track_ids[confirmed], tracks.instances.category_ids[confirmed], strict=True
+        ):
             if int(track_id) not in self._seen:
                 self._seen.add(int(track_id))
-                self.progress.tracks[int(label)] = self.progress.tracks.get(int(label), 0) + 1
+                self.progress.tracks[int(category_id)] = self.progress.tracks.get(int(category_id), 0) + 1

@@ -95,7 +95,7 @@ def draw_overlay(
     if heading:
         taken.append(_draw_heading(canvas, heading, tracks[confirmed], class_names, style))
     for i in nearest_last[confirmed[nearest_last]][::-1]:
-        track_id, label = int(tracks.track_ids[i]), int(tracks.instances.labels[i])
+        track_id, label = int(tracks.track_ids[i]), int(tracks.instances.category_ids[i])
         name = class_names.get(label, f"class {label}")
         text = f"{name} {track_id}  {tracks.instances.scores[i]:.2f}"
         _draw_label(canvas, text, str(track_id), boxes[i], track_colour(track_id), style, taken)
@@ -174,7 +174,7 @@ def _draw_trail(canvas: Image, points: Sequence[tuple[float, float]], colour: Co
 def _draw_heading(
     canvas: Image, heading: str, tracks: Tracks, class_names: Mapping[int, str], style: _Style
 ) -> NDArray[np.int64]:
-    counts = Counter(tracks.instances.labels.tolist())
+    counts = Counter(tracks.instances.category_ids.tolist())
     parts = [heading, *(f"{class_names.get(label, f'class {label}')} {counts[label]}" for label in sorted(counts))]
     glyphs = _glyphs("    ".join(parts), round(style.text * 1.15))
     margin = 3 * style.pad

@@ -29,7 +29,7 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
         for name, spec in ARRAYS.items():
             row = row_shape(name, info.image_size)
             file_rows = rows_per_file(name, shard_frames)
-            chunk_rows = {"labels": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
+            chunk_rows = {"id_map": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
             array = zarr.create_array(
                 store,
                 name=f"{base}/{name}",

@@ -76,7 +76,7 @@ class CameraWriter:
         """What an earlier run left, where this one goes on with it."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: make one with MaskStore.create first.")
-        self._class_labels = frozenset(int(label) for label in read_attributes(path)["class_names"])
+        self._class_labels = frozenset(int(category_id) for category_id in read_attributes(path)["class_names"])
         if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(
                 f"camera {camera!r} was already written to {path}: use another name or another --out."
@@ -137,11 +137,11 @@ class CameraWriter:
         self._write_attributes({epoch: Extent()})
         self._epoch = opened
 
-    def append(self, index: int, timestamp_ns: int, tracks: Tracks, tracker: TrackerState | None = None) -> None:
+    def append(self, frame_index: int, timestamp_ns: int, tracks: Tracks, tracker: TrackerState | None = None) -> None:
         """Takes the tracks of the next frame; commits when they fill a shard.
 
         Args:
-            index: capture count of the camera, above that of the frame before.
+            frame_index: capture count of the camera, above that of the frame before.
             timestamp_ns: capture time, later than that of the frame before in this epoch.
             tracks: what was seen, with masks.
             tracker: what the tracker knew right after this frame; without it the camera cannot be resumed.
@@ -155,19 +155,19 @@ class CameraWriter:
         epoch = self._epoch
         if epoch is None:
             raise InputError(f"camera {self.camera!r}: call start_epoch before the first frame.")
-        if index <= self._last_index:
-            raise InputError(f"camera {self.camera!r}: expected a frame after #{self._last_index}, got #{index}.")
+        if frame_index <= self._last_index:
+            raise InputError(f"camera {self.camera!r}: expected a frame after #{self._last_index}, got #{frame_index}.")
         if epoch.last_timestamp_ns is not None and timestamp_ns <= epoch.last_timestamp_ns:
             raise InputError(
-                f"camera {self.camera!r}, frame {index}: expected a time after {epoch.last_timestamp_ns} ns, got "
+                f"camera {self.camera!r}, frame {frame_index}: expected a time after {epoch.last_timestamp_ns} ns, got "
                 f"{timestamp_ns} ns; start an epoch when the clock changes."
             )
         if epoch.full:  # a commit failed before
             self.commit()
-        masks = storable_masks(index, tracks, epoch.info, self._class_labels)
-        rows = frame_rows(index, timestamp_ns, tracks, masks, epoch.end)
+        masks = storable_masks(frame_index, tracks, epoch.info, self._class_labels)
+        rows = frame_rows(frame_index, timestamp_ns, tracks, masks, epoch.end)
         epoch.push(rows, masks)
-        epoch.last_timestamp_ns, self._last_index = timestamp_ns, index
+        epoch.last_timestamp_ns, self._last_index = timestamp_ns, frame_index
         self._tracker = tracker
         self.ledger.stored += 1
         if epoch.full:

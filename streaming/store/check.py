@@ -20,7 +20,7 @@ from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError, LedgerError, StoreCorruptError
 from roadmask.streaming.store.epoch import EpochReader
 from roadmask.streaming.store.files import PARTIAL
-from roadmask.streaming.store.labels import paint_labels
+from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import ARRAYS, METADATA, PROVENANCE, FrameState
 from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
 from roadmask.streaming.store.rows import MAX_TRACK_ID
@@ -185,9 +185,9 @@ class _EpochCheck:
 
     def run(self, last_index: int) -> int:
         """Checks everything; takes and returns the last capture index, which must rise across epochs."""
-        arrays = {name: self._read(name) for name in ARRAYS if name not in ("labels", "instances/rle")}
+        arrays = {name: self._read(name) for name in ARRAYS if name not in ("id_map", "instances/rle")}
         rle = self._read("instances/rle")
-        index = arrays["frames/index"]
+        index = arrays["frames/frame_index"]
         self._check_frames(arrays, last_index)
         edges = [self._edges("instances/offsets", arrays), self._edges("instances/rle_offsets", arrays)]
         if all(edges):
@@ -217,7 +217,7 @@ class _EpochCheck:
         index, times, states = (arrays[f"frames/{name}"] for name in ("index", "timestamp_ns", "state"))
         if index is not None:
             wrong = np.diff(index, prepend=last_index) <= 0
-            self._first("frames/index", wrong, "expected a capture index above that of the frame before", index)
+            self._first("frames/frame_index", wrong, "expected a capture index above that of the frame before", index)
         if times is not None:
             wrong = np.append(False, np.diff(times) <= 0)[: len(times)]
             self._first("frames/timestamp_ns", wrong, "expected a time after that of the frame before", times)
@@ -226,7 +226,9 @@ class _EpochCheck:
         captured = self.camera.ledger.captured
         if index is not None and self.camera.complete:
             wrong = index >= captured
-            self._first("frames/index", wrong, f"expected a capture index below {captured} captured frames", index)
+            self._first(
+                "frames/frame_index", wrong, f"expected a capture index below {captured} captured frames", index
+            )
 
     def _edges(self, name: str, arrays: dict[str, NDArray[Any] | None]) -> bool:
         """Whether the edges between items start at 0, never fall and end at the count that was committed."""
@@ -245,17 +247,17 @@ class _EpochCheck:
         return not wrong.any()
 
     def _check_instances(self, arrays: dict[str, NDArray[Any] | None]) -> None:
-        box, score, label, track_id, state = (
-            arrays[f"instances/{name}"] for name in ("box", "score", "label", "track_id", "state")
+        box, score, category_id, track_id, state = (
+            arrays[f"instances/{name}"] for name in ("box", "score", "category_id", "track_id", "state")
         )
         if box is not None:
             wrong = ~np.isfinite(box).all(axis=1) | (box[:, 2:] < box[:, :2]).any(axis=1)
             self._first("instances/box", wrong, "expected x1, y1, x2, y2 with x1 <= x2 and y1 <= y2", box)
         if score is not None:
             self._first("instances/score", ~np.isfinite(score), "expected a finite score", score)
-        if label is not None:
-            wrong = ~np.isin(label, list(self.camera.class_names))
-            self._first("instances/label", wrong, "expected a class that the store names", label)
+        if category_id is not None:
+            wrong = ~np.isin(category_id, list(self.camera.class_names))
+            self._first("instances/category_id", wrong, "expected a class that the store names", category_id)
         if state is not None:
             wrong = ~np.isin(state, [TrackState.TENTATIVE, TrackState.CONFIRMED])
             self._first("instances/state", wrong, "expected a tentative or confirmed instance, got state", state)
@@ -272,13 +274,13 @@ class _EpochCheck:
     def _check_masks(self, arrays: dict[str, NDArray[Any] | None], rle: NDArray[Any] | None, *, usable: bool) -> None:
         """Reads every file of labels and compares it with what the run lengths say."""
         try:
-            files = self.epoch.files("labels", 0, self.epoch.extent.frames)
+            files = self.epoch.files("id_map", 0, self.epoch.extent.frames)
         except StoreCorruptError as error:
-            self._problem(str(error), path=self.epoch.folder / "labels" / METADATA)
+            self._problem(str(error), path=self.epoch.folder / "id_map" / METADATA)
             return
         for path, (start, stop) in files.items():
             try:
-                labels = self.epoch.read("labels", start, stop)
+                labels = self.epoch.read("id_map", start, stop)
             except StoreCorruptError as error:
                 self._problem(_why(error), path=path)
                 labels = None
@@ -311,7 +313,7 @@ class _EpochCheck:
         if labels is None or track_id is None or score is None:
             return
         painted = np.empty(self.epoch.info.image_size, np.uint32)
-        paint_labels(masks, track_id[first:last], score[first:last], painted)
+        paint_id_map(masks, track_id[first:last], score[first:last], painted)
         if different := int((painted != labels).sum()):
             self._problem(f"labels differ from the masks in {different} pixels.", frame, path)
 

@@ -34,7 +34,7 @@ class StoreConfig:
             raise ConfigError(f"expected compression_level from 1 to 22, got {self.compression_level}: 1 is fast.")
 
     def shard_frames(self, image_size: tuple[int, int]) -> int:
-        """Returns how many label images of (H, W) pixels go into one file."""
+        """Returns how many category_id images of (H, W) pixels go into one file."""
         height, width = image_size
         fitting = int(self.shard_mb * 1e6 // (height * width * 4))
         return min(max(fitting, MIN_SHARD_FRAMES), MAX_SHARD_FRAMES)

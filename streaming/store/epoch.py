@@ -106,9 +106,9 @@ class EpochReader:
         return self.read(name, number * ROWS_PER_CHUNK, (number + 1) * ROWS_PER_CHUNK)
 
     @cached_property
-    def index(self) -> NDArray[np.int64]:
+    def frame_index(self) -> NDArray[np.int64]:
         """(T,) capture count of every frame."""
-        return self.read("frames/index")
+        return self.read("frames/frame_index")
 
     @cached_property
     def timestamp_ns(self) -> NDArray[np.int64]:
@@ -126,9 +126,9 @@ class EpochReader:
         return self.read("instances/track_id")
 
     @cached_property
-    def label(self) -> NDArray[np.int64]:
+    def category_id(self) -> NDArray[np.int64]:
         """(N,) COCO category id of every instance."""
-        return self.read("instances/label").astype(np.int64)
+        return self.read("instances/category_id").astype(np.int64)
 
     @cached_property
     def rle_offsets(self) -> NDArray[np.int64]:
@@ -140,9 +140,9 @@ class EpochReader:
         """(N,) position of the frame that every instance was seen in."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
-    def labels(self, position: int) -> NDArray[np.uint32]:
+    def id_map(self, position: int) -> NDArray[np.uint32]:
         """Returns the (H, W) image of track ids of a frame."""
-        image: NDArray[np.uint32] = self.read("labels", position, position + 1)[0]
+        image: NDArray[np.uint32] = self.read("id_map", position, position + 1)[0]
         return image
 
     def frame(self, position: int) -> tuple[Instances, NDArray[np.int64], NDArray[np.uint8]]:
@@ -156,7 +156,7 @@ class EpochReader:
                 self.info.image_size,
                 self.rows("instances/box", start, stop),
                 self.rows("instances/score", start, stop),
-                self.rows("instances/label", start, stop).astype(np.int64),
+                self.rows("instances/category_id", start, stop).astype(np.int64),
                 RleMasks(counts, self.info.image_size),
             )
         except InstancesError as error:

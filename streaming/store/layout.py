@@ -8,14 +8,14 @@
                                    removed = frames of whole epochs that were taken out again, if any
         ledger/                    attributes: captured, stored, dropped, failed; written when the camera is closed
         <epoch>/                   attributes: image_size, clock, info
-          labels                   uint32 (T, H, W)  track id per pixel, 0 = none
-          frames/index             int64  (T,)       capture count of the camera
+          id_map                   uint32 (T, H, W)  track id per pixel, 0 = none
+          frames/frame_index       int64  (T,)       capture count of the camera
           frames/timestamp_ns      int64  (T,)
           frames/state             uint8  (T,)       `FrameState`
           instances/offsets        int64  (T + 1,)   instances of frame t: offsets[t]:offsets[t + 1]
           instances/box            float32 (N, 4)    x1, y1, x2, y2
           instances/score          float32 (N,)
-          instances/label          int32  (N,)       COCO category id
+          instances/category_id          int32  (N,)       COCO category id
           instances/track_id       int64  (N,)       0 = no track
           instances/state          uint8  (N,)       `TrackState`
           instances/area           int64  (N,)       pixels of the mask
@@ -81,14 +81,14 @@ class ArraySpec:
 
 
 ARRAYS: dict[str, ArraySpec] = {
-    "labels": ArraySpec("uint32", "frames"),
-    "frames/index": ArraySpec("int64", "frames"),
+    "id_map": ArraySpec("uint32", "frames"),
+    "frames/frame_index": ArraySpec("int64", "frames"),
     "frames/timestamp_ns": ArraySpec("int64", "frames"),
     "frames/state": ArraySpec("uint8", "frames"),
     "instances/offsets": ArraySpec("int64", "frames", extra=1),
     "instances/box": ArraySpec("float32", "instances", tail=(4,)),
     "instances/score": ArraySpec("float32", "instances"),
-    "instances/label": ArraySpec("int32", "instances"),
+    "instances/category_id": ArraySpec("int32", "instances"),
     "instances/track_id": ArraySpec("int64", "instances"),
     "instances/state": ArraySpec("uint8", "instances"),
     "instances/area": ArraySpec("int64", "instances"),
@@ -165,12 +165,12 @@ class EpochInfo:
 
 def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
     """Returns the shape of one row of an array."""
-    return image_size if name == "labels" else ARRAYS[name].tail
+    return image_size if name == "id_map" else ARRAYS[name].tail
 
 
 def rows_per_file(name: str, shard_frames: int) -> int:
     """Returns how many rows of an array share a file."""
-    return {"labels": shard_frames, "instances/rle": RLE_SHARD}.get(name, ROWS_PER_CHUNK)
+    return {"id_map": shard_frames, "instances/rle": RLE_SHARD}.get(name, ROWS_PER_CHUNK)
 
 
 def plain(value: Any, what: str) -> Any:

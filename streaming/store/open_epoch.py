@@ -11,7 +11,7 @@ from roadmask.streaming.store.arrays import open_arrays
 from roadmask.streaming.store.config import StoreConfig
 from roadmask.streaming.store.files import DurableStore
 from roadmask.streaming.store.growing_array import GrowingArray
-from roadmask.streaming.store.labels import paint_labels
+from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import EpochInfo, Extent
 from roadmask.streaming.store.rows import Rows
 
@@ -49,13 +49,13 @@ class OpenEpoch:
 
     def push(self, rows: Rows, masks: RleMasks) -> None:
         """Takes the rows of a frame, and the masks they are of."""
-        paint_labels(masks, rows["instances/track_id"], rows["instances/score"], self._image[0])
-        self.arrays["labels"].append(self._image)
+        paint_id_map(masks, rows["instances/track_id"], rows["instances/score"], self._image[0])
+        self.arrays["id_map"].append(self._image)
         for name, row in rows.items():
             self.arrays[name].append(row)
         self.end = Extent(
             self.end.frames + 1,
-            self.end.instances + len(rows["instances/label"]),
+            self.end.instances + len(rows["instances/category_id"]),
             self.end.rle_bytes + len(rows["instances/rle"]),
         )
 

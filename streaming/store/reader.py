@@ -75,7 +75,7 @@ class CameraReader:
         instances, track_ids, states = epoch.frame(at)
         return StoredFrame(
             self._edges[self.epochs.index(epoch)] + at,
-            int(epoch.rows("frames/index", at, at + 1)[0]),
+            int(epoch.rows("frames/frame_index", at, at + 1)[0]),
             int(epoch.rows("frames/timestamp_ns", at, at + 1)[0]),
             epoch.info.epoch,
             instances,
@@ -83,7 +83,7 @@ class CameraReader:
             states,
         )
 
-    def labels(self, position: int) -> NDArray[np.uint32]:
+    def id_map(self, position: int) -> NDArray[np.uint32]:
         """Returns the (H, W) image of track ids of a stored frame; 0 where no track is.
 
         Raises:
@@ -91,7 +91,7 @@ class CameraReader:
             StoreCorruptError: its files cannot be read back.
         """
         epoch, at = self._find(position)
-        return epoch.labels(at)
+        return epoch.id_map(at)
 
     def position_of(self, index: int) -> int:
         """Returns the position of the frame with a capture count.
@@ -100,8 +100,8 @@ class CameraReader:
             InputError: that frame was lost or never captured.
         """
         for start, epoch in zip(self._edges, self.epochs, strict=False):
-            at = int(np.searchsorted(epoch.index, index))
-            if at < len(epoch) and epoch.index[at] == index:
+            at = int(np.searchsorted(epoch.frame_index, index))
+            if at < len(epoch) and epoch.frame_index[at] == index:
                 return start + at
         raise InputError(f"camera {self.name!r} stored no frame with capture count {index}: it was lost or never came.")
 
@@ -126,12 +126,12 @@ class CameraReader:
             sightings += [
                 Sighting(
                     start + int(frames[n]),
-                    int(epoch.index[frames[n]]),
+                    int(epoch.frame_index[frames[n]]),
                     int(epoch.timestamp_ns[frames[n]]),
                     epoch.info.epoch,
                     boxes[n],
                     float(scores[n]),
-                    int(epoch.label[rows[n]]),
+                    int(epoch.category_id[rows[n]]),
                     int(states[n]),
                     masks[n],
                 )
@@ -139,21 +139,21 @@ class CameraReader:
             ]
         if not sightings:
             raise InputError(f"camera {self.name!r} has no track {track_id}: `tracks()` lists those it has.")
-        label = Counter(sighting.label for sighting in sightings).most_common(1)[0][0]
-        return TrackView(track_id, label, self.class_name(label), tuple(sightings))
+        category_id = Counter(sighting.category_id for sighting in sightings).most_common(1)[0][0]
+        return TrackView(track_id, category_id, self.class_name(category_id), tuple(sightings))
 
     def tracks(self) -> list[TrackSummary]:
         """Returns a line for each track, by id, without reading any mask."""
         _, labels, positions, times = self._instances
         summaries = []
         for track_id, rows in self._rows_by_track.items():
-            label = Counter(labels[rows].tolist()).most_common(1)[0][0]
+            category_id = Counter(labels[rows].tolist()).most_common(1)[0][0]
             first, last = rows[0], rows[-1]
             summaries.append(
                 TrackSummary(
                     track_id,
-                    label,
-                    self.class_name(label),
+                    category_id,
+                    self.class_name(category_id),
                     len(rows),
                     int(positions[first]),
                     int(positions[last]),
@@ -168,9 +168,9 @@ class CameraReader:
         positions = self._instances[2]
         return {track_id: positions[rows] for track_id, rows in self._rows_by_track.items()}
 
-    def class_name(self, label: int) -> str:
+    def class_name(self, category_id: int) -> str:
         """Returns the name of a COCO category id."""
-        return self.class_names.get(label, f"class {label}")
+        return self.class_names.get(category_id, f"class {category_id}")
 
     @cached_property
     def _instances(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -178,7 +178,7 @@ class CameraReader:
         columns: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(4)]
         for start, epoch in zip(self._edges, self.epochs, strict=False):
             frames = epoch.frame_of_instance
-            parts = (epoch.track_id, epoch.label, start + frames, epoch.timestamp_ns[frames])
+            parts = (epoch.track_id, epoch.category_id, start + frames, epoch.timestamp_ns[frames])
             for column, part in zip(columns, parts, strict=True):
                 column.append(part)
         ids, labels, positions, times = map(np.concatenate, columns)
@@ -208,7 +208,9 @@ class Drive(Mapping[str, CameraReader]):
         self.path = path
         self.attributes = attributes
         """What the writer said of itself: engine, sources, config, versions."""
-        self.class_names: dict[int, str] = {int(label): name for label, name in attributes["class_names"].items()}
+        self.class_names: dict[int, str] = {
+            int(category_id): name for category_id, name in attributes["class_names"].items()
+        }
         """COCO category id -> name, of the classes that may occur."""
         self._names = camera_names(path)
         self._open: dict[str, CameraReader] = {}
@@ -239,7 +241,7 @@ def open_drive(path: Path | str) -> Drive:
     Example::
 
         front = open_drive("drive.zarr")["front"]
-        front.frame(120).instances, front.labels(120), front.track(17)
+        front.frame(120).instances, front.id_map(120), front.track(17)
 
     Raises:
         StoreMissingError: there is nothing at the path, or no store of roadmask.

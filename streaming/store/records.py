@@ -19,7 +19,7 @@ class StoredFrame:
 
     position: int
     """Place among the stored frames of the camera, from 0, over all epochs."""
-    index: int
+    frame_index: int
     """Capture count of the camera; higher than the position where frames were lost."""
     timestamp_ns: int
     """Capture time in the clock of its epoch."""
@@ -42,7 +42,7 @@ class Sighting:
 
     position: int
     """Place of the frame among the stored frames of the camera."""
-    index: int
+    frame_index: int
     """Capture count of the frame."""
     timestamp_ns: int
     """Capture time in the clock of its epoch."""
@@ -52,7 +52,7 @@ class Sighting:
     """(4,) x1, y1, x2, y2 in pixels."""
     score: float
     """Confidence, 0 to 1."""
-    label: int
+    category_id: int
     """COCO category id."""
     state: int
     """`TrackState`."""
@@ -66,7 +66,7 @@ class TrackView(Sequence[Sighting]):
 
     track_id: int
     """Unique within the camera."""
-    label: int
+    category_id: int
     """COCO category id it was seen as most often."""
     class_name: str
     """Name of that class."""
@@ -93,7 +93,7 @@ class TrackSummary:
 
     track_id: int
     """Unique within the camera."""
-    label: int
+    category_id: int
     """COCO category id it was seen as most often."""
     class_name: str
     """Name of that class."""

@@ -53,17 +53,19 @@ class Begun:
     @property
     def last_index(self) -> int:
         """Capture count of the last stored frame, -1 before the first one."""
-        return max((int(epoch.index[-1]) for epoch in self.epochs if len(epoch)), default=-1)
+        return max((int(epoch.frame_index[-1]) for epoch in self.epochs if len(epoch)), default=-1)
 
     @cached_property
     def tracks(self) -> dict[int, int]:
         """Id of each confirmed track -> its category id when it was first seen."""
-        labels: dict[int, int] = {}
+        category_of: dict[int, int] = {}
         for epoch in self.epochs:
             known = epoch.read("instances/state") == TrackState.CONFIRMED
-            for track_id, label in zip(epoch.track_id[known].tolist(), epoch.label[known].tolist(), strict=True):
-                labels.setdefault(track_id, label)
-        return labels
+            for track_id, category_id in zip(
+                epoch.track_id[known].tolist(), epoch.category_id[known].tolist(), strict=True
+            ):
+                category_of.setdefault(track_id, category_id)
+        return category_of
 
     def tracker_state(self) -> TrackerState | None:
         """Returns the state as a tracker gives it: the next commit may come before the next frame."""

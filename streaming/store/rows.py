@@ -20,11 +20,11 @@ Rows = dict[str, NDArray[Any]]
 """Name of an array but labels -> its new rows."""
 
 
-def frame_rows(index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, end: Extent) -> Rows:
+def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, end: Extent) -> Rows:
     """Turns a frame into rows. They share no memory with the tracks, which may lie in another process's memory.
 
     Args:
-        index: capture count of the frame.
+        frame_index: capture count of the frame.
         timestamp_ns: capture time.
         tracks: what was seen.
         masks: its masks, see `storable_masks`.
@@ -33,13 +33,13 @@ def frame_rows(index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, e
     seen = tracks.instances
     lengths = np.array([len(counts) for counts in masks.counts], np.int64)
     return {
-        "frames/index": np.array([index], np.int64),
+        "frames/frame_index": np.array([frame_index], np.int64),
         "frames/timestamp_ns": np.array([timestamp_ns], np.int64),
         "frames/state": np.array([FrameState.STORED], np.uint8),
         "instances/offsets": np.array([end.instances + len(seen)], np.int64),
         "instances/box": seen.boxes.copy(),
         "instances/score": seen.scores.copy(),
-        "instances/label": seen.labels.astype(np.int32),
+        "instances/category_id": seen.category_ids.astype(np.int32),
         "instances/track_id": tracks.track_ids.copy(),
         "instances/state": tracks.states.copy(),
         "instances/area": masks.area,
@@ -48,7 +48,7 @@ def frame_rows(index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, e
     }
 
 
-def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: Collection[int]) -> RleMasks:
+def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_labels: Collection[int]) -> RleMasks:
     """Returns the masks of a frame, and refuses what a store cannot hold.
 
     Raises:
@@ -56,20 +56,22 @@ def storable_masks(index: int, tracks: Tracks, info: EpochInfo, class_labels: Co
     """
     seen = tracks.instances
     if seen.masks is None:
-        raise InstancesError(f"frame {index}: expected instances with masks, got boxes only; a store keeps masks.")
+        raise InstancesError(
+            f"frame {frame_index}: expected instances with masks, got boxes only; a store keeps masks."
+        )
     if seen.image_size != info.image_size:
         raise InstancesError(
-            f"frame {index}: expected instances in images of {info.image_size} (H, W), got {seen.image_size}; "
+            f"frame {frame_index}: expected instances in images of {info.image_size} (H, W), got {seen.image_size}; "
             f"start an epoch when the resolution changes."
         )
     named = [track for track in tracks.track_ids.tolist() if track]
     if named and (min(named) < 0 or max(named) > MAX_TRACK_ID or len(set(named)) < len(named)):
-        raise InstancesError(f"frame {index}: expected different track ids from 1 to 2^32 - 1, got {named}.")
-    unknown = sorted(set(seen.labels.tolist()).difference(class_labels))
+        raise InstancesError(f"frame {frame_index}: expected different track ids from 1 to 2^32 - 1, got {named}.")
+    unknown = sorted(set(seen.category_ids.tolist()).difference(class_labels))
     if unknown:
         raise InstancesError(
-            f"frame {index}: the store was made for classes {sorted(class_labels)}, got {unknown}: name every class "
-            "that may occur in class_names."
+            f"frame {frame_index}: the store was made for classes {sorted(class_labels)}, got {unknown}: name every "
+            "class that may occur in class_names."
         )
     masks = seen.masks.to_rle()
     masks.validate()

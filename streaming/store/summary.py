@@ -15,7 +15,7 @@ from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.layout import METADATA, PROVENANCE
 from roadmask.streaming.store.reader import CameraReader, open_drive
 
-PARTS = ("labels", "masks", "instances", "frames", "metadata")
+PARTS = ("id_map", "masks", "instances", "frames", "metadata")
 """What the bytes of a store are spent on; `masks` are the run lengths."""
 
 
@@ -24,7 +24,7 @@ class TrackLife:
     """When a track was seen."""
 
     track_id: int
-    label: int
+    category_id: int
     """COCO category id it was seen as most often."""
     class_name: str
     frames: int
@@ -42,12 +42,12 @@ class TrackLife:
 class ClassSummary:
     """The tracks of one class."""
 
-    label: int
+    category_id: int
     """COCO category id."""
     class_name: str
     tracks: int
     instances: int
-    """Instances with this label, those without a track included."""
+    """Instances with this category_id, those without a track included."""
     median_s: float
     """Half of its tracks lived at least this long; 0 without tracks."""
     longest_s: float
@@ -95,7 +95,7 @@ class DriveSummary:
     cameras: tuple[CameraSummary, ...]
     storage: dict[str, int]
     """Bytes on disk by part, see `PARTS`."""
-    raw_label_bytes: int
+    raw_id_map_bytes: int
     """What the labels would take uncompressed."""
 
     @property
@@ -157,7 +157,7 @@ def frame_seconds(camera: CameraReader) -> tuple[NDArray[np.float64], float]:
 def _camera(camera: CameraReader) -> CameraSummary:
     seconds, step = frame_seconds(camera)
     lives = _lives(camera, seconds, step)
-    seen = Counter(label for epoch in camera.epochs for label in epoch.label.tolist())
+    seen = Counter(category_id for epoch in camera.epochs for category_id in epoch.category_id.tolist())
     epochs = tuple(
         EpochSummary(
             epoch.info.epoch,
@@ -170,14 +170,14 @@ def _camera(camera: CameraReader) -> CameraSummary:
         for epoch in camera.epochs
     )
     classes = []
-    for label in sorted(seen):
-        spans = [life.seconds for life in lives if life.label == label]
+    for category_id in sorted(seen):
+        spans = [life.seconds for life in lives if life.category_id == category_id]
         classes.append(
             ClassSummary(
-                label,
-                camera.class_name(label),
+                category_id,
+                camera.class_name(category_id),
                 len(spans),
-                seen[label],
+                seen[category_id],
                 median(spans) if spans else 0.0,
                 max(spans, default=0.0),
             )
@@ -206,7 +206,7 @@ def _lives(camera: CameraReader, seconds: NDArray[np.float64], step: float) -> t
             (float(seconds[seen[start]]), float(seconds[seen[end]]) + step)
             for start, end in zip(starts, ends, strict=True)
         )
-        lives.append(TrackLife(track.track_id, track.label, track.class_name, len(seen), spans))
+        lives.append(TrackLife(track.track_id, track.category_id, track.class_name, len(seen), spans))
     return tuple(sorted(lives, key=lambda life: (life.spans_s[0], life.track_id)))
 
 

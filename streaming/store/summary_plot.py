@@ -69,7 +69,7 @@ def plot_summary(path: Path | str, png_path: Path | str) -> None:
 
 
 def _class_colours(summary: DriveSummary) -> dict[int, str]:
-    labels = sorted({each.label for camera in summary.cameras for each in camera.classes})
+    labels = sorted({each.category_id for camera in summary.cameras for each in camera.classes})
     others = [label for label in labels if label not in CLASS_COLOURS]
     return CLASS_COLOURS | {label: OTHER_COLOURS[n % len(OTHER_COLOURS)] for n, label in enumerate(others)}
 
@@ -82,15 +82,15 @@ def _draw_header(figure: Figure, summary: DriveSummary, colours: dict[int, str],
         _duration(summary.seconds),
         _size(summary.stored_bytes),
     ]
-    if summary.stored_bytes < summary.raw_label_bytes:
-        facts[-1] += f" ({_share(summary.stored_bytes / summary.raw_label_bytes)} of the raw labels)"
+    if summary.stored_bytes < summary.raw_id_map_bytes:
+        facts[-1] += f" ({_share(summary.stored_bytes / summary.raw_id_map_bytes)} of the raw labels)"
     figure.text(0.022, 1 - 0.78 / height, "   ·   ".join(facts), fontsize=11.5, color=FAINT)
     x = 0.983
     totals: dict[int, tuple[str, int]] = {}
     for camera in summary.cameras:
         for each in camera.classes:
             if each.tracks:
-                totals[each.label] = (each.class_name, totals.get(each.label, ("", 0))[1] + each.tracks)
+                totals[each.category_id] = (each.class_name, totals.get(each.category_id, ("", 0))[1] + each.tracks)
     for label, (name, tracks) in sorted(totals.items(), reverse=True):
         text = figure.text(x, 1 - 0.47 / height, f"{name} {tracks:,}", fontsize=14, color=colours[label], ha="right")
         text.set_fontweight("bold")
@@ -125,7 +125,7 @@ def _draw_lives(axes: Axes, summary: CameraSummary, length: float, colours: dict
     _bare(axes)
     width = float(np.clip(150 / max(len(summary.tracks), 1), 0.7, 10))
     for row, life in enumerate(summary.tracks):
-        colour = colours[life.label]
+        colour = colours[life.category_id]
         axes.plot([life.spans_s[0][0], life.spans_s[-1][1]], [row, row], color=colour, alpha=0.25, lw=width * 0.35)
     visible = length / 500
     spans = [
@@ -133,7 +133,7 @@ def _draw_lives(axes: Axes, summary: CameraSummary, length: float, colours: dict
         for row, life in enumerate(summary.tracks)
         for start, end in life.spans_s
     ]
-    of_span = [colours[life.label] for life in summary.tracks for _ in life.spans_s]
+    of_span = [colours[life.category_id] for life in summary.tracks for _ in life.spans_s]
     lines = LineCollection([[(a, row), (b, row)] for a, b, row in spans], colors=of_span, lw=width, capstyle="butt")
     axes.add_collection(lines)
     axes.set_ylim(len(summary.tracks) - 0.2, -0.8)
@@ -163,7 +163,7 @@ def _draw_counts(
     axes.set_xlabel("seconds", color=FAINT, fontsize=9)
     axes.set_ylabel("in sight", color=FAINT, fontsize=9)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    labels = sorted({life.label for life in summary.tracks})
+    labels = sorted({life.category_id for life in summary.tracks})
     if not labels:
         axes.set_ylim(0, 1)
         return
@@ -173,7 +173,7 @@ def _draw_counts(
     positions = camera.track_positions()
     counts = []
     for label in labels:
-        seen = np.concatenate([positions[life.track_id] for life in summary.tracks if life.label == label])
+        seen = np.concatenate([positions[life.track_id] for life in summary.tracks if life.category_id == label])
         counts.append(np.bincount(of_frame[seen], minlength=bins) / frames)
     edges = np.append(seconds[np.searchsorted(of_frame, np.arange(bins))], seconds[-1] + step)
     counts = [np.append(count, count[-1]) for count in counts]
@@ -191,7 +191,7 @@ def _draw_epochs(panels: tuple[Axes, ...], camera: CameraReader, seconds: NDArra
 
 def _draw_places(axes: Axes, camera: CameraReader, summary: CameraSummary, colours: dict[int, str]) -> None:
     """Where things were seen: the stronger the colour, the more often a mask covered the place."""
-    shares = _places(camera, {life.track_id: life.label for life in summary.tracks})
+    shares = _places(camera, {life.track_id: life.category_id for life in summary.tracks})
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -219,7 +219,7 @@ def _places(camera: CameraReader, label_of: dict[int, int]) -> dict[int, NDArray
     rows = max(HEAT_COLUMNS * height // width, 1)
     seen = {label: np.zeros((rows, HEAT_COLUMNS)) for label in dict.fromkeys(labels.tolist())}
     for position in np.unique(np.linspace(0, len(camera) - 1, HEAT_FRAMES).astype(int)):
-        image = camera.labels(int(position))
+        image = camera.id_map(int(position))
         y = (np.arange(rows) + 0.5) * image.shape[0] / rows
         x = (np.arange(HEAT_COLUMNS) + 0.5) * image.shape[1] / HEAT_COLUMNS
         cells = image[np.ix_(y.astype(int), x.astype(int))]
@@ -235,12 +235,12 @@ def _draw_sizes(axes: Axes, camera: CameraReader, summary: CameraSummary, colour
     axes.set_yticks([])
     axes.set_title("mask size, square root of pixels", loc="left", fontsize=10, color=FAINT)
     sides = np.sqrt(np.concatenate([np.zeros(0), *(epoch.read("instances/area") for epoch in camera.epochs)]))
-    labels = np.concatenate([np.zeros(0, np.int64), *(epoch.label for epoch in camera.epochs)])
+    labels = np.concatenate([np.zeros(0, np.int64), *(epoch.category_id for epoch in camera.epochs)])
     if not len(sides):
         axes.set_xticks([])
         return
     bins = np.linspace(0, max(float(np.quantile(sides, 0.995)), 1.0), SIZE_BINS + 1)
-    shown = [each.label for each in summary.classes]
+    shown = [each.category_id for each in summary.classes]
     axes.hist(
         [sides[labels == label] for label in shown],
         bins=bins.tolist(),

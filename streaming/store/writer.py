@@ -88,7 +88,7 @@ class MaskStore:
         attributes = {
             "schema_version": SCHEMA_VERSION,
             "roadmask_version": roadmask.__version__,
-            "class_names": {str(label): name for label, name in sorted(class_names.items())},
+            "class_names": {str(category_id): name for category_id, name in sorted(class_names.items())},
             "engine": plain(engine, "engine"),
             "sources": plain(sources, "sources"),
             "config": plain(config, "config"),

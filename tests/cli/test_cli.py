@@ -54,7 +54,16 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_teaches(roadmask_cli) -> None:
     code, printed = roadmask_cli("run", "--help")
     assert code == 0
-    for option in ("--out", "--overlay", "--weights", "--engine", "--classes", "--score-min", "--size", "--threads"):
+    for option in (
+        "--out",
+        "--overlay",
+        "--weights",
+        "--engine",
+        "--classes",
+        "--score-min",
+        "--input-size",
+        "--threads",
+    ):
         assert option in printed
     for option in ("--ignore", "--config", "--max-frames", "--log-json", "--ray", "--no-ray"):
         assert option in printed
@@ -208,7 +217,7 @@ def unknown_key(folder: Path) -> list[object]:
         (lambda _: ["synthetic:", "--engine", "openvino", "--precision", "fp16"], 2, "torch-cuda for fp16"),
         (lambda _: ["synthetic:", "--classes", "pedestrain"], 2, "did you mean 'pedestrian'"),
         (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
-        (lambda _: ["synthetic:", "--size", "300x400"], 2, "multiples of 32"),
+        (lambda _: ["synthetic:", "--input-size", "300x400"], 2, "multiples of 32"),
         (lambda _: ["synthetic:", "--score-min", "7"], 2, "between 0.05 and 1"),
         (lambda _: ["synthetic:", "--ignore", "nowhere.png"], 2, "mask image or a polygon"),
         (lambda _: ["synthetic:", "--ignore", "rear=0,0 9,0 9,9"], 2, "camera 'rear'"),

@@ -53,7 +53,7 @@ def test_runs_an_engine(eval_segm: Cli, tmp_path: Path) -> None:
     whole = [[0, 0, 512, 0, 512, 600, 0, 600]]
     person = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": whole}
     truth = {"images": [shape], "annotations": [person], "categories": [{"id": 1, "name": "person"}]}
-    arguments = ("--images", portrait.parent, "--engine", "torch", "--size", "192x160", "--score-min", 0.5)
+    arguments = ("--images", portrait.parent, "--engine", "torch", "--input-size", "192x160", "--score-min", 0.5)
     first = write_json(tmp_path / "first.json", truth)
     assert eval_segm("--gt", first, *arguments, "--save-results", tmp_path / "found.json")[0] == 0
     found = json.loads((tmp_path / "found.json").read_text())

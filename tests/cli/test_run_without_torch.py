@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.engines.letterbox import choose_shape
+from roadmask.engines.letterbox import choose_input_size
 from roadmask.engines.networks.export import exported_graphs
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.weights import find_weights
@@ -37,7 +37,7 @@ def test_with_a_warm_cache_a_run_needs_no_torch(tmp_path: Path, monkeypatch: pyt
 
     lite = find_weights("lite")
     # What it would choose for these images, and other tests export, too.
-    exported_graphs(lite, choose_shape(drive.render(0).shape[:2]), GraphSettings.of(lite.architecture))
+    exported_graphs(lite, choose_input_size(drive.render(0).shape[:2]), GraphSettings.of(lite.architecture))
     warm = run("warm.zarr")
     assert warm.returncode == 0, warm.stderr
     front = open_drive(tmp_path / "warm.zarr")["front"]

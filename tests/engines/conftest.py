@@ -66,7 +66,7 @@ def build_openvino(lite: Weights) -> Build:
                 lite,
                 LITE_CATEGORY_IDS,
                 score_min=score_min,
-                network_shape=SHAPE,
+                input_size=SHAPE,
                 threads=2,
                 precision=precision,
                 settings=settings,

@@ -21,7 +21,7 @@ def fields(count: int = 3) -> dict[str, Any]:
         "image_size": SIZE,
         "boxes": boxes,
         "scores": np.linspace(0.9, 0.5, count, dtype=np.float32),
-        "labels": np.arange(1, count + 1, dtype=np.int64),
+        "category_ids": np.arange(1, count + 1, dtype=np.int64),
         "masks": BoxMasks(np.ones((count, 28, 28), np.float32), boxes, SIZE),
     }
 
@@ -34,7 +34,7 @@ def fields(count: int = 3) -> dict[str, Any]:
         ({"boxes": np.zeros((3, 4))}, "boxes as float32.*float64"),  # type
         ({"boxes": [[0, 0, 1, 1]] * 3}, "boxes as float32.*list"),  # no array
         ({"scores": np.zeros(2, np.float32)}, "scores as float32"),  # length
-        ({"labels": np.zeros(3, np.int32)}, "labels as int64"),
+        ({"category_ids": np.zeros(3, np.int32)}, "category_ids as int64"),
         ({"boxes": np.full((3, 4), np.nan, np.float32)}, "finite"),
         ({"boxes": np.full((3, 4), np.inf, np.float32)}, "finite"),
         ({"scores": np.array([0.5, np.nan, 0.5], np.float32)}, "finite"),
@@ -77,7 +77,7 @@ def test_one_index_applies_to_every_field(index: Index, kept: list[int], masks: 
     assert len(chosen) == len(kept)
     assert np.array_equal(chosen.boxes, instances.boxes[kept])
     assert np.array_equal(chosen.scores, instances.scores[kept])
-    assert chosen.labels.tolist() == [n + 1 for n in kept]
+    assert chosen.category_ids.tolist() == [n + 1 for n in kept]
     if chosen.masks is None:
         assert masks == "none"
     else:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadmask.engines import ConfigError
-from roadmask.engines.letterbox import NETWORK_SHAPES, STRIDE, Letterbox, choose_shape, parse_size
+from roadmask.engines.letterbox import INPUT_SIZES, STRIDE, Letterbox, choose_input_size, parse_input_size
 
 SIDES = st.integers(1, 5000)
 
@@ -18,10 +18,10 @@ SIDES = st.integers(1, 5000)
 @given(SIDES, SIDES)
 def test_content_fits_and_keeps_the_aspect(height: int, width: int) -> None:
     box = Letterbox.fit((height, width))
-    assert box.network_shape in NETWORK_SHAPES
-    inside = [1 <= content <= side for content, side in zip(box.content_size, box.network_shape, strict=True)]
+    assert box.input_size in INPUT_SIZES
+    inside = [1 <= content <= side for content, side in zip(box.content_size, box.input_size, strict=True)]
     assert all(inside)
-    assert any(content == side for content, side in zip(box.content_size, box.network_shape, strict=True))
+    assert any(content == side for content, side in zip(box.content_size, box.input_size, strict=True))
     scales = box.content_size[0] / height, box.content_size[1] / width
     # Rounding moves each side by at most half a pixel, and up to one for sides that would vanish.
     assert abs(scales[0] - scales[1]) * height <= 1 or abs(scales[0] - scales[1]) * width <= 1
@@ -59,12 +59,12 @@ def test_boxes_are_clipped_to_the_image() -> None:
     ],
 )
 def test_shape_follows_the_aspect(image_size: tuple[int, int], shape: tuple[int, int]) -> None:
-    assert choose_shape(image_size) == shape
+    assert choose_input_size(image_size) == shape
 
 
 def test_shapes_suit_the_backbone() -> None:
-    assert all(side % STRIDE == 0 for shape in NETWORK_SHAPES for side in shape)
-    assert len(set(NETWORK_SHAPES)) == len(NETWORK_SHAPES)
+    assert all(side % STRIDE == 0 for shape in INPUT_SIZES for side in shape)
+    assert len(set(INPUT_SIZES)) == len(INPUT_SIZES)
 
 
 def test_image_lies_top_left_and_the_rest_is_padding() -> None:
@@ -81,16 +81,16 @@ def test_image_of_the_right_size_is_not_resampled() -> None:
 
 
 def test_sizes_are_read() -> None:
-    assert parse_size("384x640") == (384, 640)
-    assert parse_size("96X64") == (96, 64)
-    assert parse_size((384, 640)) == (384, 640)
-    assert parse_size(tuple(np.array([384, 640]))) == (384, 640)
+    assert parse_input_size("384x640") == (384, 640)
+    assert parse_input_size("96X64") == (96, 64)
+    assert parse_input_size((384, 640)) == (384, 640)
+    assert parse_input_size(tuple(np.array([384, 640]))) == (384, 640)
 
 
 @pytest.mark.parametrize("size", ["384", "384x", "axb", "384x640x3", "", (1, 2, 3), 384, (384, 640.9), (384, None)])
 def test_sizes_that_cannot_be_read(size: Any) -> None:
     with pytest.raises(ConfigError, match=r"384x640, or as two whole numbers, got "):
-        parse_size(size)
+        parse_input_size(size)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_sizes_that_cannot_be_read(size: Any) -> None:
 )
 def test_sizes_that_do_not_suit_the_backbone(size: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"use {near}"):
-        parse_size(size)
+        parse_input_size(size)

@@ -172,7 +172,7 @@ class TestImports:
             "from roadmask.engines.openvino.segmenter import OpenVinoSegmenter\n"
             "from roadmask.engines.networks.weights import find_weights\n"
             "from roadmask.engines.classes import LITE_CATEGORY_IDS as ids\n"
-            "segmenter = OpenVinoSegmenter(find_weights('lite'), ids, score_min=0.05, network_shape=(192, 160),\n"
+            "segmenter = OpenVinoSegmenter(find_weights('lite'), ids, score_min=0.05, input_size=(192, 160),\n"
             "                              threads=2, precision='fp32')\n"
             "[found] = segmenter([np.load(sys.argv[1])])\n"
             "print(found.scores.tobytes().hex())"

@@ -28,12 +28,12 @@ SETTINGS = GraphSettings()
 
 def as_found(instances: Instances) -> Found:
     assert isinstance(instances.masks, BoxMasks)
-    return Found(instances.boxes, instances.scores, instances.labels, instances.masks.probabilities)
+    return Found(instances.boxes, instances.scores, instances.category_ids, instances.masks.probabilities)
 
 
 @pytest.fixture(scope="module")
 def reference(lite: Weights) -> TorchSegmenter:
-    return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=SETTINGS)
+    return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, settings=SETTINGS)
 
 
 class TestStaticGraph:
@@ -79,7 +79,7 @@ class TestStaticGraph:
         write_random_weights(tmp_path / "random.safetensors", architecture, letterbox.apply(portrait))
         weights = find_weights(tmp_path / "random.safetensors")
         assert weights.architecture is architecture
-        reference = TorchSegmenter(weights, (1, 3), score_min=0.05, network_shape=shape, settings=settings)
+        reference = TorchSegmenter(weights, (1, 3), score_min=0.05, input_size=shape, settings=settings)
         theirs = run_torchvision(reference, letterbox, portrait)
         assert len(theirs.scores) > 5
         model = load_model(weights)
@@ -113,7 +113,7 @@ class TestOpenVino:
         portrait: Image,
     ) -> None:
         [ours], [theirs] = build_openvino(precision="bf16")([portrait]), reference([portrait])
-        assert ours.labels[0] == theirs.labels[0]
+        assert ours.category_ids[0] == theirs.category_ids[0]
         assert abs(float(ours.scores[0] - theirs.scores[0])) < 0.05
         assert ours.masks is not None
         assert ours[:1].masks.iou(theirs[:1].masks)[0, 0] > 0.95  # type: ignore[union-attr, arg-type]
@@ -136,8 +136,8 @@ class TestOpenVino:
     ) -> None:
         both = np.concatenate([portrait, portrait[:, ::-1]])
         [everything] = build_openvino(precision="fp32")([both])
-        people = OpenVinoSegmenter(lite, (1,), score_min=0.3, network_shape=SHAPE, precision="fp32")
+        people = OpenVinoSegmenter(lite, (1,), score_min=0.3, input_size=SHAPE, precision="fp32")
         [found] = people([both])
-        expected = everything[(everything.labels == 1) & (everything.scores > 0.3)]
+        expected = everything[(everything.category_ids == 1) & (everything.scores > 0.3)]
         assert len(found)
         assert_equal_numbers(as_found(found), as_found(expected))

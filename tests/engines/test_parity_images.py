@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from roadmask.engines import BoxMasks, Image
-from roadmask.engines.letterbox import NETWORK_SHAPES, Letterbox
+from roadmask.engines.letterbox import INPUT_SIZES, Letterbox
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.static_graph import StaticDetector, StaticMasks
 from roadmask.engines.networks.weights import Architecture, Weights, find_weights
@@ -62,9 +62,9 @@ def cases(data_dir: Path) -> list[Case]:
     for position, row in enumerate(crowded):
         image = cv2.imread(str(data_dir / "coco_dev" / "images" / row["file_name"]), cv2.IMREAD_COLOR_RGB)
         assert image is not None
-        shape = NETWORK_SHAPES[position % len(NETWORK_SHAPES)]
+        shape = INPUT_SIZES[position % len(INPUT_SIZES)]
         found.append(Case(image, Letterbox.fit(image.shape[:2], shape)))
-    assert {case.letterbox.network_shape for case in found} == set(NETWORK_SHAPES)
+    assert {case.letterbox.input_size for case in found} == set(INPUT_SIZES)
     return found
 
 
@@ -93,7 +93,7 @@ def assert_static_graphs_agree(reference: TorchSegmenter, case: Case, settings: 
     """Proposals and instances of the static graphs in torch; returns torchvision's."""
     with watched(reference._model) as seen:
         theirs = run_torchvision(reference, case.letterbox, case.image)
-    shape = case.letterbox.network_shape
+    shape = case.letterbox.input_size
     detector = StaticDetector(reference._model, shape, settings).eval()
     masks = StaticMasks(reference._model, shape, settings).eval()
     with watched_proposals(detector) as proposals:
@@ -109,7 +109,7 @@ def run_engine(engine: OpenVinoSegmenter, case: Case, architecture: Architecture
     assert isinstance(found.masks, BoxMasks)
     height, width = (inner / outer for inner, outer in zip(case.letterbox.content_size, found.image_size, strict=True))
     boxes = (found.boxes * np.array([width, height, width, height])).astype(np.float32)
-    labels = np.array([architecture.category_ids.index(category) for category in found.labels.tolist()])
+    labels = np.array([architecture.category_ids.index(category) for category in found.category_ids.tolist()])
     return Found(boxes, found.scores, labels, found.masks.probabilities)
 
 
@@ -136,12 +136,12 @@ def test_both_engines_on_twenty_images(architecture: Architecture, cases: list[C
     reference, settings = reference_for(weights), GraphSettings.of(architecture)
     wanted = [category for category in architecture.category_ids if category]
     counts = []
-    for shape in NETWORK_SHAPES:
+    for shape in INPUT_SIZES:
         engine = OpenVinoSegmenter(
-            weights, wanted, score_min=0.05, network_shape=shape, precision="fp32", settings=settings
+            weights, wanted, score_min=0.05, input_size=shape, precision="fp32", settings=settings
         )
         for case in cases:
-            if case.letterbox.network_shape == shape:
+            if case.letterbox.input_size == shape:
                 theirs = assert_static_graphs_agree(reference, case, settings)
                 assert_same_instances(run_engine(engine, case, architecture), theirs)
                 counts.append(len(theirs.scores))

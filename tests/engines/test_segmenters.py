@@ -45,7 +45,7 @@ class TestOpenVino(SegmenterContract):
         monkeypatch.setattr("roadmask.engines.openvino.segmenter.os.access", lambda *_: False)
         monkeypatch.setattr("roadmask.engines.networks.cache.FileLock", None)  # nothing may be locked
         again = OpenVinoSegmenter(
-            lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, threads=2, precision="fp32"
+            lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, threads=2, precision="fp32"
         )
         assert same_bytes(again([portrait])[0], expected)
 
@@ -55,7 +55,7 @@ class TestTorch(SegmenterContract):
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:
         few = GraphSettings(proposals=64, detections=10)  # torchvision's own numbers are slow
-        return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=few)
+        return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, settings=few)
 
     def test_info(self, segmenter: Segmenter) -> None:
         assert (segmenter.info.engine, segmenter.info.precision) == ("torch", "fp32")

@@ -48,8 +48,8 @@ def test_a_scene_is_drawn_alike_each_time(name: str, shots: dict[str, Shot]) -> 
 def test_the_truth_has_what_the_scene_says(name: str, people: int, cars: int, shots: dict[str, Shot]) -> None:
     truth = shots[name].truth.instances
     tall = truth.boxes[:, 3] - truth.boxes[:, 1] >= 20
-    assert (truth.labels[tall] == PEDESTRIAN).sum() == people
-    assert (truth.labels[tall] == CAR).sum() == cars
+    assert (truth.category_ids[tall] == PEDESTRIAN).sum() == people
+    assert (truth.category_ids[tall] == CAR).sum() == cars
 
 
 @pytest.mark.parametrize("weather", [night, rain])
@@ -94,7 +94,7 @@ def test_a_rider_is_a_pedestrian_whose_bicycle_is_not(heading: tuple[float, floa
     rider = Rider(PersonLook(), (176, 36, 32), (4.0, 0.5, here.z + 7.0), heading)
     drive = SampleDrive(actors=(rider,))
     image, truth = drive.frame(100)
-    assert truth.instances.labels.tolist() == [PEDESTRIAN]
+    assert truth.instances.category_ids.tolist() == [PEDESTRIAN]
     empty, _ = drive.frame(100, without=frozenset({1}))
     changed = np.flatnonzero((np.abs(image.astype(int) - empty).max(axis=2) > 24).any(axis=1))
     assert changed[-1] > truth.instances.boxes[0, 3] + 3, "wheels reach below the feet"
@@ -162,7 +162,7 @@ def test_the_right_shape_of_another_class_is_wrong(shots: dict[str, Shot], said:
 
 def test_boxes_alone_are_refused(shots: dict[str, Shot], said: Instances) -> None:
     with pytest.raises(InputError, match="boxes only"):
-        judge(Instances(said.image_size, said.boxes, said.scores, said.labels), shots["crowd"].truth)
+        judge(Instances(said.image_size, said.boxes, said.scores, said.category_ids), shots["crowd"].truth)
 
 
 def short(name: str) -> FailureScene:

@@ -101,7 +101,7 @@ def test_ids_stay_with_their_objects_in_both_views() -> None:
         drive = SampleDrive(SampleDriveConfig(view=view))
         for index in range(0, len(drive), 25):
             truth = drive.truth(index)
-            for object_id, label in zip(truth.object_ids.tolist(), truth.instances.labels.tolist(), strict=True):
+            for object_id, label in zip(truth.object_ids.tolist(), truth.instances.category_ids.tolist(), strict=True):
                 labels.setdefault(object_id, set()).add(label)
     assert all(len(seen) == 1 for seen in labels.values())
     kinds = [next(iter(seen)) for seen in labels.values()]
@@ -123,7 +123,7 @@ def test_objects_move_little_from_frame_to_frame(front: SampleDrive) -> None:
 def test_drawing_without_an_object_changes_its_mask_and_little_else(front: SampleDrive, label: int) -> None:
     image, truth = front.frame(MIDDLE)
     masks = truth.instances.masks
-    candidates = np.flatnonzero(truth.instances.labels == label)
+    candidates = np.flatnonzero(truth.instances.category_ids == label)
     row = int(candidates[np.argmax(masks.area[candidates])])
     mask = next(masks[row : row + 1].dense())
     without, _ = front.frame(MIDDLE, without=frozenset({int(truth.object_ids[row])}))
@@ -160,7 +160,7 @@ def test_someone_is_hidden_for_a_while_and_comes_back(front: SampleDrive, what: 
         truth = front.truth(index)
         now = dict(zip(truth.object_ids.tolist(), truth.visible_fraction.tolist(), strict=True))
         mine = {i for i, actor in enumerate(scene.ACTORS, 1) if isinstance(actor, scene.Person) == is_person}
-        assert {i for i, kind in zip(now, truth.instances.labels.tolist(), strict=True) if kind == label} <= mine
+        assert {i for i, kind in zip(now, truth.instances.category_ids.tolist(), strict=True) if kind == label} <= mine
         for object_id in mine:
             seen.setdefault(object_id, []).append(now.get(object_id, 0.0))
     returned = []
@@ -176,7 +176,7 @@ def test_sizes_vary_from_far_to_near(front: SampleDrive) -> None:
         heights: list[float] = []
         for index in range(0, 250, 25):
             found = front.truth(index).instances
-            heights.extend((found.boxes[:, 3] - found.boxes[:, 1])[found.labels == label].tolist())
+            heights.extend((found.boxes[:, 3] - found.boxes[:, 1])[found.category_ids == label].tolist())
         assert min(heights) < 20
         assert sum(20 <= h < 60 for h in heights) >= 5
         assert max(heights) > 120

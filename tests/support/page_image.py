@@ -52,7 +52,7 @@ def drive_images(view: str, number: int) -> list[tuple[bytes, tuple[int, int], t
         _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
         shown = tuple(
             ShownInstance(
-                int(ids[i]), CLASS_NAMES[int(instances.labels[i])], 0.97, tuple(map(float, instances.boxes[i]))
+                int(ids[i]), CLASS_NAMES[int(instances.category_ids[i])], 0.97, tuple(map(float, instances.boxes[i]))
             )  # type: ignore[arg-type]
             for i in range(count)
         )

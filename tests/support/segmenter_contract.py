@@ -18,7 +18,7 @@ def same_bytes(a: Instances, b: Instances) -> bool:
         a.image_size == b.image_size
         and a.boxes.tobytes() == b.boxes.tobytes()
         and a.scores.tobytes() == b.scores.tobytes()
-        and a.labels.tobytes() == b.labels.tobytes()
+        and a.category_ids.tobytes() == b.category_ids.tobytes()
         and a.masks.to_rle().counts == b.masks.to_rle().counts
     )
 
@@ -34,7 +34,7 @@ class SegmenterContract:
     def test_finds_the_person(self, segmenter: Segmenter, portrait: Image) -> None:
         [found] = segmenter([portrait])
         assert found.image_size == portrait.shape[:2]
-        assert found.labels[0] == PEDESTRIAN
+        assert found.category_ids[0] == PEDESTRIAN
         assert found.scores[0] > 0.5
         assert found.masks is not None
         [inside] = found[:1].masks.to_rle().dense()  # type: ignore[union-attr]
@@ -47,7 +47,7 @@ class SegmenterContract:
         [found] = segmenter([portrait])
         assert (np.diff(found.scores) <= 0).all()
         assert (found.scores >= segmenter.info.score_min).all()
-        assert set(found.labels.tolist()) <= set(segmenter.info.class_names)
+        assert set(found.category_ids.tolist()) <= set(segmenter.info.class_names)
         height, width = portrait.shape[:2]
         assert (found.boxes >= 0).all()
         assert (found.boxes <= [width, height, width, height]).all()

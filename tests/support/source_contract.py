@@ -30,7 +30,7 @@ class SourceContract:
     def test_every_captured_frame_is_yielded_once(self, source: FrameSource) -> None:
         assert source.captured == 0
         items = list(source)
-        assert [item.index for item in items] == list(range(self.frames))
+        assert [item.frame_index for item in items] == list(range(self.frames))
         assert source.captured == self.frames
 
     def test_frames_are_upright_rgb_of_one_camera(self, source: FrameSource) -> None:
@@ -61,7 +61,7 @@ class SourceContract:
     def test_reading_again_starts_again(self, source: FrameSource) -> None:
         first = next(iter(source))
         items = list(source)
-        assert items[0].index == first.index == 0
+        assert items[0].frame_index == first.frame_index == 0
         assert source.captured == self.frames
 
     def test_describes_itself_the_same_twice_in_json(self, source: FrameSource, tmp_path: Path) -> None:

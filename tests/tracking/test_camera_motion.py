@@ -25,7 +25,7 @@ def test_the_common_displacement_is_found(turn: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "labels", "why"),
+    ("seen", "category_ids", "why"),
     [
         (STREET + np.array([[60, 0, 60, 0], [0] * 4, [0] * 4, [0] * 4]), CARS, "only one thing moved"),
         (STREET + 55, np.full(4, 1), "things of another class"),
@@ -33,8 +33,8 @@ def test_the_common_displacement_is_found(turn: tuple[float, float]) -> None:
         (STREET[:0], CARS[:0], "nothing seen"),
     ],
 )
-def test_else_the_camera_stood_still(seen: np.ndarray, labels: np.ndarray, why: str) -> None:
-    assert common_displacement(STREET, CARS, seen, labels, REACH, 0.3).tolist() == [0, 0], why
+def test_else_the_camera_stood_still(seen: np.ndarray, category_ids: np.ndarray, why: str) -> None:
+    assert common_displacement(STREET, CARS, seen, category_ids, REACH, 0.3).tolist() == [0, 0], why
 
 
 @pytest.mark.parametrize(("camera_share", "kept"), [(0.3, True), (1.0, False)])
@@ -106,7 +106,7 @@ def test_a_turned_image_does_not_let_boxes_grow() -> None:
 
 def test_the_shortcut_never_hides_a_turn() -> None:
     draw = np.random.default_rng(6)
-    labels, told = np.full(6, 3, np.int64), []
+    category_ids, told = np.full(6, 3, np.int64), []
     for _ in range(300):
         corner, sides = draw.uniform(0, 300, (6, 2)), draw.uniform(10, 60, (6, 2))
         predicted = np.concatenate([corner, corner + sides], axis=1)
@@ -114,6 +114,6 @@ def test_the_shortcut_never_hides_a_turn() -> None:
         boxes = predicted + np.tile(turn, 2) + draw.normal(0, 3, (6, 4))
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
         if stands_still(predicted, boxes, box_iou(predicted, boxes), (80, 80), 0.5):
-            assert not common_displacement(predicted, labels, boxes, labels, (80, 80), 0.5).any()
+            assert not common_displacement(predicted, category_ids, boxes, category_ids, (80, 80), 0.5).any()
             told.append(True)
     assert 30 < len(told) < 300

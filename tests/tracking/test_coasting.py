@@ -19,7 +19,7 @@ def driven(missed: Iterable[int], frames: int = 60, *, label: int = CAR) -> list
     tracker, gaps = IouTracker(), set(missed)
     return [
         tracker.update(
-            frame(*([] if n in gaps else [square(20 + 4 * n)]), labels=None if n in gaps else [label]),
+            frame(*([] if n in gaps else [square(20 + 4 * n)]), category_ids=None if n in gaps else [label]),
             n * PERIOD_MS * MS,
         )
         for n in range(frames)

@@ -45,7 +45,7 @@ def test_a_lost_track_is_predicted_and_comes_back_with_its_id() -> None:
     back = [frame(square(20 + 10 * 11), masks=True)]
     tracks = follow(IouTracker(), visible + hidden + back, period_ms=100)
     lost = tracks[8].lost
-    assert (lost.track_ids.tolist(), lost.labels.tolist(), lost.lost_ns.tolist()) == ([1], [CAR], [300 * MS])
+    assert (lost.track_ids.tolist(), lost.category_ids.tolist(), lost.lost_ns.tolist()) == ([1], [CAR], [300 * MS])
     np.testing.assert_allclose(lost.boxes, [square(20 + 10 * 8)], atol=1e-3)
     assert tracks[-1].track_ids.tolist() == [1]
     assert tracks[-1].states.tolist() == [CONFIRMED]
@@ -144,9 +144,9 @@ def test_confirmation_needs_hits_and_time(config: IouTrackerConfig, confirmed_fr
 
 def test_classes_never_share_a_track() -> None:
     tracker = IouTracker()
-    follow(tracker, [frame(square(50), labels=[CAR])] * 5)
-    assert tracker.update(frame(square(50), labels=[PEDESTRIAN]), 200 * MS).track_ids.tolist() == [2]
-    both = tracker.update(frame(square(50), square(50), labels=[PEDESTRIAN, CAR]), 240 * MS)
+    follow(tracker, [frame(square(50), category_ids=[CAR])] * 5)
+    assert tracker.update(frame(square(50), category_ids=[PEDESTRIAN]), 200 * MS).track_ids.tolist() == [2]
+    both = tracker.update(frame(square(50), square(50), category_ids=[PEDESTRIAN, CAR]), 240 * MS)
     assert both.track_ids.tolist() == [2, 1]
 
 
@@ -164,8 +164,8 @@ def test_masks_decide_where_boxes_cannot() -> None:
     dense[0, 50:110, 100:160], dense[1, 50:110, 100:160] = ~lower, lower
     first = frame((100, 50, 160, 110), (100, 50, 160, 110), masks=True)
     masks = type(first.masks).from_dense(dense, SIZE)  # type: ignore[union-attr]
-    scene = Instances(SIZE, first.boxes, np.array([0.9, 0.8], np.float32), first.labels, masks)
-    swapped = Instances(SIZE, first.boxes, scene.scores, first.labels, masks[np.array([1, 0])])
+    scene = Instances(SIZE, first.boxes, np.array([0.9, 0.8], np.float32), first.category_ids, masks)
+    swapped = Instances(SIZE, first.boxes, scene.scores, first.category_ids, masks[np.array([1, 0])])
     tracks = follow(IouTracker(), [scene, scene, scene, swapped])
     assert [each.track_ids.tolist() for each in tracks] == [[1, 2], [1, 2], [1, 2], [2, 1]]
 
@@ -176,9 +176,9 @@ def test_box_local_masks_and_exact_masks_give_the_same_tracks() -> None:
     for n in range(6):
         boxes = np.array([square(30 + 8 * n), square(300 - 9 * n, 60)], np.float32)
         masks = BoxMasks(rng.random((2, 28, 28), np.float32), boxes, SIZE)
-        scores, labels = np.full(2, 0.9, np.float32), np.full(2, CAR, np.int64)
-        a = of_box.update(Instances(SIZE, boxes, scores, labels, masks), n * 40 * MS)
-        b = exact.update(Instances(SIZE, boxes, scores, labels, masks.to_rle()), n * 40 * MS)
+        scores, category_ids = np.full(2, 0.9, np.float32), np.full(2, CAR, np.int64)
+        a = of_box.update(Instances(SIZE, boxes, scores, category_ids, masks), n * 40 * MS)
+        b = exact.update(Instances(SIZE, boxes, scores, category_ids, masks.to_rle()), n * 40 * MS)
         assert same(a, b)
     assert a.states.tolist() == [CONFIRMED, CONFIRMED]
 
@@ -248,7 +248,7 @@ def test_what_was_last_seen_in_part_is_recalled_as_a_whole(whole_fade_s: float, 
 def test_duplicates_start_no_track(duplicate_iou: float, expected: list[int], masks: bool) -> None:
     # Two boxes more of the same car, and a pedestrian at the same place.
     scene = (square(50), square(51), square(51, 51), square(50))
-    given = frame(*scene, labels=[CAR, CAR, CAR, PEDESTRIAN], scores=[0.9, 0.8, 0.7, 0.6], masks=masks)
+    given = frame(*scene, category_ids=[CAR, CAR, CAR, PEDESTRIAN], scores=[0.9, 0.8, 0.7, 0.6], masks=masks)
     tracks = follow(IouTracker(IouTrackerConfig(duplicate_iou=duplicate_iou)), [frame(square(50), masks=masks), given])
     assert tracks[1].track_ids.tolist() == expected
     # So it is where nothing is followed yet.

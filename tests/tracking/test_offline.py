@@ -12,11 +12,11 @@ from support.scenes import CAR, MS, PEDESTRIAN, frame, square
 NO_LOST = LostTracks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 
-def tracks(*seen: tuple[int, float], labels: list[int] | None = None) -> Tracks:
+def tracks(*seen: tuple[int, float], category_ids: list[int] | None = None) -> Tracks:
     """One frame of (id, x) squares."""
     count = len(seen)
     return Tracks(
-        frame(*(square(x) for _, x in seen), labels=labels),
+        frame(*(square(x) for _, x in seen), category_ids=category_ids),
         np.array([track for track, _ in seen], np.int64),
         np.ones(count, np.uint8),
         np.zeros(count, np.int64),
@@ -32,7 +32,7 @@ def look(frames: list[Tracks], config: OfflineConfig | None = None, period_ms: i
 def broken(speed: float = 5, jump: float = 0, gap: int = 5, label: int = CAR) -> list[Tracks]:
     """A car at constant speed that goes unseen and comes back with another id, perhaps elsewhere."""
     before = [tracks((1, speed * n)) for n in range(6)]
-    after = [tracks((7, speed * n + jump), labels=[label]) for n in range(6 + gap, 12 + gap)]
+    after = [tracks((7, speed * n + jump), category_ids=[label]) for n in range(6 + gap, 12 + gap)]
     return [*before, *[tracks()] * gap, *after]
 
 

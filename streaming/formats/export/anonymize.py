@@ -31,7 +31,7 @@ def anonymized(image: Image, instances: Instances, *, whole_boxes: bool = False)
         whole_boxes: cover boxes with a margin instead of masks with a margin.
     """
     result = image.copy()
-    for n in np.flatnonzero(np.isin(instances.labels, PRIVATE)).tolist():
+    for n in np.flatnonzero(np.isin(instances.category_ids, PRIVATE)).tolist():
         _cover(image, result, instances[[n]], whole_boxes=whole_boxes)
     return result
 

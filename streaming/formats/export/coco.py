@@ -39,7 +39,7 @@ def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
     for camera in job.cameras:
         for epoch in camera.epochs:
             height, width = epoch.info.image_size
-            for index, timestamp_ns in zip(epoch.index.tolist(), epoch.timestamp_ns.tolist(), strict=True):
+            for index, timestamp_ns in zip(epoch.frame_index.tolist(), epoch.timestamp_ns.tolist(), strict=True):
                 number += 1
                 yield {
                     "id": number,
@@ -67,7 +67,7 @@ def _annotations(job: ExportJob) -> Iterable[dict[str, Any]]:
             yield {
                 "id": number,
                 "image_id": image_id,
-                "category_id": int(seen.labels[n]),
+                "category_id": int(seen.category_ids[n]),
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": area,
                 "iscrowd": 0,

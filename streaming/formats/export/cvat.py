@@ -53,7 +53,7 @@ def write(job: ExportJob, path: Path) -> None:
 
 def _frames(camera: CameraReader) -> int:
     """Returns how many frames the video has, as far as the store knows."""
-    last = int(camera.epochs[-1].index[-1]) if len(camera) else -1
+    last = int(camera.epochs[-1].frame_index[-1]) if len(camera) else -1
     return max(camera.ledger.captured, last + 1)
 
 
@@ -84,11 +84,11 @@ def _write_shapes(xml: XMLGenerator, sightings: tuple[Sighting, ...], frames: in
         points = ";".join(f"{x:.2f},{y:.2f}" for x, y in outline(seen.mask).tolist())
         if not points:
             continue
-        following = sightings[n + 1].index if n + 1 < len(sightings) else None
-        _write_shape(xml, seen.index, points, outside=False)
+        following = sightings[n + 1].frame_index if n + 1 < len(sightings) else None
+        _write_shape(xml, seen.frame_index, points, outside=False)
         # Without this CVAT would go on showing the last polygon; a frame behind the last one it refuses.
-        if (following is None or following > seen.index + 1) and seen.index + 1 < frames:
-            _write_shape(xml, seen.index + 1, points, outside=True)
+        if (following is None or following > seen.frame_index + 1) and seen.frame_index + 1 < frames:
+            _write_shape(xml, seen.frame_index + 1, points, outside=True)
 
 
 def _write_shape(xml: XMLGenerator, frame: int, points: str, *, outside: bool) -> None:

@@ -39,7 +39,7 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
             if position == len(camera):
                 break
             frame = camera.frame(position)
-            if isinstance(item, Frame) and item.index == frame.index:
+            if isinstance(item, Frame) and item.frame_index == frame.frame_index:
                 yield item, frame
                 position += 1
                 job.on_progress(position / len(camera))

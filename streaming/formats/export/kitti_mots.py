@@ -10,7 +10,7 @@ from roadmask.engines import RleMasks
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.store import StoredFrame
-from roadmask.streaming.store.labels import paint_labels
+from roadmask.streaming.store.id_map import paint_id_map
 
 _KINDS = {CAR: 1, PEDESTRIAN: 2}
 """COCO category id -> class of KITTI MOTS. Of others it knows nothing: they are left out."""
@@ -33,14 +33,14 @@ def write(job: ExportJob, path: Path) -> None:
 
 
 def _rows(frame: StoredFrame) -> list[str]:
-    chosen = np.flatnonzero((frame.track_ids > 0) & np.isin(frame.instances.labels, list(_KINDS)))
+    chosen = np.flatnonzero((frame.track_ids > 0) & np.isin(frame.instances.category_ids, list(_KINDS)))
     if not len(chosen):
         return []
     seen, ids = frame.instances[chosen], frame.track_ids[chosen]
     assert seen.masks is not None  # noqa: S101 - a store keeps masks
     masks = seen.masks.to_rle()
     painted = np.empty(seen.image_size, np.uint32)
-    paint_labels(masks, ids, seen.scores, painted)
+    paint_id_map(masks, ids, seen.scores, painted)
     left = dict(zip(*(values.tolist() for values in np.unique(painted, return_counts=True)), strict=True))
     height, width = seen.image_size
     rows = []
@@ -49,6 +49,8 @@ def _rows(frame: StoredFrame) -> list[str]:
             continue
         whole = left[track_id] == area
         counts = (masks if whole else RleMasks.from_dense((painted == track_id)[None], seen.image_size)).counts
-        kind = _KINDS[int(seen.labels[n])]
-        rows.append(f"{frame.index} {track_id} {kind} {height} {width} {counts[n if whole else 0].decode('ascii')}\n")
+        kind = _KINDS[int(seen.category_ids[n])]
+        rows.append(
+            f"{frame.frame_index} {track_id} {kind} {height} {width} {counts[n if whole else 0].decode('ascii')}\n"
+        )
     return rows

@@ -50,7 +50,7 @@ def _frames(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame | None
 
 def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None, stored: StoredFrame) -> None:
     epoch = next(each for each in camera.epochs if each.info.epoch == stored.epoch)
-    stream.set_time("frame", sequence=stored.index)
+    stream.set_time("frame", sequence=stored.frame_index)
     if epoch.info.clock == "unix":
         stream.set_time("time", timestamp=np.datetime64(stored.timestamp_ns, "ns"))
     else:
@@ -60,18 +60,18 @@ def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None,
         if job.anonymize:
             image = anonymized(image, stored.instances, whole_boxes=job.whole_boxes)
         stream.log(f"{camera.name}/image", rr.Image(image).compress(jpeg_quality=_JPEG_QUALITY))
-    labels = camera.labels(stored.position)
+    labels = camera.id_map(stored.position)
     stream.log(f"{camera.name}/labels", rr.SegmentationImage((labels & 0xFFFF).astype(np.uint16)))
     seen = stored.instances
     names = [
         f"{camera.class_name(label)} {track_id}"
-        for label, track_id in zip(seen.labels.tolist(), stored.track_ids.tolist(), strict=True)
+        for label, track_id in zip(seen.category_ids.tolist(), stored.track_ids.tolist(), strict=True)
     ]
     boxes = rr.Boxes2D(
         array=seen.boxes,
         array_format=rr.Box2DFormat.XYXY,
         labels=names,
         colors=[track_colour(track_id) for track_id in stored.track_ids.tolist()],
-        class_ids=seen.labels.astype(np.uint16),
+        class_ids=seen.category_ids.astype(np.uint16),
     )
     stream.log(f"{camera.name}/boxes", boxes)

@@ -41,7 +41,7 @@ async function draw(image) {
   return isDrawn;
 }
 
-function networkInput({ network_size: size, network_size_changes: changes }) {
+function networkInput({ input_size: size, input_size_changes: changes }) {
   return changes ? `${size} (changed ${changes === 1 ? "once" : `${changes} times`})` : size;
 }
 
@@ -65,7 +65,7 @@ function showRun() {
         ["running", duration(report.uptime_s)],
         [report.storing ? "storing" : "not storing", report.store_detail || (report.storing ? "yes" : "no store was asked for")],
         ...(report.budget_ms === null ? [] : [["budget", `${Math.round(report.budget_ms)} ms`]]),
-        ...(report.network_size === null ? [] : [["network input", networkInput(report)]]),
+        ...(report.input_size === null ? [] : [["network input", networkInput(report)]]),
       ]
     : [];
   const list = byId("run-facts");

@@ -69,7 +69,7 @@ def test_frames_are_resized_to_the_last_bit(graph: GpuGraph, size: tuple[int, in
 def test_numbers_are_torchvisions(graph: GpuGraph, lite: Weights, portrait: Image) -> None:
     mirrored = np.ascontiguousarray(portrait[:, ::-1])
     found = run(graph, inputs_for(graph, [portrait, mirrored]))
-    eager = TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, settings=SETTINGS)
+    eager = TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, settings=SETTINGS)
     letterbox = Letterbox.fit(portrait.shape[:2], SHAPE)
     for place, image in enumerate((portrait, mirrored)):
         theirs = eager.run(torch.from_numpy(letterbox.apply(image))[None], letterbox.content_size)

@@ -7,20 +7,20 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
-from roadmask.engines.networks.nms import overlaps_above, settle, suppression_matrix
+from roadmask.engines.networks.nms import converge, overlaps_above, suppression_matrix
 
 STEPS = 8
 
 
-def until_settled(suppresses: Tensor, steps: int = STEPS) -> tuple[Tensor, int]:
+def until_converged(suppresses: Tensor, steps: int = STEPS) -> tuple[Tensor, int]:
     """Returns keep and the number of runs, each starting where the one before stopped."""
     keep, runs = torch.ones(suppresses.shape[:-1]), 0
     while True:
-        keep, converged = settle(suppresses, keep, steps)
+        keep, converged = converge(suppresses, keep, steps)
         runs += 1
         if converged:
             return keep, runs
-        assert runs <= suppresses.shape[-1], "every run settles at least one box"
+        assert runs <= suppresses.shape[-1], "every run converges at least one box"
 
 
 def random_boxes(count: int, seed: int, extent: float = 200.0) -> Tensor:
@@ -55,7 +55,7 @@ def scores_falling(count: int) -> Tensor:
 def test_equals_greedy_nms(boxes: Tensor, iou_max: float) -> None:
     expected = torch.zeros(len(boxes))
     expected[nms(boxes, scores_falling(len(boxes)), iou_max)] = 1
-    keep, _ = until_settled(suppression_matrix(boxes, torch.ones(len(boxes), dtype=torch.bool), iou_max))
+    keep, _ = until_converged(suppression_matrix(boxes, torch.ones(len(boxes), dtype=torch.bool), iou_max))
     assert torch.equal(keep, expected)
 
 
@@ -63,7 +63,7 @@ def test_equal_scores_keep_the_order_given() -> None:
     boxes = random_boxes(100, 3).repeat(2, 1)
     expected = torch.zeros(200)
     expected[nms(boxes, torch.ones(200), 0.5)] = 1  # torchvision sorts stably
-    keep, _ = until_settled(suppression_matrix(boxes, torch.ones(200, dtype=torch.bool), 0.5))
+    keep, _ = until_converged(suppression_matrix(boxes, torch.ones(200, dtype=torch.bool), 0.5))
     assert torch.equal(keep, expected)
 
 
@@ -72,14 +72,14 @@ def test_groups_do_not_suppress_each_other() -> None:
     expected = torch.zeros(300)
     expected[batched_nms(boxes, scores_falling(300), groups, 0.5)] = 1
     active = torch.ones(300, dtype=torch.bool)
-    keep, _ = until_settled(suppression_matrix(boxes, active, 0.5, groups))
+    keep, _ = until_converged(suppression_matrix(boxes, active, 0.5, groups))
     assert torch.equal(keep, expected)
 
 
 def test_levels_are_independent_and_inactive_boxes_suppress_nobody() -> None:
     boxes = torch.stack([random_boxes(100, seed, extent=60) for seed in range(3)])
     active = torch.rand(3, 100, generator=torch.Generator().manual_seed(0)) > 0.4
-    keep, _ = until_settled(suppression_matrix(boxes, active, 0.5))
+    keep, _ = until_converged(suppression_matrix(boxes, active, 0.5))
     for level in range(3):
         chosen = active[level].nonzero()[:, 0]
         expected = chosen[nms(boxes[level][chosen], scores_falling(100)[chosen], 0.5)].sort().values
@@ -89,12 +89,12 @@ def test_levels_are_independent_and_inactive_boxes_suppress_nobody() -> None:
 def test_a_chain_longer_than_the_steps_says_so_and_is_finished() -> None:
     boxes = sliding_boxes(12 * STEPS)
     suppresses = suppression_matrix(boxes, torch.ones(len(boxes), dtype=torch.bool), 0.3)
-    keep, converged = settle(suppresses, torch.ones(len(boxes)), STEPS)
+    keep, converged = converge(suppresses, torch.ones(len(boxes)), STEPS)
     assert not converged
     expected = torch.zeros(len(boxes))
     expected[::2] = 1
-    assert not torch.equal(keep, expected), "a chain this long cannot settle in so few steps"
-    finished, runs = until_settled(suppresses)
+    assert not torch.equal(keep, expected), "a chain this long cannot converge in so few steps"
+    finished, runs = until_converged(suppresses)
     assert runs > 1
     assert torch.equal(finished, expected)
 
@@ -102,13 +102,13 @@ def test_a_chain_longer_than_the_steps_says_so_and_is_finished() -> None:
 def test_settled_boxes_stay_settled_from_any_start() -> None:
     boxes = random_boxes(200, 9, extent=60)
     suppresses = suppression_matrix(boxes, torch.ones(200, dtype=torch.bool), 0.5)
-    expected, _ = until_settled(suppresses)
-    again, converged = settle(suppresses, expected, 1)
+    expected, _ = until_converged(suppresses)
+    again, converged = converge(suppresses, expected, 1)
     assert converged
     assert torch.equal(again, expected)
     start = torch.zeros(200)
     for _ in range(200 // STEPS + 2):
-        start, converged = settle(suppresses, start, STEPS)
+        start, converged = converge(suppresses, start, STEPS)
     assert converged
     assert torch.equal(start, expected)
 

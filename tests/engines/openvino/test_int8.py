@@ -132,7 +132,7 @@ def test_calibrating_measures_every_layer_and_is_taken_from_then_on(
     monkeypatch.setattr("roadmask.engines.openvino.calibration.ranges_file", lambda _: tmp_path / "ranges.json")
     shipped, seen = known_ranges(lite), list[int]()
     images = [portrait, portrait[:, ::-1]]
-    path = openvino_calibration.calibrate(lite, images, lambda: seen.append(1), network_shape=(192, 160))
+    path = openvino_calibration.calibrate(lite, images, lambda: seen.append(1), input_size=(192, 160))
     measured = json.loads(path.read_text())
     assert len(seen) == 2
     assert measured["weights_sha256"] == lite.sha256
@@ -153,7 +153,7 @@ def test_images_in_which_nothing_is_change_nothing(
     monkeypatch.setattr("roadmask.engines.openvino.calibration._SCORE_MIN", 1.0)
     for images in ([], [np.zeros((192, 160, 3), np.uint8)]):
         with pytest.raises(InputError, match="finds nothing at all"):
-            openvino_calibration.calibrate(lite, images, network_shape=(192, 160))
+            openvino_calibration.calibrate(lite, images, input_size=(192, 160))
     assert not path.exists()
 
 
@@ -183,7 +183,7 @@ def test_other_ranges_make_another_network_though_a_compiled_one_is_cached(
 ) -> None:
     def scores(ranges: dict[str, tuple[float, float]]) -> list[float]:
         monkeypatch.setattr("roadmask.engines.openvino.segmenter.known_ranges", lambda _: ranges)
-        segmenter = OpenVinoSegmenter(lite, (1,), score_min=0.05, network_shape=(192, 160), threads=2, precision="int8")
+        segmenter = OpenVinoSegmenter(lite, (1,), score_min=0.05, input_size=(192, 160), threads=2, precision="int8")
         return [float(score) for score in segmenter([portrait])[0].scores]
 
     shipped = dict(known_ranges(lite))

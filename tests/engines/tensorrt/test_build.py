@@ -177,7 +177,18 @@ class TestCommand:
 
         monkeypatch.setattr("roadmask.engines.tensorrt.build.build_plan", scripted)
         monkeypatch.setattr("roadmask.engines.networks.typed_onnx._export", lambda *_: b"onnx")
-        asked = ["engine", "build", "--precision", "fp32", "--shape", "192x160", "--batch", "1,4", "--target", "sm89"]
+        asked = [
+            "engine",
+            "build",
+            "--precision",
+            "fp32",
+            "--input-size",
+            "192x160",
+            "--batch",
+            "1,4",
+            "--target",
+            "sm89",
+        ]
         first, second = (CliRunner().invoke(app, asked) for _ in range(2))
         assert first.exit_code == 0, first.output
         assert first.output.count("built: lite fp32 192x160 batch") == 2
@@ -208,7 +219,7 @@ class TestCommand:
 
     def test_activations_are_measured(self, portrait: Image, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "portrait.png"), portrait[:, :, ::-1])
-        found = CliRunner().invoke(app, ["engine", "activations", "--shape", "64x96", "--images", str(tmp_path)])
+        found = CliRunner().invoke(app, ["engine", "activations", "--input-size", "64x96", "--images", str(tmp_path)])
         assert found.exit_code == 0, found.output
         assert re.search(r"Five of \d+ inputs and outputs of lite, 1 images", " ".join(found.output.split()))
         assert "box_head" in found.output
@@ -245,7 +256,7 @@ class TestCommand:
             (["--flavour", "tensorflow"], "expected the flavour tensorrt or tensorrt-rtx"),
             (["--batch", "0"], "expected batch sizes from 1 to 64"),
             (["--batch", "many"], "expected batch sizes as 1,4,8"),
-            (["--shape", "700x1280"], "multiples of 32 .* use 704x1280"),
+            (["--input-size", "700x1280"], "multiples of 32 .* use 704x1280"),
             (["--target", "sm90"], "expected a target of sm75, .* got 'sm90'"),
             (["--flavour", "tensorrt", "--target", "sm89"], "builds for the GPU it runs on, got the target sm89"),
         ],

@@ -31,7 +31,7 @@ def test_lite_builds_in_int8(lite: Weights, portrait: Image, tmp_path: Path) -> 
     quantisers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
     assert len(quantisers) > 40
     assert len(build_plan(path, Target("tensorrt-rtx", "sm89"), 1, SHAPE)) > 5e6
-    segmenter = OnnxGraphSegmenter(lite, [PEDESTRIAN], score_min=0.5, network_shape=SHAPE, precision="int8")
+    segmenter = OnnxGraphSegmenter(lite, [PEDESTRIAN], score_min=0.5, input_size=SHAPE, precision="int8")
     [found] = segmenter([portrait])
     assert len(found) == 1
     assert found.scores[0] > 0.9

@@ -39,7 +39,7 @@ class TestTorchCuda(SegmenterContract):
     def segmenter(lite: Weights) -> Segmenter:
         need_gpu("torch-cuda")
         return TorchCudaSegmenter(
-            lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, precision="fp16", batches=(2,)
+            lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, precision="fp16", batches=(2,)
         )
 
 
@@ -75,7 +75,7 @@ class TestTensorRt(SegmenterContract):
             Cuda(),
             precision="fp16",
             score_min=0.05,
-            network_shape=SHAPE,
+            input_size=SHAPE,
         )
         yield segmenter
         segmenter.close()

@@ -68,7 +68,7 @@ class TestTensorRt(SegmenterContract):
             Cuda(cuda),
             precision="fp32",
             score_min=0.05,
-            network_shape=SHAPE,
+            input_size=SHAPE,
         )
 
     # The profile of a plan ends at 3840.
@@ -82,7 +82,7 @@ class TestOnnxGraph(SegmenterContract):
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:
         return OnnxGraphSegmenter(
-            lite, LITE_CATEGORY_IDS, score_min=0.05, network_shape=SHAPE, precision="fp16", threads=2, settings=FEW
+            lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, precision="fp16", threads=2, settings=FEW
         )
 
 
@@ -143,7 +143,7 @@ class TestBuffers:
         plan = LoadedPlan.of(tiny_plan(SHAPE, 2, runs=1000), tensorrt)
         runner = PlanRunner(plan, FRAME, CLASSES, 0.05, Cuda(cuda))
         runner.launch([noise(*FRAME)])
-        with pytest.raises(EngineError, match="did not settle in 15 runs"):
+        with pytest.raises(EngineError, match="did not converge in 15 runs"):
             runner.collect()
 
     def test_without_a_capture_the_steps_are_launched_one_by_one_and_said_to_be(
@@ -174,7 +174,7 @@ class TestSegmenter:
     def segmenter(lite: Weights, cuda: ScriptedCuda, tensorrt: ScriptedTensorRt) -> TensorRtSegmenter:
         plans = {batch: partial(LoadedPlan.of, tiny_plan(SHAPE, batch), tensorrt) for batch in (1, 2, 4)}
         return TensorRtSegmenter(
-            lite, LITE_CATEGORY_IDS, {SHAPE: plans}, Cuda(cuda), precision="fp32", score_min=0.05, network_shape=SHAPE
+            lite, LITE_CATEGORY_IDS, {SHAPE: plans}, Cuda(cuda), precision="fp32", score_min=0.05, input_size=SHAPE
         )
 
     def test_many_frames_of_several_sizes_come_back_in_order(

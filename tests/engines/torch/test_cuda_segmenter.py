@@ -27,7 +27,7 @@ def build(lite: Weights, nms_steps: int = 16, batches: Sequence[int] = (2,)) -> 
         lite,
         LITE_CATEGORY_IDS,
         score_min=0.05,
-        network_shape=SHAPE,
+        input_size=SHAPE,
         precision="fp32",
         batches=batches,
         settings=GraphSettings(proposals=32, detections=5, nms_steps=nms_steps),

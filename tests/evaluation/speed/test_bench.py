@@ -207,7 +207,7 @@ def test_random_weights_find_something(tmp_path: Path) -> None:
     write_random_weights(tmp_path / "random.safetensors", Architecture.LITE, image)
     weights = find_weights(tmp_path / "random.safetensors")
     assert weights.architecture is Architecture.LITE
-    [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, network_shape=(128, 160))([image])
+    [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, input_size=(128, 160))([image])
     assert len(found) > 5
 
 

@@ -44,7 +44,7 @@ def test_mots_become_a_drive_with_every_instance(tmp_path: Path) -> None:
     assert put_in == 12 + 6 + 12
     assert [len(drive[name]) for name in drive] == [12, 12]
     assert [len(drive["0001"].track(track)) for track in (1001, 2001)] == [12, 6]
-    assert drive["0001"].labels(1)[40, 105] == 2001
+    assert drive["0001"].id_map(1)[40, 105] == 2001
     assert not check_drive(tmp_path / "drive.zarr").problems
 
 
@@ -86,7 +86,7 @@ def test_a_looped_clip_goes_on_in_time_and_count() -> None:
     with LoopedSource("front", [CLIP], period=4, total=10) as source:
         frames = list(source)
     assert all(isinstance(frame, Frame) for frame in frames)
-    assert [frame.index for frame in frames] == list(range(10))
+    assert [frame.frame_index for frame in frames] == list(range(10))
     times = [frame.timestamp_ns for frame in frames]
     assert len(set(np.diff(times))) == 1
     assert np.array_equal(frames[1].image, frames[5].image)

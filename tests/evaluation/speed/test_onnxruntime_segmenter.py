@@ -44,7 +44,7 @@ def test_nms_that_never_settles_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(f"{module}.onnxruntime.InferenceSession", NeverSettles)
     monkeypatch.setattr(f"{module}.exported_graphs", lambda *_: SimpleNamespace(detector=Path("d"), masks=Path("m")))
     segmenter = OnnxRuntimeSegmenter(
-        find_weights("lite"), score_min=0.5, network_shape=(64, 64), threads=1, settings=GraphSettings()
+        find_weights("lite"), score_min=0.5, input_size=(64, 64), threads=1, settings=GraphSettings()
     )
     with pytest.raises(EngineError, match="did not settle"):
         segmenter([np.zeros((64, 64, 3), np.uint8)])

@@ -33,7 +33,7 @@ def test_boxes_are_read_by_frame(tmp_path: Path) -> None:
     )
     frames = read_kitti_box(path)
     assert [len(frame.instances) for frame in frames] == [1, 0, 2]
-    assert frames[2].instances.labels.tolist() == [PEDESTRIAN, CAR]
+    assert frames[2].instances.category_ids.tolist() == [PEDESTRIAN, CAR]
     np.testing.assert_allclose(frames[0].instances.boxes, [[10, 20, 30.5, 40]])
     assert frames[0].instances.scores.tolist() == [0.75]
     assert frames[2].instances.boxes[1, 0] == frames[2].instances.boxes[1, 2] == 1242  # wholly beyond the edge

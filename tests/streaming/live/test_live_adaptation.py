@@ -112,11 +112,11 @@ def test_slow_cameras_keep_the_large_size() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"busy_sizes": ("256x448", "256x448")}, r"each network input smaller .* got 256x448, 256x448"),
-        ({"busy_sizes": ("256x450",)}, r"multiples of 32 .* use 256x448"),
-        ({"busy_sizes": ("256x448",), "adapt": False}, r"leave adapt on"),
+        ({"busy_input_sizes": ("256x448", "256x448")}, r"each network input smaller .* got 256x448, 256x448"),
+        ({"busy_input_sizes": ("256x450",)}, r"multiples of 32 .* use 256x448"),
+        ({"busy_input_sizes": ("256x448",), "adapt": False}, r"leave adapt on"),
         (
-            {"busy_sizes": ("384x640",), "config": RunConfig(engine=EngineConfig(size="256x448"))},
+            {"busy_input_sizes": ("384x640",), "config": RunConfig(engine=EngineConfig(size="256x448"))},
             r"got 256x448, 384x640",
         ),
     ],

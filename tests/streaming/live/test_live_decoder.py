@@ -42,9 +42,9 @@ def test_a_replayed_file_keeps_its_pace_and_ends(watch: Watch, clip: Path) -> No
     assert [state for state, _ in camera.told] == [CameraState.CONNECTING, CameraState.LIVE, CameraState.ENDED]
     assert camera.file.read().captured == 25
     numbers = [number_of(each.image) for each in camera.images]
-    assert numbers == [each.index for each in camera.images]
+    assert numbers == [each.frame_index for each in camera.images]
     first, last = camera.images[0], camera.images[-1]
-    assert last.unix_ns - first.unix_ns == pytest.approx((last.index - first.index) * 40e6, abs=1e6)
+    assert last.unix_ns - first.unix_ns == pytest.approx((last.frame_index - first.frame_index) * 40e6, abs=1e6)
 
 
 def test_whoever_is_slow_gets_the_newest_image(tmp_path: Path, clip: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_decoder_goes_on_where_one_that_was_killed_stopped(watch: Watch, tmp_p
     camera.until(lambda: camera.decoder.ended)
     counts = file.read()
     assert counts.gone == 3  # what the one before held
-    assert camera.images[0].index >= 10
+    assert camera.images[0].frame_index >= 10
     assert camera.images[0].number == before.handed + 1
     camera.images[:0] = camera.images[:1] * before.handed
 
@@ -216,7 +216,7 @@ def test_a_decoder_that_hangs_is_killed_and_its_frames_are_counted(tmp_path: Pat
             assert time.monotonic() < deadline
             time.sleep(0.05)
         reader._silent_s = SILENT_S
-        while (got := reader.next(1.0)) is None or got[0].index < file.read().gone:
+        while (got := reader.next(1.0)) is None or got[0].frame_index < file.read().gone:
             assert time.monotonic() < deadline
         assert reader.status().restarts == 1
         counts = file.read()

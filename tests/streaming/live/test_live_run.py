@@ -78,7 +78,7 @@ def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster:
         shown = run.images[camera.camera]
         assert shown.jpeg[:2] == b"\xff\xd8"
         # what was shown is what is stored: ids, classes and places
-        frame = stored.frame(stored.position_of(shown.index))
+        frame = stored.frame(stored.position_of(shown.frame_index))
         assert frame.timestamp_ns == shown.captured_ns
         assert [each.track_id for each in shown.instances] == frame.track_ids.tolist() == [1]
         assert [each.label for each in shown.instances] == ["car"]
@@ -99,7 +99,7 @@ def test_a_store_opens_while_it_is_written_and_ctrl_c_closes_it(tmp_path: Path, 
         drive = open_drive(out)
         assert not drive["front"].complete
         assert len(drive["front"].frame(0)) == 1
-        assert drive["front"].labels(0).max() == 1
+        assert drive["front"].id_map(0).max() == 1
         result = run.stop()
     assert result.exit_code == 130
     assert not run.unbalanced
@@ -177,22 +177,22 @@ def test_the_networks_input_is_smaller_while_the_engine_is_too_slow(
 
         return lambda: ScriptedSegmenter(find)
 
-    settings = LiveSettings(out=out, busy_sizes=("256x448",))
+    settings = LiveSettings(out=out, busy_input_sizes=("256x448",))
     sources = parse_live_sources([f"front=replay:{long_clip}"])
     with ObservedRun(sources, settings, [engine(1.0), engine(0.1)]) as run:
 
         def size(name: str) -> bool:
-            return bool(run.reports) and run.reports[-1].network_size == name
+            return bool(run.reports) and run.reports[-1].input_size == name
 
         run.until(lambda: size("full"), WAIT_S, "the usual size")
         run.until(lambda: size("256x448"), WAIT_S, "the smaller one")
         burden.unlink()
         run.until(lambda: size("full"), WAIT_S, "the usual one again")
-        assert run.reports[-1].network_size_changes == 2
+        assert run.reports[-1].input_size_changes == 2
         run.stop()
     told = [json.loads(line) for line in (out / "provenance.jsonl").read_text().splitlines()]
     changes = [line for line in told if line["event"] == "adapted"]
-    assert [size for size, _ in groupby(line["network_size"] for line in changes)][-2:] == ["256x448", "full"]
+    assert [size for size, _ in groupby(line["input_size"] for line in changes)][-2:] == ["256x448", "full"]
     assert all(line["frames"]["front"] > 0 for line in changes)
     assert check_drive(out).ok
 

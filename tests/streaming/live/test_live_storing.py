@@ -121,7 +121,7 @@ def test_a_recorder_that_dies_loses_at_most_what_is_not_committed(tmp_path: Path
         fates.finish()
         live.close(12, Losses(failed={"writer_died": 3}))
     front = open_drive(out)["front"]
-    assert [int(index) for index in front.epochs[0].index] == [0, 1, 2, 3, 4, 8, 9, 10, 11]
+    assert [int(index) for index in front.epochs[0].frame_index] == [0, 1, 2, 3, 4, 8, 9, 10, 11]
     assert [track.frames for track in front.tracks()] == [9]  # the track goes on
     assert check_drive(out).ok
 
@@ -175,7 +175,7 @@ def test_a_disk_that_is_full_to_the_brim_costs_nothing_that_was_stored(small_dis
         fates.live.close(8, Losses(dropped={"watched": watched}))
     front = open_drive(out)["front"]
     assert sorted(fates.stored + fates.watched) == list(range(8))
-    assert [int(index) for index in front.epochs[0].index] == fates.stored
+    assert [int(index) for index in front.epochs[0].frame_index] == fates.stored
     assert check_drive(out).ok
 
 
@@ -234,7 +234,7 @@ def test_only_the_newest_part_is_kept_and_what_is_left_is_whole(
     assert fates.stored == list(range(index))
     assert front.ledger.stored == index == len(front) + front.removed
     assert 0 < len(front) < index
-    kept = [int(number) for epoch in front.epochs for number in epoch.index]
+    kept = [int(number) for epoch in front.epochs for number in epoch.frame_index]
     assert kept == list(range(front.removed, index))
     assert [track.track_id for track in front.tracks()] == [1]  # over all cuts
     report = check_drive(out)

@@ -61,7 +61,7 @@ def test_metrics_are_those_of_the_report() -> None:
     front = camera_report("front", masks_age_ms=None, ages={"queue": camera_report().ages["queue"]})
     rear = camera_report('re"ar\n', state=CameraState.FAILED)
     with serving() as page:
-        page.report(run_report(front, rear, budget_ms=450.0, network_size="256x448", network_size_changes=2))
+        page.report(run_report(front, rear, budget_ms=450.0, input_size="256x448", input_size_changes=2))
         found = metrics(page)
         text, headers = get(page, "/metrics")[1:]
     assert headers["Content-Type"].startswith("text/plain; version=")
@@ -83,8 +83,8 @@ def test_metrics_are_those_of_the_report() -> None:
     }
     assert states == {state.value: float(state is CameraState.FAILED) for state in CameraState}
     assert found["roadmask_latency_budget_seconds", ()] == pytest.approx(0.45)
-    assert found["roadmask_network_size", (("size", "256x448"),)] == 1
-    assert found["roadmask_network_size_changes_total", ()] == 2
+    assert found["roadmask_input_size", (("size", "256x448"),)] == 1
+    assert found["roadmask_input_size_changes_total", ()] == 2
     assert found["process_resident_memory_bytes", ()] > 0
     for family in text_string_to_metric_families(text):
         assert family.documentation, family.name

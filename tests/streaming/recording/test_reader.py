@@ -14,13 +14,13 @@ from support.drives import ScriptedSource
 
 def test_hands_on_every_item_in_order() -> None:
     with Reader(ScriptedSource("front", frames=30, lost=frozenset({4}))) as front:
-        assert [item.index for item in front] == list(range(30))
+        assert [item.frame_index for item in front] == list(range(30))
         assert front.captured == 30
 
 
 def test_stops_after_as_many_frames_as_asked_for() -> None:
     with Reader(ScriptedSource("front", frames=30), frames_max=5) as front:
-        assert [item.index for item in front] == list(range(5))
+        assert [item.frame_index for item in front] == list(range(5))
         assert front.captured == 5
 
 
@@ -52,7 +52,7 @@ def test_an_error_of_the_source_comes_after_its_frames() -> None:
     with Reader(ScriptedSource("front", frames=5, breaks_at=3)) as front:
         seen = []
         with pytest.raises(SourceError, match="broke at frame 3"):
-            seen.extend(item.index for item in front)
+            seen.extend(item.frame_index for item in front)
         assert front.captured == 3
 
 

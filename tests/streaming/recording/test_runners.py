@@ -51,7 +51,7 @@ def test_stores_every_frame_and_the_one_track(tmp_path: Path) -> None:
     (track,) = front.tracks()
     # back-filled: the track has its id from the first frame, before it was believed
     assert (track.first_position, track.frames) == (0, 30)
-    assert front.labels(0).max() == track.track_id
+    assert front.id_map(0).max() == track.track_id
 
 
 def test_counts_frames_that_gave_no_image_or_no_result(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_counts_frames_that_gave_no_image_or_no_result(tmp_path: Path) -> None:
     assert (ledger.captured, ledger.stored, ledger.failed) == (20, 17, {"decode": 2, "engine": 1})
     assert result.exit_code == 3
     assert "poisoned" in next(iter(result.cameras[0].failures))
-    assert [open_drive(tmp_path / "drive.zarr")["front"].frame(i).index for i in (2, 3)] == [2, 5]
+    assert [open_drive(tmp_path / "drive.zarr")["front"].frame(i).frame_index for i in (2, 3)] == [2, 5]
 
 
 def test_a_poisoned_image_takes_no_other_camera_with_it(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class TestDrawing:
             (540, 960),
             tracks.instances.boxes,
             tracks.instances.scores,
-            tracks.instances.labels,
+            tracks.instances.category_ids,
             RleMasks.from_dense(dense, (540, 960)),
         )
         drawn = draw_overlay(GREY, replace_instances(tracks, ring), NAMES)

@@ -28,7 +28,7 @@ class TestChapters:
         items = list(open_camera("front", [str(first), str(second)]))
         assert [item.epoch for item in items] == [0] * 5 + [1] * 5
         assert times_ms(items)[5:] == [60_000 + 40 * i for i in range(5)]
-        assert [item.index for item in items] == list(range(10))
+        assert [item.frame_index for item in items] == list(range(10))
 
     def test_rounded_creation_times_leave_no_gap(self, tmp_path: Path) -> None:
         first = write_clip(tmp_path / "a.mp4", range(25), created="2026-01-01T10:00:00Z")

@@ -111,7 +111,7 @@ def test_mixed_sizes_name_both_files_and_keep_what_came_before(tmp_path: Path) -
     write_image(tmp_path / "1.png", 1)
     write_image(tmp_path / "2.png", 2, size=(64, 128))
     frames = iter(open_camera("front", [str(tmp_path)]))
-    assert [next(frames).index, next(frames).index] == [0, 1]
+    assert [next(frames).frame_index, next(frames).frame_index] == [0, 1]
     with pytest.raises(SourceError, match=r"0\.png is 160 x 96, 2\.png is 128 x 64"):
         next(frames)
 

@@ -106,7 +106,7 @@ def test_another_image_size_starts_the_next_epoch(tmp_path: Path) -> None:
     glued.write_bytes(first + second)
     _, items = read(glued)
     assert [(item.epoch, item.image_size) for item in items] == [(0, SIZE)] * 5 + [(1, (128, 64))] * 4
-    assert [item.index for item in items] == list(range(9))
+    assert [item.frame_index for item in items] == list(range(9))
     assert numbers(items) == list(range(9))
 
 
@@ -116,7 +116,7 @@ class TestLostPackets:
         source, items = read(path)
         assert numbers(items) == [None, 1, 2, None, 4, 5, 6, 7, 8, 9, 10, None]
         lost = [item for item in items if isinstance(item, LostFrame)]
-        assert [(item.index, item.timestamp_ns, item.reason) for item in lost] == [
+        assert [(item.frame_index, item.timestamp_ns, item.reason) for item in lost] == [
             (0, 0, "decode"),
             (3, 120 * MS, "decode"),
             (11, 440 * MS, "decode"),

@@ -89,9 +89,9 @@ def test_reader_refuses_what_zarr_reads_as_zeros(drive: Path, damage: str) -> No
     file = drive / "front/0/labels/c.1.0.0"
     file.unlink() if damage == "remove" else file.write_bytes(b"")
     camera = open_drive(drive)["front"]
-    assert camera.labels(7).any()
+    assert camera.id_map(7).any()
     with pytest.raises(StoreCorruptError, match=f"{file.name} is (missing|empty): restore it"):
-        camera.labels(8)
+        camera.id_map(8)
 
 
 def test_problem_reads_as_a_sentence(drive: Path) -> None:
@@ -114,8 +114,8 @@ def test_every_byte_of_a_shard_counts(drive: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "values", "words"),
     [
-        ("frames/index", 4, 3, "capture index above"),
-        ("frames/index", 19, 99, "below 20 captured frames"),
+        ("frames/frame_index", 4, 3, "capture index above"),
+        ("frames/frame_index", 19, 99, "below 20 captured frames"),
         ("frames/timestamp_ns", 4, 0, "a time after"),
         ("frames/state", 4, 0, "a stored frame"),
         ("instances/offsets", 0, 1, "rise from 0"),
@@ -126,7 +126,7 @@ def test_every_byte_of_a_shard_counts(drive: Path) -> None:
         ("instances/box", (3, 0), np.nan, "x1 <= x2"),
         ("instances/box", (3, 2), -5, "x1 <= x2"),
         ("instances/score", 3, np.inf, "finite score"),
-        ("instances/label", 3, 90, "class that the store names"),
+        ("instances/category_id", 3, 90, "class that the store names"),
         ("instances/state", 3, 2, "tentative or confirmed"),
         ("instances/track_id", 3, -1, "from 0 to 2^32 - 1"),
         ("instances/area", 3, 1, "area of 120 pixels"),

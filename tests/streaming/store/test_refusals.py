@@ -61,7 +61,7 @@ def test_refuses_a_camera_twice_and_a_writer_without_a_store(tmp_path: Path) -> 
 def test_refuses_frames_that_do_not_fit_and_keeps_those_that_did(tmp_path: Path) -> None:
     good = street(1)[0]
     boxes_only = Tracks(
-        Instances(SIZE, good.instances.boxes, good.instances.scores, good.instances.labels),
+        Instances(SIZE, good.instances.boxes, good.instances.scores, good.instances.category_ids),
         good.track_ids,
         good.states,
         good.ages_ns,

@@ -51,13 +51,13 @@ def test_frames_come_back(tmp_path: Path, frames: int) -> None:
     for position, tracks in enumerate(drive):
         frame = camera.frame(position)
         assert_frame_is(frame, tracks)
-        assert (frame.position, frame.index, frame.timestamp_ns, frame.epoch) == (
+        assert (frame.position, frame.frame_index, frame.timestamp_ns, frame.epoch) == (
             position,
             position,
             position * FRAME_NS,
             0,
         )
-        ids = set(np.unique(camera.labels(position)).tolist()) - {0}
+        ids = set(np.unique(camera.id_map(position)).tolist()) - {0}
         assert ids == set(tracks.track_ids.tolist())
     assert camera.complete
     assert camera.ledger.captured == camera.ledger.stored == frames
@@ -67,12 +67,12 @@ def test_frames_come_back(tmp_path: Path, frames: int) -> None:
 def test_opens_with_zarr_alone(tmp_path: Path) -> None:
     record(tmp_path / "drive.zarr", street(12))
     epoch = zarr.open_group(tmp_path / "drive.zarr", mode="r")["front/0"]
-    labels = epoch["labels"][8]
+    labels = epoch["id_map"][8]
     first, last = epoch["instances/offsets"][8:10]
     ids = epoch["instances/track_id"][first:last]
     assert labels.shape == SIZE
     assert sorted(ids.tolist()) == [1, 2] == sorted(set(np.unique(labels).tolist()) - {0})
-    assert epoch["labels"].shape == (12, *SIZE)
+    assert epoch["id_map"].shape == (12, *SIZE)
 
 
 def test_layout_is_the_documented_one(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_track_gathers_its_frames(tmp_path: Path) -> None:
     drive = street(30)
     camera = open_drive(record(tmp_path / "drive.zarr", drive))["front"]
     track = camera.track(2)
-    assert [sighting.index for sighting in track] == [3, 5, 6, 7, 8]
+    assert [sighting.frame_index for sighting in track] == [3, 5, 6, 7, 8]
     assert (track.class_name, track.label, len(track)) == ("pedestrian", 1, 5)
     for sighting in track:
         of_frame = drive[sighting.position]
@@ -153,7 +153,7 @@ def test_track_gathers_its_frames(tmp_path: Path) -> None:
         assert of_frame.instances.masks is not None
         assert sighting.mask.counts == of_frame.instances.masks.to_rle().counts[at : at + 1]
         assert sighting.box.tolist() == of_frame.instances.boxes[at].tolist()
-        assert sighting.timestamp_ns == sighting.index * FRAME_NS
+        assert sighting.timestamp_ns == sighting.frame_index * FRAME_NS
     summary = {line.track_id: line for line in camera.tracks()}
     assert sorted(summary) == [1, 2]
     assert (summary[2].frames, summary[2].first_position, summary[2].last_timestamp_ns) == (5, 3, 8 * FRAME_NS)
@@ -188,7 +188,7 @@ def test_higher_score_wins_overlaps_then_lower_id_and_no_track_is_not_painted(tm
     boxes = [(0, 0, 10, 10), (5, 0, 15, 10), (10, 0, 20, 10), (0, 0, 40, 24)]
     drive = [tracks_of(SIZE, boxes, [7, 4, 9, 0], scores=[0.5, 0.5, 0.6, 0.99])]
     camera = open_drive(record(tmp_path / "drive.zarr", drive))["front"]
-    assert camera.labels(0)[0, :21].tolist() == [7] * 5 + [4] * 5 + [9] * 10 + [0]
+    assert camera.id_map(0)[0, :21].tolist() == [7] * 5 + [4] * 5 + [9] * 10 + [0]
     assert_frame_is(camera.frame(0), drive[0])
 
 
@@ -319,5 +319,5 @@ def test_kitti_mots_comes_back_byte_for_byte(tmp_path: Path, data_dir: Path) -> 
         assert isinstance(tracks.instances.masks, RleMasks)
         for track_id, mask in zip(tracks.track_ids, tracks.instances.masks.dense(), strict=True):
             expected[mask] = track_id  # ground truth does not overlap
-        np.testing.assert_array_equal(camera.labels(position), expected)
+        np.testing.assert_array_equal(camera.id_map(position), expected)
     assert check_drive(path).ok

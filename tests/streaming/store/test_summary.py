@@ -34,7 +34,7 @@ def test_storage_covers_every_byte(tmp_path: Path) -> None:
     summary = summarize_drive(path)
     assert summary.stored_bytes == sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     assert all(size > 0 for size in summary.storage.values())
-    assert summary.raw_label_bytes == 20 * SIZE[0] * SIZE[1] * 4
+    assert summary.raw_id_map_bytes == 20 * SIZE[0] * SIZE[1] * 4
 
 
 def test_time_goes_on_over_epochs(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_nothing_seen_and_nothing_stored(tmp_path: Path) -> None:
     summary = summarize_drive(record(tmp_path / "unseen.zarr", empty))
     assert (summary.frames, summary.cameras[0].tracks, summary.cameras[0].classes) == (3, (), ())
     summary = summarize_drive(record(tmp_path / "unstored.zarr", []))
-    assert (summary.frames, summary.seconds, summary.raw_label_bytes) == (0, 0.0, 0)
+    assert (summary.frames, summary.seconds, summary.raw_id_map_bytes) == (0, 0.0, 0)
     with create(tmp_path / "cameraless.zarr"):
         pass
     assert summarize_drive(tmp_path / "cameraless.zarr").cameras == ()

@@ -23,7 +23,7 @@ FRAMES = 60
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     for frame in ScriptedSource("front", frames=FRAMES):
-        cv2.imwrite(str(folder / f"{frame.index:03}.png"), frame.image)
+        cv2.imwrite(str(folder / f"{frame.frame_index:03}.png"), frame.image)
     (folder.parent / "small.toml").write_text("[store]\nshard_mb = 0.001\n")
     return folder
 

@@ -49,7 +49,7 @@ def test_coco_loads_in_pycocotools_with_the_bytes_of_the_store(drive: Path, tmp_
     frames = stored(drive)
     assert len(coco.getImgIds()) == len(frames) == 21
     for image_id, frame in enumerate(frames, 1):
-        assert coco.loadImgs(image_id)[0]["frame_index"] == frame.index
+        assert coco.loadImgs(image_id)[0]["frame_index"] == frame.frame_index
         found = coco.loadAnns(coco.getAnnIds(imgIds=image_id))
         assert tuple(each["segmentation"]["counts"].encode() for each in found) == frame.instances.masks.counts
         assert [each["track_id"] for each in found] == frame.track_ids.tolist()
@@ -60,7 +60,7 @@ def test_coco_loads_in_pycocotools_with_the_bytes_of_the_store(drive: Path, tmp_
 def test_jsonl_round_trip(drive: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in export(drive, "rle-jsonl", tmp_path / "a.jsonl").read_text().splitlines()]
     expected = [
-        (frame.index, int(track_id), counts, box.tolist())
+        (frame.frame_index, int(track_id), counts, box.tolist())
         for frame in stored(drive)
         for track_id, counts, box in zip(
             frame.track_ids, frame.instances.masks.counts, frame.instances.boxes, strict=True
@@ -114,9 +114,9 @@ def test_cvat_tracks_are_the_masks(drive: Path, tmp_path: Path) -> None:
         assert track.get("label") in labels
         view = front.track(int(track.get("id")))
         shown = [shape for shape in track if shape.get("outside") == "0"]
-        assert [int(shape.get("frame")) for shape in shown] == [seen.index for seen in view]
+        assert [int(shape.get("frame")) for shape in shown] == [seen.frame_index for seen in view]
         assert all(int(shape.get("frame")) < 21 for shape in track), "CVAT refuses a frame that the video does not have"
-        assert (track[-1].get("outside") == "1") == (view.sightings[-1].index < 20)
+        assert (track[-1].get("outside") == "1") == (view.sightings[-1].frame_index < 20)
         for shape, seen in zip(shown, view, strict=True):
             points = [float(number) for pair in shape.get("points").split(";") for number in pair.split(",")]
             polygon = coco_mask.merge(coco_mask.frPyObjects([points], *SIZE))
@@ -127,9 +127,9 @@ def test_cvat_loads_in_datumaro(drive: Path, tmp_path: Path) -> None:
     dataset = pytest.importorskip("datumaro.components.dataset", reason="needs datumaro, see the Makefile").Dataset
     loaded = dataset.import_from(str(export(drive, "cvat", tmp_path / "a.xml")), "cvat")
     items = {item.attributes["frame"]: item for item in loaded}
-    assert sorted(items) == [frame.index for frame in stored(drive)]
+    assert sorted(items) == [frame.frame_index for frame in stored(drive)]
     for frame in stored(drive):
-        shown = {each.attributes["track_id"]: each for each in items[frame.index].annotations}
+        shown = {each.attributes["track_id"]: each for each in items[frame.frame_index].annotations}
         shown = {track_id: each for track_id, each in shown.items() if not each.attributes["outside"]}
         tracked = frame.track_ids > 0
         assert sorted(shown) == sorted(frame.track_ids[tracked].tolist())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from roadmask.engines import RleMasks
 
 
-def paint_labels(
+def paint_id_map(
     masks: RleMasks, track_ids: NDArray[np.int64], scores: NDArray[np.float32], out: NDArray[np.uint32]
 ) -> None:
     """Paints the track id of every pixel; where masks overlap the higher score wins, then the lower id.

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadmask.engines import RleMasks
-from roadmask.streaming.store.labels import paint_labels
+from roadmask.streaming.store.id_map import paint_id_map
 
 
 def dense_masks(seed: int, count: int, size: tuple[int, int], density: float) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_paints_what_dense_masks_say(seed: int, height: int, width: int, count: 
     ids = rng.permutation(count).astype(np.int64)  # one of them has no track
     scores = rng.choice([0.5, 0.9], count).astype(np.float32)  # ties happen
     labels = np.full(size, 77, np.uint32)
-    paint_labels(masks, ids, scores, labels)
+    paint_id_map(masks, ids, scores, labels)
 
     expected = np.zeros(size, np.uint32)
     for n in sorted(range(count), key=lambda n: (scores[n], -ids[n])):
