@@ -214,7 +214,7 @@ class _EpochCheck:
         return np.concatenate(parts) if whole else None
 
     def _check_frames(self, arrays: dict[str, NDArray[Any] | None], last_index: int) -> None:
-        index, times, states = (arrays[f"frames/{name}"] for name in ("index", "timestamp_ns", "state"))
+        index, times, states = (arrays[f"frames/{name}"] for name in ("frame_index", "timestamp_ns", "state"))
         if index is not None:
             wrong = np.diff(index, prepend=last_index) <= 0
             self._first("frames/frame_index", wrong, "expected a capture index above that of the frame before", index)
@@ -315,7 +315,7 @@ class _EpochCheck:
         painted = np.empty(self.epoch.info.image_size, np.uint32)
         paint_id_map(masks, track_id[first:last], score[first:last], painted)
         if different := int((painted != labels).sum()):
-            self._problem(f"labels differ from the masks in {different} pixels.", frame, path)
+            self._problem(f"the id map differs from the masks in {different} pixels.", frame, path)
 
     def _first(self, name: str, wrong: NDArray[np.bool_], expected: str, values: NDArray[Any]) -> None:
         """Reports the first row that is wrong, and how many there are."""

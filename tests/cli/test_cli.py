@@ -110,19 +110,19 @@ def test_check_passes_on_a_good_store(roadmask_cli, drive: Path) -> None:
 def test_check_names_the_broken_shard(roadmask_cli, drive: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.zarr"
     subprocess.run(["cp", "-r", str(drive), str(broken)], check=True)
-    shard = next((broken / "front/0/labels").glob("c.*"))
+    shard = next((broken / "front/0/id_map").glob("c.*"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
     code, printed = roadmask_cli("check", broken)
     assert code == 4
-    assert f"labels/{shard.name}" in printed
+    assert f"id_map/{shard.name}" in printed
 
 
 def test_info_shows_and_plots(roadmask_cli, drive: Path, tmp_path: Path) -> None:
     code, printed = roadmask_cli("info", drive, "--plot", tmp_path / "summary.png")
     assert code == 0
-    for word in ("front", "640 x 384", "car", "labels", "captured"):
+    for word in ("front", "640 x 384", "car", "id_map", "captured"):
         assert word in printed
     assert cv2.imread(str(tmp_path / "summary.png")).std() > 10
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +9,6 @@ import cv2
 import matplotlib.cbook
 import numpy as np
 import pytest
-import torch
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the CPU; Triton asks for this when it is first imported
 
 from roadmask.engines import Image
 from roadmask.engines.classes import LITE_CATEGORY_IDS

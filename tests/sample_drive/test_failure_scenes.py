@@ -114,7 +114,7 @@ def test_no_more_actors_than_ids() -> None:
         SampleDrive(actors=ACTORS[:44] * 6)
 
 
-def rows(instances: Instances, dense: list[np.ndarray], labels: list[int]) -> Instances:
+def rows(instances: Instances, dense: list[np.ndarray], category_ids: list[int]) -> Instances:
     masks = np.stack(dense)
     boxes = np.zeros((len(dense), 4), np.float32)
     for box, mask in zip(boxes, masks, strict=True):
@@ -122,7 +122,7 @@ def rows(instances: Instances, dense: list[np.ndarray], labels: list[int]) -> In
         box[:] = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
     scores = np.full(len(dense), 0.9, np.float32)
     size = instances.image_size
-    return Instances(size, boxes, scores, np.array(labels, np.int64), RleMasks.from_dense(masks, size))
+    return Instances(size, boxes, scores, np.array(category_ids, np.int64), RleMasks.from_dense(masks, size))
 
 
 @pytest.fixture(scope="module")

@@ -96,15 +96,15 @@ def test_truth_is_well_formed(view: str, index: int) -> None:
 
 
 def test_ids_stay_with_their_objects_in_both_views() -> None:
-    labels: dict[int, set[int]] = {}
+    category_ids: dict[int, set[int]] = {}
     for view in VIEWS:
         drive = SampleDrive(SampleDriveConfig(view=view))
         for index in range(0, len(drive), 25):
             truth = drive.truth(index)
             for object_id, label in zip(truth.object_ids.tolist(), truth.instances.category_ids.tolist(), strict=True):
-                labels.setdefault(object_id, set()).add(label)
-    assert all(len(seen) == 1 for seen in labels.values())
-    kinds = [next(iter(seen)) for seen in labels.values()]
+                category_ids.setdefault(object_id, set()).add(label)
+    assert all(len(seen) == 1 for seen in category_ids.values())
+    kinds = [next(iter(seen)) for seen in category_ids.values()]
     assert kinds.count(CAR) >= 10
     assert kinds.count(PEDESTRIAN) >= 10
 

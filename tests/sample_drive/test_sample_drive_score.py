@@ -26,7 +26,7 @@ INSIDE_LOW: Box = (12, 62, 22, 72)
 NOWHERE: Box = (150, 60, 190, 90)
 
 
-def instances(boxes: list[Box], labels: list[int] | None = None) -> Instances:
+def instances(boxes: list[Box], category_ids: list[int] | None = None) -> Instances:
     dense = np.zeros((len(boxes), *SIZE), bool)
     for mask, (x1, y1, x2, y2) in zip(dense, boxes, strict=True):
         mask[y1:y2, x1:x2] = True
@@ -35,14 +35,14 @@ def instances(boxes: list[Box], labels: list[int] | None = None) -> Instances:
         SIZE,
         np.array(boxes, np.float32).reshape(-1, 4),
         np.full(count, 0.9, np.float32),
-        np.array(labels if labels is not None else [CAR] * count, np.int64),
+        np.array(category_ids if category_ids is not None else [CAR] * count, np.int64),
         RleMasks.from_dense(dense, SIZE),
     )
 
 
-def truth(boxes: list[Box], ids: list[int] | None = None, labels: list[int] | None = None) -> TruthFrame:
+def truth(boxes: list[Box], ids: list[int] | None = None, category_ids: list[int] | None = None) -> TruthFrame:
     numbers = ids if ids is not None else list(range(1, len(boxes) + 1))
-    found = instances(boxes, labels)
+    found = instances(boxes, category_ids)
     return TruthFrame(found, np.array(numbers, np.int64), np.ones(len(boxes), np.float32))
 
 
@@ -67,7 +67,7 @@ def truth(boxes: list[Box], ids: list[int] | None = None, labels: list[int] | No
     ],
 )
 def test_one_frame(there: list[Box], said: list[Box], counted: int, found: int, false: int) -> None:
-    score = score_drive([instances(said)], [truth(there)], labels=[CAR])[CAR]
+    score = score_drive([instances(said)], [truth(there)], category_ids=[CAR])[CAR]
     assert (score.truth, score.found, score.false) == (counted, found, false)
 
 
@@ -77,7 +77,7 @@ def test_the_better_of_two_is_the_match() -> None:
 
 
 def test_classes_are_apart() -> None:
-    score = score_drive([instances([LARGE], [PEDESTRIAN])], [truth([LARGE], labels=[CAR])])
+    score = score_drive([instances([LARGE], [PEDESTRIAN])], [truth([LARGE], category_ids=[CAR])])
     assert (score[CAR].truth, score[CAR].found, score[CAR].false) == (1, 0, 0)
     assert (score[PEDESTRIAN].truth, score[PEDESTRIAN].found, score[PEDESTRIAN].false) == (0, 0, 1)
     assert score[CAR].name == "car"

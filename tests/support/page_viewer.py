@@ -136,4 +136,4 @@ def stopped_reader(page: LivePage) -> socket.socket:
 
 def large_image(index: int) -> LiveImage:
     """Two megabytes, which no socket buffers; nobody here decodes it."""
-    return replace(image_of(index=index), jpeg=bytes(2 * 2**20))
+    return replace(image_of(frame_index=index), jpeg=bytes(2 * 2**20))

@@ -17,7 +17,7 @@ MS = 1_000_000
 
 def frame(
     *boxes: Sequence[float],
-    labels: Sequence[int] | None = None,
+    category_ids: Sequence[int] | None = None,
     scores: Sequence[float] | None = None,
     masks: bool = False,
     size: tuple[int, int] = SIZE,
@@ -29,7 +29,7 @@ def frame(
         size,
         xyxy,
         np.array(scores if scores is not None else [0.9] * count, np.float32),
-        np.array(labels if labels is not None else [CAR] * count, np.int64),
+        np.array(category_ids if category_ids is not None else [CAR] * count, np.int64),
         _filled(xyxy, size) if masks else None,
     )
 

@@ -30,7 +30,7 @@ def tracks_of(
     boxes: Sequence[Box],
     track_ids: Sequence[int],
     *,
-    labels: Sequence[int] | None = None,
+    category_ids: Sequence[int] | None = None,
     scores: Sequence[float] | None = None,
     masks: RleMasks | None = None,
 ) -> Tracks:
@@ -45,7 +45,7 @@ def tracks_of(
         image_size,
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(scores if scores is not None else [0.9] * count, np.float32),
-        np.array(labels if labels is not None else [3] * count, np.int64),
+        np.array(category_ids if category_ids is not None else [3] * count, np.int64),
         masks,
     )
     return Tracks(
@@ -67,10 +67,10 @@ def street(frames: int, image_size: tuple[int, int] = (24, 40)) -> list[Tracks]:
             drive.append(tracks_of(image_size, [], []))
             continue
         x = t % (width - 12)
-        boxes, ids, labels, scores = [(x, 6, x + 12, 16)], [1], [3], [0.8]
+        boxes, ids, category_ids, scores = [(x, 6, x + 12, 16)], [1], [3], [0.8]
         if 3 <= t < 10:
-            boxes, ids, labels, scores = [*boxes, (10, 4, 14, height)], [1, 2], [3, 1], [0.8, 0.9]
-        drive.append(tracks_of(image_size, boxes, ids, labels=labels, scores=scores))
+            boxes, ids, category_ids, scores = [*boxes, (10, 4, 14, height)], [1, 2], [3, 1], [0.8, 0.9]
+        drive.append(tracks_of(image_size, boxes, ids, category_ids=category_ids, scores=scores))
     return drive
 
 

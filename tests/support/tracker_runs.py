@@ -15,7 +15,7 @@ def follow(tracker: IouTracker, frames: list[Instances], period_ms: int = 40, st
 
 def same(a: Tracks, b: Tracks) -> bool:
     fields = ("track_ids", "states", "ages_ns", "velocities", "tentative_unseen")
-    lost = ("track_ids", "labels", "boxes", "lost_ns")
+    lost = ("track_ids", "category_ids", "boxes", "lost_ns")
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in fields) and all(
         np.array_equal(getattr(a.lost, name), getattr(b.lost, name)) for name in lost
     )
@@ -29,5 +29,5 @@ def crowd(rng: np.random.Generator, count: int, frames: int) -> list[Instances]:
     for n in range(frames):
         boxes = [square(*(at[k] + speed[k] * n), side=20 + k % 3 * 10) for k in range(count) if rng.random() < 0.9]
         labels = [(CAR, PEDESTRIAN)[k % 2] for k in range(len(boxes))]
-        made.append(frame(*boxes, labels=labels, scores=np.round(rng.uniform(0.3, 1, len(boxes)), 1).tolist()))
+        made.append(frame(*boxes, category_ids=labels, scores=np.round(rng.uniform(0.3, 1, len(boxes)), 1).tolist()))
     return made

@@ -20,7 +20,7 @@ _JPEG_QUALITY = 85
 
 
 def write(job: ExportJob, path: Path) -> None:
-    """Writes CAMERA/boxes, CAMERA/labels and CAMERA/image on the timelines `frame` (capture count) and `time`.
+    """Writes CAMERA/boxes, CAMERA/id_map and CAMERA/image on the timelines `frame` (capture count) and `time`.
 
     Labels hold track ids modulo 65536, the most that rerun's segmentation images tell apart. Images are there if
     `--source` or `--anonymize` asks for them.
@@ -60,8 +60,8 @@ def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None,
         if job.anonymize:
             image = anonymized(image, stored.instances, whole_boxes=job.whole_boxes)
         stream.log(f"{camera.name}/image", rr.Image(image).compress(jpeg_quality=_JPEG_QUALITY))
-    labels = camera.id_map(stored.position)
-    stream.log(f"{camera.name}/labels", rr.SegmentationImage((labels & 0xFFFF).astype(np.uint16)))
+    id_map = camera.id_map(stored.position)
+    stream.log(f"{camera.name}/id_map", rr.SegmentationImage((id_map & 0xFFFF).astype(np.uint16)))
     seen = stored.instances
     names = [
         f"{camera.class_name(label)} {track_id}"

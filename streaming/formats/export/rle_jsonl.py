@@ -24,7 +24,7 @@ def write(job: ExportJob, path: Path) -> None:
                     "timestamp_ns": frame.timestamp_ns,
                     "track_id": int(frame.track_ids[n]),
                     "state": int(frame.states[n]),
-                    "label": int(seen.category_ids[n]),
+                    "category_id": int(seen.category_ids[n]),
                     "class": camera.class_name(int(seen.category_ids[n])),
                     "score": float(seen.scores[n]),
                     "box": seen.boxes[n].tolist(),

@@ -118,6 +118,6 @@ def test_a_run_is_measured_beside_its_engine() -> None:
     assert (record["frames"], record["engine"], record["ray"], record["spilled_bytes"]) == (8, "scripted", False, None)
     assert record["mean_instances"] == 1
     assert record["ratio"] == pytest.approx(record["fps"] / record["engine_fps"], rel=0.01, abs=1e-4)
-    assert (record["replayed"], record["settled"]) == (100, 25)
+    assert (record["replayed"], record["steady_from"]) == (100, 25)
     assert record["overhead_cpu_ms"] > 0
     assert record["uss_growth_mb"] is not None

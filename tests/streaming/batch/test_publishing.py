@@ -57,7 +57,7 @@ def test_a_batch_goes_to_an_object_store(tmp_path: Path, bucket: str) -> None:
         assert differing_files(single(videos / f"{name}.mp4", tmp_path / f"{name}-single.zarr"), back) == []
         assert check_drive(back).ok
     direct = zarr.open_group(f"{bucket}/d00.zarr", mode="r")
-    assert (direct["d00/0/labels"][3] == open_drive(tmp_path / "d00.zarr")["d00"].id_map(3)).all()
+    assert (direct["d00/0/id_map"][3] == open_drive(tmp_path / "d00.zarr")["d00"].id_map(3)).all()
 
     shutil.rmtree(work)  # as on another machine
     plan = plan_of(videos, work, settings)

@@ -31,12 +31,12 @@ from support.page_viewer import (
 
 
 def test_an_image_arrives_whole() -> None:
-    sent = image_of(index=7)
+    sent = image_of(frame_index=7)
     with serving() as page:
         page.publish(sent)
         header, jpeg = watch(page, lambda viewer: viewer.image())
     assert jpeg == sent.jpeg
-    assert (header["camera"], header["epoch"], header["index"], header["size"]) == ("front", 0, 7, [270, 480])
+    assert (header["camera"], header["epoch"], header["frame_index"], header["size"]) == ("front", 0, 7, [270, 480])
     assert header["wall"] == pytest.approx(sent.captured_ns / 1e6, abs=0.01)
     assert 0 <= header["at"] - header["captured"] <= PATIENCE_S * 1000
     assert [(one["id"], one["label"]) for one in header["instances"]] == [(1, "car"), (2, "person"), (3, "car")]
@@ -96,14 +96,14 @@ def test_a_viewer_that_says_nothing_gets_two_images_and_then_the_newest() -> Non
     async def see(viewer: Viewer, page: LivePage) -> list[int]:
         seen = []
         for index in range(MOST_UNDER_WAY):
-            page.publish(image_of(index=index))
+            page.publish(image_of(frame_index=index))
             seen.append((await viewer.image(drawn=False))[0])
         for index in range(MOST_UNDER_WAY, 40):
-            page.publish(image_of(index=index))
+            page.publish(image_of(frame_index=index))
         await viewer.text("status")  # whatever was due has come by now
         await viewer.text("status")
         await viewer.done(seen[0])
-        return [*(header["index"] for header in seen), (await viewer.image())[0]["index"]]
+        return [*(header["frame_index"] for header in seen), (await viewer.image())[0]["frame_index"]]
 
     with serving() as page:
         assert watch(page, lambda viewer: see(viewer, page)) == [0, 1, 39]
@@ -121,7 +121,7 @@ def test_a_viewer_that_stops_reading_costs_others_nothing_and_is_let_go(monkeypa
         seen = []
         for index in range(30):
             page.publish(large_image(index))
-            seen.append((await viewer.image())[0]["index"])
+            seen.append((await viewer.image())[0]["frame_index"])
         return seen
 
     with serving(limits=PageLimits(history_bytes=0)) as page, stopped_reader(page):
@@ -141,7 +141,7 @@ def test_publishing_never_waits_for_the_server() -> None:
         loop.call_soon_threadsafe(held.wait, PATIENCE_S)
         try:
             for index in range(50):
-                page.publish(image_of(index=index))
+                page.publish(image_of(frame_index=index))
                 page.report(run_report())
             assert page.page_ages("front") is None
             # however many images come, one wake-up waits
@@ -155,24 +155,24 @@ def test_a_page_that_is_not_served_takes_what_it_is_given() -> None:
     page.publish(image_of())
     page.report(run_report())
     with page:
-        assert watch(page, lambda viewer: viewer.image())[0]["index"] == 0
+        assert watch(page, lambda viewer: viewer.image())[0]["frame_index"] == 0
     page.publish(image_of())
     page.stop()
 
 
 def test_hidden_and_paused_pages_get_no_images_and_images_passed_over_have_no_age() -> None:
     async def see(viewer: Viewer, page: LivePage) -> int:
-        page.publish(image_of(index=0))
+        page.publish(image_of(frame_index=0))
         header, _ = await viewer.image(drawn=False)
         await viewer.socket.send_json({"type": "watch", "images": False})
         await viewer.done(header, "passed")
         await viewer.socket.send_json({"type": "ping", "sent": 1.5})
         assert (await viewer.text("pong"))["sent"] == 1.5  # so everything before it was heard
-        page.publish(image_of(index=1))
+        page.publish(image_of(frame_index=1))
         await viewer.text("status")
-        page.publish(image_of(index=2))
+        page.publish(image_of(frame_index=2))
         await viewer.socket.send_json({"type": "watch", "images": True})
-        return int((await viewer.image(drawn=False))[0]["index"])
+        return int((await viewer.image(drawn=False))[0]["frame_index"])
 
     with serving() as page:
         assert watch(page, lambda viewer: see(viewer, page)) == 2
@@ -230,7 +230,7 @@ def test_history_gives_back_what_was_published() -> None:
 
         header, jpeg = read_image(run(fetch()))
         status, text, _ = get(page, "/api/history/999999")
-    assert (header["camera"], header["index"], jpeg) == ("rear", 1, images[3].jpeg)
+    assert (header["camera"], header["frame_index"], jpeg) == ("rear", 1, images[3].jpeg)
     assert (status, "no longer kept" in text) == (404, True)
 
 

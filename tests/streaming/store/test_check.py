@@ -86,7 +86,7 @@ def test_damaged_data_file_is_named(sound: Path, tmp_path: Path, damage: str) ->
 
 @pytest.mark.parametrize("damage", ["remove", "empty"])
 def test_reader_refuses_what_zarr_reads_as_zeros(drive: Path, damage: str) -> None:
-    file = drive / "front/0/labels/c.1.0.0"
+    file = drive / "front/0/id_map/c.1.0.0"
     file.unlink() if damage == "remove" else file.write_bytes(b"")
     camera = open_drive(drive)["front"]
     assert camera.id_map(7).any()
@@ -95,11 +95,11 @@ def test_reader_refuses_what_zarr_reads_as_zeros(drive: Path, damage: str) -> No
 
 
 def test_problem_reads_as_a_sentence(drive: Path) -> None:
-    (drive / "front/0/labels/c.1.0.0").write_bytes(b"short")
-    edit(drive, "labels", (0, 0, 0), 5)
+    (drive / "front/0/id_map/c.1.0.0").write_bytes(b"short")
+    edit(drive, "id_map", (0, 0, 0), 5)
     lines = [str(problem) for problem in check_drive(drive).problems]
-    assert lines[0] == "front epoch 0 frame 0 [front/0/labels/c.0.0.0]: labels differ from the masks in 1 pixels."
-    assert lines[1].startswith("front epoch 0 [front/0/labels/c.1.0.0]: cannot be read back: ")
+    assert lines[0] == "front epoch 0 frame 0 [front/0/id_map/c.0.0.0]: the id map differs from the masks in 1 pixels."
+    assert lines[1].startswith("front epoch 0 [front/0/id_map/c.1.0.0]: cannot be read back: ")
 
 
 def test_every_byte_of_a_shard_counts(drive: Path) -> None:
@@ -143,18 +143,18 @@ def test_contradiction_is_named(drive: Path, name: str, rows: Any, values: Any, 
 
 
 def test_labels_that_differ_from_masks_name_frame_and_shard(drive: Path) -> None:
-    edit(drive, "labels", (10, 0, 0), 5)
+    edit(drive, "id_map", (10, 0, 0), 5)
     report = check_drive(drive)
-    assert [(problem.frame, problem.path) for problem in report.problems] == [(10, chunk("labels/c.1.0.0"))]
+    assert [(problem.frame, problem.path) for problem in report.problems] == [(10, chunk("id_map/c.1.0.0"))]
     assert "1 pixels" in report.problems[0].what
 
 
 def test_shards_that_changed_places_are_noticed(drive: Path) -> None:
-    labels = drive / "front/0/labels"
+    labels = drive / "front/0/id_map"
     (labels / "c.0.0.0").rename(labels / "spare")
     (labels / "c.1.0.0").rename(labels / "c.0.0.0")
     (labels / "spare").rename(labels / "c.1.0.0")
-    assert {chunk("labels/c.0.0.0"), chunk("labels/c.1.0.0")} <= broken_paths(check_drive(drive))
+    assert {chunk("id_map/c.0.0.0"), chunk("id_map/c.1.0.0")} <= broken_paths(check_drive(drive))
 
 
 def test_id_twice_in_a_frame_is_named(drive: Path) -> None:
@@ -218,7 +218,7 @@ def test_frames_that_the_ledger_does_not_know_are_noticed(drive: Path) -> None:
 
 
 def test_half_written_files_are_mentioned_but_no_problem(drive: Path) -> None:
-    (drive / "front/0/labels/c.3.0.0.partial").write_bytes(b"half")
+    (drive / "front/0/id_map/c.3.0.0.partial").write_bytes(b"half")
     (drive / "rear").mkdir()
     (drive / "rear" / "zarr.json.partial").write_bytes(b"{")
     report = check_drive(drive)
@@ -228,7 +228,7 @@ def test_half_written_files_are_mentioned_but_no_problem(drive: Path) -> None:
 
 def test_list_of_problems_is_bounded(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_module, "MAX_PROBLEMS", 3)
-    edit(drive, "labels", slice(None), 9)
+    edit(drive, "id_map", slice(None), 9)
     report = check_drive(drive)
     assert (len(report.problems), report.suppressed) == (3, 17)
 

@@ -78,7 +78,7 @@ def test_refuses_frames_that_do_not_fit_and_keeps_those_that_did(tmp_path: Path)
         (1, 9, tracks_of(SIZE, box * 2, [3, 3]), InstancesError, "different track ids"),
         (1, 9, tracks_of(SIZE, box, [2**32]), InstancesError, "different track ids"),
         (1, 9, tracks_of(SIZE, box, [-1]), InstancesError, "different track ids"),
-        (1, 9, tracks_of(SIZE, box, [1], labels=[90]), InstancesError, "class_names"),
+        (1, 9, tracks_of(SIZE, box, [1], category_ids=[90]), InstancesError, "class_names"),
         (1, 9, tracks_of(SIZE, box, [1], masks=short), InstancesError, "fill an image"),
     ]
     with create(tmp_path / "drive.zarr") as store:

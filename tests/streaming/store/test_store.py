@@ -36,7 +36,7 @@ def assert_frame_is(frame: public.StoredFrame, tracks: Tracks) -> None:
     assert frame.instances.masks is not None
     assert frame.instances.masks.to_rle().counts == tracks.instances.masks.to_rle().counts
     assert frame.instances.image_size == tracks.instances.image_size
-    for name in ("boxes", "scores", "labels"):
+    for name in ("boxes", "scores", "category_ids"):
         stored, given = getattr(frame.instances, name), getattr(tracks.instances, name)
         np.testing.assert_array_equal(stored, given, strict=True)
     np.testing.assert_array_equal(frame.track_ids, tracks.track_ids, strict=True)
@@ -88,8 +88,8 @@ def test_layout_is_the_documented_one(tmp_path: Path) -> None:
         array = root[f"front/0/{name}"]
         assert array.dtype == spec.dtype
         assert array.metadata.zarr_format == 3
-    assert root["front/0/labels"].shards == (8, *SIZE)
-    assert root["front/0/labels"].chunks == (1, *SIZE)
+    assert root["front/0/id_map"].shards == (8, *SIZE)
+    assert root["front/0/id_map"].chunks == (1, *SIZE)
     assert not list(path.rglob("*.partial"))
     assert not list(tmp_path.rglob("*.lock"))
 
@@ -310,7 +310,9 @@ def test_kitti_mots_comes_back_byte_for_byte(tmp_path: Path, data_dir: Path) -> 
         seen = frames.get(t, [])
         masks = RleMasks(tuple(counts for *_, counts in seen), size)
         boxes = [(0, 0, size[1], size[0])] * len(seen)
-        drive.append(tracks_of(size, boxes, [i for i, *_ in seen], labels=[label for _, label, _ in seen], masks=masks))
+        drive.append(
+            tracks_of(size, boxes, [i for i, *_ in seen], category_ids=[label for _, label, _ in seen], masks=masks)
+        )
     path = record(tmp_path / "drive.zarr", drive, store_config=StoreConfig())
     camera = open_drive(path)["front"]
     for position, tracks in enumerate(drive):

@@ -108,7 +108,7 @@ def test_a_disk_that_is_pulled_out(images: Path, whole: Path, mount: Path, tmp_p
     try:
         run = roadmask(images, out, SLOW_S="0.1")
         deadline = time.monotonic() + 60
-        while not (out / "front/0/labels/c.1.0.0").exists() and time.monotonic() < deadline:
+        while not (out / "front/0/id_map/c.1.0.0").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         subprocess.run(["umount", "-l", str(mount)], check=True)
         code, printed = ended(run)

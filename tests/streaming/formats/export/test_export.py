@@ -30,7 +30,7 @@ def drive(tmp_path: Path) -> Path:
     """A street of 20 frames; the last frame adds a car without a track and a truck that lies over another car."""
     frames = street(20)
     boxes = [(2, 2, 14, 12), (8, 6, 20, 16), (25, 3, 35, 9)]
-    odd = tracks_of(SIZE, boxes, [7, 8, 0], labels=[3, 3, 1], scores=[0.9, 0.8, 0.7])
+    odd = tracks_of(SIZE, boxes, [7, 8, 0], category_ids=[3, 3, 1], scores=[0.9, 0.8, 0.7])
     return record(tmp_path / "drive.zarr", [*frames, odd])
 
 
@@ -180,7 +180,7 @@ def test_anonymized_pixels_hold_nothing_of_the_original(whole_boxes: bool) -> No
     from roadmask.streaming.formats.export.anonymize import anonymized
 
     size = (120, 160)
-    tracks = tracks_of(size, [(40, 30, 100, 90)], [0], labels=[1])
+    tracks = tracks_of(size, [(40, 30, 100, 90)], [0], category_ids=[1])
     image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     before = image.copy()
     hidden = anonymized(image, tracks.instances, whole_boxes=whole_boxes)
@@ -201,7 +201,7 @@ def test_rerun_verifies_and_holds_every_frame(filmed, tmp_path: Path) -> None:
     rows: dict[str, int] = {}
     for chunk in chunks:
         rows[chunk.entity_path] = rows.get(chunk.entity_path, 0) + chunk.num_rows
-    for part in ("boxes", "labels", "image"):
+    for part in ("boxes", "id_map", "image"):
         assert rows[f"/front/{part}"] == len(frames)
     timelines = {name for chunk in chunks for name in chunk.timeline_names}
     assert {"frame", "time"} <= timelines
