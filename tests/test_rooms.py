@@ -96,6 +96,7 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     copy = tmp_path / "tree"  # setuptools writes beside what it packs
     for room in ("roadmask", *ROOMS):
         shutil.copytree(ROOT / room, copy / room, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "docs", copy / "docs")  # the models' card is a page of them
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     subprocess.run([*command, "--wheel-dir", str(tmp_path), str(copy)], check=True)

@@ -49,7 +49,7 @@ def test_absent_keys_keep_their_defaults_and_given_ones_count(tmp_path: Path) ->
         ("[engine]\nclasses = 'car'", "expected a list of names, got 'car'"),
         ("[engine]\nthreads = 0", "at least 1 thread, got 0"),
         ("[engine]\nscore_min = 1.5", "between 0.05 and 1, got 1.5"),
-        ("[engine]\nsize = '384'", "HEIGHTxWIDTH"),
+        ("[engine]\ninput_size = '384'", "HEIGHTxWIDTH"),
         ("max_frames = 0", "max_frames of at least 1"),
         ("engine = 3", r"expected a table \[engine\]"),
         ("[ignore]\nfront = 'nowhere.png'", "no file and no list"),

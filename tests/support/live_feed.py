@@ -53,19 +53,19 @@ SCENE = (Moving(1), Moving(2, "person", 110, (70, 30), 15), Moving(3, "car", 190
 
 
 def image_of(
-    camera: str = "front", index: int = 0, captured_ns: int | None = None, scene: tuple[Moving, ...] = SCENE
+    camera: str = "front", frame_index: int = 0, captured_ns: int | None = None, scene: tuple[Moving, ...] = SCENE
 ) -> LiveImage:
     """Returns a synthetic image; captured now unless told."""
     captured_ns = time.time_ns() if captured_ns is None else captured_ns
     canvas = np.full((*SIZE, 3), (50, 54, 60), np.uint8)
-    canvas[:, index * 4 % SIZE[1] :][:, :3] = (110, 114, 120)
+    canvas[:, frame_index * 4 % SIZE[1] :][:, :3] = (110, 114, 120)
     instances = tuple(moving.at(captured_ns % 10**12 / 1e9) for moving in scene)
     for instance in instances:
         left, top, right, bottom = map(round, instance.box)
         canvas[top:bottom, left:right] = track_colour(instance.track_id)
     draw_barcode(canvas, captured_ns // 1_000_000)
     _, jpeg = cv2.imencode(".jpg", canvas[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return LiveImage(camera, 0, index, captured_ns, jpeg.tobytes(), SIZE, instances)
+    return LiveImage(camera, 0, frame_index, captured_ns, jpeg.tobytes(), SIZE, instances)
 
 
 def draw_barcode(canvas: np.ndarray, value: int) -> None:

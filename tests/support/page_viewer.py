@@ -62,7 +62,7 @@ def metrics(page: LivePage) -> dict[tuple[str, tuple[tuple[str, str], ...]], flo
     status, text, _ = get(page, "/metrics")
     assert status == 200
     return {
-        (sample.name, tuple(sorted(sample.category_ids.items()))): sample.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }

@@ -35,7 +35,7 @@ def read_scalabel(truth: Path, results: Path) -> list[SequenceData]:
 def _frames(path: Path) -> dict[tuple[str, int], list[Label]]:
     frames: dict[tuple[str, int], list[Label]] = defaultdict(list)
     for frame in json.loads(path.read_text()):
-        frames[frame["videoName"], frame["frameIndex"]] += frame["id_map"] or []
+        frames[frame["videoName"], frame["frameIndex"]] += frame["labels"] or []
     return frames
 
 

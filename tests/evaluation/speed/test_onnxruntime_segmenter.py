@@ -38,7 +38,7 @@ class NeverSettles:
         return [np.zeros(1), *(1 - inputs[name] for name in SLOTS)]
 
 
-def test_nms_that_never_settles_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nms_that_never_converges_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NeverSettles, "runs", 0)
     module = "roadmask.evaluation.speed.onnxruntime_segmenter"
     monkeypatch.setattr(f"{module}.onnxruntime.InferenceSession", NeverSettles)
@@ -46,6 +46,6 @@ def test_nms_that_never_settles_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     segmenter = OnnxRuntimeSegmenter(
         find_weights("lite"), score_min=0.5, input_size=(64, 64), threads=1, settings=GraphSettings()
     )
-    with pytest.raises(EngineError, match="did not settle"):
+    with pytest.raises(EngineError, match="did not converge"):
         segmenter([np.zeros((64, 64, 3), np.uint8)])
     assert NeverSettles.runs == 1 + 5 + 3, "each run settles one more box, and the last one sees that nothing changed"

@@ -133,7 +133,7 @@ def test_cameras_are_independent_and_so_are_epochs(tmp_path: Path) -> None:
     }
     for position, tracks in enumerate([*small, *large]):
         assert_frame_is(front_read.frame(position), tracks)
-        assert front_read.labels(position).shape == tracks.instances.image_size
+        assert front_read.id_map(position).shape == tracks.instances.image_size
     assert front_read.position_of(7) == 5
     with pytest.raises(InputError, match="capture count 6"):
         front_read.position_of(6)
@@ -146,7 +146,7 @@ def test_track_gathers_its_frames(tmp_path: Path) -> None:
     camera = open_drive(record(tmp_path / "drive.zarr", drive))["front"]
     track = camera.track(2)
     assert [sighting.frame_index for sighting in track] == [3, 5, 6, 7, 8]
-    assert (track.class_name, track.label, len(track)) == ("pedestrian", 1, 5)
+    assert (track.class_name, track.category_id, len(track)) == ("pedestrian", 1, 5)
     for sighting in track:
         of_frame = drive[sighting.position]
         at = of_frame.track_ids.tolist().index(2)
