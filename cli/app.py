@@ -34,6 +34,7 @@ from roadmask.cli.live import live
 from roadmask.cli.run import run
 from roadmask.cli.track import track
 from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.redaction import redact_record, redact_text
 
 app = typer.Typer(
     name="roadmask",
@@ -86,6 +87,7 @@ def _options(
 ) -> None:
     on_screen = RichHandler(console=Console(stderr=True), show_path=verbose, show_time=verbose)
     on_screen.setLevel(logging.DEBUG if verbose else logging.INFO)
+    on_screen.addFilter(redact_record)
     logger = logging.getLogger("roadmask")
     logger.handlers[:] = [on_screen]
     logger.setLevel(logging.DEBUG)  # for --log-json, which takes everything
@@ -97,7 +99,9 @@ def main() -> None:
     try:
         app()
     except RoadmaskError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(
+            f"[bold red]error:[/] {escape(redact_text(str(error)))}", soft_wrap=True
+        )
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
