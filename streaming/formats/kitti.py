@@ -19,6 +19,7 @@ from pycocotools import mask as coco_mask
 
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError, InstancesError
+from roadmask.engines.files import write_atomically
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
 
@@ -150,7 +151,7 @@ def write_kitti(path: Path, frames: Iterable[tuple[Sequence[Row], NDArray[np.int
     ]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), encoding="ascii")
+        write_atomically(path, "".join(lines))
     except OSError as error:
         raise InputError(f"cannot write the tracks to {path}: {error.strerror}.") from error
 
