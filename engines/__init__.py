@@ -31,6 +31,7 @@ from roadmask.engines.errors import (
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import BoxMasks, RleMasks
 from roadmask.engines.segmenter import Image, Segmenter, SegmenterInfo
+from roadmask.engines.semantic import SemanticMap
 from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ __all__ = [
     "ScriptedSegmenter",
     "Segmenter",
     "SegmenterInfo",
+    "SemanticMap",
     "SourceError",
     "StoreCorruptError",
     "StoreError",

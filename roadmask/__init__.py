@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from roadmask.engines.masks import RleMasks as RleMasks
     from roadmask.engines.segmenter import Segmenter as Segmenter
     from roadmask.engines.segmenter import SegmenterInfo as SegmenterInfo
+    from roadmask.engines.semantic import SemanticMap as SemanticMap
     from roadmask.sample_drive import SampleDrive as SampleDrive
     from roadmask.sample_drive import score_drive as score_drive
     from roadmask.streaming.config import RunConfig as RunConfig
@@ -69,6 +70,7 @@ __all__ = [
     "SampleDrive",
     "Segmenter",
     "SegmenterInfo",
+    "SemanticMap",
     "StoreError",
     "TrackState",
     "Tracks",
@@ -92,6 +94,7 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.engines.load": ["load_segmenter"],
         "roadmask.engines.masks": ["BoxMasks", "RleMasks"],
         "roadmask.engines.segmenter": ["Segmenter", "SegmenterInfo"],
+        "roadmask.engines.semantic": ["SemanticMap"],
         "roadmask.sample_drive": ["SampleDrive", "score_drive"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
         "roadmask.streaming.frames": ["Frame"],
