@@ -43,7 +43,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class LostFrame:
-    """A packet or file that was captured but gave no image."""
+    """A frame that was captured but has no tracks: it gave no image, could not be segmented, or was dropped."""
 
     camera: str
     """Name of the camera."""
@@ -55,5 +55,7 @@ class LostFrame:
     """Capture time in nanoseconds as the packet states it, on the camera's clock; None if nothing states it. It may be
     earlier than that of the previous frame, because a packet is known to be lost only when a later one gives its
     image."""
-    reason: Literal["decode"] = "decode"
-    """Why there is no image: `decode` if the packet or file could not be decoded."""
+    reason: str = "decode"
+    """Why it has no place in the store, as one word: `decode`, `engine`, ..."""
+    outcome: Literal["failed", "dropped"] = "failed"
+    """Whether it could not be used or was left out on purpose."""
