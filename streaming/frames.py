@@ -1,4 +1,4 @@
-"""One image of one camera, and when it was taken; or what is left of one that was lost."""
+"""An image of one camera and when it was captured, or what is known of a frame that was lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Frame:
     camera: str
     """Name of the camera; letters, digits, '_' and '-'."""
     epoch: int
-    """From 0; a stretch of the camera with one resolution, rotation and clock."""
+    """Number of the epoch from 0: a part of the camera with one image size, rotation and clock."""
     frame_index: int
     """Capture count of the camera from 0, over all epochs; frames that were lost on the way count too."""
     timestamp_ns: int
@@ -43,7 +43,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class LostFrame:
-    """A packet or file that was captured but gave no image."""
+    """A frame that was captured but has no tracks: it gave no image, could not be segmented, or was dropped."""
 
     camera: str
     """Name of the camera."""
@@ -54,5 +54,7 @@ class LostFrame:
     timestamp_ns: int | None
     """Capture time as the packet states it, on the camera's clock; None where nothing states it. It may lie before
     that of the frame before, because a packet is known to be lost only when a later one gives its image."""
-    reason: Literal["decode"] = "decode"
-    """Why there is no image."""
+    reason: str = "decode"
+    """Why it has no place in the store, as one word: `decode`, `engine`, ..."""
+    outcome: Literal["failed", "dropped"] = "failed"
+    """Whether it could not be used or was left out on purpose."""
