@@ -1,9 +1,9 @@
-"""What a segmenter finds in one image."""
+"""What a segmenter finds in one image: the type that flows from engines through trackers into stores and videos."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.masks import BoxMasks, RleMasks
+from roadmask.engines.semantic import SemanticMap
 
 Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
 """What selects instances: a slice, a boolean mask or integer positions."""
@@ -20,7 +21,9 @@ Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
 class Instances:
     """The instances of one image, best score first as segmenters return them.
 
-    One index applies to every field: `instances[instances.scores > 0.8]`.
+    One index applies to every field that has one entry per instance: `instances[instances.scores > 0.8]`. What is known
+    of the image as a whole, `image_size` and `semantic`, stays as it is, so a semantic map that an engine puts here
+    reaches trackers, stores and videos without their taking part.
 
     Raises:
         InstancesError: lengths, shapes or types differ from what is stated below, a box or score is not finite,
@@ -28,15 +31,17 @@ class Instances:
     """
 
     image_size: tuple[int, int]
-    """Height and width of the image, in pixels."""
+    """Height and width of the image in pixels."""
     boxes: NDArray[np.float32]
     """(N, 4) x1, y1, x2, y2 in pixels of the image; x2 and y2 are exclusive edges."""
     scores: NDArray[np.float32]
-    """(N,) confidence, 0 to 1."""
+    """(N,) confidence of each instance, 0 to 1."""
     category_ids: NDArray[np.int64]
     """(N,) COCO category ids, see `roadmask.engines.CLASS_NAMES`."""
     masks: BoxMasks | RleMasks | None = None
-    """One mask an instance, or None where only boxes are known."""
+    """One mask per instance, or None where only boxes are known."""
+    semantic: SemanticMap | None = None
+    """Classes of the whole image (road, sky, ...), or None where the segmenter reports instances only."""
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -55,8 +60,13 @@ class Instances:
                 raise InstancesError(f"expected one mask for each of {count} boxes, got {len(self.masks)} masks.")
             if self.masks.image_size != self.image_size:
                 raise InstancesError(
-                    f"masks belong to an image of {self.masks.image_size}, boxes to one of {self.image_size}."
+                    f"expected masks of an image of {self.image_size}, got masks of {self.masks.image_size}: boxes and "
+                    "masks must be of the same image."
                 )
+        if self.semantic is not None and self.semantic.image_size != self.image_size:
+            raise InstancesError(
+                f"expected a semantic map of an image of {self.image_size}, got one of {self.semantic.image_size}."
+            )
 
     @classmethod
     def empty(cls, image_size: tuple[int, int]) -> Instances:
@@ -76,12 +86,19 @@ class Instances:
         if not isinstance(index, slice):
             index = as_rows(index)
         masks = None if self.masks is None else self.masks[index]
-        return Instances(self.image_size, self.boxes[index], self.scores[index], self.category_ids[index], masks)
+        return replace(
+            self,
+            boxes=self.boxes[index],
+            scores=self.scores[index],
+            category_ids=self.category_ids[index],
+            masks=masks,
+        )
 
     def __repr__(self) -> str:
         kind = type(self.masks).__name__
         height, width = self.image_size
-        return f"Instances({len(self)} in {width} x {height}, masks={kind})"
+        semantic = "" if self.semantic is None else ", with a semantic map"
+        return f"Instances({len(self)} in {width} x {height}, masks={kind}{semantic})"
 
 
 def as_rows(index: Index) -> NDArray[Any]:
