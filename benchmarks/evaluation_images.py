@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from roadmask.engines import Image
 from roadmask.training.guard import dhash
 
 SETS = (
@@ -53,7 +54,7 @@ def rows(data: Path) -> Iterator[dict[str, str]]:
     for clip in CLIPS:
         with av.open(str(data / "clips" / clip)) as container:
             for number, frame in enumerate(container.decode(video=0)):
-                image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                image: Image = frame.to_ndarray(format="rgb24").astype(np.uint8)
                 yield {"set": "clips", "name": f"{clip}#{number}", "sha256": "", "dhash": f"{dhash(image):016x}"}
 
 

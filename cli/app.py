@@ -26,6 +26,7 @@ from roadmask.cli.live import live
 from roadmask.cli.program import run_program
 from roadmask.cli.run import run
 from roadmask.cli.track import track
+from roadmask.cli.train import train
 from roadmask.streaming.redaction import redact_record
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.command()(batch)
 app.command()(info)
 app.command()(check)
 app.command()(export)
+app.command()(train)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
 app.add_typer(engine_app, name="engine")

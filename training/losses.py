@@ -153,7 +153,8 @@ def _mask_loss(
     flat_labels = torch.cat([each[rows] for each, rows in zip(labels, positive, strict=True)])
     logits = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(features, boxes, sizes))).float()
     if not len(flat_labels):
-        return logits.sum() * 0  # so that every step has a gradient for every weight
+        nothing: Tensor = logits.sum() * 0
+        return nothing  # so that every step has a gradient for every weight
     truth = torch.cat(
         [
             project_masks_on_boxes(target["masks"], each, rows, logits.shape[-1])
@@ -163,7 +164,8 @@ def _mask_loss(
     weights = torch.cat([target["weights"][rows] for target, rows in zip(batch.targets, objects, strict=True)])
     of_class = logits[torch.arange(len(flat_labels), device=logits.device), flat_labels]
     error = F.binary_cross_entropy_with_logits(of_class, truth, reduction="none").mean(dim=(1, 2))
-    return (error * weights).sum() / weights.sum().clamp(min=1e-3)
+    weighted: Tensor = (error * weights).sum() / weights.sum().clamp(min=1e-3)
+    return weighted
 
 
 def _proposal_weights(
@@ -183,4 +185,5 @@ def _ignored_share(boxes: Tensor, sums: Tensor) -> Tensor:
     y = boxes[:, 1::2].round().clamp(0, height).long()
     inside: Tensor = sums[y[:, 1], x[:, 1]] - sums[y[:, 0], x[:, 1]] - sums[y[:, 1], x[:, 0]] + sums[y[:, 0], x[:, 0]]
     area = (x[:, 1] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    return inside / area.clamp(min=1)
+    share: Tensor = inside / area.clamp(min=1)
+    return share
