@@ -54,8 +54,8 @@ def rows(data: Path) -> Iterator[dict[str, str]]:
     for clip in CLIPS:
         with av.open(str(data / "clips" / clip)) as container:
             for number, frame in enumerate(container.decode(video=0)):
-                image: Image = frame.to_ndarray(format="rgb24").astype(np.uint8)
-                yield {"set": "clips", "name": f"{clip}#{number}", "sha256": "", "dhash": f"{dhash(image):016x}"}
+                shown: Image = frame.to_ndarray(format="rgb24").astype(np.uint8)
+                yield {"set": "clips", "name": f"{clip}#{number}", "sha256": "", "dhash": f"{dhash(shown):016x}"}
 
 
 def main() -> None:
