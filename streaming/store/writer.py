@@ -15,10 +15,11 @@ import zarr
 
 import roadmask
 from roadmask.engines.errors import StoreError, StoreExistsError
+from roadmask.engines.files import PARTIAL, flush
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.store.camera import CameraWriter
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
-from roadmask.streaming.store.files import PARTIAL, DurableStore, WriterLock, flush, this_process
+from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
 from roadmask.streaming.store.layout import (
     LEDGER,
     METADATA,

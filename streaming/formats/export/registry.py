@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import Any
 
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.engines.extras import missing_package
+from roadmask.engines.files import appearing
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.redaction import redact_address, redact_text
 
@@ -77,11 +77,13 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
         if find_spec(package) is None:
             raise missing_package(package, f"exporting to {name}", extra="export")
     place = _remote(out, folder=not chosen.suffix) if "://" in out else _local(Path(out))
-    with place as partial:
-        try:
+    try:
+        with place as partial:
             chosen.writer(job, partial)
-        except OSError as error:
-            raise _refused(out, error) from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {out}: {error.strerror or error}. Make room, or choose another place."
+        ) from error
 
 
 @contextmanager
@@ -89,19 +91,13 @@ def _local(out: Path) -> Iterator[Path]:
     """Gives a place beside the output to write to, then renames it."""
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} is already there: choose another name, or remove it first.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
-    try:
-        yield folder / out.name
+    with ExitStack() as stack:
         try:
-            (folder / out.name).rename(out)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial = stack.enter_context(appearing(out))
         except OSError as error:
-            raise _refused(str(out), error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
+        yield partial
 
 
 @contextmanager
@@ -136,7 +132,3 @@ def _asked(ask: Callable[[str], Any], path: str, url: str) -> Any:
     except Exception as error:  # each object store has errors of its own
         shown, why = redact_address(url), redact_text(str(error), [url])
         raise StoreError(f"cannot write to {shown}: {why}. Check its name and your credentials.") from error
-
-
-def _refused(out: str, error: OSError) -> StoreError:
-    return StoreError(f"cannot write to {out}: {error.strerror or error}. Make room, or choose another place.")
