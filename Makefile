@@ -75,7 +75,7 @@ bars-tests: $(STAMP) | out/bars # all other tests that take minutes
 .PHONY: bars-speed
 bars-speed: $(STAMP) | out/bars ## Measure pasting masks and the start of a run
 	$(BIN)/roadmask bench masks --ratio-min 100 --pixel-error-max 1e-5 --json out/bars/masks.json
-	$(BIN)/roadmask bench footprint --start-max 3 --json out/bars/footprint.json
+	$(BIN)/python -m benchmarks.footprint --start-max 3 --json out/bars/footprint.json
 
 .PHONY: bars-accuracy bars-loss-coco_dev bars-loss-pennfudan_dev
 bars-accuracy: bars-loss-coco_dev bars-loss-pennfudan_dev
@@ -106,7 +106,7 @@ tracking-part: $(STAMP) | out/bars
 	printf '[tracker]\n%s\n' "$(PART)" > out/bars/part.toml
 	set -e; for input in $(INPUTS); do \
 		case $$input in \
-			corrupted) $(BIN)/roadmask bench tracking-robustness --gt $(DATA)/kitti_mots_gt --config out/bars/part.toml \
+			corrupted) $(BIN)/python -m benchmarks.tracking_robustness --gt $(DATA)/kitti_mots_gt --config out/bars/part.toml \
 				--seeds 1 --no-peers --processes 1 --json out/bars/part-$$input.json; continue ;; \
 			mots) kind=kitti-mots; found=$(DATA)/kitti_mots_gt; truth=$$found ;; \
 			gt) kind=kitti-box; found=$(DATA)/reference/kitti_box/gt; truth=$$found ;; \
@@ -122,7 +122,7 @@ bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and r
 
 .PHONY: bars-store bars-run
 bars-store: $(STAMP) | out/bars ## Measure the size and reading of stores
-	$(BIN)/roadmask bench store $(DATA)/clips/highway.mp4 $(DATA)/kitti_mots_gt --json out/bars/store.json \
+	$(BIN)/python -m benchmarks.store $(DATA)/clips/highway.mp4 $(DATA)/kitti_mots_gt --json out/bars/store.json \
 		--share-max 0.02 --p95-max 20
 bars-run: $(STAMP) | out/bars ## Measure a run against its engine, in process and on Ray
 	$(BIN)/roadmask bench run $(DATA)/clips/highway.mp4 --json out/bars/run.json --ratio-min 0.8 --overhead-max 8 \

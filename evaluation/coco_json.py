@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 
 from roadmask.engines.classes import CLASS_NAMES, PEDESTRIAN
 from roadmask.engines.errors import InputError
+from roadmask.engines.files import write_atomically
 from roadmask.engines.interop.coco import rle_of_segmentation
 
 _T = TypeVar("_T")
@@ -152,7 +153,7 @@ def write_coco_results(path: Path, results: Sequence[Result]) -> None:
         for result in results
     ]
     try:
-        path.write_text(json.dumps(rows), encoding="utf-8")
+        write_atomically(path, json.dumps(rows))
     except OSError as error:
         raise InputError(f"cannot write the results to {path}: {error.strerror}.") from error
 

@@ -13,13 +13,15 @@ from pathlib import Path
 import cv2
 import pytest
 
-from roadmask.evaluation.speed.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
+from benchmarks.cameras import RtspServer, UdpSender, Wire, free_port
+from roadmask.evaluation.speed.clips import lengthened
 from roadmask.streaming.live import decoder
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder
 from roadmask.streaming.live.reader import SILENT_S, LiveReader
 from roadmask.streaming.live.reports import CameraState
+from support.http_camera import http_camera
 from support.video_factory import number_of, numbered_image, spoil_packets, write_clip
 from tests.streaming.live.conftest import Watched
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.evaluation.speed.cameras import RtspServer, free_port, http_camera
+from benchmarks.cameras import RtspServer, free_port
 from roadmask.streaming.live.reports import CameraState
+from support.http_camera import http_camera
 from support.video_factory import as_transport_stream, write_sound
 from tests.streaming.live.conftest import Watched
 

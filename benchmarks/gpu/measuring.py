@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.gpu_contenders import (
+from benchmarks.gpu.contenders import (
     SCORE_MIN,
     Candidate,
     Contender,

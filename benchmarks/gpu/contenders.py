@@ -15,7 +15,7 @@ import cv2
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.eager_graph import EagerGraph
+from benchmarks.gpu.eager_graph import EagerGraph
 from roadmask.engines import Segmenter
 from roadmask.engines.errors import ConfigError, TensorRtMissingError
 from roadmask.engines.letterbox import Letterbox

@@ -1,6 +1,6 @@
-"""What a run takes besides time for its images: seconds to start, memory that its engine holds and takes for a frame.
+"""What a run costs besides the time for its images: seconds to start, and the memory of its engine.
 
-All of it is measured in processes of their own, which have imported nothing yet.
+Both are measured in new processes, which have imported nothing yet.
 """
 
 from __future__ import annotations
@@ -10,19 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import tracemalloc
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from roadmask.engines.errors import EngineError
-
-_IMAGES, _SETTLING_ROUNDS = 8, 4
-"""Images, and how often they all run before anything is measured: the first runs allocate what is kept."""
-_STRETCHES = 5
-"""Of the frames over which growth is measured."""
-_MEASURED = 24
-"""Images whose own memory is traced, which slows them."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +24,13 @@ class FootprintBenchmark:
     weights: str = "lite"
     precision: str = "auto"
     input_size: str | None = None
-    """Of the network's input; chosen by the images' aspect by default."""
+    """Input size of the network as HxW; chosen by the images' aspect by default."""
     frame_size: tuple[int, int] = (540, 960)
-    """Height and width of the images, which are the sample drive's."""
+    """Height and width in pixels of the images, which are those of the sample drive."""
     threads: int | None = None
+    """Threads of the engine; one for each physical core by default."""
     frames: int = 300
-    """Over which growth is measured."""
+    """Number of frames over which growth is measured."""
 
 
 def benchmark_footprint(settings: FootprintBenchmark) -> list[dict[str, Any]]:
@@ -62,13 +55,13 @@ def benchmark_footprint(settings: FootprintBenchmark) -> list[dict[str, Any]]:
         video = _video(Path(folder) / "drive.mp4", settings.frame_size)
         _run(settings, video, Path(folder) / "first.zarr")
         start_s = _run(settings, video, Path(folder) / "second.zarr")
-    line, _ = _printed(__spec__.name, json.dumps(asdict(settings)), str(time.time()))
+    line, _ = _printed("benchmarks.footprint.engine_process", json.dumps(asdict(settings)), str(time.time()))
     return [json.loads(line) | {"start_s": round(start_s, 2)}]
 
 
 def _video(path: Path, frame_size: tuple[int, int]) -> Path:
     """Writes the first frame of the sample drive."""
-    # The process that is measured imports this module, too.
+    # engine_process imports this module, and its start is timed.
     from roadmask.sample_drive import SampleDrive, SampleDriveConfig  # noqa: PLC0415
     from roadmask.streaming.sinks.video_writer import VideoWriter  # noqa: PLC0415
 
@@ -100,75 +93,3 @@ def _printed(*module: str) -> tuple[str, float]:
             said = complaints.read().strip().splitlines()
             raise EngineError((said or [f"{module[0]} ended with {process.returncode}."])[-1].removeprefix("error: "))
     return line, seconds
-
-
-def _measure(settings: FootprintBenchmark, started: float) -> dict[str, Any]:
-    import numpy as np  # noqa: PLC0415 - the start is timed
-
-    from roadmask.engines import load_segmenter  # noqa: PLC0415
-
-    before = _held_bytes()
-    segmenter = load_segmenter(
-        settings.weights,
-        precision=settings.precision,  # type: ignore[arg-type]
-        input_size=settings.input_size,
-        threads=settings.threads,
-    )
-    segmenter.warm_up(settings.frame_size)
-    engine_start_s = time.time() - started
-
-    beside = _held_bytes()
-    from roadmask.sample_drive import SampleDrive, SampleDriveConfig  # noqa: PLC0415
-
-    height, width = settings.frame_size
-    drive = SampleDrive(SampleDriveConfig(height=height, width=width))
-    images = [drive.render(index) for index in np.linspace(0, len(drive) - 1, _IMAGES).astype(int)]
-    beside = _held_bytes() - beside  # of the sample drive, not of the engine
-    for image in images * _SETTLING_ROUNDS:
-        segmenter([image])
-    held = _held_bytes()
-
-    allocated, found = [], []
-    tracemalloc.start()
-    for number in range(_MEASURED):
-        tracemalloc.reset_peak()
-        had = tracemalloc.get_traced_memory()[0]
-        found.append(len(segmenter([images[number % _IMAGES]])[0]))
-        allocated.append(tracemalloc.get_traced_memory()[1] - had)
-    tracemalloc.stop()
-
-    marks = [_held_bytes()]
-    for _ in range(_STRETCHES):
-        for number in range(settings.frames // _STRETCHES):
-            segmenter([images[number % _IMAGES]])
-        marks.append(_held_bytes())
-    # The median, as a heap may take a large piece at any time, once.
-    growth = float(np.median(np.diff(marks))) / (settings.frames // _STRETCHES)
-    info = segmenter.info
-    return {
-        "weights": info.weights,
-        "engine": info.engine,
-        "precision": info.precision,
-        "frame": f"{height}x{width}",
-        "frames": settings.frames,
-        "mean_detections": round(float(np.mean(found)), 2),
-        "engine_start_s": round(engine_start_s, 2),
-        "resident_mb": round((held - beside - before) / 1e6, 1),
-        "process_mb": round((held - beside) / 1e6, 1),
-        "allocated_kb_median": round(float(np.median(allocated)) / 1e3, 1),
-        "allocated_kb_max": round(max(allocated) / 1e3, 1),
-        "growth_kb": round(growth / 1e3, 2),
-    }
-
-
-def _held_bytes() -> int:
-    """Returns the memory that this process alone holds."""
-    import psutil  # noqa: PLC0415 - the start is timed
-
-    return int(psutil.Process().memory_full_info().uss)
-
-
-if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    given["frame_size"] = tuple(given["frame_size"])
-    sys.stdout.write(json.dumps(_measure(FootprintBenchmark(**given), float(sys.argv[2]))) + "\n")

@@ -8,17 +8,15 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
 import av
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-_START_S = 20.0
 
 
 def free_port() -> int:
@@ -26,34 +24,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def seconds_of(clip: Path) -> float:
-    """Returns how long a clip is."""
-    with av.open(str(clip)) as container:
-        return max((container.duration or 0) / 1e6, 0.1)
-
-
-def lengthened(clip: Path, out: Path, times: int) -> Path:
-    """Writes a clip several times in a row, packet by packet, so that it lasts; returns where."""
-    with av.open(str(out), "w") as target:
-        stream = None
-        shift = 0
-        for _ in range(times):
-            with av.open(str(clip)) as source:
-                video = source.streams.video[0]
-                stream = stream or target.add_stream_from_template(video)
-                end = 0
-                for packet in source.demux(video):
-                    if packet.dts is None or packet.pts is None:
-                        continue
-                    end = max(end, packet.pts + (packet.duration or 0))
-                    packet.pts += shift
-                    packet.dts += shift
-                    packet.stream = stream
-                    target.mux(packet)
-                shift += end
-    return out
 
 
 def shrunk(clip: Path, out: Path, frames: int = 50) -> Path:
@@ -242,62 +212,3 @@ class UdpSender:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@contextmanager
-def http_camera(jpegs: Sequence[bytes], transport_stream: bytes = b"", fps: float = 25.0) -> Iterator[int]:
-    """Serves /mjpeg, /ts, /empty, /text and /secret (which asks for a login) over HTTP; gives the port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            served = {"/mjpeg": self._mjpeg, "/ts": self._ts, "/empty": self._empty, "/text": self._text}
-            if path == "/secret":
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="camera"')
-                self.end_headers()
-            elif path in served:
-                self.send_response(200)
-                with suppress(OSError):
-                    served[path]()
-            else:
-                self.send_error(404)
-
-        def _mjpeg(self) -> None:
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            number = 0
-            while True:
-                jpeg = jpegs[number % len(jpegs)]
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
-                number += 1
-                time.sleep(1 / fps)
-
-        def _ts(self) -> None:
-            self.send_header("Content-Type", "video/mp2t")
-            self.end_headers()
-            for start in range(0, len(transport_stream), 1316):
-                self.wfile.write(transport_stream[start : start + 1316])
-                time.sleep(0.002)
-
-        def _empty(self) -> None:
-            self.end_headers()
-
-        def _text(self) -> None:
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<html>This is no camera.</html>" * 100)
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.corruption import CorruptedFrame, corrupt_sequence
 from benchmarks.peer_trackers import PEERS, Settings
+from benchmarks.tracking_robustness.corruption import CorruptedFrame, corrupt_sequence
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError
 from roadmask.engines.masks import RleMasks

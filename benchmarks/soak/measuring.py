@@ -14,7 +14,7 @@ import psutil
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
-from roadmask.evaluation.speed.cameras import lengthened, seconds_of
+from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.object_store import ObjectStore, object_store, require_grpc
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.streaming.config import RunConfig
