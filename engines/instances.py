@@ -1,10 +1,12 @@
 """What a segmenter finds in one image: the type that flows from engines through trackers into stores and videos."""
 
+# ruff: noqa: PLC0415 - readers of other libraries' results are imported when one of them is called
+
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,11 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.masks import BoxMasks, RleMasks
 from roadmask.engines.semantic import SemanticMap
+
+if TYPE_CHECKING:
+    import supervision
+
+    from roadmask.engines.interop.categories import Unknown
 
 Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
 """What selects instances: a slice, a boolean mask or integer positions."""
@@ -78,6 +85,120 @@ class Instances:
             np.zeros(0, np.int64),
             RleMasks((), image_size),
         )
+
+    @classmethod
+    def from_coco(
+        cls,
+        annotations: Sequence[Mapping[str, Any]],
+        image_size: tuple[int, int],
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads annotations or results of one image in COCO's form, in the order given.
+
+        Args:
+            annotations: objects with `category_id`, `segmentation` (polygons, or run lengths in either form) or `bbox`
+                or both, and `score` (1 where absent), as `pycocotools.coco.COCO.loadAnns` returns them. Crowd regions
+                (`iscrowd` 1) are not instances and are left out.
+            image_size: height and width of the image in pixels.
+            class_names: category id of the file -> class name, for files with categories of their own; None if the
+                ids are COCO's.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: an annotation is malformed, belongs to another image, or has an unknown class.
+        """
+        from roadmask.engines.interop.coco import from_coco
+
+        return from_coco(annotations, image_size, class_names=class_names, unknown=unknown)
+
+    @classmethod
+    def from_supervision(
+        cls,
+        detections: supervision.Detections,
+        image_size: tuple[int, int] | None = None,
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads `supervision.Detections`, in the order given; scores are 1 where there is no confidence.
+
+        Args:
+            detections: of one image, with masks (dense or compact) or boxes alone.
+            image_size: height and width of the image in pixels; may be None if there are masks.
+            class_names: `class_id` -> class name; None if the detections have names in `data["class_name"]`.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: the image size or the classes are not known.
+        """
+        from roadmask.engines.interop.supervision import from_supervision
+
+        return from_supervision(detections, image_size, class_names=class_names, unknown=unknown)
+
+    @classmethod
+    def from_torchvision(
+        cls,
+        output: Mapping[str, Any],
+        image_size: tuple[int, int] | None = None,
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads what a detection model of torchvision returns for one image, in the order given.
+
+        Args:
+            output: one element of the model's list: `boxes`, `labels`, `scores` (1 where absent) and, of models with a
+                mask head, `masks` as (N, 1, H, W) probabilities; pixels of 0.5 and above are inside.
+            image_size: height and width of the image in pixels; may be None if there are masks.
+            class_names: label -> class name, for models with classes of their own; None if the labels are COCO's
+                category ids, as those of torchvision's weights are.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: the image size or a class is not known, lengths differ, or masks are logits.
+        """
+        from roadmask.engines.interop.torchvision import from_torchvision
+
+        return from_torchvision(output, image_size, class_names=class_names, unknown=unknown)
+
+    @classmethod
+    def from_ultralytics(
+        cls,
+        result: Any,
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads the result of an ultralytics model for one image, in the order given.
+
+        Args:
+            result: one element of the model's list, an `ultralytics.engine.results.Results` with boxes and, of models
+                for segmentation, masks; these are taken from the network's input back to the image.
+            class_names: class number -> class name, for models whose own names are not COCO's; None for `result.names`.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: the result has no boxes, or a class is unknown.
+        """
+        from roadmask.engines.interop.ultralytics import from_ultralytics
+
+        return from_ultralytics(result, class_names=class_names, unknown=unknown)
+
+    def to_supervision(self, track_ids: NDArray[np.integer[Any]] | None = None) -> supervision.Detections:
+        """Returns the instances as `supervision.Detections`, with dense masks and COCO category ids as `class_id`.
+
+        Args:
+            track_ids: (N,) track of each instance, which becomes `tracker_id`; None where nothing was tracked.
+
+        Raises:
+            EngineError: supervision is not installed.
+            InstancesError: the number of track ids differs from that of the instances.
+        """
+        from roadmask.engines.interop.supervision import to_supervision
+
+        return to_supervision(self, track_ids)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from roadmask.engines.errors import InputError, SourceError
+from roadmask.streaming.redaction import redact_address
 from roadmask.streaming.sources.files import is_glob, is_image, split_query
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -71,14 +71,6 @@ def scheme_of(spec: str) -> str | None:
     return match[1].lower() if match and not Path(spec).exists() else None
 
 
-def without_secrets(spec: str) -> str:
-    """Returns a URL without user, password and query; anything else as it is."""
-    if "://" not in spec:
-        return spec
-    parts = urlsplit(spec)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _split(arg: str) -> tuple[str | None, str]:
     name, equals, spec = arg.partition("=")
     # A '=' after any of these belongs to a path, a pattern or a query.
@@ -125,6 +117,6 @@ def _derived_name(spec: str) -> str:
 def unreadable_scheme(scheme: str, spec: str) -> str:
     """Says why a URL is no source of a recorded drive."""
     return (
-        f"{without_secrets(spec)!r}: live and remote sources ({scheme}:) are not read by `run`. "
+        f"{redact_address(spec)!r}: live and remote sources ({scheme}:) are not read by `run`. "
         "Expected a video file, a folder or glob of images, or 'synthetic:'."
     )

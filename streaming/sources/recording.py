@@ -82,12 +82,11 @@ class VideoSource(BaseSource):
                 if item.image is None:
                     yield LostFrame(self.camera, epoch, index, timeline.peek(item.media_ns))
                 else:
-                    image = item.image.image
-                    now = (image.shape, item.image.orientation)
+                    now = (item.image.shape, item.orientation)
                     epoch += look is not None and now != look
                     look = now
                     timestamp_ns = timeline.place(item.media_ns)
-                    yield Frame(self.camera, epoch, index, timestamp_ns, self.clock, image)
+                    yield Frame(self.camera, epoch, index, timestamp_ns, self.clock, item.image)
                 index += 1
             self.captured = before + file.packets
 

@@ -39,6 +39,7 @@ import numpy as np
 
 from roadmask.engines.errors import InputError, StoreCorruptError
 from roadmask.streaming.frames import Clock
+from roadmask.streaming.redaction import redact_json
 
 SCHEMA_VERSION = 1
 """Raised whenever an older reader would misread a newer store."""
@@ -174,7 +175,7 @@ def rows_per_file(name: str, shard_frames: int) -> int:
 
 
 def plain(value: Any, what: str) -> Any:
-    """Returns JSON data with sorted keys, so that equal runs write equal bytes, and without passwords in URLs.
+    """Returns JSON data with sorted keys, so that equal runs write equal bytes, and without credentials.
 
     Raises:
         InputError: there is something in it that JSON does not know.
@@ -183,12 +184,7 @@ def plain(value: Any, what: str) -> Any:
         text = json.dumps(value, sort_keys=True, allow_nan=False, default=_to_json)
     except (TypeError, ValueError) as error:
         raise InputError(f"expected {what} as plain JSON data, got {value!r}: {error}.") from error
-    return json.loads(redacted(text))
-
-
-def redacted(text: str) -> str:
-    """Returns the text with user names and passwords taken out of URLs."""
-    return re.sub(r"(?<=://)[^/@\s\"]+@", "***@", text)
+    return redact_json(json.loads(text))
 
 
 def _to_json(value: Any) -> Any:

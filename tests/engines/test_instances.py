@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -121,3 +123,17 @@ def test_a_semantic_map_belongs_to_the_image_and_not_to_one_instance() -> None:
     assert instances[:1].semantic is instances[[]].semantic is semantic
     assert repr(instances) == "Instances(3 in 90 x 60, masks=BoxMasks, with a semantic map)"
     assert repr(semantic) == "SemanticMap(9 x 6 cells over 90 x 60)"
+
+
+def test_readers_of_other_libraries_need_none_of_them() -> None:
+    program = """
+import sys
+for name in ("supervision", "torch", "torchvision", "ultralytics"):
+    sys.modules[name] = None  # importing it fails as if it were not installed
+import importlib
+import roadmask
+for library in ("coco", "supervision", "torchvision", "ultralytics"):
+    importlib.import_module(f"roadmask.engines.interop.{library}")
+assert len(roadmask.Instances.from_coco([], (4, 6))) == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd="/")
