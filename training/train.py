@@ -100,18 +100,22 @@ def train_weights(
         about = {
             "roadmask": roadmask.__version__,
             "architecture": weights.architecture.value,
-            "classes": json.dumps({str(each): CLASS_NAMES[each] for each in training.category_ids}),
+            "classes": {each: CLASS_NAMES[each] for each in training.category_ids},
             "images_sha256": training.digest,
             "from_sha256": weights.sha256,
-            "steps": str(result.steps),
-            "best_step": str(result.best_step),
-            "ap": json.dumps(result.ap),
-            "settings": json.dumps(settings.identity()),
+            "steps": result.steps,
+            "best_step": result.best_step,
+            "ap": result.ap,
+            "settings": settings.identity(),
             "command": command,
         }
+        # One entry: safetensors writes several in an order that differs from file to file.
+        described = {"roadmask": json.dumps(about, sort_keys=True)}
         try:
             with replacing(path, sync=True) as partial:
-                save_file({name: value.cpu().contiguous() for name, value in result.weights.items()}, partial, about)
+                save_file(
+                    {name: value.cpu().contiguous() for name, value in result.weights.items()}, partial, described
+                )
         except OSError as error:
             raise StoreError(
                 f"cannot write {path} ({error.strerror}): make room and run again with --resume."

@@ -54,7 +54,7 @@ def digest(path: Path) -> str:
 def test_losses_fall_to_less_than_half_from_fresh_heads(rendered: Path, lite: Weights, tmp_path: Path) -> None:
     settings = TrainingSettings(
         steps=40,
-        batch=2,
+        batch=1,
         input_size=(96, 160),
         rate=0.04,
         fresh_heads=True,
@@ -76,9 +76,9 @@ def test_losses_fall_to_less_than_half_from_fresh_heads(rendered: Path, lite: We
 def test_what_comes_out_runs_and_says_what_it_is(whole_run: Path, rendered: Path) -> None:
     weights = whole_run / WEIGHTS_NAME
     with safe_open(weights, framework="numpy") as file:
-        about = file.metadata()
+        about = json.loads(file.metadata()["roadmask"])
     assert about["architecture"] == "lite"
-    assert set(json.loads(about["classes"]).values()) == {"pedestrian", "car"}
+    assert set(about["classes"].values()) == {"pedestrian", "car"}
     assert len(about["images_sha256"]) == 64
     image = SampleDrive(DRIVE).render(85)
     [found] = load_segmenter(weights, engine="torch", input_size=(96, 160), score_min=0.05)([image])
@@ -119,12 +119,7 @@ def test_the_order_of_sets_and_of_lines_changes_nothing(
         part.reverse()
     (other / "instances.json").write_text(json.dumps(document))
     train_weights([other], lite, QUICK, tmp_path / "run")
-    with (
-        safe_open(tmp_path / "run" / WEIGHTS_NAME, framework="numpy") as ours,
-        safe_open(whole_run / WEIGHTS_NAME, framework="numpy") as theirs,
-    ):
-        assert ours.metadata() == theirs.metadata()
-        assert all((ours.get_tensor(name) == theirs.get_tensor(name)).all() for name in theirs.keys())  # noqa: SIM118
+    assert digest(tmp_path / "run" / WEIGHTS_NAME) == digest(whole_run / WEIGHTS_NAME)
 
 
 def test_a_run_is_not_resumed_with_other_settings_images_or_weights(
