@@ -34,13 +34,14 @@ from roadmask.engines.masks import BoxMasks, RleMasks
 from roadmask.engines.segmenter import Image, Segmenter, SegmenterInfo
 
 if TYPE_CHECKING:
-    from roadmask.engines.load import EngineStatus, engine_report, load_segmenter
+    from roadmask.engines.load import load_segmenter
     from roadmask.engines.scripted import ScriptedSegmenter
+    from roadmask.engines.status import EngineStatus, engine_report
 
 _HOMES = {
-    "EngineStatus": "roadmask.engines.load",
+    "EngineStatus": "roadmask.engines.status",
     "ScriptedSegmenter": "roadmask.engines.scripted",
-    "engine_report": "roadmask.engines.load",
+    "engine_report": "roadmask.engines.status",
     "load_segmenter": "roadmask.engines.load",
 }
 
