@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 
 import roadmask
 from roadmask.cli import main
-from roadmask.engines.load import Engine
 from roadmask.engines.segmenter import Precision
+from roadmask.engines.table import Engine
 from roadmask.streaming.store import open_drive
 
 

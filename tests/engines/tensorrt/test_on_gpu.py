@@ -19,7 +19,7 @@ from roadmask.engines.tensorrt.device import describe_gpu
 from roadmask.engines.tensorrt.runner import LoadedPlan
 from roadmask.engines.tensorrt.segmenter import TensorRtSegmenter
 from roadmask.engines.tensorrt.tensorrt_module import FLAVOURS, Flavour, load_tensorrt
-from roadmask.engines.torch.cuda_segmenter import TorchCudaSegmenter
+from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
 from support.segmenter_contract import SegmenterContract
 
 SHAPE = (384, 640)

@@ -20,8 +20,9 @@ from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.networks.roi_align import AtlasRoIAlign
 from roadmask.engines.networks.weights import Architecture, Weights
 
-kernels = pytest.importorskip("roadmask.engines.torch.triton_kernels", reason="needs Triton, torch has it on Linux")
-fused_graph = pytest.importorskip("roadmask.engines.torch.fused_graph", reason="needs Triton, torch has it on Linux")
+NEEDS = "needs Triton, torch has it on Linux"
+kernels = pytest.importorskip("roadmask.engines.torch_cuda.triton_kernels", reason=NEEDS)
+fused_graph = pytest.importorskip("roadmask.engines.torch_cuda.fused_graph", reason=NEEDS)
 
 SHAPE = (96, 128)
 

@@ -19,7 +19,7 @@ from torchvision.models.resnet import Bottleneck
 from roadmask.engines.errors import EngineError
 from roadmask.engines.networks.frame_graph import GpuGraph
 from roadmask.engines.networks.graph_io import Inputs
-from roadmask.engines.torch import triton_kernels
+from roadmask.engines.torch_cuda import triton_kernels
 
 _ALIGNED_CHANNELS = 8
 """cuDNN fuses convolutions on tensor cores alone, which take channels by eights."""

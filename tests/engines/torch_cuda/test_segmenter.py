@@ -13,10 +13,11 @@ from roadmask.engines import Image, Segmenter, load_segmenter
 from roadmask.engines.classes import LITE_CATEGORY_IDS
 from roadmask.engines.errors import DeviceMemoryError, GpuMissingError
 from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.networks.frame_size_cache import SIZES_MAX
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.newest import SIZES_MAX
 from roadmask.engines.networks.weights import Weights
-from roadmask.engines.torch.cuda_segmenter import CapturedGraph, TorchCudaSegmenter
+from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
+from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
 from support.segmenter_contract import SegmenterContract, same_bytes
 
 SHAPE = (192, 160)

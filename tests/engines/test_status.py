@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 
 from roadmask.engines.errors import DriverTooOldError, GpuMissingError
-from roadmask.engines.load import EngineStatus
-from roadmask.engines.tensorrt import report
+from roadmask.engines.status import EngineStatus, gpu_report
+from roadmask.engines.tensorrt import status as tensorrt
 from roadmask.engines.tensorrt.device import Gpu
-from roadmask.engines.tensorrt.report import gpu_report
+from roadmask.engines.torch_cuda import status as torch_cuda
 
 
 def rows() -> dict[str, EngineStatus]:
     return {row.engine: row for row in gpu_report()}
+
+
+def describe_as(monkeypatch: pytest.MonkeyPatch, describe: Callable[[str], Gpu]) -> None:
+    for module in (tensorrt, torch_cuda):
+        monkeypatch.setattr(module, "describe_gpu", describe)
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +29,13 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(_flavour: str) -> Gpu:
         raise GpuMissingError("none")
 
-    monkeypatch.setattr(report, "describe_gpu", none)
+    describe_as(monkeypatch, none)
 
 
 def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="11.4.1"))
-    monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("Scripted sm89", "13.0"))
-    monkeypatch.setattr(report, "torch_sees_cuda", lambda: True)
+    describe_as(monkeypatch, lambda _: Gpu("Scripted sm89", "13.0"))
+    monkeypatch.setattr(torch_cuda, "torch_sees_cuda", lambda: True)
     monkeypatch.setenv("CC", "cc")
     found = rows()
     assert list(found) == ["CUDA", "TensorRT", "TensorRT for RTX", "torch-cuda", "ONNX Runtime"]
@@ -41,17 +47,17 @@ def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_gpu_that_plans_would_not_run_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("NVIDIA H200 sm90", "13.0"))
+    describe_as(monkeypatch, lambda _: Gpu("NVIDIA H200 sm90", "13.0"))
     assert rows()["TensorRT for RTX"].detail.endswith("sm121: not for the GPU here, sm90")
 
 
 def test_what_slows_torch_down_and_what_keeps_it_from_the_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "describe_gpu", lambda _: Gpu("Scripted sm89", "13.0"))
-    monkeypatch.setattr(report, "torch_sees_cuda", lambda: True)
+    describe_as(monkeypatch, lambda _: Gpu("Scripted sm89", "13.0"))
+    monkeypatch.setattr(torch_cuda, "torch_sees_cuda", lambda: True)
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", "")
     assert rows()["torch-cuda"].detail.endswith("half as fast for want of a C compiler")
-    monkeypatch.setattr(report, "torch_sees_cuda", lambda: False)
+    monkeypatch.setattr(torch_cuda, "torch_sees_cuda", lambda: False)
     assert not rows()["torch-cuda"].works
     assert "does not see the GPU" in rows()["torch-cuda"].detail
 
@@ -70,5 +76,5 @@ def test_a_driver_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     def old(_flavour: str) -> Gpu:
         raise DriverTooOldError("expected a driver for CUDA 13.0")
 
-    monkeypatch.setattr(report, "describe_gpu", old)
+    describe_as(monkeypatch, old)
     assert rows()["CUDA"].detail == "expected a driver for CUDA 13.0"

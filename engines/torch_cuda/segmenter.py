@@ -11,27 +11,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 import torch
 
-from roadmask.engines.errors import DeviceMemoryError, EngineError, GpuMissingError
+from roadmask.engines.errors import DeviceMemoryError, GpuMissingError
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.networks import cache
 from roadmask.engines.networks.frame_graph import GpuGraph
-from roadmask.engines.networks.graph_io import KEEPS, Inputs, Outputs
+from roadmask.engines.networks.frame_size_cache import FrameSizeCache
+from roadmask.engines.networks.graph_io import Inputs
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.models import load_model
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
-from roadmask.engines.networks.newest import NewestSizes
 from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.networks.typed_onnx import GpuPrecision
 from roadmask.engines.networks.weights import Weights
-from roadmask.engines.segmenter import Image
+from roadmask.engines.segmenter import Image, Segmenter
+from roadmask.engines.table import EngineOptions
+from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
 
 _LOG = logging.getLogger("roadmask")
 _Graph = TypeVar("_Graph", bound=GpuGraph)
@@ -88,7 +89,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         self._settings = settings or GraphSettings.of(weights.architecture)
         self._compiles = device == "cuda"
         self._graphs: dict[tuple[tuple[int, int], int], GpuGraph] = {}
-        self._captured: NewestSizes[dict[int, CapturedGraph]] = NewestSizes()
+        self._captured: FrameSizeCache[dict[int, CapturedGraph]] = FrameSizeCache()
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
         """Compiles and captures the network of each batch for images of this (H, W), and runs it on black ones."""
@@ -161,7 +162,7 @@ class TorchCudaSegmenter(NetworkSegmenter):
         return self._graphs[shape, batch]
 
     def _compiled(self, shape: tuple[int, int], batch: int) -> GpuGraph:
-        from roadmask.engines.torch.fused_graph import FusedGraph  # noqa: PLC0415 - it needs Triton
+        from roadmask.engines.torch_cuda.fused_graph import FusedGraph  # noqa: PLC0415 - it needs Triton
 
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.subfolder("torch-inductor")))
         _LOG.info("torch compiles the network for %d frames of %d x %d, which takes about 15 s once", batch, *shape)
@@ -180,90 +181,13 @@ class TorchCudaSegmenter(NetworkSegmenter):
         return graph
 
 
-@dataclass(frozen=True)
-class CapturedGraph:
-    """The graph on inputs and outputs that stay where they are."""
-
-    inputs: Inputs
-    outputs: Outputs
-    """On the device."""
-    frames: torch.Tensor
-    """Pinned; what the GPU copies from."""
-    host: Outputs
-    """Pinned; what the GPU copies to. `keep` outputs stay on the device."""
-    replay: Callable[[], None]
-    """Copies the frames, runs the graph, and copies what it gives; enqueued, not awaited."""
-    wait: Callable[[], None]
-
-    @classmethod
-    def of(cls, graph: Callable[..., Outputs], inputs: Inputs, *, capture: bool) -> CapturedGraph:
-        """Runs the graph twice to let torch choose its kernels, then captures it.
-
-        Args:
-            graph: takes `Inputs`, gives `Outputs`.
-            inputs: on the device where they stay.
-            capture: as a CUDA graph; otherwise each replay calls the graph.
-        """
-        on_gpu = inputs.frames.is_cuda
-        pin = {"pin_memory": True} if on_gpu else {}
-        frames = torch.zeros(inputs.frames.shape, dtype=torch.uint8, **pin)  # type: ignore[call-overload]
-
-        with torch.inference_mode():
-            outputs = graph(*inputs)
-            host = Outputs(
-                *(torch.zeros(each.shape, dtype=each.dtype, **pin) for each in outputs)  # type: ignore[call-overload]
-            )
-
-        def run(to: Outputs) -> None:
-            with torch.inference_mode():
-                inputs.frames.copy_(frames, non_blocking=True)
-                for place, values in zip(to, graph(*inputs), strict=True):
-                    place.copy_(values)
-                for place, values in zip(host[:6], to[:6], strict=True):
-                    place.copy_(values, non_blocking=True)
-
-        if not capture:
-            wait = torch.cuda.synchronize if on_gpu else lambda: None
-            return cls(inputs, outputs, frames, host, lambda: run(outputs), wait)
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            run(outputs)
-        stream.synchronize()
-        recorded = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(recorded, stream=stream):
-            run(outputs)
-
-        def replay() -> None:
-            with torch.cuda.stream(stream):
-                recorded.replay()
-
-        return cls(inputs, outputs, frames, host, replay, stream.synchronize)
-
-    def run(self, images: Sequence[Image]) -> Outputs:
-        """Returns the outputs in pinned memory, overwritten by the next run; runs again until NMS has converged."""
-        places = self.frames.numpy()
-        for place, image in enumerate(images):
-            places[place] = image  # what is in the slots behind them is of no consequence
-        with torch.inference_mode():
-            keeps = [getattr(self.inputs, name) for name in KEEPS]
-            stopped = [getattr(self.outputs, f"{name}_out") for name in KEEPS]
-            runs_max = 1 + sum(each.shape[-1] for each in keeps)  # each decides at least one more box
-            for run in range(runs_max):
-                self.replay()
-                self.wait()
-                if self.host.converged[: len(images)].all():
-                    if run:
-                        for keep in keeps:
-                            keep.fill_(1)
-                        self._wait_for_device()
-                    return self.host
-                for keep, stop in zip(keeps, stopped, strict=True):
-                    keep.copy_(stop)
-                self._wait_for_device()
-        raise EngineError(f"non-maximum suppression did not converge in {runs_max} runs: the graph is damaged.")
-
-    def _wait_for_device(self) -> None:
-        """What was enqueued on torch's own stream must be done before the graph runs on its other one; rare."""
-        if self.frames.is_pinned() and torch.cuda.is_available():
-            torch.cuda.synchronize()
+def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> Segmenter:
+    """Returns the engine `torch-cuda`; by default one camera runs alone, and up to four share a batch."""
+    return TorchCudaSegmenter(
+        weights,
+        category_ids,
+        score_min=options.score_min,
+        input_size=options.input_size,
+        precision="fp32" if options.precision == "fp32" else "fp16",
+        batches=options.batches or (1, 4),
+    )
