@@ -123,9 +123,9 @@ def test_a_store_that_did_not_arrive_whole_is_not_noted(tmp_path: Path, monkeypa
     with pytest.raises(StoreError, match="1 files differ from their copies"):
         folder.put(store, DriveOutcome("d00", "stored"), {})
     assert folder.finished("d00", {}) is None
-    assert not (tmp_path / "shelf/d00.zarr/zarr.json").exists()
+    assert not (tmp_path / "published/d00.zarr/zarr.json").exists()
     monkeypatch.undo()
     folder.put(store, DriveOutcome("d00", "stored"), {})
-    assert differing_files(store, tmp_path / "shelf/d00.zarr") == []
+    assert differing_files(store, tmp_path / "published/d00.zarr") == []
     assert folder.finished("d00", {}) == DriveOutcome("d00", "stored", skipped=True)
     assert folder.finished("d00", {"config": "another"}) is None
