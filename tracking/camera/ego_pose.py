@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
-from roadmask.tracking.motion import Floats
+from roadmask.tracking.iou.motion import Floats
 
 
 def warp_of_rotation(rotation: NDArray[np.floating], intrinsics: NDArray[np.floating]) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
 from roadmask.engines.masks import RleMasks
-from roadmask.tracking.seen_masks import SeenMasks
+from roadmask.tracking.iou.seen_masks import SeenMasks
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.tracking.assignment import assign
-from roadmask.tracking.motion import Floats
+from roadmask.tracking.iou.motion import Floats
 
 Rows = NDArray[np.intp]
 

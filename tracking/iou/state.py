@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
-from roadmask.tracking.track_table import TrackTable
+from roadmask.tracking.iou.track_table import TrackTable
 
 
 @dataclass(frozen=True, eq=False)

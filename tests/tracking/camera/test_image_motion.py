@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
 from roadmask.tracking import CameraTracker, IouTracker, IouTrackerConfig, warp_of_rotation
-from roadmask.tracking.image_motion import SmallImage, image_motion
-from roadmask.tracking.motion import warped
+from roadmask.tracking.camera.image_motion import SmallImage, image_motion
+from roadmask.tracking.iou.motion import warped
 from support.scenes import MS, frame
 
 SIZE = (180, 480)
@@ -89,7 +89,7 @@ def test_odd_sizes_are_taken(size: tuple[int, int]) -> None:
 def test_the_same_bytes_in_every_process() -> None:
     script = (
         "import sys, numpy as np, cv2; sys.path.insert(0, 'tests'); cv2.setNumThreads(int(sys.argv[1]));"
-        "from roadmask.tracking.image_motion import SmallImage, image_motion;"
+        "from roadmask.tracking.camera.image_motion import SmallImage, image_motion;"
         "a = cv2.resize(np.random.default_rng(0).integers(0, 255, (30, 80, 3)).astype(np.uint8), (640, 240));"
         "s = [SmallImage.of(p, np.zeros((0, 4), np.float32)) for p in (a, np.roll(a, 9, 1))];"
         "print(image_motion(*s).tobytes().hex())"

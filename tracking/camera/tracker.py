@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.instances import Instances
-from roadmask.tracking.image_motion import SmallImage, image_motion
-from roadmask.tracking.iou_tracker import IouTracker
-from roadmask.tracking.iou_tracker_state import IouTrackerState
-from roadmask.tracking.motion import Floats
+from roadmask.tracking.camera.image_motion import SmallImage, image_motion
+from roadmask.tracking.iou.motion import Floats
+from roadmask.tracking.iou.state import IouTrackerState
+from roadmask.tracking.iou.tracker import IouTracker
 from roadmask.tracking.tracks import Tracks
 
 _IMAGE = "image/"

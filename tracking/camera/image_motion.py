@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
-from roadmask.tracking.motion import Floats
+from roadmask.tracking.iou.motion import Floats
 
 WIDTH = 320
 """Of the small image, at most: what a pixel of it hides is far less than a box needs."""

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
 from roadmask.tracking.assignment import load_solver_soon
-from roadmask.tracking.association import Rows
-from roadmask.tracking.camera_motion import common_displacement, stands_still
-from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.iou_tracker_state import IouTrackerState
-from roadmask.tracking.matching import Pairs, Sightings, class_iou, match, where_new_ones_are, without_duplicates
-from roadmask.tracking.motion import (
+from roadmask.tracking.iou.association import Rows
+from roadmask.tracking.iou.camera_motion import common_displacement, stands_still
+from roadmask.tracking.iou.config import IouTrackerConfig
+from roadmask.tracking.iou.matching import Pairs, Sightings, class_iou, match, where_new_ones_are, without_duplicates
+from roadmask.tracking.iou.motion import (
     NS,
     Floats,
     centres,
@@ -34,8 +33,9 @@ from roadmask.tracking.motion import (
     warped,
     whole_boxes,
 )
-from roadmask.tracking.seen_masks import SeenMasks
-from roadmask.tracking.track_table import TrackTable
+from roadmask.tracking.iou.seen_masks import SeenMasks
+from roadmask.tracking.iou.state import IouTrackerState
+from roadmask.tracking.iou.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
 CAMERA_REACH = 0.16

@@ -1,4 +1,4 @@
-"""One drive from its files to its store, as a worker does it. Whatever happens, it ends with an outcome."""
+"""What a worker does: records one drive into its store. Whatever happens, it returns an outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from roadmask.engines import Segmenter
 from roadmask.engines.errors import RoadmaskError, StoreError, StoreLockedError, StoreResumeError
 from roadmask.streaming.batch.drives import DriveFiles
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes, Status
-from roadmask.streaming.batch.publishing import Shelf
+from roadmask.streaming.batch.publishing import PublishedFolder
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.recording.drive import probe_cameras, record_drive
@@ -35,7 +35,7 @@ from roadmask.streaming.store.layout import plain
 
 Build = Callable[[], Segmenter]
 _THUMBNAIL_FRAMES = 250
-"""The frame to show is looked for among the first of these."""
+"""The frame for the report is chosen from this many first frames."""
 _THUMBNAIL_WIDTH = 480
 _log = logging.getLogger(__name__)
 
@@ -45,47 +45,52 @@ class DriveTask:
     """What a worker is given."""
 
     drive: DriveFiles
+    """Files of the drive."""
     out: Path
     """Folder of the stores, absolute."""
     config: RunConfig
+    """Configuration of the run."""
     threads: int
-    """Of the engine. Its last digits depend on them, so they are the same wherever the drive is recorded."""
+    """Number of threads of the engine. The last digits of its results depend on it, so it is the same on every node."""
     build: Build | None = None
-    """Builds the segmenter; the one that the configuration asks for if absent."""
+    """Builds the segmenter; None builds the one of the configuration."""
     command: str = ""
+    """Command line for the store's provenance, without credentials."""
     cwd: str = ""
-    """What relative paths in the configuration start from."""
+    """Folder that relative paths in the configuration start from."""
     weights_sha256: str = ""
-    """Of the weights; empty where `build` knows them alone."""
-    shelf: str = ""
-    """URL that finished stores are moved to; they stay in `out` if empty."""
+    """SHA-256 of the weights; empty if only `build` knows them."""
+    destination: str = ""
+    """URL that finished stores are moved to; empty leaves them in `out`."""
     frames_expected: int | None = None
+    """Number of frames of all cameras; None if the files do not state it."""
     attempts: int = 1
+    """Number of workers that the drive was given to, with this one."""
 
     @property
     def store(self) -> Path:
-        """Where its store goes."""
+        """Path of the drive's store."""
         return self.out / f"{self.drive.name}.zarr"
 
     @property
     def segmenter(self) -> Build:
-        """Builds the segmenter with this task's threads."""
+        """Function that builds the segmenter with the number of threads of this task."""
         engine = replace(self.config.engine, threads=self.threads)
         return self.build or partial(build_segmenter, engine)
 
     def made_of(self) -> dict[str, Any]:
-        """Returns what the store depends on: configuration, weights, each file by name, size and time of change."""
+        """Returns what the store depends on: configuration, weights, and name, size and time of change of each file."""
         files = {camera: [_state(path) for path in paths] for camera, paths in self.drive.cameras.items()}
         return {"config": plain(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
 
     def finished_before(self) -> DriveOutcome | None:
-        """Returns its outcome if it was finished with the same files, weights and settings.
+        """Returns the outcome of the drive if it was finished with the same files, weights and settings, else None.
 
         Raises:
-            StoreError: the shelf cannot be read.
+            StoreError: the destination cannot be read.
         """
-        if self.shelf:
-            return Shelf(self.shelf).finished(self.drive.name, self.made_of())
+        if self.destination:
+            return PublishedFolder(self.destination).finished(self.drive.name, self.made_of())
         return Notes(self.out).finished(self.drive.name, self.made_of())
 
 
@@ -96,12 +101,12 @@ def _state(path: Path) -> list[Any]:
 
 
 def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
-    """Records a drive; skips a finished store, goes on with an interrupted one.
+    """Records a drive: skips a finished store and resumes an interrupted one. Raises nothing.
 
     Args:
-        task: what to record.
-        stop: set it to end early.
-        on_frames: called with the number of frames so far.
+        task: drive to record.
+        stop: event that ends the recording early when set.
+        on_frames: called with the number of frames recorded so far.
     """
     started, clock = time.time(), time.monotonic()
     common: dict[str, Any] = {"started": started, "host": socket.gethostname(), "attempts": task.attempts}
@@ -116,24 +121,24 @@ def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int
         _log.warning("%s: %s", task.drive.name, error)
         broken = isinstance(error, StoreError) and not isinstance(error, StoreResumeError)
         outcome = DriveOutcome(task.drive.name, "failed", redact_text(str(error)), store_failed=broken)
-    except Exception as error:  # whatever a broken drive sets off must not take the others with it
-        _log.exception("%s broke", task.drive.name)
+    except Exception as error:  # whatever a broken drive raises must not stop the others
+        _log.exception("recording %s failed", task.drive.name)
         outcome = DriveOutcome(task.drive.name, "failed", redact_text(f"{type(error).__name__}: {error}"))
     outcome = replace(outcome, **common, seconds=time.monotonic() - clock)
     if outcome.status in ("stored", "incomplete"):
         try:
-            _keep(task, outcome)
+            _publish(task, outcome)
         except StoreError as error:
             return replace(outcome, status="failed", reason=str(error), store_failed=True)
     return outcome
 
 
-def _keep(task: DriveTask, outcome: DriveOutcome) -> None:
-    """Notes that a drive is finished, and moves its store to the shelf if there is one."""
-    if task.shelf:
-        Shelf(task.shelf).put(task.store, outcome, task.made_of())
+def _publish(task: DriveTask, outcome: DriveOutcome) -> None:
+    """Notes that a drive is finished, after moving its store to the destination if there is one."""
+    if task.destination:
+        PublishedFolder(task.destination).put(task.store, outcome, task.made_of())
     Notes(task.out).finish(outcome, task.made_of())
-    if task.shelf:
+    if task.destination:
         shutil.rmtree(task.store, ignore_errors=True)
 
 
@@ -153,7 +158,7 @@ def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], N
         resume=True,
     )
     if result.interrupted:
-        return DriveOutcome(task.drive.name, "interrupted", "stopped; the same command goes on")
+        return DriveOutcome(task.drive.name, "interrupted", "stopped; run the same command again to resume it")
     reasons = [f"camera {camera.camera} ended early: {camera.problem}" for camera in result.cameras if camera.problem]
     reasons += [
         f"camera {camera.camera}, {count} frames failed: {reason}"
@@ -194,7 +199,7 @@ def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
 
 
 def _thumbnail(task: DriveTask) -> str:
-    """Draws the early frame that shows most tracks; empty where that fails, which costs the drive nothing."""
+    """Draws the early frame with the most tracks for the report; returns an empty text if that fails."""
     from roadmask.streaming.sinks.drawing import draw_overlay  # noqa: PLC0415 - fonts are loaded only where they are used
     from roadmask.tracking import LostTracks, Tracks  # noqa: PLC0415
 
@@ -231,5 +236,5 @@ def _thumbnail(task: DriveTask) -> str:
         encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
         return base64.b64encode(encoded.tobytes()).decode()
     except RoadmaskError as error:
-        _log.warning("%s: no image for the report: %s", task.drive.name, error)
+        _log.warning("no image for the report of %s: %s", task.drive.name, error)
         return ""

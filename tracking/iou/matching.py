@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.instances import Instances
-from roadmask.tracking.association import Rows, associate, box_iou, centre_distance, generalized_iou, size_ratio
-from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.motion import Floats, centres, nearer, shifted
-from roadmask.tracking.seen_masks import FrameMasks
-from roadmask.tracking.track_table import TrackTable
+from roadmask.tracking.iou.association import Rows, associate, box_iou, centre_distance, generalized_iou, size_ratio
+from roadmask.tracking.iou.config import IouTrackerConfig
+from roadmask.tracking.iou.motion import Floats, centres, nearer, shifted
+from roadmask.tracking.iou.seen_masks import FrameMasks
+from roadmask.tracking.iou.track_table import TrackTable
 
 CLEAR_IOU = 0.5
 """Boxes that overlap by at least this are of one thing, unless another box ..."""

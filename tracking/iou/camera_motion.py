@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.tracking.association import size_ratio
-from roadmask.tracking.motion import Floats, centres
+from roadmask.tracking.iou.association import size_ratio
+from roadmask.tracking.iou.motion import Floats, centres
 
 SIZE_RATIO_MIN = 0.75
 """Pairs whose sides differ by more cannot be the same thing a frame later, or tell little about the displacement."""

@@ -7,9 +7,9 @@ import pytest
 
 from roadmask.engines.errors import InputError
 from roadmask.tracking import IouTracker, IouTrackerConfig
-from roadmask.tracking.association import box_iou, centre_distance, generalized_iou, size_ratio
-from roadmask.tracking.camera_motion import common_displacement, stands_still
-from roadmask.tracking.motion import displacement, warped
+from roadmask.tracking.iou.association import box_iou, centre_distance, generalized_iou, size_ratio
+from roadmask.tracking.iou.camera_motion import common_displacement, stands_still
+from roadmask.tracking.iou.motion import displacement, warped
 from support.scenes import MS, frame, square
 
 REACH = (100.0, 50.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadmask.tracking.association import associate, box_iou
-from roadmask.tracking.motion import shifted, smooth_velocity
+from roadmask.tracking.iou.association import associate, box_iou
+from roadmask.tracking.iou.motion import shifted, smooth_velocity
 
 UNIT = [0.0, 0.0, 10.0, 10.0]
 
