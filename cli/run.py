@@ -100,11 +100,11 @@ def run(
     from roadmask.cli.tables import found_table, ledger_table
     from roadmask.streaming.recording.drive import record_drive
     from roadmask.streaming.recording.jobs import camera_jobs
+    from roadmask.streaming.redaction import redact_command
     from roadmask.streaming.store import summarize_drive
-    from roadmask.streaming.store.layout import redacted
 
     console = Console(stderr=True)
-    command = redacted(shlex.join(sys.argv))
+    command = redact_command(sys.argv)
     with json_log(log_json):
         settings = run_settings(
             config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
