@@ -23,23 +23,6 @@ def commands_page() -> str:
     return "\n".join(_section(program, "roadmask", None))
 
 
-def command_parameters() -> dict[str, set[str]]:
-    """Returns the options of each command, such as `{"roadmask bench run": {"--json", ...}}`."""
-    return {path: set(_options(command)) for path, command in _walk(typer.main.get_command(app), "roadmask")}
-
-
-def _walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    yield path, command
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from _walk(inner, f"{path} {name}")
-
-
-def _options(command: Any) -> Iterator[str]:
-    yield from ("--help", "-h")
-    for parameter in command.params:
-        yield from (*parameter.opts, *parameter.secondary_opts)
-
-
 def _section(command: Any, path: str, parent: Any) -> Iterator[str]:
     context = command.context_class(command, info_name=path.rpartition(" ")[2], parent=parent)
     inner = getattr(command, "commands", {})
