@@ -1,4 +1,7 @@
-"""Runs live cameras for long, and looks for anything that grows: memory, files, sockets, threads, the object store."""
+"""Runs live cameras for a long time, and looks for anything that grows: memory, files, sockets, threads, objects.
+
+`python -m benchmarks.soak CLIP`
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,27 @@ import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import psutil
+import typer
 from numpy.typing import NDArray
+from rich.console import Console
 
-from roadmask.engines.errors import InputError
-from roadmask.evaluation.speed.cameras import lengthened, seconds_of
+from roadmask.cli.app import run_program
+from roadmask.cli.bench import show_records
+from roadmask.engines.errors import InputError, StoreError
+from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.object_store import ObjectStore, object_store, require_grpc
 from roadmask.evaluation.speed.observed import ObservedRun
-from roadmask.streaming.config import RunConfig
-from roadmask.streaming.live.address import parse_live_sources
-from roadmask.streaming.live.keep import Keep
+from roadmask.streaming.live.retention import Retention
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
+from roadmask.streaming.results_json import write_results
+from roadmask.streaming.sources.live.address import parse_live_sources
 from roadmask.streaming.store import check_drive
 
 _START_S = 180.0
@@ -36,9 +44,10 @@ class SoakSettings:
 
     cameras: int = 4
     minutes: float = 30.0
-    settle_minutes: float = 2.0
+    warm_up_minutes: float = 2.0
     """Growth is counted from here on."""
-    keep: Keep | None = None
+    retention: Retention | None = None
+    """How much of the store is kept; everything if None."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +61,19 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
     """Replays a clip as several live cameras with store and page.
 
     Returns:
-        A record for each process that lived through: process, uss_mb (unique set size after settling), uss_growth_mb,
-        files_growth (descriptors, sockets included) and threads_growth, all as the mean of the last tenth against the
-        first tenth after settling; and `WHOLE`, of the whole run, in each: minutes, frames, objects_mb and
-        objects_growth_mb of Ray's object store, spilled_bytes, unbalanced and stored_ok.
+        A record for each process that lived through: process, uss_mb (unique set size after the warm-up),
+        uss_growth_mb, files_growth (descriptors, sockets included) and threads_growth, all as the mean of the last
+        tenth against the first tenth after the warm-up; and `WHOLE`, of the whole run, in each: minutes, frames,
+        objects_mb and objects_growth_mb of Ray's object store, spilled_bytes, unbalanced and stored_ok.
 
     Raises:
         EngineError: gRPC is missing.
-        InputError: nothing would be left after settling.
+        InputError: nothing would be left after the warm-up.
     """
     require_grpc()
-    if settings.minutes <= settings.settle_minutes:
+    if settings.minutes <= settings.warm_up_minutes:
         raise InputError(
-            f"expected more minutes than the {settings.settle_minutes:g} to settle, got {settings.minutes:g}."
+            f"expected more minutes than the {settings.warm_up_minutes:g} to warm up, got {settings.minutes:g}."
         )
     with tempfile.TemporaryDirectory(prefix="roadmask-soak-") as made:
         folder = Path(made)
@@ -73,11 +82,11 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
         out = folder / "drive.zarr"
-        live = LiveSettings(RunConfig(), out, keep=settings.keep)
-        with LivePage(PageAddress("127.0.0.1", 0)) as page, ObservedRun(addresses, live, page=page) as run:
+        live = LiveSettings(retention=settings.retention)
+        with LivePage(PageAddress("127.0.0.1", 0)) as page, ObservedRun(addresses, out, live, page=page) as run:
             run.until(lambda: run.live(*names), _START_S, "masks of every camera")
-            time.sleep(settings.settle_minutes * 60)
-            samples, held = _sample((settings.minutes - settings.settle_minutes) * 60)
+            time.sleep(settings.warm_up_minutes * 60)
+            samples, held = _sample((settings.minutes - settings.warm_up_minutes) * 60)
             result = run.stop()
         begun, ended = _ends([(store.used_bytes / 1e6,) for store in held])
         whole = {
@@ -115,7 +124,7 @@ def _role(process: psutil.Process) -> str:
         return "the run and its page"
     words: list[str] = process.cmdline()
     title: str = words[0] if words else process.name()
-    if "roadmask.streaming.live.decoder_process" in words:
+    if "roadmask.streaming.sources.live.decoder_process" in words:
         return "decoder"
     return title.removeprefix("ray::").split(".")[0] if title.startswith("ray::") else str(process.name())
 
@@ -136,3 +145,45 @@ def _ends(samples: list[tuple[float, ...]]) -> tuple[NDArray[np.float64], NDArra
     """Returns the mean of the first and of the last tenth."""
     part = max(len(samples) // 10, 1)
     return np.mean(samples[:part], axis=0), np.mean(samples[-part:], axis=0)
+
+
+def soak(
+    clip: Annotated[Path, typer.Argument(help="A video that every camera replays.", show_default=False)],
+    cameras: Annotated[int, typer.Option(min=1)] = 4,
+    minutes: Annotated[float, typer.Option(min=0.5)] = 30.0,
+    warm_up: Annotated[float, typer.Option(min=0.1, help="Minutes before growth is counted.")] = 2.0,
+    growth_max: Annotated[
+        float,
+        typer.Option(
+            help="Exit 4 if the memory of a process grew by more than this, MB; files and threads: by more than 4."
+        ),
+    ] = 50.0,
+    keep: Annotated[str | None, typer.Option(metavar="2h|50GB", help="As for `roadmask live`.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the records to this file.")
+    ] = None,
+) -> None:
+    """Runs live cameras with store and page for a long time, and measures how much every process grows.
+
+    Exit codes: 0, or 4 if a process or the object store grew too much, anything was spilled, a ledger did not add up or
+    something stored is damaged.
+    """
+    console = Console(highlight=False)
+    retention = None if keep is None else Retention.parse(keep)
+    with console.status("Soaking"):
+        results = run_soak(clip, SoakSettings(cameras, minutes, warm_up, retention))
+    whole = {name: results[0][name] for name in WHOLE}
+    show_records(console, "Soak", [whole])
+    show_records(console, "Processes", results, leave_out=WHOLE)
+    if json is not None:
+        write_results(json, results)
+    grown = max(whole["objects_growth_mb"], *(record["uss_growth_mb"] for record in results))
+    more = max(record[name] for record in results for name in ("files_growth", "threads_growth"))
+    if grown > growth_max or more > 4 or whole["spilled_bytes"]:
+        raise StoreError("a process or the object store grew, or something was spilled: see the tables.")
+    if whole["unbalanced"] or not whole["stored_ok"]:
+        raise StoreError("a ledger did not add up, or something stored is damaged: see the tables.")
+
+
+if __name__ == "__main__":
+    run_program(partial(typer.run, soak))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -16,9 +17,7 @@ from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
 from roadmask.cli.bench_drive import run as bench_run
 from roadmask.cli.bench_drive import store as bench_store
-from roadmask.cli.bench_live import chaos as bench_chaos
 from roadmask.cli.bench_live import live as bench_live
-from roadmask.cli.bench_live import soak as bench_soak
 from roadmask.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.cli.check import check
 from roadmask.cli.compare import compare
@@ -57,8 +56,6 @@ bench_app.command()(tracking_robustness)
 bench_app.command("store")(bench_store)
 bench_app.command("run")(bench_run)
 bench_app.command("live")(bench_live)
-bench_app.command("chaos")(bench_chaos)
-bench_app.command("soak")(bench_soak)
 app.add_typer(engine_app, name="engine")
 engine_app.command()(verify)
 app.command()(track)
@@ -93,9 +90,14 @@ def _options(
 
 
 def main() -> None:
-    """Runs the program; errors that roadmask raises on purpose become a message and an exit code."""
+    """Runs the `roadmask` program."""
+    run_program(app)
+
+
+def run_program(program: Callable[[], None]) -> None:
+    """Runs a command line; errors that roadmask raises on purpose become a message and an exit code."""
     try:
-        app()
+        program()
     except RoadmaskError as error:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)

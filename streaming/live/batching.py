@@ -32,7 +32,7 @@ what it took at the start may have been a busy moment's."""
 class EngineNote:
     """What became of a frame at the engine; small, where the masks may not be."""
 
-    begun_ns: int
+    started_ns: int
     """When its batch began, on the monotonic clock."""
     done_ns: int
     """When its batch was done."""
@@ -142,34 +142,34 @@ class LiveBatcher:
         while self._waiting:
             await self._fill()
             batch = self._close()
-            begun_ns = time.monotonic_ns()
-            for frame in [frame for frame in batch if self._is_late(frame, begun_ns)]:
+            started_ns = time.monotonic_ns()
+            for frame in [frame for frame in batch if self._is_late(frame, started_ns)]:
                 batch.remove(frame)
                 self._late.add(frame.camera)
-                frame.answer.set_result((self._note(begun_ns, begun_ns, late=True), None))
+                frame.answer.set_result((self._note(started_ns, started_ns, late=True), None))
             if batch:
                 await self._run(batch)
 
     async def _run(self, batch: list[_Waiting]) -> None:
         images = [frame.image for frame in batch]
         try:
-            begun_ns, results = await asyncio.get_running_loop().run_in_executor(self._engine, self._timed, images)
+            started_ns, results = await asyncio.get_running_loop().run_in_executor(self._engine, self._timed, images)
         except Exception as error:  # whatever it is, those who wait must hear of it
             for frame in batch:
                 if not frame.answer.done():
                     frame.answer.set_exception(error)
             return
         done_ns = time.monotonic_ns()
-        self._took_ms.append((done_ns - begun_ns) / 1e6)
-        if begun_ns >= self._forgot_ns:
+        self._took_ms.append((done_ns - started_ns) / 1e6)
+        if started_ns >= self._forgot_ns:
             self._follow(len(batch))
-            self._lately.append((begun_ns, done_ns, len(batch)))
+            self._lately.append((started_ns, done_ns, len(batch)))
         while len(self._lately) > _LATELY_MIN and self._lately[0][1] < done_ns - _LATELY_NS:
             self._lately.popleft()
         for frame, result in zip(batch, results, strict=True):
             self._late.discard(frame.camera)
             failure = result.reason if isinstance(result, FailedSegmentation) else None
-            note = self._note(begun_ns, done_ns, failure=failure)
+            note = self._note(started_ns, done_ns, failure=failure)
             if not frame.answer.done():
                 frame.answer.set_result((note, None if failure is not None else result))
 
@@ -226,13 +226,13 @@ class LiveBatcher:
             self.timing = Timing(alone_ms, batch_ms, _budget_ms(batch_ms), self.timing.pays)
             self._slower.clear()
 
-    def _note(self, begun_ns: int, done_ns: int, *, late: bool = False, failure: str | None = None) -> EngineNote:
+    def _note(self, started_ns: int, done_ns: int, *, late: bool = False, failure: str | None = None) -> EngineNote:
         images = sum(size for _, _, size in self._lately)
-        took_ns = sum(done_ns - begun_ns for begun_ns, done_ns, _ in self._lately)
+        took_ns = sum(done_ns - started_ns for started_ns, done_ns, _ in self._lately)
         image_ms = took_ns / 1e6 / images if images else None
         budget_ms = None if self.timing is None else self.timing.budget_ms
         ahead = budget_ms is None or budget_ms >= 2 * self.batch_ms
-        return EngineNote(begun_ns, done_ns, late, failure, image_ms, budget_ms, ahead)
+        return EngineNote(started_ns, done_ns, late, failure, image_ms, budget_ms, ahead)
 
     def _timed(self, images: list[Image]) -> tuple[int, list[Segmentation]]:
         """Runs in the engine's thread; prepares what is new before the clock runs."""
@@ -243,8 +243,8 @@ class LiveBatcher:
                 self._sizes.add(size)
         if self.timing is None:
             self.timing = self._measure(images[0])
-        begun_ns = time.monotonic_ns()
-        return begun_ns, self._segment(images)
+        started_ns = time.monotonic_ns()
+        return started_ns, self._segment(images)
 
     def _measure(self, image: Image) -> Timing:
         alone_ms = self._median_ms([image])
