@@ -17,7 +17,6 @@ from typing import Literal
 import av
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-_START_S = 20.0
 
 
 def free_port() -> int:

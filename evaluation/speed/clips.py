@@ -1,4 +1,4 @@
-"""Clips that last long enough to be measured."""
+"""Clips for replays: their duration, and copies that last longer."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import InputError
+from roadmask.evaluation.tracks.drive import StoredSequence, TrackSource, is_drive, mots_dataset, read_drive
 from roadmask.streaming.formats import KittiFormat, TrackFormat, sequence_files
 
 KITTI_CLASSES = ("car", "pedestrian")
@@ -119,17 +120,16 @@ def read_sequences(
         )
     with TemporaryDirectory(prefix="roadmask-") as made:
         folder = Path(made)
-        true_files = _files(truth, kind, folder / "truth")
-        result_files = _files(results, kind, folder / "found")
+        true_files, result_files = _sequences(truth, kind), _sequences(results, kind)
         if kind == "drive" and len(true_files) == len(result_files) == 1:
             result_files = dict(zip(true_files, result_files.values(), strict=True))  # the only camera needs no name
         missing = sorted(set(true_files) - set(result_files))
         if missing:
             raise InputError(f"{results} lacks the sequences {', '.join(missing)} of {truth}: track all of them first.")
-        lengths = {each: _frames(true_files[each], result_files[each]) for each in true_files}
+        lengths = {each: max(_frames(true_files[each]), _frames(result_files[each])) for each in true_files}
         _lay_out(folder, true_files, result_files, lengths)
         text_kind: KittiFormat = "kitti-mots" if kind == "drive" else kind
-        dataset = _dataset(trackeval, folder, text_kind, lengths)
+        dataset = _dataset(trackeval, folder, text_kind, lengths, (true_files, result_files))
         read: dict[str, list[SequenceData]] = {name: [] for name in classes}
         try:
             for sequence in lengths:
@@ -163,12 +163,8 @@ def load_trackeval() -> Any:
     return trackeval
 
 
-def _files(path: Path, kind: TrackFormat, folder: Path) -> dict[str, Path]:
-    if kind != "drive":
-        return sequence_files(path)
-    from roadmask.evaluation.tracks.drive import is_drive, write_drive_as_kitti_mots  # noqa: PLC0415 - loads zarr
-
-    return write_drive_as_kitti_mots(path, folder) if is_drive(path) else sequence_files(path)
+def _sequences(path: Path, kind: TrackFormat) -> Mapping[str, TrackSource]:
+    return read_drive(path) if kind == "drive" and is_drive(path) else sequence_files(path)
 
 
 # trackeval counts ids anew, which hides who is who. Detections go through its rules untouched, so they carry their
@@ -230,31 +226,43 @@ def _what_detections_show(
     return shown, {true: np.array(each, np.int64) for true, each in frames.items()}
 
 
-def _frames(*files: Path) -> int:
-    """Returns how many frames the files speak of; later ones, without any instance, change no measure."""
-    last = -1
-    for path in files:
-        try:
-            with path.open(encoding="ascii") as lines:
-                last = max([last, *(int(line.split(maxsplit=1)[0]) for line in lines if line.strip())])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected rows that begin with a frame number: {error}.") from error
-    return last + 1
+def _frames(sequence: TrackSource) -> int:
+    """Returns how many frames a sequence speaks of; later ones, without any instance, change no measure."""
+    if isinstance(sequence, StoredSequence):
+        return sequence.frames
+    try:
+        with sequence.open(encoding="ascii") as lines:
+            return max((int(line.split(maxsplit=1)[0]) for line in lines if line.strip()), default=-1) + 1
+    except (OSError, ValueError) as error:
+        raise InputError(f"{sequence}: expected rows that begin with a frame number: {error}.") from error
 
 
 def _lay_out(
-    folder: Path, true_files: Mapping[str, Path], result_files: Mapping[str, Path], lengths: Mapping[str, int]
+    folder: Path,
+    truth: Mapping[str, TrackSource],
+    results: Mapping[str, TrackSource],
+    lengths: Mapping[str, int],
 ) -> None:
-    """Links the files to where trackeval looks for them."""
-    for place, files in (("label_02", true_files), ("results/data", result_files)):
+    """Links the files to where trackeval looks for them; it insists on one for each stored sequence, too."""
+    for place, sequences in (("label_02", truth), ("results/data", results)):
         (folder / place).mkdir(parents=True)
         for name in lengths:
-            (folder / place / f"{name}.txt").symlink_to(files[name].resolve())
+            given, path = sequences[name], folder / place / f"{name}.txt"
+            if isinstance(given, Path):
+                path.symlink_to(given.resolve())
+            else:
+                path.touch()
     seqmap = "".join(f"{name} empty 000000 {length:06d}\n" for name, length in lengths.items())
     (folder / "evaluate_tracking.seqmap.training").write_text(seqmap, encoding="ascii")
 
 
-def _dataset(trackeval: Any, folder: Path, kind: KittiFormat, lengths: Mapping[str, int]) -> Any:
+def _dataset(
+    trackeval: Any,
+    folder: Path,
+    kind: KittiFormat,
+    lengths: Mapping[str, int],
+    sides: tuple[Mapping[str, TrackSource], Mapping[str, TrackSource]],
+) -> Any:
     config = {
         "GT_FOLDER": str(folder),
         "TRACKERS_FOLDER": str(folder),
@@ -263,4 +271,4 @@ def _dataset(trackeval: Any, folder: Path, kind: KittiFormat, lengths: Mapping[s
     }
     if kind == "kitti-box":
         return trackeval.datasets.Kitti2DBox(config)
-    return trackeval.datasets.KittiMOTS({**config, "SEQ_INFO": dict(lengths)})
+    return mots_dataset(trackeval, {**config, "SEQ_INFO": dict(lengths)}, *sides)

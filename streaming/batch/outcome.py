@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from roadmask.engines.errors import StoreError
-from roadmask.streaming.store.files import flush
+from roadmask.engines.files import flush, write_atomically
 
 NOTES = ".batch"
 """Folder beside the stores: a note for each finished drive, and a mark for each that is being recorded."""
@@ -118,12 +118,9 @@ class Notes:
     def finish(self, outcome: DriveOutcome, made_of: Mapping[str, Any]) -> None:
         """Notes a finished drive, then takes its mark away."""
         path = self._folder / f"{outcome.drive}.json"
-        partial = path.with_suffix(".partial")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps({"outcome": asdict(outcome), "made_of": made_of}), encoding="utf-8")
-            flush(partial)
-            partial.replace(path)
+            write_atomically(path, json.dumps({"outcome": asdict(outcome), "made_of": made_of}), sync=True)
             (self._folder / f"{outcome.drive}.unfinished").unlink(missing_ok=True)
             flush(self._folder)
         except OSError as error:

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from roadmask.engines.errors import StoreError
+from roadmask.engines.files import write_atomically
 from roadmask.streaming.batch.batch import BatchResult
 from roadmask.streaming.batch.outcome import DriveOutcome
 
@@ -65,10 +66,8 @@ def write_report(result: BatchResult, path: Path) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(report_page(result), encoding="utf-8")
-        partial.replace(path)
+        write_atomically(path, report_page(result))
     except OSError as error:
         raise StoreError(f"cannot write the report {path}: {error.strerror or error}.") from error
 

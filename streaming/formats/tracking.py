@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.filling import filled_rows
 from roadmask.streaming.formats.kitti import KittiFormat, KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
 from roadmask.tracking import Coasting, IouTracker, IouTrackerConfig, OfflineConfig, Tracks, coasted, refine
@@ -85,7 +86,12 @@ def track_sequence(
     rows = [(*frame.rows, *(row for row, _ in added)) for frame, added in zip(frames, filled, strict=True)]
     added_ids = [np.array([track for _, track in added], np.int64) for added in filled]
     together = [np.concatenate(both) for both in zip(ids, added_ids, strict=True)]
-    write_kitti(target, list(zip(rows, together, strict=True)))
+    try:
+        write_kitti(target, zip(rows, together, strict=True))
+    except OSError as error:
+        raise InputError(
+            f"cannot write the tracks to {target}: {error.strerror or error}. Choose a folder that you may write to."
+        ) from error
     given = [track for each in ids for track in each.tolist() if track]
     return TrackedSequence(
         len(frames), sum(len(frame.rows) for frame in frames), len(given), len(set(given)), sum(map(len, filled))

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError, LedgerError, StoreCorruptError
+from roadmask.engines.files import PARTIAL
 from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.files import PARTIAL
 from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import ARRAYS, METADATA, PROVENANCE, FrameState
 from roadmask.streaming.store.reader import CameraReader, Drive, open_drive

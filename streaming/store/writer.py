@@ -15,9 +15,11 @@ import zarr
 
 import roadmask
 from roadmask.engines.errors import StoreError, StoreExistsError
+from roadmask.engines.files import PARTIAL, flush
+from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.store.camera import CameraWriter
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
-from roadmask.streaming.store.files import PARTIAL, DurableStore, WriterLock, flush, this_process
+from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
 from roadmask.streaming.store.layout import (
     LEDGER,
     METADATA,
@@ -25,7 +27,6 @@ from roadmask.streaming.store.layout import (
     SCHEMA_VERSION,
     plain,
     read_attributes,
-    redacted,
 )
 from roadmask.streaming.store.resuming import require_same
 
@@ -71,7 +72,7 @@ class MaskStore:
             path: folder that does not exist yet, such as `drive.zarr`.
             class_names: COCO category id -> name, of the classes that may occur.
             engine: what made the masks, as plain data.
-            sources: where the images came from, as plain data; passwords in URLs are left out.
+            sources: where the images came from, as plain data; credentials are left out.
             config: how the run was configured, as plain data.
             store_config: how the store is cut into files.
             command: the command line, for provenance.
@@ -107,7 +108,7 @@ class MaskStore:
                 store = cls(path, lock, store_config)
                 store.finished_before = _is_finished(path, attributes["sources"])
                 if not store.finished_before:
-                    store.note("resumed", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+                    store.note("resumed", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
                 return store
             if resume:
                 _remove_stillborn(path)
@@ -117,7 +118,7 @@ class MaskStore:
                 zarr.create_group(DurableStore(path), attributes=attributes)
                 flush(path.parent)
                 store = cls(path, lock, store_config)
-                store.note("created", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+                store.note("created", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)  # ours, and empty: it must not be in the way of the next try
                 raise
@@ -188,7 +189,7 @@ class MaskStore:
                 self.note("closed")
             else:
                 with suppress(StoreError):  # what ended the run says more than a disk that is gone by now
-                    self.note("interrupted", why=redacted(interruption))
+                    self.note("interrupted", why=redact_text(interruption))
         finally:
             self._lock.release()
 

@@ -1,4 +1,4 @@
-"""A camera that speaks HTTP, and servers that say something else instead."""
+"""A camera over HTTP: motion JPEG, MPEG-TS, and answers that are no camera."""
 
 from __future__ import annotations
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +13,9 @@ from typing import Any
 
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.engines.extras import missing_package
+from roadmask.engines.files import appearing
 from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.redaction import redact_address, redact_text
 
 Writer = Callable[[ExportJob, Path], None]
 
@@ -76,11 +77,13 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
         if find_spec(package) is None:
             raise missing_package(package, f"exporting to {name}", extra="export")
     place = _remote(out, folder=not chosen.suffix) if "://" in out else _local(Path(out))
-    with place as partial:
-        try:
+    try:
+        with place as partial:
             chosen.writer(job, partial)
-        except OSError as error:
-            raise _refused(out, error) from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {out}: {error.strerror or error}. Make room, or choose another place."
+        ) from error
 
 
 @contextmanager
@@ -88,26 +91,22 @@ def _local(out: Path) -> Iterator[Path]:
     """Gives a place beside the output to write to, then renames it."""
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} is already there: choose another name, or remove it first.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
-    try:
-        yield folder / out.name
+    with ExitStack() as stack:
         try:
-            (folder / out.name).rename(out)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial = stack.enter_context(appearing(out))
         except OSError as error:
-            raise _refused(str(out), error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
+        yield partial
 
 
 @contextmanager
 def _remote(url: str, *, folder: bool) -> Iterator[Path]:
     """Gives a local file to write to, then uploads it: object stores show an object once it is whole."""
     if folder:
-        raise InputError(f"this format is a folder, which is written to a disk: expected a path, got {url}.")
+        raise InputError(
+            f"this format is a folder, which is written to a disk: expected a path, got {redact_address(url)}."
+        )
     if find_spec("fsspec") is None:
         raise missing_package("fsspec", f"writing to {url.partition(':')[0]}://", extra="export")
     import fsspec  # noqa: PLC0415 - optional
@@ -116,9 +115,9 @@ def _remote(url: str, *, folder: bool) -> Iterator[Path]:
         files, path = fsspec.core.url_to_fs(url)
         there = _asked(files.exists, path, url)
     except (ImportError, ValueError) as error:
-        raise InputError(f"cannot write to {url}: {error}.") from error
+        raise InputError(f"cannot write to {redact_address(url)}: {redact_text(str(error), [url])}.") from error
     if there:
-        raise InputError(f"{url} is already there: choose another name, or remove it first.")
+        raise InputError(f"{redact_address(url)} is already there: choose another name, or remove it first.")
     with tempfile.TemporaryDirectory(prefix="roadmask-") as scratch:
         local = Path(scratch) / Path(path).name
         yield local
@@ -131,8 +130,5 @@ def _asked(ask: Callable[[str], Any], path: str, url: str) -> Any:
     except (ImportError, ValueError):
         raise
     except Exception as error:  # each object store has errors of its own
-        raise StoreError(f"cannot write to {url}: {error}. Check its name and your credentials.") from error
-
-
-def _refused(out: str, error: OSError) -> StoreError:
-    return StoreError(f"cannot write to {out}: {error.strerror or error}. Make room, or choose another place.")
+        shown, why = redact_address(url), redact_text(str(error), [url])
+        raise StoreError(f"cannot write to {shown}: {why}. Check its name and your credentials.") from error

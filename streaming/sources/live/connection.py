@@ -79,7 +79,7 @@ class Connection:
         # Frame threads would hold images back; slices cost no time.
         context.thread_type = ThreadType.AUTO if address.ends else ThreadType.SLICE
         context.thread_count = 2 if address.ends else 1
-        context.flags |= Flags.copy_opaque | (0 if address.ends else Flags.low_delay)
+        context.flags |= 0 if address.ends else Flags.low_delay
         self.stamped = self._container.format.name not in _STAMPLESS
         """Whether its times are the camera's own."""
 

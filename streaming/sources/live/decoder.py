@@ -8,15 +8,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import av
-
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources.colour import Orientation, RgbConverter, orientation_of
+from roadmask.streaming.sources.decoder import DecodedFrame, LostPacket, PacketDecoder
 from roadmask.streaming.sources.live.address import Address
 from roadmask.streaming.sources.live.clock import LiveClock, Placed
 from roadmask.streaming.sources.live.connection import Connection, StreamError
@@ -25,7 +24,6 @@ from roadmask.streaming.sources.live.pacing import ReplayPace, Spacing
 from roadmask.streaming.sources.live.protocol import CameraState, FrameNote
 
 if TYPE_CHECKING:
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.25, 2.0
@@ -52,13 +50,6 @@ class _Newest:
     convert: RgbConverter
 
 
-class _Number:
-    """What a packet carries through the decoder. PyAV files it by identity, so a bare int, shared, would get lost."""
-
-    def __init__(self, value: int) -> None:
-        self.value = value
-
-
 class _Reading:
     """What belongs to one connection: how its images are converted, timed and picked.
 
@@ -68,7 +59,7 @@ class _Reading:
     """
 
     def __init__(self, connection: Connection, *, replayed: bool) -> None:
-        self.context: VideoCodecContext = connection.stream.codec_context
+        self.decoder = PacketDecoder(connection.stream.codec_context, reread_end=False)
         self.convert = RgbConverter(connection.codec)
         self.pace = ReplayPace() if replayed else None
         self.picks_packets = connection.intra_only and not replayed
@@ -80,9 +71,9 @@ class _Reading:
         unit = Fraction(connection.stream.time_base or Fraction(1, 1_000_000)) * 1_000_000_000
         self._unit = unit if connection.stamped else None
 
-    def stream_ns(self, frame: VideoFrame) -> int | None:
+    def stream_ns(self, pts: int | None) -> int | None:
         """Returns the time that the stream states for an image, nanoseconds; None where it states none."""
-        return None if self._unit is None or frame.pts is None else round(frame.pts * self._unit)
+        return None if self._unit is None or pts is None else round(pts * self._unit)
 
 
 class LiveDecoder:
@@ -101,8 +92,8 @@ class LiveDecoder:
         self._lock = threading.Condition()
         self._stopping = threading.Event()
         self._spacing = Spacing()
-        self._waiting: dict[int, int | None] = {}
-        """Index of each packet that gave no image yet -> its time."""
+        self._in_decoder = 0
+        """Packets that have given neither an image nor a loss yet."""
         self._newest: _Newest | None = None
         self._orientation: Orientation | None = None
         self.ended = False
@@ -183,35 +174,40 @@ class LiveDecoder:
                         continue
                     with self._lock:
                         index = self._counts.captured
-                        if keyed:
-                            self._waiting[index] = packet.pts
+                        self._in_decoder += keyed
                         self._count(captured=1, before_keyframe=0 if keyed else 1, beat=True)
                     if keyed:
-                        packet.opaque = _Number(index)
-                        self._decode(reading, packet)
+                        self._account(reading, reading.decoder.decode(packet, tag=index))
+                        self._require_images(reading)
                     else:
                         skipped += 1
                     if self._stopping.is_set():
                         return
             except StreamError:
-                self._decode(reading, None)
+                self._account(reading, reading.decoder.finish())
                 raise
             finally:
-                with self._lock:  # what the decoder still holds will give no image
-                    lost = len(self._waiting)
-                    self._waiting.clear()
+                with self._lock:  # what the decoder still holds when `stop` was called
+                    lost, self._in_decoder = self._in_decoder, 0
                     self._count(undecodable=lost)
 
-    def _decode(self, reading: _Reading, packet: Any) -> None:
-        """Decodes a packet, or what the decoder holds if None; gives up a connection whose packets give no images."""
-        for frame in _decode(reading.context, packet):
+    def _account(self, reading: _Reading, items: Iterable[DecodedFrame | LostPacket]) -> None:
+        for item in items:
+            if isinstance(item, LostPacket):
+                with self._lock:
+                    self._in_decoder -= 1
+                    self._count(undecodable=1)
+                continue
             if not reading.live:
                 reading.live = self._had_image = True
                 self._tell(CameraState.LIVE, "")
-            self._show(reading, frame)
+            self._show(reading, item)
             reading.image_at = time.monotonic()
+
+    def _require_images(self, reading: _Reading) -> None:
+        """Gives up a connection whose packets give no images."""
         silent_s = time.monotonic() - reading.image_at
-        if packet is not None and silent_s > UNDECODABLE_S and len(self._waiting) >= _UNDECODABLE_PACKETS:
+        if silent_s > UNDECODABLE_S and reading.decoder.waiting >= _UNDECODABLE_PACKETS:
             raise StreamError(CameraState.RECONNECTING, "packets arrive, but none of them can be decoded")
 
     def _thin_out(self) -> None:
@@ -220,9 +216,9 @@ class LiveDecoder:
             self._counts = replace(self._counts, image_ns=time.monotonic_ns())
             self._count(captured=1, thinned=1, beat=True)
 
-    def _show(self, reading: _Reading, frame: VideoFrame) -> None:
+    def _show(self, reading: _Reading, decoded: DecodedFrame) -> None:
         """Makes a decoded image the newest one, if it was picked before or is picked now."""
-        stream_ns, pace = reading.stream_ns(frame), reading.pace
+        frame, stream_ns, pace = decoded.frame, reading.stream_ns(decoded.pts), reading.pace
         if pace is not None:
             self._wait_until(pace.due_ns(stream_ns))
         arrival_ns, unix_ns = time.monotonic_ns(), time.time_ns()
@@ -235,7 +231,7 @@ class LiveDecoder:
         turned = self._orientation is not None and orientation != self._orientation
         self._orientation = orientation
         with self._lock:
-            index = self._match(frame)
+            index = self._count_image(decoded.tag)
             new_size = self._counts.size is not None and (height, width) != self._counts.size
             if new_size or turned or placed.jumped:
                 self._counts = replace(self._counts, epoch=self._counts.epoch + 1)
@@ -250,17 +246,13 @@ class LiveDecoder:
             self._publish()
             self._lock.notify_all()
 
-    def _match(self, frame: VideoFrame) -> int:
-        """Returns the index of the packet that gave an image; gives up those that should have given one before."""
-        index = frame.opaque.value if isinstance(frame.opaque, _Number) else -1
-        if index not in self._waiting:  # a packet of two fields may give two images
-            index = self._counts.captured
-            self._counts = replace(self._counts, captured=index + 1)
-        self._waiting.pop(index, None)
-        overdue = [n for n, pts in self._waiting.items() if n < index and _earlier(pts, frame.pts)]
-        for n in overdue:
-            del self._waiting[n]
-        self._counts = replace(self._counts, undecodable=self._counts.undecodable + len(overdue))
+    def _count_image(self, tag: int | None) -> int:
+        """Returns the capture count of an image; a second one of a packet, as of two fields, has one of its own."""
+        if tag is not None:
+            self._in_decoder -= 1
+            return tag
+        index = self._counts.captured
+        self._counts = replace(self._counts, captured=index + 1)
         return index
 
     def _wait_until(self, due_ns: int) -> None:
@@ -279,18 +271,6 @@ class LiveDecoder:
         self._publish()
 
     def _publish(self) -> None:
-        held = len(self._waiting) + (self._newest is not None)
+        held = self._in_decoder + (self._newest is not None)
         self._counts = replace(self._counts, held=held)
         self._file.write(self._counts)
-
-
-def _earlier(pts: int | None, shown: int | None) -> bool:
-    return pts is None or shown is None or pts < shown
-
-
-def _decode(context: VideoCodecContext, packet: Any) -> list[VideoFrame]:
-    """Decodes a packet; one that cannot be decoded stays among the waiting and is given up when a later one shows."""
-    try:
-        return context.decode(packet)
-    except (av.FFmpegError, EOFError):
-        return []

@@ -78,7 +78,7 @@ def test_a_decoder_goes_on_where_one_that_was_killed_stopped(watch: Watch, tmp_p
     camera.handed_before = before.handed
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
     with RtspServer(lengthened(clip, clip.with_name("four.mp4"), 4)) as server:
         camera = watch(server.url)
@@ -90,7 +90,7 @@ def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
         assert camera.said(CameraState.RECONNECTING, "ended the stream")
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_an_rtsp_server_that_is_killed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     server = RtspServer(long_clip)
     camera = watch(server.url)
@@ -104,7 +104,7 @@ def test_an_rtsp_server_that_is_killed_and_comes_back(watch: Watch, gstreamer: N
     assert camera.images[-1].epoch == 0  # same size, same clock
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip) as server:
         camera = watch(server.url)
@@ -116,7 +116,7 @@ def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer:
         camera.until(lambda: len(camera.images) > seen + 5)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 @pytest.mark.parametrize("line", ["down", "garbage"])
 def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: Path, line: str) -> None:
     with RtspServer(long_clip) as server, Wire(server.port) as wire:
@@ -129,7 +129,7 @@ def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: 
         camera.until(lambda: len(camera.images) > seen + 5)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_the_right_password_opens(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip, login=("eve", "correct-horse")) as server:
         camera = watch(f"rtsp://eve:correct-horse@127.0.0.1:{server.port}/camera")
@@ -187,7 +187,7 @@ def test_a_stream_that_cannot_be_decoded_any_more_is_connected_anew(
     watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder, "UNDECODABLE_S", 0.5)
-    monkeypatch.setattr(decoder, "_decode", lambda *_: [])
+    monkeypatch.setattr("roadmask.streaming.sources.decoder._decode", lambda *_: [])
     path = write_clip(tmp_path / "clip.ts", range(100), gop=5, b_frames=0)
     port = free_port()
     with UdpSender([path], port):
