@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from roadmask.engines import Instances
-from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ledger import Ledger, Outcome
 from roadmask.streaming.live.jpeg_sink import JpegSink
 from roadmask.streaming.live.ledger import WATCHED
 from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.live.store_sink import LiveStoreSink
-from roadmask.streaming.live.store_worker import StoreWorker
+from roadmask.streaming.live.store_worker import COMMIT_S, StoreWorker
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame, TrackSink
 from roadmask.tracking import Tracks, TrackState
@@ -45,7 +44,11 @@ class RecorderAnswer:
 
 
 class LiveRecorder:
-    """One camera's tracker and sinks. The store has a thread of its own; the other sinks are written at once.
+    """One camera's tracker and sinks.
+
+    The store has a thread of its own, which writes backfilled tracks; the other sinks get each frame at once, with the
+    tracks as they are then. Most frames of a live camera are lost in other processes, which only count them, so `lost`
+    is not called here: the store takes the counts of the camera's ledger.
 
     Args:
         camera: name of the camera.
@@ -81,6 +84,7 @@ class LiveRecorder:
                 track.restore(point.tracker, point.epoch)
             self._worker = StoreWorker(camera, store)
         self._sinks = list(sinks)
+        self._commit_at = time.monotonic() + COMMIT_S
         for sink in self._sinks:
             sink.open(camera, description)
 
@@ -96,22 +100,26 @@ class LiveRecorder:
         tracks = self._track(frame, found)
         tracked_ns = time.monotonic_ns()
         tracked = TrackedFrame(frame, tracks, self._track.state())
+        # A sink may keep a frame; pixels that it does not need would fill Ray's object store.
+        black = replace(tracked, frame=replace(frame, image=np.broadcast_to(np.uint8(0), frame.image.shape)))
         if self._worker is None:
             self._only_watched.append(frame.frame_index)
         else:
             self._worker.note(ledger)
-            # The store needs no pixels; holding on to them would fill Ray's object store.
-            black = np.broadcast_to(np.uint8(0), frame.image.shape)
-            self._worker.put(replace(tracked, frame=replace(frame, image=black)))
+            self._worker.put(black)
         self._image = None
         for sink in [*([self._jpeg] if show else []), *self._sinks]:
-            self._write(sink, tracked)
+            self._guarded(sink, sink.write, tracked if sink.needs_image else black)
         return self._answer(tracked_ns, tracks)
 
     def tick(self, ledger: Ledger) -> RecorderAnswer:
         """Returns what became of frames by now; call it a few times a second, whether frames come or not."""
         if self._worker is not None:
             self._worker.note(ledger)
+        if time.monotonic() >= self._commit_at:
+            self._commit_at = time.monotonic() + COMMIT_S
+            for sink in list(self._sinks):
+                self._guarded(sink, sink.commit)
         return self._answer()
 
     def finish(self) -> RecorderAnswer:
@@ -127,11 +135,8 @@ class LiveRecorder:
             LedgerError: captured frames are neither stored, dropped nor failed; everything that came is committed.
             StoreError: the store cannot be written; what was committed before is safe.
         """
-        for sink in self._sinks:
-            try:
-                sink.close(ledger.captured)
-            except RoadmaskError as error:  # the store is closed all the same
-                _log.warning("camera %s: %s could not be closed: %s", self._camera, type(sink).__name__, error)
+        for sink in list(self._sinks):
+            self._guarded(sink, sink.close, ledger.captured)
         if self._worker is not None:
             self._worker.close(ledger)
 
@@ -145,15 +150,17 @@ class LiveRecorder:
     def _publish(self, image: LiveImage) -> None:
         self._image = image
 
-    def _write(self, sink: TrackSink, tracked: TrackedFrame) -> None:
+    def _guarded(self, sink: TrackSink, call: Callable[..., None], *arguments: object) -> None:
+        """Calls a method of a sink; the store gets the frame whatever happens here."""
         try:
-            sink.write(tracked)
-        except Exception:  # the frame is on its way to the store, whatever becomes of it here
-            index = tracked.frame.frame_index
-            _log.exception("camera %s: frame %d failed in %s", self._camera, index, type(sink).__name__)
-            if sink in self._sinks:
-                sink.abort()
-                self._sinks.remove(sink)
+            call(*arguments)
+        except Exception as error:
+            if sink is self._jpeg:
+                _log.exception("camera %s: a frame could not be drawn", self._camera)
+                return
+            _log.error("camera %s: continuing without %s: %r", self._camera, type(sink).__name__, error)
+            self._sinks.remove(sink)
+            sink.abort()
 
     def _answer(self, tracked_ns: int = 0, tracks: Tracks | None = None) -> RecorderAnswer:
         if self._worker is None:

@@ -89,7 +89,7 @@ def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> 
         assert front["camera"] == "front"
         assert front["captured"] > front["stored"] > 0
         assert (unplugged["state"], unplugged["captured"]) == ("reconnecting", 0)
-        assert unplugged["detail"] == "/dev/video97: there is no such device: plug the camera in."
+        assert unplugged["detail"] == "/dev/video97: no such device: plug the camera in."
         run.send_signal(signal.SIGINT)
         assert run.wait(60) == 130, said
     finally:

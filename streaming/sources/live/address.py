@@ -1,4 +1,4 @@
-"""Where live cameras are: what is typed on a command line, and what of it may be shown."""
+"""Addresses of live cameras: how they are written, and what of them may be shown."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 @dataclass(frozen=True)
 class Address:
-    """One live camera. Its `repr` and `shown` hold no credentials; only `secret` does."""
+    """The address of one live camera. Its `repr` and `shown` hold no credentials; only `secret` does."""
 
     camera: str
-    """Its name."""
+    """Name of the camera."""
     kind: Kind
-    """How it is read."""
+    """How the camera is read."""
     secret: str = field(repr=False)
-    """What FFmpeg opens, with whatever credentials it takes: for the process that reads the camera, nobody else."""
+    """What FFmpeg opens, with credentials: only for the process that reads the camera."""
     shown: str
-    """What people, logs and stores see: without user, password and query."""
+    """What people, logs and stores see: without credentials."""
 
     @property
     def ends(self) -> bool:
@@ -53,10 +53,10 @@ class Address:
 
 
 def parse_live_sources(arguments: Sequence[str]) -> tuple[Address, ...]:
-    """Reads `[NAME=]SOURCE...`; a camera without a name is called after its host or file, numbered where two agree.
+    """Reads `[NAME=]SOURCE...`; a camera without a name is named after its host or file, and numbered if two agree.
 
     Args:
-        arguments: as typed.
+        arguments: sources as typed on a command line.
 
     Raises:
         InputError: no source, a name that cannot be used, or one name twice.

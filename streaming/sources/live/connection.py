@@ -1,4 +1,4 @@
-"""One connection to a live camera, and what each way it can fail means."""
+"""One connection to a live camera, and what each way in which it can fail means."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _FORMATS = "mjpeg,mpegts,mpjpeg,rtp,rtsp,sdp,video4linux2,v4l2"
 _REPLAYED = "asf,avi,flv,h264,hevc,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,webm"
 _PROTOCOLS = "http,https,httpproxy,crypto,rtp,srtp,tcp,tls,udp"
 _STAMPLESS = frozenset({"mpjpeg", "mjpeg"})
-"""These carry no times; what FFmpeg makes up is a guess of 25 a second."""
+"""Formats that carry no times; FFmpeg guesses 25 frames per second."""
+_CODEC = "a codec that this build of FFmpeg cannot decode: set the camera to H.264, H.265 or MJPEG."
 _HTTP_STATES = {
     "HTTPUnauthorizedError": "the login was refused (401): check user and password in the address",
     "HTTPForbiddenError": "access was refused (403): this user may not see the camera",
-    "HTTPNotFoundError": "there is no such path on the camera (404): check what follows the host in the address",
+    "HTTPNotFoundError": "no such path on the camera (404): check what follows the host in the address",
 }
 
 
@@ -35,7 +36,7 @@ class StreamError(Exception):
     """A connection that failed or ended.
 
     Args:
-        state: what the camera is now: RECONNECTING, REFUSED, ENDED or FAILED.
+        state: state of the camera from now on: RECONNECTING, REFUSED, ENDED or FAILED.
         detail: one sentence for people, without credentials.
     """
 
@@ -75,13 +76,13 @@ class Connection:
         context = self.stream.codec_context
         self.codec: str = context.name
         self.intra_only: bool = context.codec.intra_only
-        """Whether each image can be decoded by itself."""
+        """Whether every image can be decoded by itself."""
         # Frame threads would hold images back; slices cost no time.
         context.thread_type = ThreadType.AUTO if address.ends else ThreadType.SLICE
         context.thread_count = 2 if address.ends else 1
         context.flags |= 0 if address.ends else Flags.low_delay
         self.stamped = self._container.format.name not in _STAMPLESS
-        """Whether its times are the camera's own."""
+        """Whether the times of the stream are the camera's own."""
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Yields packets that hold an image, until the stream ends.
@@ -115,8 +116,7 @@ class Connection:
         if any(stream.type == "video" for stream in self._container.streams):
             raise StreamError(
                 CameraState.FAILED,
-                f"{shown} is coded in a way that this build of FFmpeg cannot decode: set the camera to H.264, H.265 or "
-                "MJPEG.",
+                f"{shown} uses {_CODEC}",
             )
         kinds = ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
         state = CameraState.FAILED if self._address.ends else CameraState.RECONNECTING
@@ -152,16 +152,19 @@ def _end(address: Address) -> StreamError:
 
 
 def _meaning(address: Address, error: BaseException, *, opening: bool) -> StreamError:
-    """Says what an error of FFmpeg means for the camera."""
+    """Returns what an error of FFmpeg means for the camera."""
     kind, shown = type(error).__name__, address.shown
     if kind in _HTTP_STATES:
         return StreamError(CameraState.REFUSED, f"{shown}: {_HTTP_STATES[kind]}.")
     if isinstance(error, av.DecoderNotFoundError):
-        return StreamError(CameraState.FAILED, f"{shown} is coded in a way that this build of FFmpeg cannot decode.")
+        return StreamError(
+            CameraState.FAILED,
+            f"{shown} uses a codec that this build of FFmpeg cannot decode: set the camera to H.264, H.265 or MJPEG.",
+        )
     lost = CameraState.FAILED if address.ends else CameraState.RECONNECTING
     if isinstance(error, EOFError):
         if opening:
-            return StreamError(lost, f"{shown} answered, but sent nothing: expected a video stream.")
+            return StreamError(lost, f"{shown} answered, but sent nothing: check the path in the address.")
         return _end(address)
     return StreamError(lost, f"{shown}: {_reason(address, error, opening=opening)}.")
 
@@ -174,24 +177,24 @@ def _reason(address: Address, error: BaseException, *, opening: bool) -> str:
     known = (
         (
             isinstance(error, ConnectionRefusedError),
-            "connection refused: nothing listens there, check host and port, and that the camera is on",
+            "connection refused, nothing listens there: check host and port, and that the camera is on",
         ),
         (
             silent and opening,
             f"no image within {OPEN_TIMEOUT_S:.0f} s: check the address, and that the camera sends",
         ),
-        (silent, f"nothing came for {READ_TIMEOUT_S:.1f} s"),
-        (damaged and opening, "what it sends is no video stream: expected RTSP, MPEG-TS or MJPEG"),
-        (damaged, "what it sends is damaged"),
+        (silent, f"no data for {READ_TIMEOUT_S:.1f} s"),
+        (damaged and opening, "not a video stream: expected RTSP, MPEG-TS or MJPEG"),
+        (damaged, "the stream is damaged"),
         (
             number == errno.EADDRINUSE,
             "the port is in use by another program: stop it, or have the camera send to another port",
         ),
-        (unable, "there is no such device: plug the camera in"),
+        (unable, "no such device: plug the camera in"),
         (number == errno.EACCES, "this user may not open it: change its permissions"),
         (
             number == errno.EIO and opening and not _has_host(address),
-            "there is no host of that name: check the address and the network",
+            "no host of that name: check the address and the network",
         ),
         (number == errno.EIO and opening, "it answered, but sent no video stream: expected RTSP, MPEG-TS or MJPEG"),
     )

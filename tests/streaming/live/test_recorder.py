@@ -20,6 +20,7 @@ from roadmask.streaming.live.retention import Retention
 from roadmask.streaming.live.store_sink import LiveStoreSink
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.recording.in_process import build_tracker
+from roadmask.streaming.sinks.sink import BaseSink, TrackedFrame
 from roadmask.streaming.store import MaskStore, check_drive, open_drive
 
 CLASSES = {3: "car"}
@@ -261,3 +262,50 @@ def test_a_resumed_camera_knows_what_was_removed(tmp_path: Path) -> None:
     front = open_drive(out)["front"]
     assert (front.removed, len(front), front.ledger.stored) == (2, 3, 5)
     assert check_drive(out).ok
+
+
+class NotedSink(BaseSink):
+    """Remembers its calls; fails on one frame."""
+
+    def __init__(self, fails_on: int | None = None) -> None:
+        self.calls: list[str] = []
+        self.images: list[int] = []
+        self._fails_on = fails_on
+
+    def write(self, tracked: TrackedFrame) -> None:
+        self.calls.append(f"write {tracked.frame.frame_index}")
+        self.images.append(int(tracked.frame.image.max()))
+        if tracked.frame.frame_index == self._fails_on:
+            raise StoreError("the other side is gone")
+
+    def commit(self) -> None:
+        self.calls.append("commit")
+
+    def close(self, captured: int | None) -> None:
+        self.calls.append(f"close {captured}")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+
+def test_further_sinks_get_every_frame_and_one_that_fails_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadmask.streaming.live.recorder.COMMIT_S", 0.0)
+    out = tmp_path / "drive.zarr"
+    good, seeing, bad = NotedSink(), NotedSink(), NotedSink(fails_on=1)
+    seeing.needs_image = True
+    with made(out):
+        store = LiveStoreSink(out, floor_bytes=0)
+        track = TrackStage(build_tracker(RunConfig()))
+        outcomes = Outcomes(LiveRecorder("front", track, CLASSES, store, [good, bad, seeing]))
+        outcomes.live._commit_at = 0.0
+        outcomes.push(shot(0))
+        outcomes.tick()
+        outcomes.push(shot(1), shot(2))
+        outcomes.finish()
+        outcomes.live.close(Ledger(3))
+    assert good.calls == seeing.calls == ["write 0", "commit", "write 1", "write 2", "close 3"]
+    assert bad.calls == ["write 0", "commit", "write 1", "abort"]
+    assert (good.images, seeing.images) == ([0, 0, 0], [0, 1, 2])
+    assert len(open_drive(out)["front"]) == 3

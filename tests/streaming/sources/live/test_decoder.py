@@ -110,7 +110,7 @@ def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer:
         camera = watch(server.url)
         camera.until(lambda: len(camera.images) >= 5)
         server.freeze()
-        camera.until(lambda: camera.said(CameraState.RECONNECTING, "nothing came for"))
+        camera.until(lambda: camera.said(CameraState.RECONNECTING, "no data for"))
         server.thaw()
         seen = len(camera.images)
         camera.until(lambda: len(camera.images) > seen + 5)
