@@ -39,9 +39,13 @@ live-demo: $(STAMP) ## Watch the sample drive as two live cameras, in a browser
 failures: $(STAMP) ## Look at where the model fails: night, rain, riders, a crowd
 	@$(BIN)/python demos/03_where_it_fails.py
 
-.PHONY: test
-test: $(STAMP) ## Run the tests; offline
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# The order of the files is that of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+.PHONY: test test-ci
+test: $(STAMP) ## Run the tests, offline; those marked ci and bars are left out
+	$(PYTEST)
+test-ci: $(STAMP) ## Run the tests marked ci, too; needs the packages of .ci/apt.txt and ROADMASK_DATA
+	ROADMASK_REQUIRE_SYSTEM=1 $(PYTEST) -m "not bars"
 
 .PHONY: lint
 lint: $(STAMP) typecheck ## Check style and types

@@ -11,8 +11,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from roadmask.engines.errors import InputError, SourceError
+from roadmask.streaming.camera_names import camera_name, check_camera_name
 from roadmask.streaming.redaction import redact_address, redact_text
-from roadmask.streaming.sources.arguments import require_name
 from roadmask.streaming.sources.files import require_file
 
 Kind = Literal["rtsp", "http", "udp", "device", "replay"]
@@ -70,7 +70,7 @@ def parse_live_sources(arguments: Sequence[str]) -> tuple[Address, ...]:
         kind, secret, shown, derived = _read(source)
         taken = {address.camera for address in addresses}
         if name is not None:
-            if require_name(name) in taken:
+            if check_camera_name(name) in taken:
                 raise InputError(f"two cameras are named {name!r}: a live camera has one source; name them apart.")
         else:
             name = derived
@@ -132,4 +132,4 @@ def _read_path(source: str) -> tuple[Kind, str, str, str]:
 
 
 def _name_of(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-") or "camera"
+    return camera_name(text) or "camera"

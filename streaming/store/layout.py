@@ -28,7 +28,6 @@ Arrays may hold more than `committed` says while a camera is being written; what
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -56,8 +55,6 @@ RLE_SHARD = 256 * RLE_CHUNK
 
 MAX_SIDE = 2**16
 """No image is as wide or high; a damaged size must not allocate the memory of one."""
-
-_CAMERA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class FrameState(IntEnum):
@@ -193,17 +190,6 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not plain data")
-
-
-def check_camera_name(name: str) -> str:
-    """Returns the name.
-
-    Raises:
-        InputError: it cannot name a folder on every system.
-    """
-    if not _CAMERA_NAME.fullmatch(name):
-        raise InputError(f"expected a camera name of letters, digits, '_' and '-', got {name!r}: rename the camera.")
-    return name
 
 
 def read_attributes(folder: Path) -> dict[str, Any]:

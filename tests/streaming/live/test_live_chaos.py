@@ -26,7 +26,7 @@ FAULTS = (
 )
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_a_run_survives_everything_and_loses_count_of_nothing(
     tmp_path: Path, small_disk: Path, gstreamer: None, cluster: None
 ) -> None:

@@ -217,7 +217,7 @@ class NotedPage(LivePage):
         super().publish(image)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_the_age_on_the_page_is_the_time_since_the_image_was_taken(cluster: None, browser: Browser) -> None:
     """Through encoder, network, decoder, engine, tracker and browser."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.files import identify
+from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
 from roadmask.streaming.sources.timeline import Timeline
 from roadmask.streaming.sources.video import VideoFile
@@ -89,6 +90,17 @@ class VideoSource(BaseSource):
                     yield Frame(self.camera, epoch, index, timestamp_ns, self.clock, item.image)
                 index += 1
             self.captured = before + file.packets
+
+
+def open_videos(request: SourceRequest) -> VideoSource:
+    """Opens video files as the chapters of one recording.
+
+    Raises:
+        SourceError: a file cannot be read or is given twice, or a frame rate is stated.
+    """
+    if request.parameters({"fps": float}):
+        raise SourceError(f"'?fps=' is for images; the video {request.paths[0]} has its own frame times: leave it out.")
+    return VideoSource(request.camera, request.paths)
 
 
 def _in_order(files: list[VideoFile]) -> list[VideoFile]:
