@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import roadmask
+from roadmask.engines.threads import default_threads
 
 if TYPE_CHECKING:
     from roadmask.engines import EngineStatus
@@ -118,5 +119,5 @@ def _machine() -> str:
     free = shutil.disk_usage(Path.home()).free / 1e9
     return (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
+        f"{default_threads()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
     )

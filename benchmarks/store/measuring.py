@@ -19,8 +19,7 @@ from roadmask.engines.errors import InputError, StoreError
 from roadmask.evaluation.speed.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.formats.kitti import KittiFrame, read_kitti_mots, sequence_files
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
-from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import CameraReader, MaskStore, open_drive
 from roadmask.streaming.store.layout import METADATA
@@ -153,9 +152,8 @@ class _Counting:
 
 def _record(video: Path, path: Path, settings: StoreBenchmark) -> int:
     config = RunConfig(engine=EngineConfig(weights=settings.weights), max_frames=settings.frames_max)
-    jobs = [CameraJob("camera", (str(video),))]
     counting = _Counting(build_segmenter(config.engine))
-    record_drive(jobs, probe_cameras(jobs, config, path), config, path, build=lambda: counting)
+    record_drive({"camera": video}, path, config, build=lambda: counting)
     return counting.instances
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import av
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from roadmask.engines import Segmenter
 from roadmask.engines.segmenter import Image
+from roadmask.engines.threads import default_threads
 from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.evaluation.speed.scripted import waiting_segmenter
@@ -56,7 +56,7 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         (reports whose ledger did not add up) and stored_ok.
     """
     config = RunConfig()
-    config = replace(config, engine=replace(config.engine, threads=psutil.cpu_count(logical=False) or 1))
+    config = replace(config, engine=replace(config.engine, threads=default_threads()))
     scripted_ms = settings.scripted_ms
     build = partial(build_segmenter, config.engine) if scripted_ms is None else partial(waiting_segmenter, scripted_ms)
     images = _images(clip)

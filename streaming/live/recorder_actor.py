@@ -18,7 +18,7 @@ from roadmask.streaming.live.recorder import LiveRecorder, Outcome
 from roadmask.streaming.live.storing import Losses
 from roadmask.streaming.pipeline import TrackStage
 from roadmask.streaming.ray_actors import Actor, NotOpenError
-from roadmask.streaming.recording.in_process import build_tracker
+from roadmask.streaming.recording.recorder import build_tracker
 from roadmask.streaming.store import CameraWriter
 
 

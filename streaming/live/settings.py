@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-import psutil
-
 from roadmask.engines.errors import ConfigError
 from roadmask.engines.letterbox import parse_input_size
+from roadmask.engines.threads import default_threads
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.storing import FLOOR_BYTES
@@ -54,6 +53,6 @@ class LiveSettings:
 
     def with_threads(self) -> LiveSettings:
         """Returns them with the engine's threads stated: Ray would give an actor another number."""
-        threads = self.config.engine.threads or psutil.cpu_count(logical=False) or 1
+        threads = self.config.engine.threads or default_threads()
         config = replace(self.config, engine=replace(self.config.engine, threads=threads))
         return replace(self, config=config)

@@ -18,7 +18,7 @@ from roadmask.streaming.live.image import ImageMaker
 from roadmask.streaming.live.keep import Keep
 from roadmask.streaming.live.recorder import LiveRecorder, Losses
 from roadmask.streaming.pipeline import TrackStage
-from roadmask.streaming.recording.in_process import build_tracker
+from roadmask.streaming.recording.recorder import build_tracker
 from roadmask.streaming.store import CameraWriter, MaskStore, check_drive, open_drive
 
 CLASSES = {3: "car"}
