@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from roadmask.engines.errors import RoadmaskError as RoadmaskError
     from roadmask.engines.errors import RunError as RunError
     from roadmask.engines.errors import StoreError as StoreError
+    from roadmask.engines.images import checked_image as checked_image
     from roadmask.engines.instances import Instances as Instances
     from roadmask.engines.load import load_segmenter as load_segmenter
     from roadmask.engines.masks import BoxMasks as BoxMasks
@@ -37,9 +38,15 @@ if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig as RunConfig
     from roadmask.streaming.config import load_config as load_config
     from roadmask.streaming.frames import Frame as Frame
+    from roadmask.streaming.frames import LostFrame as LostFrame
     from roadmask.streaming.pipeline import Pipeline as Pipeline
     from roadmask.streaming.recording.drive import record_drive as record_drive
+    from roadmask.streaming.recording.jobs import CameraJob as CameraJob
     from roadmask.streaming.sinks.drawing import draw_overlay as draw_overlay
+    from roadmask.streaming.sinks.sink import BaseSink as BaseSink
+    from roadmask.streaming.sinks.sink import CameraDescription as CameraDescription
+    from roadmask.streaming.sinks.sink import TrackedFrame as TrackedFrame
+    from roadmask.streaming.sources.source import BaseSource as BaseSource
     from roadmask.streaming.store import open_drive as open_drive
     from roadmask.streaming.store import summarize_drive as summarize_drive
     from roadmask.tracking import IouTracker as IouTracker
@@ -54,13 +61,18 @@ __all__ = [
     "CAR",
     "CLASS_NAMES",
     "PEDESTRIAN",
+    "BaseSink",
+    "BaseSource",
     "BoxMasks",
+    "CameraDescription",
+    "CameraJob",
     "EngineError",
     "Frame",
     "InputError",
     "Instances",
     "IouTracker",
     "IouTrackerConfig",
+    "LostFrame",
     "LostTracks",
     "Pipeline",
     "RleMasks",
@@ -73,9 +85,11 @@ __all__ = [
     "SemanticMap",
     "StoreError",
     "TrackState",
+    "TrackedFrame",
     "Tracks",
     "__version__",
     "category_ids",
+    "checked_image",
     "draw_overlay",
     "load_config",
     "load_segmenter",
@@ -90,6 +104,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "roadmask.engines.classes": ["CAR", "CLASS_NAMES", "PEDESTRIAN", "category_ids"],
         "roadmask.engines.errors": ["EngineError", "InputError", "RoadmaskError", "RunError", "StoreError"],
+        "roadmask.engines.images": ["checked_image"],
         "roadmask.engines.instances": ["Instances"],
         "roadmask.engines.load": ["load_segmenter"],
         "roadmask.engines.masks": ["BoxMasks", "RleMasks"],
@@ -97,10 +112,13 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.engines.semantic": ["SemanticMap"],
         "roadmask.sample_drive": ["SampleDrive", "score_drive"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
-        "roadmask.streaming.frames": ["Frame"],
+        "roadmask.streaming.frames": ["Frame", "LostFrame"],
         "roadmask.streaming.pipeline": ["Pipeline"],
         "roadmask.streaming.recording.drive": ["record_drive"],
+        "roadmask.streaming.recording.jobs": ["CameraJob"],
         "roadmask.streaming.sinks.drawing": ["draw_overlay"],
+        "roadmask.streaming.sinks.sink": ["BaseSink", "CameraDescription", "TrackedFrame"],
+        "roadmask.streaming.sources.source": ["BaseSource"],
         "roadmask.streaming.store": ["open_drive", "summarize_drive"],
         "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "LostTracks", "TrackState", "Tracks"],
     },

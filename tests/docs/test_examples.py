@@ -51,16 +51,16 @@ def test_first_program(run: Any) -> None:
 
 
 def test_perception_stack(run: Any) -> None:
-    assert "track 1: box [136. 200. 216. 260.], [40.  0.] pixels per second" in run("perception_stack")
+    assert "track 1: box [136. 200. 216. 260.], [100.   0.] pixels per second" in run("perception_stack")
 
 
 def test_other_detector(run: Any) -> None:
-    assert run("other_detector").splitlines()[-1] == "[1] [[80.  0.]]"
+    assert run("other_detector").splitlines()[-1] == "[1] [[200.   0.]]"
 
 
 def test_record_a_drive_and_read_it(run: Any, tmp_path: Path) -> None:
-    assert "front Ledger(" in run("record_a_drive", "synthetic:?seconds=1", "drive.zarr")
-    assert run("read_a_store", "drive.zarr").startswith("front: 10 frames, 1 tracks")
+    assert "front 25 stored" in run("record_a_drive", "synthetic:?seconds=1", "drive.zarr")
+    assert run("read_a_store", "drive.zarr").startswith("front: 25 frames, 1 tracks")
 
 
 def test_own_sink(run: Any, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_own_sink(run: Any, tmp_path: Path) -> None:
     lines = (tmp_path / "front.csv").read_text().splitlines()
     assert lines[0] == "camera,timestamp_ns,track_id,class,x1,y1,x2,y2"
     assert lines[1] == "front,0,1,car,100.0,200.0,180.0,260.0"
-    assert len(lines) == 11
+    assert len(lines) == 26
 
 
 def test_own_source(run: Any, tmp_path: Path) -> None:
