@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig as RunConfig
     from roadmask.streaming.config import load_config as load_config
     from roadmask.streaming.frames import Frame as Frame
+    from roadmask.streaming.frames import LostFrame as LostFrame
     from roadmask.streaming.pipeline import Pipeline as Pipeline
     from roadmask.streaming.recording.drive import record_drive as record_drive
     from roadmask.streaming.recording.jobs import CameraJob as CameraJob
@@ -72,6 +73,7 @@ __all__ = [
     "Instances",
     "IouTracker",
     "IouTrackerConfig",
+    "LostFrame",
     "Pipeline",
     "RleMasks",
     "RoadmaskError",
@@ -109,7 +111,7 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.engines.segmenter": ["Segmenter", "SegmenterInfo"],
         "roadmask.sample_drive": ["SampleDrive", "score_drive"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
-        "roadmask.streaming.frames": ["Frame"],
+        "roadmask.streaming.frames": ["Frame", "LostFrame"],
         "roadmask.streaming.pipeline": ["Pipeline"],
         "roadmask.streaming.recording.drive": ["record_drive"],
         "roadmask.streaming.recording.jobs": ["CameraJob"],

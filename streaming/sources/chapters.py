@@ -62,7 +62,7 @@ class VideoSource(BaseSource):
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Reads chapter after chapter."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         timeline = Timeline(self._files[0].period_ns)
         index = epoch = start_ns = 0
@@ -78,7 +78,7 @@ class VideoSource(BaseSource):
             timeline.begin(start_ns, file.period_ns)
             previous, before = file, self.captured
             for item in file.read():
-                self._require_open()
+                self.require_open()
                 self.captured = before + file.packets
                 if item.image is None:
                     yield LostFrame(self.camera, epoch, index, timeline.peek(item.media_ns))

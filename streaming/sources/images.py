@@ -69,10 +69,10 @@ class ImageSource(BaseSource):
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Reads file after file."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         for index, path in enumerate(self._paths):
-            self._require_open()
+            self.require_open()
             self.captured += 1
             timestamp_ns = round(index * self._period)
             image = read_image(path)
