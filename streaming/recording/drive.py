@@ -118,7 +118,6 @@ def record_drive(
         engine=_attributes(info),
         sources={camera: seen.description for camera, seen in probes.items()},
         config=described,
-        store_config=config.store,
         command=command,
         resume=resume,
     ) as store:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roadmask.streaming.store.camera import CameraWriter as CameraWriter
-    from roadmask.streaming.store.check import CheckReport as CheckReport
-    from roadmask.streaming.store.check import Problem as Problem
     from roadmask.streaming.store.check import check_drive as check_drive
+    from roadmask.streaming.store.check_report import CheckReport as CheckReport
+    from roadmask.streaming.store.check_report import Problem as Problem
     from roadmask.streaming.store.config import StoreConfig as StoreConfig
     from roadmask.streaming.store.layout import EpochInfo as EpochInfo
     from roadmask.streaming.store.reader import CameraReader as CameraReader
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "CameraReader": "reader",
     "CameraWriter": "camera",
-    "CheckReport": "check",
+    "CheckReport": "check_report",
     "Drive": "reader",
     "DriveSummary": "summary",
     "EpochInfo": "layout",
     "MaskStore": "writer",
-    "Problem": "check",
+    "Problem": "check_report",
     "Sighting": "records",
     "StoreConfig": "config",
     "StoredFrame": "records",

@@ -36,7 +36,7 @@ def record(
     **options: Any,
 ) -> RunResult:
     described: dict[str, Any] = {"class_names": CLASS_NAMES, "engine": {}, "sources": {}, "config": CONFIG.describe()}
-    with MaskStore.create(out, **described, store_config=CONFIG.store):
+    with MaskStore.create(out, **described):
         if on_ray:
             sizes = [(48, 96)] * len(jobs)
             return run_on_ray(jobs, CONFIG, out, build, CLASS_NAMES, sizes, **options)
