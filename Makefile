@@ -39,9 +39,13 @@ live-demo: $(STAMP) ## Watch the sample drive as two live cameras, in a browser
 failures: $(STAMP) ## Look at where the model fails: night, rain, riders, a crowd
 	@$(BIN)/python demos/03_where_it_fails.py
 
-.PHONY: test
-test: $(STAMP) ## Run the tests; offline
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# The order of the files is that of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+.PHONY: test test-ci
+test: $(STAMP) ## Run the tests, offline; those marked ci and bars are left out
+	$(PYTEST)
+test-ci: $(STAMP) ## Run the tests marked ci, too; needs the packages of .ci/apt.txt and ROADMASK_DATA
+	ROADMASK_REQUIRE_SYSTEM=1 $(PYTEST) -m "not bars"
 
 .PHONY: lint
 lint: $(STAMP) typecheck ## Check style and types
@@ -49,13 +53,27 @@ lint: $(STAMP) typecheck ## Check style and types
 	$(BIN)/ruff format --check
 
 .PHONY: format
-format: $(STAMP) ## Put the code into its one form
+format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 .PHONY: typecheck
 typecheck: $(STAMP)
 	$(BIN)/mypy
+
+DOCS := .venv/.docs-installed
+$(DOCS): $(STAMP)
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+# mkdocs-material would otherwise advertise its successor.
+.PHONY: docs docs-serve
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+docs: $(DOCS) ## Build the documentation into out/site; offline, and any dead link is an error
+	@$(BIN)/python -m mkdocs build --quiet
+	@echo out/site/index.html
+docs-serve: $(DOCS) ## Show the documentation while you write it
+	$(BIN)/python -m mkdocs serve --livereload
 
 # What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
 DATA := $(or $(ROADMASK_DATA),../shared/data)
@@ -75,7 +93,7 @@ bars-tests: $(STAMP) | out/bars # all other tests that take minutes
 .PHONY: bars-speed
 bars-speed: $(STAMP) | out/bars ## Measure pasting masks and the start of a run
 	$(BIN)/roadmask bench masks --ratio-min 100 --pixel-error-max 1e-5 --json out/bars/masks.json
-	$(BIN)/roadmask bench footprint --start-max 3 --json out/bars/footprint.json
+	$(BIN)/python -m benchmarks.footprint --start-max 3 --json out/bars/footprint.json
 
 .PHONY: bars-accuracy bars-loss-coco_dev bars-loss-pennfudan_dev
 bars-accuracy: bars-loss-coco_dev bars-loss-pennfudan_dev
@@ -85,7 +103,7 @@ bars-loss-coco_dev bars-loss-pennfudan_dev: bars-loss-%: $(STAMP) | out/bars
 		--loss-max 0.5 --bound-max 1.0 --proposals-loss-max 0.3
 
 .PHONY: bars-tracking bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots
-bars-tracking: bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots ## Measure the tracker on KITTI; see docs/tracking.md
+bars-tracking: bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots ## Measure the tracker on KITTI; see docs/measurements/tracking.md
 BAR-gt := --hota-min car=99.6 --switches-max car=8
 BAR-CIWT := --hota-min car=67.3 --switches-max car=110
 BAR-YOLOX-OC-SORT := --hota-min car=54.3 --switches-max car=74
@@ -106,7 +124,7 @@ tracking-part: $(STAMP) | out/bars
 	printf '[tracker]\n%s\n' "$(PART)" > out/bars/part.toml
 	set -e; for input in $(INPUTS); do \
 		case $$input in \
-			corrupted) $(BIN)/roadmask bench tracking-robustness --gt $(DATA)/kitti_mots_gt --config out/bars/part.toml \
+			corrupted) $(BIN)/python -m benchmarks.tracking_robustness --gt $(DATA)/kitti_mots_gt --config out/bars/part.toml \
 				--seeds 1 --no-peers --processes 1 --json out/bars/part-$$input.json; continue ;; \
 			mots) kind=kitti-mots; found=$(DATA)/kitti_mots_gt; truth=$$found ;; \
 			gt) kind=kitti-box; found=$(DATA)/reference/kitti_box/gt; truth=$$found ;; \
@@ -122,7 +140,7 @@ bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and r
 
 .PHONY: bars-store bars-run
 bars-store: $(STAMP) | out/bars ## Measure the size and reading of stores
-	$(BIN)/roadmask bench store $(DATA)/clips/highway.mp4 $(DATA)/kitti_mots_gt --json out/bars/store.json \
+	$(BIN)/python -m benchmarks.store $(DATA)/clips/highway.mp4 $(DATA)/kitti_mots_gt --json out/bars/store.json \
 		--share-max 0.02 --p95-max 20
 bars-run: $(STAMP) | out/bars ## Measure a run against its engine, in process and on Ray
 	$(BIN)/roadmask bench run $(DATA)/clips/highway.mp4 --json out/bars/run.json --ratio-min 0.8 --overhead-max 8 \

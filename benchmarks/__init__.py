@@ -1,1 +1,5 @@
-"""What roadmask's speed is measured with: flat records, for `write_results`."""
+"""The makers' instruments: `python -m benchmarks.NAME` in a checkout. Each is a folder of the same two files.
+
+`__main__.py` is the command, its options and its limits; `measuring.py` measures and returns records. Users measure
+their machine by `roadmask bench`.
+"""

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.markup import escape
 
 import roadmask
 from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
-from roadmask.cli.bench_drive import run as bench_run
-from roadmask.cli.bench_drive import store as bench_store
-from roadmask.cli.bench_live import chaos as bench_chaos
-from roadmask.cli.bench_live import live as bench_live
-from roadmask.cli.bench_live import soak as bench_soak
-from roadmask.cli.bench_tracking import tracking, tracking_robustness
 from roadmask.cli.check import check
 from roadmask.cli.compare import compare
 from roadmask.cli.doctor import doctor
@@ -31,9 +23,10 @@ from roadmask.cli.eval_tracks import tracks as eval_tracks
 from roadmask.cli.export import export
 from roadmask.cli.info import info
 from roadmask.cli.live import live
+from roadmask.cli.program import run_program
 from roadmask.cli.run import run
 from roadmask.cli.track import track
-from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.redaction import redact_record
 
 app = typer.Typer(
     name="roadmask",
@@ -52,13 +45,6 @@ app.command()(check)
 app.command()(export)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
-bench_app.command()(tracking)
-bench_app.command()(tracking_robustness)
-bench_app.command("store")(bench_store)
-bench_app.command("run")(bench_run)
-bench_app.command("live")(bench_live)
-bench_app.command("chaos")(bench_chaos)
-bench_app.command("soak")(bench_soak)
 app.add_typer(engine_app, name="engine")
 engine_app.command()(verify)
 app.command()(track)
@@ -86,6 +72,7 @@ def _options(
 ) -> None:
     on_screen = RichHandler(console=Console(stderr=True), show_path=verbose, show_time=verbose)
     on_screen.setLevel(logging.DEBUG if verbose else logging.INFO)
+    on_screen.addFilter(redact_record)
     logger = logging.getLogger("roadmask")
     logger.handlers[:] = [on_screen]
     logger.setLevel(logging.DEBUG)  # for --log-json, which takes everything
@@ -94,15 +81,4 @@ def _options(
 
 def main() -> None:
     """Runs the program; errors that roadmask raises on purpose become a message and an exit code."""
-    try:
-        app()
-    except RoadmaskError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except ImportError as error:  # a package or one of its shared libraries is missing
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]error:[/] {escape(str(error))}: `roadmask doctor` says what to install.", soft_wrap=True
-        )
-        sys.exit(2)
+    run_program(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,8 +85,8 @@ def batch(
     from roadmask.streaming.batch.plan import estimate, require_room
     from roadmask.streaming.batch.publishing import Shelf, is_url
     from roadmask.streaming.batch.report import write_report
+    from roadmask.streaming.redaction import redact_command
     from roadmask.streaming.results_json import write_results
-    from roadmask.streaming.store.layout import redacted
 
     console = Console(stderr=True, highlight=False)
     settings = run_settings(config, weights, None, precision, None, None, None, threads, None, max_frames)
@@ -98,7 +97,7 @@ def batch(
     found = find_drives(inputs, patterns=[Pattern(text) for text in pattern or []], out=folder)
     if found.left_out:
         console.print(f"[yellow]{len(found.left_out)} videos fit no pattern, the first is {found.left_out[0]}[/]")
-    how = BatchSettings(workers, ray_address, command=redacted(shlex.join(sys.argv)), shelf=shelf)
+    how = BatchSettings(workers, ray_address, command=redact_command(sys.argv), shelf=shelf)
     with console.status("Looking at the drives"):
         plan = plan_batch(found.drives, folder, settings, how)
         expected = estimate(plan.drives, plan.workers)

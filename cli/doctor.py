@@ -69,7 +69,7 @@ def doctor() -> None:
         engines, gpu = engine_report(), gpu_report()
     except ImportError as error:
         console.print(f"[yellow]no engine can be looked at before the libraries below work:[/] {escape(str(error))}\n")
-    for title, rows in (("Engines", engines), ("For NVIDIA GPUs, see docs/gpu.md", gpu)):
+    for title, rows in (("Engines", engines), ("For NVIDIA GPUs, see docs/how-to/gpu.md", gpu)):
         table = Table("engine", "", "what was found", "to install", title=title, title_justify="left")
         for row in rows:
             table.add_row(row.engine, _mark(row.works, needed=False), escape(row.detail), escape(row.install))

@@ -98,7 +98,8 @@ def _sources(given: list[str], camera: str | None, cameras: list[str]) -> dict[s
         if not equals or name not in cameras:
             if camera is None and len(cameras) != 1:
                 raise InputError(
-                    f"expected --source with the name of a camera, such as {cameras[0]}=VIDEO, got {text}: name the camera, or add --camera."
+                    f"expected --source with the name of its camera, such as {cameras[0]}=VIDEO, got {text}: name the "
+                    f"camera, or add --camera."
                 )
             name, spec = camera or cameras[0], text
         found[name] = (*found.get(name, ()), spec)

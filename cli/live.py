@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -128,8 +127,9 @@ def live(
     from roadmask.cli.run import run_settings
     from roadmask.cli.tables import ledger_table
     from roadmask.engines.errors import EngineError
-    from roadmask.streaming.live.address import parse_live_sources, redact_argument
+    from roadmask.streaming.live.address import parse_live_sources
     from roadmask.streaming.live.keep import Keep
+    from roadmask.streaming.redaction import redact_command
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
@@ -148,7 +148,7 @@ def live(
         adapt,
         tuple(busy_input_size or ()),
         busy_fps,
-        shlex.join(map(redact_argument, sys.argv)),
+        redact_command(sys.argv),
     )
     if out is not None:
         require_nothing(out)

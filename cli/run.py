@@ -94,11 +94,11 @@ def run(
     from roadmask.cli.json_log import json_log
     from roadmask.cli.progress import record_with_progress
     from roadmask.cli.tables import found_table, ledger_table
+    from roadmask.streaming.redaction import redact_command
     from roadmask.streaming.store import summarize_drive
-    from roadmask.streaming.store.layout import redacted
 
     console = Console(stderr=True)
-    command = redacted(shlex.join(sys.argv))
+    command = redact_command(sys.argv)
     with json_log(log_json):
         settings = run_settings(
             config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames

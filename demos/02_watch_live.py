@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from roadmask.cli import main as roadmask
-from roadmask.evaluation.speed.cameras import lengthened
+from roadmask.evaluation.speed.clips import lengthened
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sinks.video_writer import VideoWriter
 from roadmask.streaming.sources import open_camera

@@ -8,8 +8,7 @@ Importing this loads neither torch nor OpenVINO; `load_segmenter` loads the one 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roadmask.engines.classes import CAR, CLASS_NAMES, DEFAULT_CLASSES, PEDESTRIAN, category_ids
 from roadmask.engines.errors import (
@@ -32,17 +31,12 @@ from roadmask.engines.errors import (
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import BoxMasks, RleMasks
 from roadmask.engines.segmenter import Image, Segmenter, SegmenterInfo
+from roadmask.engines.semantic import SemanticMap
+from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
     from roadmask.engines.load import EngineStatus, engine_report, load_segmenter
     from roadmask.engines.scripted import ScriptedSegmenter
-
-_HOMES = {
-    "EngineStatus": "roadmask.engines.load",
-    "ScriptedSegmenter": "roadmask.engines.scripted",
-    "engine_report": "roadmask.engines.load",
-    "load_segmenter": "roadmask.engines.load",
-}
 
 __all__ = [
     "CAR",
@@ -64,6 +58,7 @@ __all__ = [
     "ScriptedSegmenter",
     "Segmenter",
     "SegmenterInfo",
+    "SemanticMap",
     "SourceError",
     "StoreCorruptError",
     "StoreError",
@@ -77,12 +72,10 @@ __all__ = [
     "load_segmenter",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'roadmask.engines' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "roadmask.engines.load": ["EngineStatus", "engine_report", "load_segmenter"],
+        "roadmask.engines.scripted": ["ScriptedSegmenter"],
+    },
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -63,26 +64,37 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """One Ray for the tests of this module: starting it takes seconds."""
-    import ray
-
-    import support.drives
-    from support.patient_ray import started
-
-    # The actors cannot import what only the tests can.
-    ray.cloudpickle.register_pickle_by_value(support.drives)
-    # Not the cluster that another test has started beside this one, which Ray would join if it could.
-    options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 256 * 2**20}
-    started(lambda: ray.init(address="local", **options), ray.shutdown)
-    yield
-    ray.shutdown()
-    ray.cloudpickle.unregister_pickle_by_value(support.drives)
+_files_on_ray: set[Path] = set()
+"""Files with tests that share a Ray."""
 
 
-@pytest.fixture(scope="package")
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files first whose tests share a Ray: they follow each other, and take longest."""
+    _files_on_ray.update(item.path for item in items if "cluster" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: item.path not in _files_on_ray)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Ends the shared Ray before the first test of a file that does without."""
+    if "support.shared_ray" in sys.modules and (nextitem is None or nextitem.path not in _files_on_ray):
+        from support import shared_ray
+
+        shared_ray.stop()
+
+
+@pytest.fixture
+def cluster() -> None:
+    """A Ray of two processors, which the tests of this process share."""
+    from support import shared_ray
+
+    shared_ray.start()
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    """One Chromium for all tests of this process."""
     with Browser() as opened:
         yield opened
 

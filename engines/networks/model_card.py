@@ -1,6 +1,6 @@
 """The cards of models: what they are for, what they learnt from, how good they are, and where they fail.
 
-There is one text, docs/models.md of the repository; packages carry a copy of it.
+The text is data/models.md, which the package carries and the documentation includes.
 """
 
 from __future__ import annotations

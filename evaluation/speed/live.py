@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines import Segmenter
 from roadmask.engines.segmenter import Image
-from roadmask.evaluation.speed.cameras import lengthened, seconds_of
+from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.evaluation.speed.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig

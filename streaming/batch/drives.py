@@ -12,6 +12,7 @@ from pathlib import Path
 
 from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.batch.patterns import NameParts, Pattern, camera_in_drive_folder, recorder_name
+from roadmask.streaming.camera_names import camera_name
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources.files import VIDEO_SUFFIXES, is_image, natural_key
 
@@ -116,10 +117,10 @@ def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
     """Puts the files of a drive together, refusing two that claim the same place."""
     drives: dict[str, dict[str, list[tuple[_Item, NameParts]]]] = {}
     for item, parts in found:
-        drive = _safe(parts.drive or "", r"[^\w.-]+", item)
-        camera = _safe(parts.camera or item.stem, r"[^A-Za-z0-9_-]+", item)
+        drive = _usable(_drive_name(parts.drive or ""), item)
+        camera = _usable(camera_name(parts.camera or item.stem), item)
         if parts.camera is None and parts.chapter:
-            camera = _safe(parts.drive or "", r"[^A-Za-z0-9_-]+", item)
+            camera = _usable(camera_name(parts.drive or ""), item)
         drives.setdefault(drive, {}).setdefault(camera, []).append((item, parts))
     result = []
     for drive, cameras in sorted(drives.items(), key=lambda entry: natural_key(Path(entry[0]))):
@@ -128,7 +129,7 @@ def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
             raise _same_name(drive, unnamed)
         if len(unnamed) > 1:  # chapters of one camera, the first of which says no number: GOPR0001, GP010001
             members = [member for of_camera in cameras.values() for member in of_camera]
-            ordered = {_safe(drive, r"[^A-Za-z0-9_-]+", unnamed[0]): _chapters(drive, members)}
+            ordered = {_usable(camera_name(drive), unnamed[0]): _chapters(drive, members)}
         else:
             ordered = {camera: _chapters(drive, members) for camera, members in sorted(cameras.items())}
         result.append(DriveFiles(drive, ordered))
@@ -150,11 +151,14 @@ def _same_name(drive: str, items: Sequence[_Item]) -> InputError:
     )
 
 
-def _safe(name: str, unwanted: str, item: _Item) -> str:
-    safe = re.sub(unwanted, "_", name).strip("_-.")
-    if not safe:
-        raise InputError(f"no name can be made of {item.path}: rename it, or say with --pattern what its name means.")
-    return safe
+def _drive_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text).strip("_-.")
+
+
+def _usable(name: str, item: _Item) -> str:
+    if not name:
+        raise InputError(f"cannot make a name from {item.path}: rename it, or say with --pattern what its name means.")
+    return name
 
 
 def _all_items(inputs: Sequence[str], out: Path | None) -> Iterator[_Item]:

@@ -17,7 +17,8 @@ from typing import Any
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.engines.extras import missing_package
 from roadmask.streaming.batch.outcome import NOTES, DriveOutcome, read_note
-from roadmask.streaming.store.layout import METADATA, redacted
+from roadmask.streaming.redaction import redact_address, redact_text
+from roadmask.streaming.store.layout import METADATA
 
 _AT_ONCE = 16
 """Files that are copied at the same time."""
@@ -43,7 +44,7 @@ class Shelf:
         try:
             import fsspec  # noqa: PLC0415 - only where stores go to a URL
         except ImportError as error:
-            raise missing_package("fsspec", f"writing to {redacted(url)}", extra="export") from error
+            raise missing_package("fsspec", f"writing to {redact_address(url)}", extra="export") from error
         self.url = url.rstrip("/")
         try:
             # Listings must not be remembered, since others write there too, nor a connection under other credentials.
@@ -53,10 +54,10 @@ class Shelf:
             kind = self.url.partition(":")[0]
             raise InputError(f"stores cannot go to a {kind} URL yet: {error}.") from error
         except (OSError, TypeError, ValueError) as error:
-            raise InputError(f"cannot understand {redacted(url)}: {error}.") from error
+            raise InputError(f"cannot understand {redact_address(url)}: {redact_text(str(error), [url])}.") from error
 
     def __str__(self) -> str:
-        return redacted(self.url)
+        return redact_address(self.url)
 
     def finished(self, drive: str, made_of: Mapping[str, Any]) -> DriveOutcome | None:
         """Returns the outcome of a drive that is kept here and was made of the same.
@@ -135,7 +136,8 @@ class Shelf:
         try:
             yield
         except Exception as error:  # each kind of store has errors of its own
+            why = f"{type(error).__name__}: {redact_text(str(error), [self.url])}"
             raise StoreError(
-                f"cannot {what} {self}: {type(error).__name__}: {redacted(str(error))}. Check the address, the network "
-                f"and your credentials, then run the same command again: what was recorded waits on the local disk."
+                f"cannot {what} {self}: {why}. Check the address, the network and your credentials, then run the same "
+                "command again: what was recorded waits on the local disk."
             ) from error

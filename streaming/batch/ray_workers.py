@@ -21,6 +21,7 @@ from roadmask.engines.errors import InputError
 from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.recording import DriveTask, record_task
 from roadmask.streaming.batch.workers import Died, Message, Progressed, spaced
+from roadmask.streaming.redaction import redact_address, redact_text
 
 
 class _Board:
@@ -73,8 +74,9 @@ class RayWorkers:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, ValueError, RayError) as error:
+                shown, why = redact_address(address), redact_text(str(error), [address])
                 raise InputError(
-                    f"no Ray cluster answers at {address!r} ({error}): start one with `ray start --head`, or leave "
+                    f"no Ray cluster answers at {shown!r} ({why}): start one with `ray start --head`, or leave "
                     "--ray-address out."
                 ) from error
         self._cpus = cpus
@@ -113,7 +115,9 @@ class RayWorkers:
                     messages.append(ray.get(answer))
                 except RayError as error:
                     words = str(error).strip().splitlines()
-                    messages.append(Died(drive, f"{type(error).__name__}: {words[-1] if words else 'no message'}"))
+                    messages.append(
+                        Died(drive, redact_text(f"{type(error).__name__}: {words[-1] if words else 'no message'}"))
+                    )
         running = set(self._running.values())
         for drive, frames in ray.get(self._board.taken.remote()).items():
             if drive in running:

@@ -28,6 +28,7 @@ from roadmask.streaming.batch.publishing import Shelf
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
 from roadmask.streaming.store.layout import plain
@@ -114,10 +115,10 @@ def record_task(task: DriveTask, stop: threading.Event, on_frames: Callable[[int
     except RoadmaskError as error:
         _log.warning("%s: %s", task.drive.name, error)
         broken = isinstance(error, StoreError) and not isinstance(error, StoreResumeError)
-        outcome = DriveOutcome(task.drive.name, "failed", str(error), store_failed=broken)
+        outcome = DriveOutcome(task.drive.name, "failed", redact_text(str(error)), store_failed=broken)
     except Exception as error:  # whatever a broken drive sets off must not take the others with it
         _log.exception("%s broke", task.drive.name)
-        outcome = DriveOutcome(task.drive.name, "failed", f"{type(error).__name__}: {error}")
+        outcome = DriveOutcome(task.drive.name, "failed", redact_text(f"{type(error).__name__}: {error}"))
     outcome = replace(outcome, **common, seconds=time.monotonic() - clock)
     if outcome.status in ("stored", "incomplete"):
         try:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from roadmask.engines.errors import InputError, SourceError
-from roadmask.streaming.sources.arguments import require_name
+from roadmask.streaming.camera_names import camera_name, check_camera_name
+from roadmask.streaming.redaction import redact_address, redact_text
 from roadmask.streaming.sources.files import require_file
 
 Kind = Literal["rtsp", "http", "udp", "device", "replay"]
@@ -26,7 +27,6 @@ _KINDS: dict[str, Kind] = {
 }
 _EXPECTED = "rtsp://, http:// (MJPEG or MPEG-TS), udp://, /dev/video0 or replay:clip.mp4"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_URL = re.compile(r"\b([a-z][a-z0-9+.-]*)://[^\s'\"<>]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,48 +49,7 @@ class Address:
 
     def redact(self, text: str) -> str:
         """Returns a text with every address in it shortened to what may be shown, and no credential of this one."""
-        text = redact_urls(text.replace(self.secret, self.shown))
-        for part in _secrets(self.secret):
-            if len(part) > 2:
-                text = text.replace(part, "***")
-        return text
-
-
-def _secrets(url: str) -> list[str]:
-    """Returns password, user and query of a URL, whatever characters they hold: urlsplit refuses some."""
-    _, _, rest = url.partition("://")
-    user, _, password = rest.rpartition("@")[0].partition(":")
-    _, _, query = rest.rpartition("@")[2].partition("?")
-    return [part for part in (password, unquote(password), user, unquote(user), query) if part]
-
-
-def redact_urls(text: str) -> str:
-    """Returns the text with every URL in it cut down to scheme, host and path."""
-    return _URL.sub(lambda match: shown_url(match[0]), text)
-
-
-def redact_argument(argument: str) -> str:
-    """Returns an argument of a command line with the URL in it, if any, cut down; whatever characters it holds."""
-    match = re.search(r"[A-Za-z][A-Za-z0-9+.-]*://", argument)
-    return argument if match is None else argument[: match.start()] + shown_url(argument[match.start() :])
-
-
-def _shown_source(source: str) -> str:
-    """Returns what was typed for a source that is none: before the last '@' may stand a password."""
-    return redact_argument(source) if "://" in source else source.rpartition("@")[2]
-
-
-def shown_url(url: str) -> str:
-    """Returns a URL without user, password, query and fragment."""
-    scheme, _, rest = url.partition("://")
-    before, slash, path = rest.partition("/")
-    # A password may itself hold '/', '?', '#' or '@': whatever stands before the last '@' is never shown.
-    if "@" in rest:
-        before, slash, path = rest.rpartition("@")[2].partition("/")
-    host = re.split(r"[?#]", before, maxsplit=1)[0]
-    if host != before:
-        return f"{scheme}://{host}"
-    return f"{scheme}://{host}{slash}{re.split(r'[?#]', path, maxsplit=1)[0]}"
+        return redact_text(text.replace(self.secret, self.shown), [self.secret])
 
 
 def parse_live_sources(arguments: Sequence[str]) -> tuple[Address, ...]:
@@ -111,7 +70,7 @@ def parse_live_sources(arguments: Sequence[str]) -> tuple[Address, ...]:
         kind, secret, shown, derived = _read(source)
         taken = {address.camera for address in addresses}
         if name is not None:
-            if require_name(name) in taken:
+            if check_camera_name(name) in taken:
                 raise InputError(f"two cameras are named {name!r}: a live camera has one source; name them apart.")
         else:
             name = derived
@@ -140,11 +99,11 @@ def _read(source: str) -> tuple[Kind, str, str, str]:
     if kind is None:
         near = get_close_matches(scheme[1].lower(), _KINDS, n=1)
         hint = f"did you mean {near[0]}:?" if near else f"expected {_EXPECTED}."
-        raise SourceError(f"cannot read {_shown_source(source)!r}: unknown scheme {scheme[1]!r}; {hint}")
+        raise SourceError(f"cannot read {redact_address(source)!r}: unknown scheme {scheme[1]!r}; {hint}")
     if kind == "replay":
         path = require_file(Path(source.partition(":")[2]))
         return kind, str(path), f"replay:{path.name}", _name_of(path.stem)
-    shown = shown_url(source)
+    shown = redact_address(source)
     try:
         parts = urlsplit(shown)
         host, port = parts.hostname, parts.port
@@ -169,8 +128,8 @@ def _read_path(source: str) -> tuple[Kind, str, str, str]:
             f"{source} is a file: write 'replay:{source}' to replay it at its own pace, or record it whole with "
             f"`roadmask run`."
         )
-    raise SourceError(f"cannot read {_shown_source(source)!r} as a live camera: expected {_EXPECTED}.")
+    raise SourceError(f"cannot read {redact_address(source)!r} as a live camera: expected {_EXPECTED}.")
 
 
 def _name_of(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-") or "camera"
+    return camera_name(text) or "camera"

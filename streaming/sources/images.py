@@ -15,6 +15,7 @@ from roadmask.engines.errors import SourceError
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.files import identify_all
+from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
 
 DEFAULT_FPS = 10.0
@@ -86,6 +87,16 @@ class ImageSource(BaseSource):
                     f"{path.name} is {_size(image.shape)}. Give each size its own camera."
                 )
             yield Frame(self.camera, 0, index, timestamp_ns, self.clock, image)
+
+
+def open_images(request: SourceRequest) -> ImageSource:
+    """Opens images as frames of constant rate; `?fps=` sets it.
+
+    Raises:
+        SourceError: the rate is no positive number, or no file can be decoded.
+    """
+    fps = request.parameters({"fps": float}).get("fps", DEFAULT_FPS)
+    return ImageSource(request.camera, request.paths, fps)
 
 
 def read_image(path: Path) -> Image | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import zarr
 
 from roadmask.engines.errors import InputError, StoreError, StoreExistsError
+from roadmask.streaming.camera_names import check_camera_name
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.arrays import create_epoch
@@ -21,7 +22,6 @@ from roadmask.streaming.store.layout import (
     METADATA,
     EpochInfo,
     Extent,
-    check_camera_name,
     plain,
     read_attributes,
 )

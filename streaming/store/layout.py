@@ -23,7 +23,6 @@ of everything below it (`consolidated_metadata`), which is what xarray looks for
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -34,6 +33,7 @@ import numpy as np
 
 from roadmask.engines.errors import InputError, StoreCorruptError
 from roadmask.streaming.frames import Clock
+from roadmask.streaming.redaction import redact_json
 
 SCHEMA_VERSION = 2
 """Raised whenever an older reader would misread a newer store; a new optional array does not raise it."""
@@ -50,8 +50,6 @@ RLE_SHARD = 256 * RLE_CHUNK
 
 MAX_SIDE = 2**16
 """No image is as wide or high; a damaged size must not allocate the memory of one."""
-
-_CAMERA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class FrameState(IntEnum):
@@ -198,7 +196,7 @@ def rows_per_file(name: str, shard_frames: int) -> int:
 
 
 def plain(value: Any, what: str) -> Any:
-    """Returns JSON data with sorted keys, so that equal runs write equal bytes, and without passwords in URLs.
+    """Returns JSON data with sorted keys, so that equal runs write equal bytes, and without credentials.
 
     Raises:
         InputError: there is something in it that JSON does not know.
@@ -207,12 +205,7 @@ def plain(value: Any, what: str) -> Any:
         text = json.dumps(value, sort_keys=True, allow_nan=False, default=_to_json)
     except (TypeError, ValueError) as error:
         raise InputError(f"expected {what} as plain JSON data, got {value!r}: {error}.") from error
-    return json.loads(redacted(text))
-
-
-def redacted(text: str) -> str:
-    """Returns the text with user names and passwords taken out of URLs."""
-    return re.sub(r"(?<=://)[^/@\s\"]+@", "***@", text)
+    return redact_json(json.loads(text))
 
 
 def _to_json(value: Any) -> Any:
@@ -221,17 +214,6 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not plain data")
-
-
-def check_camera_name(name: str) -> str:
-    """Returns the name.
-
-    Raises:
-        InputError: it cannot name a folder on every system.
-    """
-    if not _CAMERA_NAME.fullmatch(name):
-        raise InputError(f"expected a camera name of letters, digits, '_' and '-', got {name!r}: rename the camera.")
-    return name
 
 
 def is_group(folder: Path) -> bool:

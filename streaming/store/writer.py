@@ -16,6 +16,7 @@ import zarr
 import roadmask
 from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.engines.files import PARTIAL, flush
+from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.store.consolidated import consolidate, remove_consolidated
 from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
 from roadmask.streaming.store.layout import (
@@ -25,7 +26,6 @@ from roadmask.streaming.store.layout import (
     SCHEMA_VERSION,
     plain,
     read_attributes,
-    redacted,
 )
 from roadmask.streaming.store.reader import require_schema
 from roadmask.streaming.store.resuming import require_same
@@ -72,7 +72,7 @@ class MaskStore:
             path: folder that does not exist yet, such as `drive.zarr`.
             class_names: COCO category id -> name, of the classes that may occur.
             engine: what made the masks, as plain data.
-            sources: where the images came from, as plain data; passwords in URLs are left out.
+            sources: where the images came from, as plain data; credentials are left out.
             config: how the run was configured, as plain data.
             command: the command line, for provenance.
             resume: go on with the store that is there, if there is one.
@@ -110,7 +110,7 @@ class MaskStore:
                 store.finished_before = _is_finished(path, attributes["sources"])
                 if not store.finished_before:
                     remove_consolidated(path)
-                    store.note("resumed", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+                    store.note("resumed", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
                 return store
             if resume:
                 _remove_stillborn(path)
@@ -120,7 +120,7 @@ class MaskStore:
                 zarr.create_group(DurableStore(path), attributes=attributes)
                 flush(path.parent)
                 store = cls(path, lock)
-                store.note("created", command=redacted(command), roadmask=roadmask.__version__, **_machine())
+                store.note("created", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)  # ours, and empty: it must not be in the way of the next try
                 raise
@@ -175,7 +175,7 @@ class MaskStore:
                 with suppress(StoreError):  # what ended the run says more than a disk that is gone by now
                     consolidate(self.path)
                     if not self.finished_before:
-                        self.note("interrupted", why=redacted(interruption))
+                        self.note("interrupted", why=redact_text(interruption))
         finally:
             self._lock.release()
 

@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import footprint
-from benchmarks.footprint import FootprintBenchmark, benchmark_footprint
-from roadmask.cli.app import app
+from benchmarks.footprint import __main__ as command
+from benchmarks.footprint.measuring import FootprintBenchmark, benchmark_footprint
 from roadmask.engines.errors import EngineError
 
 
 def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
     written = tmp_path / "footprint.json"
-    asked = ["bench", "footprint", "--frames", "50", "--precision", "fp32", "--json", str(written)]
-    found = CliRunner().invoke(app, asked)
+    asked = ["--frames", "50", "--precision", "fp32", "--json", str(written)]
+    found = CliRunner().invoke(command.app, asked)
     assert found.exit_code == 0, found.output
     [record] = json.loads(written.read_text())["results"]
     assert (record["weights"], record["engine"], record["precision"]) == ("lite", "openvino", "fp32")
@@ -33,12 +32,12 @@ def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
 
 def test_a_start_holds_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     record = {"weights": "lite", "start_s": 3.01, "engine_start_s": 1.5}
-    monkeypatch.setattr(footprint, "benchmark_footprint", lambda _: [record])
-    missed = CliRunner().invoke(app, ["bench", "footprint", "--start-max", "3"])
+    monkeypatch.setattr(command, "benchmark_footprint", lambda _: [record])
+    missed = CliRunner().invoke(command.app, ["--start-max", "3"])
     assert missed.exit_code == 1
     assert "lite: start_s is 3.01, expected at most 3.0." in missed.output
-    assert CliRunner().invoke(app, ["bench", "footprint", "--start-max", "3.01"]).exit_code == 0
-    assert CliRunner().invoke(app, ["bench", "footprint"]).exit_code == 0
+    assert CliRunner().invoke(command.app, ["--start-max", "3.01"]).exit_code == 0
+    assert CliRunner().invoke(command.app, []).exit_code == 0
 
 
 def test_a_run_that_fails_says_why_in_its_own_words() -> None:

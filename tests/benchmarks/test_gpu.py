@@ -1,4 +1,4 @@
-"""`roadmask bench gpu`: its steps on the CPU, what it says without a GPU, and that it refuses wrong engines."""
+"""`python -m benchmarks.gpu`: its steps on the CPU, what it says without a GPU, and that it refuses wrong engines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import gpu
-from benchmarks.gpu import GpuBenchmark, benchmark_gpu, check, require_right
-from benchmarks.gpu_contenders import ENGINES, Candidate, Contender, Round, candidates, entries
-from roadmask.cli.app import app
+from benchmarks.gpu import measuring as gpu
+from benchmarks.gpu.__main__ import app
+from benchmarks.gpu.contenders import ENGINES, Candidate, Contender, Round, candidates, entries
+from benchmarks.gpu.measuring import GpuBenchmark, benchmark_gpu, check, require_right
 from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter
 from roadmask.engines.errors import BuildError, ConfigError, GpuMissingError, TensorRtMissingError
 from roadmask.engines.networks.weights import find_weights
@@ -65,11 +65,11 @@ def test_engines_that_fail_or_are_wrong_are_recorded_and_not_timed(monkeypatch: 
     def three(_: Round, _entered: object) -> list[Candidate]:
         return [Candidate(name, "fp32", partial(opened, name)) for name in ("breaks", "blind", "good")]
 
-    monkeypatch.setattr("benchmarks.gpu.candidates", three)
-    monkeypatch.setattr("benchmarks.gpu.TorchSegmenter", lambda *_, **__: sees_one)
-    monkeypatch.setattr("benchmarks.gpu._gflop", lambda *_: 3.0)
+    monkeypatch.setattr("benchmarks.gpu.measuring.candidates", three)
+    monkeypatch.setattr("benchmarks.gpu.measuring.TorchSegmenter", lambda *_, **__: sees_one)
+    monkeypatch.setattr("benchmarks.gpu.measuring._gflop", lambda *_: 3.0)
     rates = {"fp32": 1.0, "tf32": 2.0, "fp16": 4.0}
-    monkeypatch.setattr("benchmarks.gpu._matmul_tflops", lambda _: rates)
+    monkeypatch.setattr("benchmarks.gpu.measuring._matmul_tflops", lambda _: rates)
     records = benchmark_gpu("lite", SETTINGS)
     assert [(record["engine"], record["state"]) for record in records] == [
         ("breaks", "failed"),
@@ -126,7 +126,7 @@ def missing(flavour: str) -> None:
 
 
 def test_int8_is_what_tensorrt_alone_computes_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.gpu_contenders.load_tensorrt", lambda _: None)
+    monkeypatch.setattr("benchmarks.gpu.contenders.load_tensorrt", lambda _: None)
     assert entries((), ("int8",)) == [("tensorrt", "int8"), ("tensorrt-rtx", "int8")]
     assert entries(("torch-cuda", "tensorrt"), ()) == [
         *(("torch-cuda", "fp32"), ("tensorrt", "fp32"), ("torch-cuda", "fp16"), ("tensorrt", "fp16")),
@@ -138,7 +138,7 @@ def test_int8_is_what_tensorrt_alone_computes_in(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_asked_for_by_name_and_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.gpu_contenders.load_tensorrt", missing)
+    monkeypatch.setattr("benchmarks.gpu.contenders.load_tensorrt", missing)
     assert {name for name, _ in entries((), ())} == set(ENGINES) - {"tensorrt", "tensorrt-rtx"}
     for engines, precisions in ((("torch-cuda", "tensorrt"), ()), ((), ("int8",))):
         with pytest.raises(TensorRtMissingError, match="pip install tensorrt-cu13"):
@@ -153,7 +153,7 @@ def test_made_up_weights_are_calibrated_on_the_frames(monkeypatch: pytest.Monkey
     def calibrate(_graph: object, _weights: object, _shape: object, folder: Path) -> None:
         calibrated.append(len(list(folder.glob("*.png"))))
 
-    module = "benchmarks.gpu_contenders"
+    module = "benchmarks.gpu.contenders"
     monkeypatch.setattr(f"{module}.calibrate", calibrate)
     monkeypatch.setattr(f"{module}.typed_onnx", lambda *_: None)
     monkeypatch.setattr(f"{module}.build_plan", missing_plan)
@@ -172,7 +172,12 @@ def missing_plan(*_: object) -> bytes:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA GPU")
 def test_without_a_gpu_it_says_so() -> None:
-    found = CliRunner().invoke(app, ["bench", "gpu", "--weights", "lite"])
+    found = CliRunner().invoke(app, ["--weights", "lite"])
     assert isinstance(found.exception, GpuMissingError)
     assert found.exception.exit_code == 2
     assert "roadmask bench engine" in str(found.exception)
+
+
+def test_a_precision_that_no_gpu_engine_has_is_refused() -> None:
+    refused = CliRunner().invoke(app, ["--precision", "bf16"])
+    assert "expected as --precision fp32, fp16, int8, got bf16" in str(refused.exception)

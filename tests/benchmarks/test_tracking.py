@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import peer_trackers
-from benchmarks.corruption import corrupt_sequence
 from benchmarks.peer_trackers import PEERS, installed_peers
-from benchmarks.tracking import as_if_read, benchmark_tracking, synthetic_frames
-from roadmask.cli.app import app
+from benchmarks.tracking.measuring import as_if_read, benchmark_tracking, synthetic_frames
+from benchmarks.tracking_robustness.__main__ import app
+from benchmarks.tracking_robustness.corruption import corrupt_sequence
 from roadmask.engines.masks import BoxMasks, RleMasks
 
 
@@ -74,7 +74,7 @@ def test_corruption_is_what_it_says(data_dir: Path) -> None:
 
 def test_robustness_in_short(data_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "robustness.json"
-    command = ["bench", "tracking-robustness", "--gt", str(data_dir / "kitti_mots_gt"), "--seeds", "1"]
+    command = ["--gt", str(data_dir / "kitti_mots_gt"), "--seeds", "1"]
     command += ["--sequences", "0014", "--no-peers", "--processes", "1", "--json", str(out)]
     ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 0, ran.output
@@ -94,7 +94,7 @@ def test_robustness_of_other_settings(data_dir: Path, tmp_path: Path) -> None:
     # No score reaches 1, so no track ever starts.
     config, out = tmp_path / "strict.toml", tmp_path / "robustness.json"
     config.write_text("[tracker]\nscore_confident = 1.0\n")
-    command = ["bench", "tracking-robustness", "--gt", str(data_dir / "kitti_mots_gt"), "--config", str(config)]
+    command = ["--gt", str(data_dir / "kitti_mots_gt"), "--config", str(config)]
     command += ["--seeds", "1", "--sequences", "0017", "--no-peers", "--processes", "1", "--json", str(out)]
     ran = CliRunner().invoke(app, command)
     assert ran.exit_code == 0, ran.output

@@ -14,6 +14,7 @@ from roadmask.engines.extras import missing_package
 from roadmask.engines.files import appearing
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.formats.export.registry import FORMATS
+from roadmask.streaming.redaction import redact_address, redact_text
 
 
 def export_drive(job: ExportJob, name: str, out: str) -> None:
@@ -68,7 +69,9 @@ def _local(out: Path) -> Iterator[Path]:
 def _remote(url: str, *, folder: bool) -> Iterator[Path]:
     """Gives a local file to write to, then uploads it: object stores show an object once it is whole."""
     if folder:
-        raise InputError(f"this format is a folder, which is written to a disk: expected a path, got {url}.")
+        raise InputError(
+            f"this format is a folder, which is written to a disk: expected a path, got {redact_address(url)}."
+        )
     if find_spec("fsspec") is None:
         raise missing_package("fsspec", f"writing to {url.partition(':')[0]}://", extra="export")
     import fsspec  # noqa: PLC0415 - optional
@@ -77,9 +80,9 @@ def _remote(url: str, *, folder: bool) -> Iterator[Path]:
         files, path = fsspec.core.url_to_fs(url)
         there = _asked(files.exists, path, url)
     except (ImportError, ValueError) as error:
-        raise InputError(f"cannot write to {url}: {error}.") from error
+        raise InputError(f"cannot write to {redact_address(url)}: {redact_text(str(error), [url])}.") from error
     if there:
-        raise InputError(f"{url} is already there: choose another name, or remove it first.")
+        raise InputError(f"{redact_address(url)} is already there: choose another name, or remove it first.")
     with tempfile.TemporaryDirectory(prefix="roadmask-") as scratch:
         local = Path(scratch) / Path(path).name
         yield local
@@ -92,4 +95,5 @@ def _asked(ask: Callable[[str], Any], path: str, url: str) -> Any:
     except (ImportError, ValueError):
         raise
     except Exception as error:  # each object store has errors of its own
-        raise StoreError(f"cannot write to {url}: {error}. Check its name and your credentials.") from error
+        shown, why = redact_address(url), redact_text(str(error), [url])
+        raise StoreError(f"cannot write to {shown}: {why}. Check its name and your credentials.") from error

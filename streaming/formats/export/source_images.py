@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import open_camera
+from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
 from roadmask.streaming.store.layout import plain
 from roadmask.tracking import LostTracks, Tracks
@@ -66,9 +66,9 @@ def as_tracks(frame: StoredFrame) -> Tracks:
 
 def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str, ...]:
     """A store keeps names, not paths, so files are looked for here and beside the store."""
-    if stored.get("kind") == "synthetic":
-        config = dict(stored["config"])
-        return (f"synthetic:{config.pop('view')}?{urlencode(config)}",)
+    kind = kind_named(stored.get("kind", ""))
+    if kind is not None and (spec := kind.find(stored)) is not None:
+        return (spec,)
     names = [file["name"] for file in stored.get("files", ())]
     for folder in (Path(), job.drive.path.parent):
         if names and all((folder / name).is_file() for name in names):

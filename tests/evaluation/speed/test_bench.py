@@ -195,7 +195,7 @@ def test_a_peer_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EngineError, match="needs ultralytics, which is not installed: pip install --no-deps ultral"):
         engine_peers._require("ultralytics", "pip install --no-deps ultralytics ultralytics-thop")
     result = CliRunner().invoke(app, ["bench", "engine", "--peer", "tensorflow"])
-    assert "expected as peer onnxruntime, torch-compile, yolo, got tensorflow" in str(result.exception)
+    assert "expected as --peer onnxruntime, torch-compile, yolo, got tensorflow" in str(result.exception)
 
 
 def test_random_weights_find_something(tmp_path: Path) -> None:
@@ -209,25 +209,3 @@ def test_random_weights_find_something(tmp_path: Path) -> None:
     assert weights.architecture is Architecture.LITE
     [found] = TorchSegmenter(weights, (1, 2, 3, 4, 6, 8), score_min=0.05, input_size=(128, 160))([image])
     assert len(found) > 5
-
-
-def test_plans_are_built_each_and_as_profiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    built: list[list[int]] = []
-
-    def build(_onnx: object, _target: object, batches: list[int], _shape: object) -> bytes:
-        built.append(batches)
-        return bytes(1_000_000 * len(batches))
-
-    monkeypatch.setattr("benchmarks.plans.build_plan", build)
-    monkeypatch.setattr("benchmarks.plans.typed_onnx", lambda *_: tmp_path)
-    written = tmp_path / "plans.json"
-    asked = ["bench", "plans", "--batch", "1", "--batch", "4", "--json", str(written)]
-    found = CliRunner().invoke(app, asked)
-    assert found.exit_code == 0, found.output
-    assert built == [[1], [4], [1, 4]]
-    assert '"profiles"' in written.read_text()
-    refused = CliRunner().invoke(app, ["bench", "plans", "--precision", "bf16"])
-    assert refused.exit_code == 2
-    assert "bf16" in refused.output
-    refused = CliRunner().invoke(app, ["bench", "gpu", "--precision", "bf16"])
-    assert "expected as precision fp32, fp16, int8, got bf16" in str(refused.exception)

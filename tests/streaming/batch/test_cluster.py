@@ -19,11 +19,11 @@ from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.schedule import BatchView
 from roadmask.streaming.store.compare import differing_files
 from support.batches import gated_segmenter, plan_of, single, write_drives
-from support.patient_ray import started
+from support.shared_ray import patiently
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def nodes() -> Iterator[Cluster]:
     """Three nodes, with the driver on the first; a node that is gone is noticed soon."""
     ray.cloudpickle.register_pickle_by_value(support.batches)
     soon = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
@@ -41,7 +41,7 @@ def cluster() -> Iterator[Cluster]:
         cluster.shutdown()
 
     try:
-        started(start, end)
+        patiently(start, end)
         yield cluster
     finally:
         end()
@@ -60,7 +60,7 @@ def die(cluster: Cluster, node: ray._private.node.Node) -> None:
             each.kill()
 
 
-def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, cluster: Cluster) -> None:
+def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, nodes: Cluster) -> None:
     videos = write_drives(tmp_path / "videos", 37, frames=9, broken=3)
     gate = tmp_path / "gate"
     killed = []
@@ -73,7 +73,7 @@ def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, cluster: Cluster) ->
         begun = [frames for frames in view.running.values() if 1 <= frames <= 4]
         if len(begun) == 3:
             killed.append(set(view.running))
-            die(cluster, next(iter(cluster.worker_nodes)))
+            die(nodes, next(iter(nodes.worker_nodes)))
             gate.unlink()
 
     settings = BatchSettings(ray_address="auto", build=partial(gated_segmenter, gate))

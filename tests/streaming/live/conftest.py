@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.evaluation.speed.cameras import SYSTEM_PYTHON
+from benchmarks.cameras import SYSTEM_PYTHON
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder, LiveImageAt

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from roadmask.engines.errors import ConfigError
-from roadmask.evaluation.speed.cameras import http_camera
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.live.adaptation import (
     LIMIT_MIN_FPS,
@@ -26,6 +25,7 @@ from roadmask.streaming.live.adaptation import (
 from roadmask.streaming.live.counts import Counts
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.live.spacing import Spacing
+from support.http_camera import http_camera
 from support.video_factory import numbered_image
 from tests.streaming.live.conftest import Watched
 

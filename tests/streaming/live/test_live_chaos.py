@@ -1,4 +1,4 @@
-"""A live run of four cameras that everything happens to, shortly; `roadmask bench chaos` does it at length.
+"""A live run of four cameras that everything happens to, shortly; `python -m benchmarks.chaos` does it at length.
 
 What kills processes is in test_live_run, what befalls one connection in test_live_decoder.
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos import ChaosSettings, run_chaos
-from roadmask.cli.bench_live import missed_limits
-from roadmask.evaluation.speed.cameras import shrunk
+from benchmarks.cameras import shrunk
+from benchmarks.chaos.__main__ import missed_limits
+from benchmarks.chaos.measuring import ChaosSettings, run_chaos
 from roadmask.evaluation.speed.scripted import corner_segmenter
 from support.video_factory import write_clip
 
@@ -26,7 +26,7 @@ FAULTS = (
 )
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_a_run_survives_everything_and_loses_count_of_nothing(
     tmp_path: Path, small_disk: Path, gstreamer: None, cluster: None
 ) -> None:

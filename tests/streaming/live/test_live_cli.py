@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from roadmask.evaluation.speed.cameras import lengthened
+from roadmask.evaluation.speed.clips import lengthened
 from roadmask.streaming.store import check_drive, open_drive
 
 ROADMASK = [sys.executable, "-m", "roadmask"]

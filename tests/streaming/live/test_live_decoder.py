@@ -13,13 +13,15 @@ from pathlib import Path
 import cv2
 import pytest
 
-from roadmask.evaluation.speed.cameras import RtspServer, UdpSender, Wire, free_port, http_camera, lengthened
+from benchmarks.cameras import RtspServer, UdpSender, Wire, free_port
+from roadmask.evaluation.speed.clips import lengthened
 from roadmask.streaming.live import decoder
 from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.counts import Counts, CountsFile
 from roadmask.streaming.live.decoder import LiveDecoder
 from roadmask.streaming.live.reader import SILENT_S, LiveReader
 from roadmask.streaming.live.reports import CameraState
+from support.http_camera import http_camera
 from support.video_factory import number_of, numbered_image, spoil_packets, write_clip
 from tests.streaming.live.conftest import Watched
 
@@ -74,7 +76,7 @@ def test_a_decoder_goes_on_where_one_that_was_killed_stopped(watch: Watch, tmp_p
     camera.images[:0] = camera.images[:1] * before.handed
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
     with RtspServer(lengthened(clip, clip.with_name("four.mp4"), 4)) as server:
         camera = watch(server.url)
@@ -86,7 +88,7 @@ def test_rtsp(watch: Watch, gstreamer: None, clip: Path) -> None:
         assert camera.said(CameraState.RECONNECTING, "ended the stream")
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_an_rtsp_server_that_is_killed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     server = RtspServer(long_clip)
     camera = watch(server.url)
@@ -100,7 +102,7 @@ def test_an_rtsp_server_that_is_killed_and_comes_back(watch: Watch, gstreamer: N
     assert camera.images[-1].epoch == 0  # same size, same clock
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip) as server:
         camera = watch(server.url)
@@ -112,7 +114,7 @@ def test_a_frozen_rtsp_server_is_noticed_and_comes_back(watch: Watch, gstreamer:
         camera.until(lambda: len(camera.images) > seen + 5)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 @pytest.mark.parametrize("line", ["down", "garbage"])
 def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: Path, line: str) -> None:
     with RtspServer(long_clip) as server, Wire(server.port) as wire:
@@ -125,7 +127,7 @@ def test_a_bad_line_to_an_rtsp_server(watch: Watch, gstreamer: None, long_clip: 
         camera.until(lambda: len(camera.images) > seen + 5)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_the_right_password_opens(watch: Watch, gstreamer: None, long_clip: Path) -> None:
     with RtspServer(long_clip, login=("eve", "correct-horse")) as server:
         camera = watch(f"rtsp://eve:correct-horse@127.0.0.1:{server.port}/camera")

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.evaluation.speed.cameras import RtspServer, free_port, http_camera
+from benchmarks.cameras import RtspServer, free_port
 from roadmask.streaming.live.reports import CameraState
+from support.http_camera import http_camera
 from support.video_factory import as_transport_stream, write_sound
 from tests.streaming.live.conftest import Watched
 
 Watch = Callable[[str], Watched]
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_a_wrong_password_is_refused_and_never_shown(watch: Watch, gstreamer: None, clip: Path) -> None:
     with RtspServer(clip, login=("eve", "correct-horse")) as server:
         url = f"rtsp://eve:wrong-battery@127.0.0.1:{server.port}/camera?token=abracadabra"
@@ -27,7 +28,7 @@ def test_a_wrong_password_is_refused_and_never_shown(watch: Watch, gstreamer: No
             assert secret not in repr(camera.told) + repr(camera.address)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_a_path_that_an_rtsp_server_does_not_have(watch: Watch, gstreamer: None, clip: Path) -> None:
     with RtspServer(clip) as server:
         camera = watch(f"rtsp://127.0.0.1:{server.port}/elsewhere")

@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.cameras import free_port
 from roadmask.engines import Image, Instances, ScriptedSegmenter
 from roadmask.engines.errors import StoreError, StoreExistsError
-from roadmask.evaluation.speed.cameras import free_port, lengthened
+from roadmask.evaluation.speed.clips import lengthened
 from roadmask.evaluation.speed.object_store import object_store
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.evaluation.speed.scripted import corner_segmenter, find_corner
@@ -216,7 +217,7 @@ class NotedPage(LivePage):
         super().publish(image)
 
 
-@pytest.mark.system
+@pytest.mark.ci
 def test_the_age_on_the_page_is_the_time_since_the_image_was_taken(cluster: None, browser: Browser) -> None:
     """Through encoder, network, decoder, engine, tracker and browser."""
 

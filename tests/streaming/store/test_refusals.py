@@ -46,7 +46,7 @@ def test_refuses_attributes_that_are_no_plain_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "front camera", "ledger.json"])
 def test_refuses_camera_names_that_are_no_folder_names(tmp_path: Path, name: str) -> None:
-    with create(tmp_path / "drive.zarr") as store, pytest.raises(InputError, match="camera name"):
+    with create(tmp_path / "drive.zarr") as store, pytest.raises(InputError, match="cannot name a camera"):
         CameraWriter(store.path, name, SMALL)
 
 

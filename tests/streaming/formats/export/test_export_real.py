@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from benchmarks.store import write_mots
+from benchmarks.store.measuring import write_mots
 from roadmask.evaluation.tracks import COMBINED, measure_tracks
 from roadmask.streaming.formats.export import ExportJob, export_drive
 from roadmask.streaming.formats.kitti import read_kitti_mots

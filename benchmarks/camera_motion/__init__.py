@@ -1,0 +1,1 @@
+"""What knowing the camera's motion is worth to the tracker."""

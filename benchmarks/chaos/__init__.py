@@ -1,0 +1,1 @@
+"""How a live run recovers from each fault that is known."""

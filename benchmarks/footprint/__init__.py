@@ -1,0 +1,1 @@
+"""Start-up time of a run, and the memory of its engine."""

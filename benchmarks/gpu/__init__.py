@@ -1,0 +1,1 @@
+"""Agreement and speed of the engines on an NVIDIA GPU."""

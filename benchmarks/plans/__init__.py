@@ -1,0 +1,1 @@
+"""Build time and size of TensorRT plans."""

@@ -1,0 +1,1 @@
+"""Growth of memory, files and threads in a long live run."""

@@ -1,0 +1,1 @@
+"""Size of stores, and the time to read from them."""

@@ -1,0 +1,1 @@
+"""Accuracy of trackers on spoilt detections."""
