@@ -18,8 +18,8 @@ import psutil
 
 from roadmask.engines.errors import RoadmaskError, StoreError
 from roadmask.engines.networks import cache
-from roadmask.streaming.batch.drive_worker import DriveTask
 from roadmask.engines.threads import default_threads
+from roadmask.streaming.batch.drive_worker import DriveTask
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.recording.drive import record_drive

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class VideoSource(BaseSource):
             "kind": "video",
             "files": [identify(file.path) for file in self._files],
             "codec": first.codec,
+            "recorded_at": None if first.created is None else first.created.astimezone(UTC).isoformat(),
             "fps": self.fps,
             "image_size": list(first.image_size),
         }
