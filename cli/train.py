@@ -131,7 +131,8 @@ def train(
             device=device,
             resume=resume,
             leave_out_evaluation=leave_out_evaluation,
-            command=shlex.join(["roadmask", *sys.argv[1:]]),
+            # the weights are the same whether the run was resumed or not
+            command=shlex.join(["roadmask", *(each for each in sys.argv[1:] if each != "--resume")]),
             on_look=_look,
             on_progress=on_progress,
             stop=stop.is_set,
