@@ -39,9 +39,13 @@ live-demo: $(STAMP) ## Watch the sample drive as two live cameras, in a browser
 failures: $(STAMP) ## Look at where the model fails: night, rain, riders, a crowd
 	@$(BIN)/python demos/03_where_it_fails.py
 
-.PHONY: test
-test: $(STAMP) ## Run the tests; offline
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# The order of the files is that of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+.PHONY: test test-ci
+test: $(STAMP) ## Run the tests, offline; those marked ci and bars are left out
+	$(PYTEST)
+test-ci: $(STAMP) ## Run the tests marked ci, too; needs the packages of .ci/apt.txt and ROADMASK_DATA
+	ROADMASK_REQUIRE_SYSTEM=1 $(PYTEST) -m "not bars"
 
 .PHONY: lint
 lint: $(STAMP) typecheck ## Check style and types
@@ -49,13 +53,27 @@ lint: $(STAMP) typecheck ## Check style and types
 	$(BIN)/ruff format --check
 
 .PHONY: format
-format: $(STAMP) ## Put the code into its one form
+format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 .PHONY: typecheck
 typecheck: $(STAMP)
 	$(BIN)/mypy
+
+DOCS := .venv/.docs-installed
+$(DOCS): $(STAMP)
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+# mkdocs-material would otherwise advertise its successor.
+.PHONY: docs docs-serve
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+docs: $(DOCS) ## Build the documentation into out/site; offline, and any dead link is an error
+	@$(BIN)/python -m mkdocs build --quiet
+	@echo out/site/index.html
+docs-serve: $(DOCS) ## Show the documentation while you write it
+	$(BIN)/python -m mkdocs serve --livereload
 
 # What the documentation promises, measured. Each needs real data; `make -k bars` goes on after one that fails.
 DATA := $(or $(ROADMASK_DATA),../shared/data)
@@ -85,7 +103,7 @@ bars-loss-coco_dev bars-loss-pennfudan_dev: bars-loss-%: $(STAMP) | out/bars
 		--loss-max 0.5 --bound-max 1.0 --proposals-loss-max 0.3
 
 .PHONY: bars-tracking bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots
-bars-tracking: bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots ## Measure the tracker on KITTI; see docs/tracking.md
+bars-tracking: bars-tracks-gt bars-tracks-CIWT bars-tracks-YOLOX-OC-SORT bars-tracks-mots ## Measure the tracker on KITTI; see docs/measurements/tracking.md
 BAR-gt := --hota-min car=99.6 --switches-max car=8
 BAR-CIWT := --hota-min car=67.3 --switches-max car=110
 BAR-YOLOX-OC-SORT := --hota-min car=54.3 --switches-max car=74

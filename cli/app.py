@@ -25,6 +25,7 @@ from roadmask.cli.live import live
 from roadmask.cli.program import run_program
 from roadmask.cli.run import run
 from roadmask.cli.track import track
+from roadmask.streaming.redaction import redact_record
 
 app = typer.Typer(
     name="roadmask",
@@ -69,6 +70,7 @@ def _options(
 ) -> None:
     on_screen = RichHandler(console=Console(stderr=True), show_path=verbose, show_time=verbose)
     on_screen.setLevel(logging.DEBUG if verbose else logging.INFO)
+    on_screen.addFilter(redact_record)
     logger = logging.getLogger("roadmask")
     logger.handlers[:] = [on_screen]
     logger.setLevel(logging.DEBUG)  # for --log-json, which takes everything

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import roadmask
+from roadmask.engines.threads import default_threads
 
 if TYPE_CHECKING:
     from roadmask.engines import EngineStatus
@@ -68,7 +69,7 @@ def doctor() -> None:
         engines, gpu = engine_report(), gpu_report()
     except ImportError as error:
         console.print(f"[yellow]no engine can be looked at before the libraries below work:[/] {escape(str(error))}\n")
-    for title, rows in (("Engines", engines), ("For NVIDIA GPUs, see docs/gpu.md", gpu)):
+    for title, rows in (("Engines", engines), ("For NVIDIA GPUs, see docs/how-to/gpu.md", gpu)):
         table = Table("engine", "", "what was found", "to install", title=title, title_justify="left")
         for row in rows:
             table.add_row(row.engine, _mark(row.works, needed=False), escape(row.detail), escape(row.install))
@@ -117,5 +118,5 @@ def _machine() -> str:
     free = shutil.disk_usage(Path.home()).free / 1e9
     return (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
+        f"{default_threads()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from pythonjsonlogger.json import JsonFormatter
 
 from roadmask.engines.errors import InputError
+from roadmask.streaming.redaction import redact_record
 
 
 class _LogFile(logging.FileHandler):
@@ -49,6 +50,7 @@ def json_log(path: Path | None) -> Iterator[None]:
         handler = _LogFile(path, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write the log {path}: {error.strerror}.") from None
+    handler.addFilter(redact_record)
     handler.setFormatter(
         JsonFormatter(
             "%(asctime)s %(levelname)s %(name)s %(message)s",

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.redaction import redact_text
 
 
 def run_program(program: Callable[[], object]) -> None:
@@ -16,7 +17,7 @@ def run_program(program: Callable[[], object]) -> None:
     try:
         program()
     except RoadmaskError as error:
-        _print_error(str(error))
+        _print_error(redact_text(str(error)))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -8,8 +8,7 @@ Importing this loads neither torch nor OpenVINO; `load_segmenter` loads the one 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roadmask.engines.classes import CAR, CLASS_NAMES, DEFAULT_CLASSES, PEDESTRIAN, category_ids
 from roadmask.engines.errors import (
@@ -32,18 +31,13 @@ from roadmask.engines.errors import (
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import BoxMasks, RleMasks
 from roadmask.engines.segmenter import Image, Segmenter, SegmenterInfo
+from roadmask.engines.semantic import SemanticMap
+from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
     from roadmask.engines.load import load_segmenter
     from roadmask.engines.scripted import ScriptedSegmenter
     from roadmask.engines.status import EngineStatus, engine_report
-
-_HOMES = {
-    "EngineStatus": "roadmask.engines.status",
-    "ScriptedSegmenter": "roadmask.engines.scripted",
-    "engine_report": "roadmask.engines.status",
-    "load_segmenter": "roadmask.engines.load",
-}
 
 __all__ = [
     "CAR",
@@ -65,6 +59,7 @@ __all__ = [
     "ScriptedSegmenter",
     "Segmenter",
     "SegmenterInfo",
+    "SemanticMap",
     "SourceError",
     "StoreCorruptError",
     "StoreError",
@@ -78,12 +73,11 @@ __all__ = [
     "load_segmenter",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'roadmask.engines' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "roadmask.engines.load": ["load_segmenter"],
+        "roadmask.engines.scripted": ["ScriptedSegmenter"],
+        "roadmask.engines.status": ["EngineStatus", "engine_report"],
+    },
+)

@@ -104,6 +104,11 @@ LITE_CATEGORY_IDS = (1, 2, 3, 4, 6, 8)
 _IDS = {name: category for category, name in CLASS_NAMES.items()} | {"person": PEDESTRIAN}
 
 
+def category_id(name: str) -> int | None:
+    """Returns the COCO category id of a class name in upper or lower case, or None if it is not a class of COCO."""
+    return _IDS.get(name.strip().lower())
+
+
 def category_ids(names: Iterable[str], available: Iterable[int] = CLASS_NAMES) -> tuple[int, ...]:
     """Returns the COCO category ids of class names, in ascending order.
 
@@ -117,7 +122,7 @@ def category_ids(names: Iterable[str], available: Iterable[int] = CLASS_NAMES) -
     known = {CLASS_NAMES[category]: category for category in available}
     ids = set()
     for name in names:
-        category = _IDS.get(name.strip().lower())
+        category = category_id(name)
         if category is None or CLASS_NAMES[category] not in known:
             near = get_close_matches(name.strip().lower(), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}."

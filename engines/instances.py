@@ -1,16 +1,24 @@
-"""What a segmenter finds in one image."""
+"""What a segmenter finds in one image: the type that flows from engines through trackers into stores and videos."""
+
+# ruff: noqa: PLC0415 - readers of other libraries' results are imported when one of them is called
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.masks import BoxMasks, RleMasks
+from roadmask.engines.semantic import SemanticMap
+
+if TYPE_CHECKING:
+    import supervision
+
+    from roadmask.engines.interop.categories import Unknown
 
 Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
 """What selects instances: a slice, a boolean mask or integer positions."""
@@ -20,7 +28,9 @@ Index = slice | NDArray[np.bool_] | NDArray[np.integer[Any]] | Sequence[int]
 class Instances:
     """The instances of one image, best score first as segmenters return them.
 
-    One index applies to every field: `instances[instances.scores > 0.8]`.
+    One index applies to every field that has one entry per instance: `instances[instances.scores > 0.8]`. What is known
+    of the image as a whole, `image_size` and `semantic`, stays as it is, so a semantic map that an engine puts here
+    reaches trackers, stores and videos without their taking part.
 
     Raises:
         InstancesError: lengths, shapes or types differ from what is stated below, a box or score is not finite,
@@ -28,15 +38,17 @@ class Instances:
     """
 
     image_size: tuple[int, int]
-    """Height and width of the image, in pixels."""
+    """Height and width of the image in pixels."""
     boxes: NDArray[np.float32]
     """(N, 4) x1, y1, x2, y2 in pixels of the image; x2 and y2 are exclusive edges."""
     scores: NDArray[np.float32]
-    """(N,) confidence, 0 to 1."""
+    """(N,) confidence of each instance, 0 to 1."""
     category_ids: NDArray[np.int64]
     """(N,) COCO category ids, see `roadmask.engines.CLASS_NAMES`."""
     masks: BoxMasks | RleMasks | None = None
-    """One mask an instance, or None where only boxes are known."""
+    """One mask per instance, or None where only boxes are known."""
+    semantic: SemanticMap | None = None
+    """Classes of the whole image (road, sky, ...), or None where the segmenter reports instances only."""
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -55,8 +67,13 @@ class Instances:
                 raise InstancesError(f"expected one mask for each of {count} boxes, got {len(self.masks)} masks.")
             if self.masks.image_size != self.image_size:
                 raise InstancesError(
-                    f"masks belong to an image of {self.masks.image_size}, boxes to one of {self.image_size}."
+                    f"expected masks of an image of {self.image_size}, got masks of {self.masks.image_size}: boxes and "
+                    "masks must be of the same image."
                 )
+        if self.semantic is not None and self.semantic.image_size != self.image_size:
+            raise InstancesError(
+                f"expected a semantic map of an image of {self.image_size}, got one of {self.semantic.image_size}."
+            )
 
     @classmethod
     def empty(cls, image_size: tuple[int, int]) -> Instances:
@@ -69,6 +86,120 @@ class Instances:
             RleMasks((), image_size),
         )
 
+    @classmethod
+    def from_coco(
+        cls,
+        annotations: Sequence[Mapping[str, Any]],
+        image_size: tuple[int, int],
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads annotations or results of one image in COCO's form, in the order given.
+
+        Args:
+            annotations: objects with `category_id`, `segmentation` (polygons, or run lengths in either form) or `bbox`
+                or both, and `score` (1 where absent), as `pycocotools.coco.COCO.loadAnns` returns them. Crowd regions
+                (`iscrowd` 1) are not instances and are left out.
+            image_size: height and width of the image in pixels.
+            class_names: category id of the file -> class name, for files with categories of their own; None if the
+                ids are COCO's.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: an annotation is malformed, belongs to another image, or has an unknown class.
+        """
+        from roadmask.engines.interop.coco import from_coco
+
+        return from_coco(annotations, image_size, class_names=class_names, unknown=unknown)
+
+    @classmethod
+    def from_supervision(
+        cls,
+        detections: supervision.Detections,
+        image_size: tuple[int, int] | None = None,
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads `supervision.Detections`, in the order given; scores are 1 where there is no confidence.
+
+        Args:
+            detections: of one image, with masks (dense or compact) or boxes alone.
+            image_size: height and width of the image in pixels; may be None if there are masks.
+            class_names: `class_id` -> class name; None if the detections have names in `data["class_name"]`.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: the image size or the classes are not known.
+        """
+        from roadmask.engines.interop.supervision import from_supervision
+
+        return from_supervision(detections, image_size, class_names=class_names, unknown=unknown)
+
+    @classmethod
+    def from_torchvision(
+        cls,
+        output: Mapping[str, Any],
+        image_size: tuple[int, int] | None = None,
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads what a detection model of torchvision returns for one image, in the order given.
+
+        Args:
+            output: one element of the model's list: `boxes`, `labels`, `scores` (1 where absent) and, of models with a
+                mask head, `masks` as (N, 1, H, W) probabilities; pixels of 0.5 and above are inside.
+            image_size: height and width of the image in pixels; may be None if there are masks.
+            class_names: label -> class name, for models with classes of their own; None if the labels are COCO's
+                category ids, as those of torchvision's weights are.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: the image size or a class is not known, lengths differ, or masks are logits.
+        """
+        from roadmask.engines.interop.torchvision import from_torchvision
+
+        return from_torchvision(output, image_size, class_names=class_names, unknown=unknown)
+
+    @classmethod
+    def from_ultralytics(
+        cls,
+        result: Any,
+        *,
+        class_names: Mapping[int, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Instances:
+        """Reads the result of an ultralytics model for one image, in the order given.
+
+        Args:
+            result: one element of the model's list, an `ultralytics.engine.results.Results` with boxes and, of models
+                for segmentation, masks; these are taken from the network's input back to the image.
+            class_names: class number -> class name, for models whose own names are not COCO's; None for `result.names`.
+            unknown: `error` refuses classes that are not among COCO's, `drop` leaves their instances out.
+
+        Raises:
+            InstancesError: the result has no boxes, or a class is unknown.
+        """
+        from roadmask.engines.interop.ultralytics import from_ultralytics
+
+        return from_ultralytics(result, class_names=class_names, unknown=unknown)
+
+    def to_supervision(self, track_ids: NDArray[np.integer[Any]] | None = None) -> supervision.Detections:
+        """Returns the instances as `supervision.Detections`, with dense masks and COCO category ids as `class_id`.
+
+        Args:
+            track_ids: (N,) track of each instance, which becomes `tracker_id`; None where nothing was tracked.
+
+        Raises:
+            EngineError: supervision is not installed.
+            InstancesError: the number of track ids differs from that of the instances.
+        """
+        from roadmask.engines.interop.supervision import to_supervision
+
+        return to_supervision(self, track_ids)
+
     def __len__(self) -> int:
         return len(self.boxes)
 
@@ -76,12 +207,19 @@ class Instances:
         if not isinstance(index, slice):
             index = as_rows(index)
         masks = None if self.masks is None else self.masks[index]
-        return Instances(self.image_size, self.boxes[index], self.scores[index], self.category_ids[index], masks)
+        return replace(
+            self,
+            boxes=self.boxes[index],
+            scores=self.scores[index],
+            category_ids=self.category_ids[index],
+            masks=masks,
+        )
 
     def __repr__(self) -> str:
         kind = type(self.masks).__name__
         height, width = self.image_size
-        return f"Instances({len(self)} in {width} x {height}, masks={kind})"
+        semantic = "" if self.semantic is None else ", with a semantic map"
+        return f"Instances({len(self)} in {width} x {height}, masks={kind}{semantic})"
 
 
 def as_rows(index: Index) -> NDArray[Any]:

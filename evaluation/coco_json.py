@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from pycocotools import mask as coco_mask
 
 from roadmask.engines.classes import CLASS_NAMES, PEDESTRIAN
-from roadmask.engines.errors import InputError, InstancesError
-from roadmask.engines.masks import RleMasks
+from roadmask.engines.errors import InputError
+from roadmask.engines.files import write_atomically
+from roadmask.engines.interop.coco import rle_of_segmentation
 
 _T = TypeVar("_T")
 Rle = dict[str, Any]
@@ -152,7 +153,7 @@ def write_coco_results(path: Path, results: Sequence[Result]) -> None:
         for result in results
     ]
     try:
-        path.write_text(json.dumps(rows), encoding="utf-8")
+        write_atomically(path, json.dumps(rows))
     except OSError as error:
         raise InputError(f"cannot write the results to {path}: {error.strerror}.") from error
 
@@ -199,27 +200,7 @@ def _image(images: Mapping[int, TruthImage], image_id: int) -> TruthImage:
 
 
 def _rle(segmentation: Any, size: tuple[int, int]) -> Rle:
-    height, width = size
-    if isinstance(segmentation, list):
-        if not segmentation or any(len(ring) < 6 or len(ring) % 2 for ring in segmentation):
-            raise ValueError("expected polygons of at least three x, y pairs")
-        rings = [[float(value) for value in ring] for ring in segmentation]
-        if not all(-1e6 < value < 1e6 for ring in rings for value in ring):
-            raise ValueError("expected polygons with finite corners")
-        merged: Rle = coco_mask.merge(coco_mask.frPyObjects(rings, height, width))
-        return merged
-    if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"expected a mask of {width} x {height} pixels, as its image, got {segmentation['size']}")
-    counts = segmentation["counts"]
-    if isinstance(counts, list):
-        if any(not isinstance(count, int) or count < 0 for count in counts) or sum(counts) != height * width:
-            raise ValueError("expected run lengths that add up to the image")
-        counts = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
-    try:
-        [checked] = RleMasks.from_coco([counts], size).coco
-    except InstancesError as error:
-        raise ValueError(str(error)) from error
-    return checked
+    return {"size": list(size), "counts": rle_of_segmentation(segmentation, size)}
 
 
 def _describe(document: Any) -> str:

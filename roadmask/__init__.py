@@ -1,39 +1,124 @@
 """roadmask: cameras in, tracked masks of pedestrians and cars out.
 
-The four names most programs need are here; each loads its room only when it is first used, so that importing
-roadmask costs nothing::
+Everything that a program needs is here; contract tests for parts of your own are in `roadmask.testing`. Each name
+imports its module when it is first used, so that `import roadmask` costs nothing::
 
-    from roadmask import IouTracker, Pipeline, load_segmenter, open_drive
+    import roadmask
+
+    pipeline = roadmask.Pipeline(roadmask.load_segmenter("lite"))
+    tracks = pipeline.step(image, timestamp_ns)
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from roadmask.engines import load_segmenter as load_segmenter
+    from roadmask.engines.classes import CAR as CAR
+    from roadmask.engines.classes import CLASS_NAMES as CLASS_NAMES
+    from roadmask.engines.classes import PEDESTRIAN as PEDESTRIAN
+    from roadmask.engines.classes import category_ids as category_ids
+    from roadmask.engines.errors import EngineError as EngineError
+    from roadmask.engines.errors import InputError as InputError
+    from roadmask.engines.errors import RoadmaskError as RoadmaskError
+    from roadmask.engines.errors import RunError as RunError
+    from roadmask.engines.errors import StoreError as StoreError
+    from roadmask.engines.images import checked_image as checked_image
+    from roadmask.engines.instances import Instances as Instances
+    from roadmask.engines.load import load_segmenter as load_segmenter
+    from roadmask.engines.masks import BoxMasks as BoxMasks
+    from roadmask.engines.masks import RleMasks as RleMasks
+    from roadmask.engines.segmenter import Segmenter as Segmenter
+    from roadmask.engines.segmenter import SegmenterInfo as SegmenterInfo
+    from roadmask.sample_drive import SampleDrive as SampleDrive
+    from roadmask.sample_drive import score_drive as score_drive
+    from roadmask.streaming.config import RunConfig as RunConfig
+    from roadmask.streaming.config import load_config as load_config
+    from roadmask.streaming.frames import Frame as Frame
+    from roadmask.streaming.frames import LostFrame as LostFrame
     from roadmask.streaming.pipeline import Pipeline as Pipeline
+    from roadmask.streaming.recording.drive import record_drive as record_drive
+    from roadmask.streaming.recording.jobs import CameraJob as CameraJob
+    from roadmask.streaming.sinks.drawing import draw_overlay as draw_overlay
+    from roadmask.streaming.sinks.sink import BaseSink as BaseSink
+    from roadmask.streaming.sinks.sink import CameraDescription as CameraDescription
+    from roadmask.streaming.sinks.sink import TrackedFrame as TrackedFrame
+    from roadmask.streaming.sinks.sink import TrackSink as TrackSink
+    from roadmask.streaming.sources import BaseSource as BaseSource
+    from roadmask.streaming.sources import FrameSource as FrameSource
     from roadmask.streaming.store import open_drive as open_drive
+    from roadmask.streaming.store import summarize_drive as summarize_drive
     from roadmask.tracking import IouTracker as IouTracker
+    from roadmask.tracking import IouTrackerConfig as IouTrackerConfig
+    from roadmask.tracking import Tracks as Tracks
+    from roadmask.tracking import TrackState as TrackState
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "IouTracker": "roadmask.tracking",
-    "Pipeline": "roadmask.streaming.pipeline",
-    "load_segmenter": "roadmask.engines",
-    "open_drive": "roadmask.streaming.store",
-}
+__all__ = [
+    "CAR",
+    "CLASS_NAMES",
+    "PEDESTRIAN",
+    "BaseSink",
+    "BaseSource",
+    "BoxMasks",
+    "CameraDescription",
+    "CameraJob",
+    "EngineError",
+    "Frame",
+    "FrameSource",
+    "InputError",
+    "Instances",
+    "IouTracker",
+    "IouTrackerConfig",
+    "LostFrame",
+    "Pipeline",
+    "RleMasks",
+    "RoadmaskError",
+    "RunConfig",
+    "RunError",
+    "SampleDrive",
+    "Segmenter",
+    "SegmenterInfo",
+    "StoreError",
+    "TrackSink",
+    "TrackState",
+    "TrackedFrame",
+    "Tracks",
+    "__version__",
+    "category_ids",
+    "checked_image",
+    "draw_overlay",
+    "load_config",
+    "load_segmenter",
+    "open_drive",
+    "record_drive",
+    "score_drive",
+    "summarize_drive",
+]
 
-__all__ = ["IouTracker", "Pipeline", "__version__", "load_segmenter", "open_drive"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'roadmask' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "roadmask.engines.classes": ["CAR", "CLASS_NAMES", "PEDESTRIAN", "category_ids"],
+        "roadmask.engines.errors": ["EngineError", "InputError", "RoadmaskError", "RunError", "StoreError"],
+        "roadmask.engines.images": ["checked_image"],
+        "roadmask.engines.instances": ["Instances"],
+        "roadmask.engines.load": ["load_segmenter"],
+        "roadmask.engines.masks": ["BoxMasks", "RleMasks"],
+        "roadmask.engines.segmenter": ["Segmenter", "SegmenterInfo"],
+        "roadmask.sample_drive": ["SampleDrive", "score_drive"],
+        "roadmask.streaming.config": ["RunConfig", "load_config"],
+        "roadmask.streaming.frames": ["Frame", "LostFrame"],
+        "roadmask.streaming.pipeline": ["Pipeline"],
+        "roadmask.streaming.recording.drive": ["record_drive"],
+        "roadmask.streaming.recording.jobs": ["CameraJob"],
+        "roadmask.streaming.sinks.drawing": ["draw_overlay"],
+        "roadmask.streaming.sinks.sink": ["BaseSink", "CameraDescription", "TrackSink", "TrackedFrame"],
+        "roadmask.streaming.sources": ["BaseSource", "FrameSource"],
+        "roadmask.streaming.store": ["open_drive", "summarize_drive"],
+        "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "TrackState", "Tracks"],
+    },
+)

@@ -1,4 +1,4 @@
-"""An image of one camera and when it was captured, or what is known of a frame that was lost."""
+"""Frames: one image of one camera with its capture time, or the record of one that was lost."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ class Frame:
     """One image of one camera."""
 
     camera: str
-    """Name of the camera; letters, digits, '_' and '-'."""
+    """Name of the camera: letters, digits, '_' and '-'."""
     epoch: int
-    """Number of the epoch from 0: a part of the camera with one image size, rotation and clock."""
+    """Epoch of the camera, from 0: a part of it with one image size, rotation and clock."""
     frame_index: int
     """Capture count of the camera from 0, over all epochs; frames that were lost on the way count too."""
     timestamp_ns: int
-    """Capture time."""
+    """Capture time in nanoseconds of `clock`."""
     clock: Clock
     """What the timestamp counts from."""
     image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
+    """(H, W, 3) RGB image."""
+    monotonic_ns: int | None = None
+    """Capture time on this machine's monotonic clock, which is never set: ages are measured on it. None where the
+    source does not run live."""
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+        """Height and width of the image in pixels."""
         return self.image.shape[0], self.image.shape[1]
 
     def __repr__(self) -> str:
@@ -48,12 +51,13 @@ class LostFrame:
     camera: str
     """Name of the camera."""
     epoch: int
-    """Epoch it would have belonged to."""
+    """Epoch that the frame would have belonged to."""
     frame_index: int
-    """Capture count; no frame has the same."""
+    """Capture count of the camera, as in `Frame`; no frame has the same."""
     timestamp_ns: int | None
-    """Capture time as the packet states it, on the camera's clock; None where nothing states it. It may lie before
-    that of the frame before, because a packet is known to be lost only when a later one gives its image."""
+    """Capture time in nanoseconds as the packet states it, on the camera's clock; None if nothing states it. It may be
+    earlier than that of the previous frame, because a packet is known to be lost only when a later one gives its
+    image."""
     reason: str = "decode"
     """Why it has no place in the store, as one word: `decode`, `engine`, ..."""
     outcome: Literal["failed", "dropped"] = "failed"

@@ -7,22 +7,25 @@ Zarr; `roadmask run` drives the same stages.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines import Instances, Segmenter
-from roadmask.streaming.frames import Frame
+from roadmask.engines import Image, Instances, Segmenter
+from roadmask.engines.errors import InputError
+from roadmask.engines.images import checked_image
+from roadmask.streaming.frames import Clock, Frame
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.tracking import IouTracker, Tracker, TrackerState, Tracks
 
 
 class TrackStage:
-    """Follows the instances of one camera; knows when an epoch ends and which part of the image to ignore.
+    """Tracks the instances of one camera, ends all tracks where an epoch ends, and drops what lies in a region.
 
     Args:
-        tracker: its own for this camera.
-        ignore: instances inside this region are not followed, for instance the vehicle's own bonnet.
+        tracker: the tracker of this camera; no other camera may share it.
+        ignore: a region whose instances are dropped before tracking, for instance the vehicle's own bonnet.
     """
 
     def __init__(self, tracker: Tracker, ignore: IgnoreRegion | None = None) -> None:
@@ -31,10 +34,10 @@ class TrackStage:
         self._epoch: int | None = None
 
     def __call__(self, frame: Frame, instances: Instances) -> Tracks:
-        """Returns the tracks of a frame.
+        """Returns the tracks of a frame; a semantic map beside the instances stays beside them.
 
         Raises:
-            InputError: the frame is not later than the one before it in its epoch.
+            InputError: the frame is not later than the previous one of its epoch.
         """
         if self._epoch is not None and frame.epoch != self._epoch:
             self._tracker.start_epoch()
@@ -44,50 +47,106 @@ class TrackStage:
         return self._tracker.update(instances, frame.timestamp_ns, frame.image)
 
     def state(self) -> TrackerState:
-        """Returns what the tracker knows now."""
+        """Returns the tracker's present state."""
         return self._tracker.state()
 
     def restore(self, tracker: Mapping[str, NDArray[np.generic]], epoch: int) -> None:
-        """Goes on after the frame of `epoch` that a tracker's state was taken at.
+        """Continues from a saved state, as if this stage had seen the frames before it.
+
+        Args:
+            tracker: the state's arrays, see `TrackerState.to_arrays`.
+            epoch: epoch of the frame after which the state was saved.
 
         Raises:
-            InputError: it is the state of another kind of tracker.
+            InputError: the arrays are the state of another kind of tracker.
         """
         self._tracker.restore(tracker)
         self._epoch = epoch
 
 
 class Pipeline:
-    """Segments and follows the frames of one camera.
+    """Segments and tracks the images of one camera.
 
     Example::
 
         pipeline = Pipeline(load_segmenter("lite"))
         pipeline.warm_up((720, 1280))
-        tracks = pipeline.step(Frame("front", 0, 0, time.time_ns(), "unix", image))
+        tracks = pipeline.step(image, time.monotonic_ns())
 
     Args:
-        segmenter: may be shared by the pipelines of several cameras, from one thread.
-        tracker: its own for this camera; an `IouTracker` with its defaults if None.
+        segmenter: finds the instances; pipelines of several cameras may share it if one thread calls them all.
+        tracker: the tracker of this camera, which no other camera may share; an `IouTracker` with its defaults if None.
         ignore: a region whose instances are dropped.
+        camera: name of the camera, for frames that `step` makes of plain images.
+        clock: what the timestamps of plain images count from.
+
+    Raises:
+        InputError: the clock is unknown.
     """
 
     def __init__(
-        self, segmenter: Segmenter, tracker: Tracker | None = None, *, ignore: IgnoreRegion | None = None
+        self,
+        segmenter: Segmenter,
+        tracker: Tracker | None = None,
+        *,
+        ignore: IgnoreRegion | None = None,
+        camera: str = "camera",
+        clock: Clock = "monotonic",
     ) -> None:
+        if clock not in get_args(Clock):
+            raise InputError(f"expected the clock {', '.join(get_args(Clock))}, got {clock!r}.")
         self._segmenter = segmenter
         self._track = TrackStage(tracker if tracker is not None else IouTracker(), ignore)
+        self._camera, self._clock = camera, clock
+        self._last: Frame | None = None
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Prepares everything that images of this (height, width) need, so that the first real one is not late."""
+        """Prepares for images of this (height, width), so that the first real one is not late."""
         self._segmenter.warm_up(image_size)
 
-    def step(self, frame: Frame) -> Tracks:
-        """Returns the tracks of the next frame.
+    def step(self, image: Image | Frame, timestamp_ns: int | None = None) -> Tracks:
+        """Returns the tracks of the next image.
+
+        An image of another size than the previous one begins a new epoch: all tracks end and ids go on.
+
+        Args:
+            image: uint8 (H, W, 3) RGB image, or a `Frame` from a program that counts its own frames and epochs.
+            timestamp_ns: capture time of the image in nanoseconds; None with a `Frame`, which has its own.
 
         Raises:
-            InputError: the frame is not later than the one before it in its epoch.
-            EngineError: the segmenter failed on the image.
+            InputError: the timestamp is missing, is not an integer, is given with a `Frame`, or is not later than the
+                previous one; or a `Frame` has another image size than the previous one of its epoch.
+            InstancesError: the image has another type or shape.
+            EngineError: the segmenter failed on the image. The next image can be passed as usual.
         """
+        frame = self._checked(image, timestamp_ns) if isinstance(image, Frame) else self._made(image, timestamp_ns)
+        self._last = frame
         (instances,) = self._segmenter([frame.image])
         return self._track(frame, instances)
+
+    def _checked(self, frame: Frame, timestamp_ns: int | None) -> Frame:
+        if timestamp_ns is not None:
+            raise InputError(
+                f"expected a Frame alone or an image with timestamp_ns, got a Frame with timestamp_ns {timestamp_ns}: "
+                "a Frame has its own timestamp."
+            )
+        last = self._last
+        if last is not None and frame.epoch == last.epoch and frame.image_size != last.image_size:
+            raise InputError(
+                f"expected images of {last.image_size} in epoch {frame.epoch}, got one of {frame.image_size}: begin a "
+                "new epoch where the image size changes."
+            )
+        return frame
+
+    def _made(self, image: Image, timestamp_ns: int | None) -> Frame:
+        if isinstance(timestamp_ns, bool) or not isinstance(timestamp_ns, int | np.integer):
+            raise InputError(
+                f"expected timestamp_ns as an integer number of nanoseconds, got {timestamp_ns!r}: pass the capture "
+                "time of the image, for instance time.monotonic_ns()."
+            )
+        image, last = checked_image(image), self._last
+        epoch, frame_index = 0, 0
+        if last is not None:
+            epoch = last.epoch + (image.shape[:2] != last.image_size)
+            frame_index = last.frame_index + 1
+        return Frame(self._camera, epoch, frame_index, int(timestamp_ns), self._clock, image)

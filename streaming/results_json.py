@@ -14,6 +14,8 @@ import psutil
 
 import roadmask
 from roadmask.engines.errors import InputError
+from roadmask.engines.files import write_atomically
+from roadmask.engines.threads import default_threads
 
 _PACKAGES = (
     *("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "torchvision", "ray", "zarr"),
@@ -37,7 +39,7 @@ def write_results(path: Path, results: Sequence[Record]) -> None:
         raise ValueError("expected at least one record, got none: a measurement that measured nothing is an error.")
     document = {"machine": describe_machine(), "versions": describe_versions(), "results": list(results)}
     try:
-        path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise InputError(f"cannot write the results to {path}: {error.strerror}.") from error
 
@@ -46,7 +48,7 @@ def describe_machine() -> dict[str, Any]:
     """Returns what a reader needs to judge a figure: processor, cores, memory, system."""
     return {
         "processor": _processor(),
-        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+        "cores": default_threads(),
         "threads": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",

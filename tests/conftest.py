@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -63,26 +65,37 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """One Ray for the tests of this module: starting it takes seconds."""
-    import ray
-
-    import support.drives
-    from support.patient_ray import started
-
-    # The actors cannot import what only the tests can.
-    ray.cloudpickle.register_pickle_by_value(support.drives)
-    # Not the cluster that another test has started beside this one, which Ray would join if it could.
-    options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 256 * 2**20}
-    started(lambda: ray.init(address="local", **options), ray.shutdown)
-    yield
-    ray.shutdown()
-    ray.cloudpickle.unregister_pickle_by_value(support.drives)
+_files_on_ray: set[Path] = set()
+"""Files with tests that share a Ray."""
 
 
-@pytest.fixture(scope="package")
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files first whose tests share a Ray: they follow each other, and take longest."""
+    _files_on_ray.update(item.path for item in items if "cluster" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: item.path not in _files_on_ray)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Ends the shared Ray before the first test of a file that does without."""
+    if "support.shared_ray" in sys.modules and (nextitem is None or nextitem.path not in _files_on_ray):
+        from support import shared_ray
+
+        shared_ray.stop()
+
+
+@pytest.fixture
+def cluster() -> None:
+    """A Ray of two processors, which the tests of this process share."""
+    from support import shared_ray
+
+    shared_ray.start()
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    """One Chromium for all tests of this process."""
     with Browser() as opened:
         yield opened
 
@@ -98,3 +111,27 @@ def browser(chromium: Browser) -> Browser:
 def phone() -> Iterator[Browser]:
     with Browser(width=420, height=860, phone=True, dark=True) as opened:
         yield opened
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MB, which may be filled up."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount: {mounted.stderr.strip()}")
+    yield folder
+    while folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def gstreamer() -> None:
+    """Skips where GStreamer's RTSP server is not installed."""
+    from benchmarks.cameras import SYSTEM_PYTHON
+
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", probe], check=False).returncode:
+        pytest.skip("needs gir1.2-gst-rtsp-server-1.0 and python3-gi, see .ci/apt.txt")

@@ -34,7 +34,7 @@ class Coasting:
     Args:
         longest_s: tracks coast for at most this, seconds; 0: never.
         share_min: lowest chance at which they do, 0 to 1. Lower ones raise HOTA where a detector misses much, and cost
-            some where it misses nothing: docs/tracking.md.
+            some where it misses nothing: docs/explanation/tracking.md.
 
     Raises:
         ConfigError: a value lies outside its range.

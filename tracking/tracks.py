@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.instances import Index, Instances, as_rows
+from roadmask.engines.semantic import SemanticMap
 
 
 class TrackState(IntEnum):
@@ -79,6 +80,11 @@ class Tracks:
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
                 raise InstancesError(f"expected {name} as {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}.")
+
+    @property
+    def semantic(self) -> SemanticMap | None:
+        """Classes of the whole image, as the segmenter reported them beside the instances; None where it did not."""
+        return self.instances.semantic
 
     def __len__(self) -> int:
         return len(self.instances)

@@ -25,8 +25,8 @@ from roadmask.evaluation.speed.timing import median
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.formats.kitti import read_kitti_mots
 from roadmask.tracking import CameraTracker, IouTracker, IouTrackerConfig
-from roadmask.tracking.image_motion import SmallImage, image_motion
-from roadmask.tracking.motion import Floats, centres, warped
+from roadmask.tracking.camera.image_motion import SmallImage, image_motion
+from roadmask.tracking.iou.motion import Floats, centres, warped
 
 VARIANTS = ("none", "boxes", "image", "pose")
 SHAKES = (0.0, 0.02, 0.05, 0.1)

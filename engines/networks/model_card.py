@@ -1,6 +1,6 @@
 """Model cards: intended use, training data, accuracy and known failures.
 
-There is one text, docs/models.md of the repository; packages carry a copy of it.
+The text is data/models.md, which the package carries and the documentation includes.
 """
 
 from __future__ import annotations

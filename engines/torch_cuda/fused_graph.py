@@ -47,7 +47,7 @@ class FusedGraph(GpuGraph):
         blots = F.interpolate(coarse, self.shape).permute(0, 2, 3, 1).to(given.frames.device)
         pixels = self.pixels(given._replace(frames=blots))
         expected = self.find(pixels, *given[5:])
-        # Where inductor pads strides, the network finds other things (eight frames, torch 2.11): see docs/gpu.md.
+        # Where inductor pads strides, the network finds other things (torch 2.11, see docs/measurements/gpu.md).
         strides: dict[str, Any] = {"comprehensive_padding": False, "shape_padding": False}
         compiled = torch.compile(self.find, fullgraph=True, dynamic=False, options=strides)
         found = compiled(pixels, *given[5:])

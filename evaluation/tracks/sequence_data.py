@@ -1,4 +1,4 @@
-"""What the measures are computed from: who is there in each frame, whom the tracker saw, and how well they overlap."""
+"""Reads what the measures are computed from: true and given ids of each frame, and how well they overlap."""
 
 from __future__ import annotations
 
@@ -14,38 +14,40 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats import KittiFormat, TrackFormat, sequence_files
+from roadmask.evaluation.tracks.drive import StoredSequence, TrackSource, is_drive, mots_dataset, read_drive
+from roadmask.streaming.formats.kitti import sequence_files
+from roadmask.streaming.formats.names import KittiFormat, TrackFormat
 
 KITTI_CLASSES = ("car", "pedestrian")
 _NEIGHBOURS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "kitti-box": {"car": ("van",), "pedestrian": ("person",)},
     "kitti-mots": {"car": (), "pedestrian": ()},
 }
-"""Classes that may be taken for a class without harm."""
+"""For each format and class, the classes that a detector may confuse with it without being penalised."""
 MATCH_IOU = 0.5
-"""Overlap from which a detection counts as one of a true thing, in CLEAR and here."""
+"""IoU from which a detection counts as a hit of a true object, in CLEAR and here."""
 
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class SequenceData:
-    """One class of one sequence, after what the benchmark leaves out of account was taken away."""
+    """One class of one sequence, without what the benchmark does not count."""
 
     sequence: str
-    """Its name."""
+    """Name of the sequence."""
     class_name: str
-    """Car or pedestrian in KITTI."""
+    """Name of the class: car or pedestrian."""
     true_ids: tuple[Ids, ...]
-    """For each frame (G,) ids of the ground truth, unique within the frame."""
+    """For each frame, (G,) ids of the ground truth, unique within the frame."""
     given_ids: tuple[Ids, ...]
-    """For each frame (D,) ids that the tracker gave, unique within the frame."""
+    """For each frame, (D,) ids that the tracker gave, unique within the frame."""
     similarity: tuple[NDArray[np.float64], ...]
-    """For each frame (G, D) IoU of boxes or masks."""
+    """For each frame, (G, D) IoU of boxes or masks."""
     shown: tuple[Ids, ...] = ()
-    """For each frame (D,) id of the true thing that each detection shows, -1 for none; `read_sequences` fills it."""
+    """For each frame, (D,) id of the true object that each detection shows, -1 for none; set by `read_sequences`."""
     detected: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
-    """True id -> the frames in which a detection shows it, those included that the benchmark does not count."""
+    """True id -> frames in which a detection shows the object, including objects that the benchmark does not count."""
 
     def __len__(self) -> int:
         return len(self.true_ids)
@@ -56,9 +58,9 @@ class SequenceData:
 
     @cached_property
     def matches(self) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]:
-        """For each frame the rows of true and of given ids that belong together, as CLEAR pairs them.
+        """For each frame, the positions of true and given ids that CLEAR pairs.
 
-        Pairs of the frame before are kept where they still overlap by `MATCH_IOU`; the rest maximises overlap.
+        Pairs of the previous frame are kept where they still overlap by `MATCH_IOU`; the others maximise overlap.
         """
         found, before = [], dict[int, int]()
         for true, given, similarity in zip(self.true_ids, self.given_ids, self.similarity, strict=True):
@@ -74,7 +76,7 @@ class SequenceData:
         return tuple(found)
 
     def for_trackeval(self) -> dict[str, Any]:
-        """Returns it as the metrics of trackeval take it: ids counted from 0 without gaps."""
+        """Returns the data as the metrics of trackeval take them: with ids from 0 without gaps."""
         data: dict[str, Any] = {
             "seq": self.sequence,
             "cls": self.class_name,
@@ -93,43 +95,43 @@ class SequenceData:
 def read_sequences(
     truth: Path, results: Path, kind: TrackFormat, classes: Iterable[str] = KITTI_CLASSES
 ) -> list[SequenceData]:
-    """Reads tracks and ground truth and takes away what the benchmark does not count, by trackeval's own rules.
+    """Reads tracks and ground truth without what the benchmark does not count, by the rules of trackeval.
 
-    A drive is measured as KITTI MOTS is: by masks, of which no two share a pixel. Its ground truth is a drive with the
-    same cameras, or a folder of KITTI MOTS whose frame numbers are the drive's capture counts.
+    A drive is measured like KITTI MOTS: by masks, no two of which share a pixel. Its ground truth is a drive with the
+    same cameras, or a folder of KITTI MOTS whose frame numbers are the capture counts of the drive.
 
     Args:
         truth: folder of ground truth, see `sequence_files`, or a drive.
-        results: folder of tracks, or a drive; must hold every sequence of the ground truth.
-        kind: format of the results, and of the ground truth but for what is said above.
+        results: folder of tracks, or a drive, with every sequence of the ground truth.
+        kind: format of the results and of the ground truth; for a drive, the ground truth may also be KITTI MOTS.
         classes: car, pedestrian or both.
 
     Returns:
-        For each class the sequences by name.
+        For each class, its sequences by name.
 
     Raises:
-        InputError: trackeval is missing, a sequence is missing, or a file cannot be used; the message says which.
+        InputError: trackeval is not installed, a sequence is missing, or a file cannot be used.
+        StoreError: a drive cannot be read.
     """
     trackeval = load_trackeval()
     classes = list(dict.fromkeys(classes))
     unknown = set(classes) - set(KITTI_CLASSES)
     if unknown or not classes:
         raise InputError(
-            f"expected the classes {' and '.join(KITTI_CLASSES)}, got {', '.join(sorted(unknown)) or 'none'}."
+            f"expected classes among {' and '.join(KITTI_CLASSES)}, got {', '.join(sorted(unknown)) or 'none'}."
         )
     with TemporaryDirectory(prefix="roadmask-") as made:
         folder = Path(made)
-        true_files = _files(truth, kind, folder / "truth")
-        result_files = _files(results, kind, folder / "found")
+        true_files, result_files = _sequences(truth, kind), _sequences(results, kind)
         if kind == "drive" and len(true_files) == len(result_files) == 1:
             result_files = dict(zip(true_files, result_files.values(), strict=True))  # the only camera needs no name
         missing = sorted(set(true_files) - set(result_files))
         if missing:
             raise InputError(f"{results} lacks the sequences {', '.join(missing)} of {truth}: track all of them first.")
-        lengths = {each: _frames(true_files[each], result_files[each]) for each in true_files}
+        lengths = {each: max(_frames(true_files[each]), _frames(result_files[each])) for each in true_files}
         _lay_out(folder, true_files, result_files, lengths)
         text_kind: KittiFormat = "kitti-mots" if kind == "drive" else kind
-        dataset = _dataset(trackeval, folder, text_kind, lengths)
+        dataset = _dataset(trackeval, folder, text_kind, lengths, (true_files, result_files))
         read: dict[str, list[SequenceData]] = {name: [] for name in classes}
         try:
             for sequence in lengths:
@@ -150,29 +152,27 @@ def read_sequences(
 
 
 def load_trackeval() -> Any:
-    """Returns the module.
+    """Imports trackeval.
 
     Raises:
-        InputError: it is not installed.
+        InputError: trackeval is not installed.
     """
     try:
         import trackeval  # noqa: PLC0415 - an extra, slow to import
         import trackeval.utils  # noqa: PLC0415
     except ImportError as error:
-        raise InputError("measuring tracks needs trackeval: pip install 'roadmask[eval]'.") from error
+        raise InputError(
+            "measuring tracks needs trackeval, which is not installed: pip install 'roadmask[eval]'."
+        ) from error
     return trackeval
 
 
-def _files(path: Path, kind: TrackFormat, folder: Path) -> dict[str, Path]:
-    if kind != "drive":
-        return sequence_files(path)
-    from roadmask.evaluation.tracks.drive import is_drive, write_drive_as_kitti_mots  # noqa: PLC0415 - loads zarr
-
-    return write_drive_as_kitti_mots(path, folder) if is_drive(path) else sequence_files(path)
+def _sequences(path: Path, kind: TrackFormat) -> Mapping[str, TrackSource]:
+    return read_drive(path) if kind == "drive" and is_drive(path) else sequence_files(path)
 
 
-# trackeval counts ids anew, which hides who is who. Detections go through its rules untouched, so they carry their
-# ids along: boxes in a fifth column, run lengths in a key of their own.
+# trackeval renumbers ids, which hides who is who. Detections pass through its rules unchanged, so they carry their ids
+# along: boxes in a fifth column, run lengths in a key of their own.
 
 
 def _mark_with_ids(raw: dict[str, Any], kind: KittiFormat) -> None:
@@ -208,10 +208,10 @@ def _data(found: Mapping[str, Any], sequence: str, class_name: str, kind: KittiF
 def _what_detections_show(
     raw: Mapping[str, Any], classes: Sequence[int]
 ) -> tuple[list[dict[int, int]], dict[int, NDArray[np.int64]]]:
-    """Pairs detections of the first class with true things of the classes, before any of them is taken away.
+    """Pairs detections of the first class with true objects of the classes, before trackeval removes any of them.
 
     Returns:
-        For each frame given id -> true id, and true id -> frames.
+        For each frame, given id -> true id; and true id -> frames.
     """
     shown: list[dict[int, int]] = []
     frames: dict[int, list[int]] = {}
@@ -230,31 +230,43 @@ def _what_detections_show(
     return shown, {true: np.array(each, np.int64) for true, each in frames.items()}
 
 
-def _frames(*files: Path) -> int:
-    """Returns how many frames the files speak of; later ones, without any instance, change no measure."""
-    last = -1
-    for path in files:
-        try:
-            with path.open(encoding="ascii") as lines:
-                last = max([last, *(int(line.split(maxsplit=1)[0]) for line in lines if line.strip())])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected rows that begin with a frame number: {error}.") from error
-    return last + 1
+def _frames(sequence: TrackSource) -> int:
+    """Returns the number of frames up to the last instance; later frames, without an instance, change no measure."""
+    if isinstance(sequence, StoredSequence):
+        return sequence.frames
+    try:
+        with sequence.open(encoding="ascii") as lines:
+            return max((int(line.split(maxsplit=1)[0]) for line in lines if line.strip()), default=-1) + 1
+    except (OSError, ValueError) as error:
+        raise InputError(f"{sequence}: expected rows that begin with a frame number: {error}.") from error
 
 
 def _lay_out(
-    folder: Path, true_files: Mapping[str, Path], result_files: Mapping[str, Path], lengths: Mapping[str, int]
+    folder: Path,
+    truth: Mapping[str, TrackSource],
+    results: Mapping[str, TrackSource],
+    lengths: Mapping[str, int],
 ) -> None:
-    """Links the files to where trackeval looks for them."""
-    for place, files in (("label_02", true_files), ("results/data", result_files)):
+    """Links the files to where trackeval looks for them; it insists on a file for each stored sequence, too."""
+    for place, sequences in (("label_02", truth), ("results/data", results)):
         (folder / place).mkdir(parents=True)
         for name in lengths:
-            (folder / place / f"{name}.txt").symlink_to(files[name].resolve())
+            given, path = sequences[name], folder / place / f"{name}.txt"
+            if isinstance(given, Path):
+                path.symlink_to(given.resolve())
+            else:
+                path.touch()
     seqmap = "".join(f"{name} empty 000000 {length:06d}\n" for name, length in lengths.items())
     (folder / "evaluate_tracking.seqmap.training").write_text(seqmap, encoding="ascii")
 
 
-def _dataset(trackeval: Any, folder: Path, kind: KittiFormat, lengths: Mapping[str, int]) -> Any:
+def _dataset(
+    trackeval: Any,
+    folder: Path,
+    kind: KittiFormat,
+    lengths: Mapping[str, int],
+    sides: tuple[Mapping[str, TrackSource], Mapping[str, TrackSource]],
+) -> Any:
     config = {
         "GT_FOLDER": str(folder),
         "TRACKERS_FOLDER": str(folder),
@@ -263,4 +275,4 @@ def _dataset(trackeval: Any, folder: Path, kind: KittiFormat, lengths: Mapping[s
     }
     if kind == "kitti-box":
         return trackeval.datasets.Kitti2DBox(config)
-    return trackeval.datasets.KittiMOTS({**config, "SEQ_INFO": dict(lengths)})
+    return mots_dataset(trackeval, {**config, "SEQ_INFO": dict(lengths)}, *sides)

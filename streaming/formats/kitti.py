@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +18,21 @@ from pycocotools import mask as coco_mask
 
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError, InstancesError
+from roadmask.engines.files import replacing
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
-
-KittiFormat = Literal["kitti-box", "kitti-mots"]
-KITTI_FORMATS: tuple[KittiFormat, ...] = get_args(KittiFormat)
 
 KITTI_IMAGE_SIZE = (375, 1242)
 """Height and width of most of KITTI's images; the text files of boxes do not tell."""
 
-BOX_LABELS = {"car": CAR, "pedestrian": PEDESTRIAN}
-MOTS_LABELS = {"1": CAR, "2": PEDESTRIAN}
+BOX_CATEGORIES = {"car": CAR, "pedestrian": PEDESTRIAN}
+"""Class in KITTI tracking, in lower case -> COCO category id."""
+MOTS_CLASSES = {CAR: 1, PEDESTRIAN: 2}
+"""COCO category id -> class in KITTI MOTS, which has no other classes; 10 marks regions to ignore."""
+_MOTS_CATEGORIES = {str(number): category_id for category_id, number in MOTS_CLASSES.items()}
 
 Row = tuple[str, ...]
+"""The fields of one line: frame, track id, class, and what the format adds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -
     Raises:
         InputError: the file cannot be read or is none of this format; the message names the line.
     """
-    rows = [row for row in _rows(path, 17) if row[2].lower() in BOX_LABELS]
+    rows = [row for row in _rows(path, 17) if row[2].lower() in BOX_CATEGORIES]
     values = _numbers(path, [(*row[6:10], row[17] if len(row) > 17 else "1") for row in rows], 5)
     # A box cut off at the edge of the image ends before it begins if it lay beyond: it has no area.
     values[:, :2] = np.minimum(values[:, :2], values[:, 2:4])
@@ -91,7 +92,7 @@ def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -
             image_size,
             values[own, :4].astype(np.float32),
             scores[own].astype(np.float32),
-            np.array([BOX_LABELS[rows[i][2].lower()] for i in own], np.int64),
+            np.array([BOX_CATEGORIES[rows[i][2].lower()] for i in own], np.int64),
         )
         frames.append(KittiFrame(instances, tuple(rows[i] for i in own)))
     return frames
@@ -112,7 +113,7 @@ def read_kitti_mots(path: Path) -> list[KittiFrame]:
         raise InputError(f"{path}: expected images of one size, got {sorted(sizes)} (height, width).")
     try:
         image_size = tuple(int(side) for side in next(iter(sizes))) if sizes else KITTI_IMAGE_SIZE
-        rows = [row for row in every if row[2] in MOTS_LABELS]
+        rows = [row for row in every if row[2] in _MOTS_CATEGORIES]
         height, width = image_size
         masks = RleMasks.from_coco([row[5] for row in rows], (height, width))
     except (InstancesError, ValueError) as error:
@@ -125,34 +126,42 @@ def read_kitti_mots(path: Path) -> list[KittiFrame]:
             masks.image_size,
             boxes[own],
             np.ones(len(own), np.float32),
-            np.array([MOTS_LABELS[rows[i][2]] for i in own], np.int64),
+            np.array([_MOTS_CATEGORIES[rows[i][2]] for i in own], np.int64),
             masks[own],
         )
         frames.append(KittiFrame(instances, tuple(rows[i] for i in own)))
     return frames
 
 
+def mots_row(frame: int, category_id: int, counts: bytes, image_size: tuple[int, int]) -> Row:
+    """Returns a row of KITTI MOTS; `write_kitti` puts the track id into it.
+
+    Args:
+        frame: number of the frame.
+        category_id: a key of `MOTS_CLASSES`.
+        counts: COCO's compressed run lengths of the mask.
+        image_size: height and width of the image in pixels.
+    """
+    height, width = image_size
+    return str(frame), "0", str(MOTS_CLASSES[category_id]), str(height), str(width), counts.decode("ascii")
+
+
 def write_kitti(path: Path, frames: Iterable[tuple[Sequence[Row], NDArray[np.int64]]]) -> None:
     """Writes rows with the ids of their tracks; rows without a track (id 0) are left out.
 
     Args:
-        path: of the file.
-        frames: rows of each frame as they were read, and their track ids.
+        path: the file to write; it appears once it is whole.
+        frames: rows of each frame as they were read or made, and their track ids. One frame is held at a time.
 
     Raises:
-        InputError: the file cannot be written.
+        OSError: the file cannot be written.
     """
-    lines = [
-        " ".join((row[0], str(track), *row[2:])) + "\n"
-        for rows, ids in frames
-        for row, track in zip(rows, ids.tolist(), strict=True)
-        if track
-    ]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), encoding="ascii")
-    except OSError as error:
-        raise InputError(f"cannot write the tracks to {path}: {error.strerror}.") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial, partial.open("w", encoding="ascii") as file:
+        for rows, ids in frames:
+            for row, track in zip(rows, ids.tolist(), strict=True):
+                if track:
+                    file.write(" ".join((row[0], str(track), *row[2:])) + "\n")
 
 
 def _rows(path: Path, at_least: int) -> list[Row]:

@@ -15,6 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from roadmask.engines.errors import InputError, StoreError
+from roadmask.engines.files import partial_path
 from roadmask.engines.segmenter import Image
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def require_writable(path: Path) -> Path:
         raise InputError(f"the video is written as MP4: expected a name that ends in .mp4, got {path.name!r}.")
     if not path.parent.is_dir():
         raise InputError(f"cannot write the video {path}: there is no folder {path.parent}; create it first.")
-    partial = _partial(path)
+    partial = partial_path(path)
     try:
         partial.touch()
         partial.unlink()
@@ -71,7 +72,7 @@ class VideoWriter:
         self.path = require_writable(path)
         # Without B-frames, which would blur how long images of variable rate are shown.
         self._options: dict[str, object] = {"crf": str(crf), "preset": preset, "bf": "0"}
-        self._partial = _partial(path)
+        self._partial = partial_path(path)
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._reformatter = VideoReformatter()
@@ -204,7 +205,3 @@ class VideoWriter:
                 f"the video {self.path} cannot be written any further ({error}): is the disk full? "
                 "What the store has committed is safe."
             ) from error
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.partial")

@@ -1,19 +1,19 @@
-"""Camera names and sources as they are typed on a command line: `[NAME=]SOURCE`."""
+"""Sources as they are typed on a command line, `[NAME=]SOURCE`, sorted by camera."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from roadmask.engines.errors import InputError, SourceError
+from roadmask.streaming.camera_names import camera_name, check_camera_name
+from roadmask.streaming.redaction import redact_address
 from roadmask.streaming.sources.files import is_glob, is_image, split_query
+from roadmask.streaming.sources.registry import expected_sources, kind_of_scheme
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-"""Two letters at least, so that a drive letter is none."""
-SYNTHETIC = "synthetic"
+"""Two letters at least: a single one is a Windows drive."""
 
 
 def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
@@ -21,20 +21,22 @@ def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
 
     `NAME=SOURCE` names the camera; several sources under one name are chapters of one recording. Without a name, each
     source is a camera of its own, named after its file or folder, and images that lie in one folder (as a shell
-    expands `drive/*.png`) are one camera together. What exists under a name with '=' in it is taken as it is.
+    expands `drive/*.png`) are one camera together. An argument that is the name of an existing file is taken as that
+    file, even with '=' in it.
 
     Args:
-        args: as typed, in order.
+        args: arguments as typed, in order.
 
     Returns:
         Sources by camera, both in the order given.
 
     Raises:
-        InputError: no source, a name that is empty or cannot name a folder in the store, an empty source, or two
-            unnamed sources that would get one name.
+        InputError: there is no source, a source or its name is empty, a name cannot name a folder in the store, or
+            two unnamed sources would get the same name.
+        SourceError: no kind of source has the scheme of an unnamed source.
     """
     if not args:
-        raise InputError("expected at least one source: a video file, a folder or glob of images, or 'synthetic:'.")
+        raise InputError(f"expected at least one source: {expected_sources()}.")
     cameras: dict[str, list[str]] = {}
     owners: dict[str, str] = {}
     for position, arg in enumerate(args):
@@ -45,24 +47,10 @@ def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
         if owners.setdefault(name, owner) != owner:
             raise InputError(
                 f"two sources would both be camera {name!r}: {cameras[name][0]} and {spec}. "
-                f"Name them apart, for example '{name}_2={spec}', or give both the same name to join them by time."
+                f"Give them different names, for example '{name}_2={spec}', or the same name to join them by time."
             )
         cameras.setdefault(name, []).append(spec)
     return cameras
-
-
-def require_name(name: str) -> str:
-    """Returns a camera's name that the store can use.
-
-    Raises:
-        InputError: it holds anything but letters, digits, '_' and '-'.
-    """
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} cannot name a camera: expected letters, digits, '_' and '-', as in 'front=drive.mp4'. "
-            "If it is part of a file's name, write './' before the file."
-        )
-    return name
 
 
 def scheme_of(spec: str) -> str | None:
@@ -71,12 +59,12 @@ def scheme_of(spec: str) -> str | None:
     return match[1].lower() if match and not Path(spec).exists() else None
 
 
-def without_secrets(spec: str) -> str:
-    """Returns a URL without user, password and query; anything else as it is."""
-    if "://" not in spec:
-        return spec
-    parts = urlsplit(spec)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def unreadable_scheme(scheme: str, spec: str) -> str:
+    """Returns the message for a source whose scheme no kind of source has."""
+    return (
+        f"cannot read {redact_address(spec)!r}: `roadmask run` does not read {scheme}: sources. "
+        f"Expected {expected_sources()}; for live cameras use `roadmask live`."
+    )
 
 
 def _split(arg: str) -> tuple[str | None, str]:
@@ -91,7 +79,11 @@ def _split(arg: str) -> tuple[str | None, str]:
         return None, arg
     if not spec.strip():
         raise InputError(f"expected a source after '{name}=', got nothing.")
-    return require_name(name), spec
+    try:
+        return check_camera_name(name), spec
+    except InputError as error:
+        hint = "Write NAME=SOURCE, as in 'front=drive.mp4', or './' before a file whose name holds '='."
+        raise InputError(f"{error} {hint}") from None
 
 
 def _owner(spec: str, position: int) -> str:
@@ -103,10 +95,10 @@ def _owner(spec: str, position: int) -> str:
 
 def _derived_name(spec: str) -> str:
     scheme = scheme_of(spec)
-    if scheme == SYNTHETIC:
-        return require_name(spec.partition(":")[2].partition("?")[0] or "front")
     if scheme is not None:
-        raise SourceError(unreadable_scheme(scheme, spec))
+        if kind_of_scheme(scheme) is None:
+            raise SourceError(unreadable_scheme(scheme, spec))
+        return camera_name(Path(spec.partition(":")[2].partition("?")[0]).stem) or "front"
     plain, _ = split_query(spec)
     path = Path(plain).resolve()
     if is_glob(plain):
@@ -116,15 +108,7 @@ def _derived_name(spec: str) -> str:
         stem = path.parent.name
     else:
         stem = path.name if path.is_dir() else path.stem
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")
+    name = camera_name(stem)
     if not name:
-        raise InputError(f"no camera name can be made of {spec!r}: name it, for example 'front={spec}'.")
+        raise InputError(f"cannot make a camera name from {spec!r}: name the camera, for example 'front={spec}'.")
     return name
-
-
-def unreadable_scheme(scheme: str, spec: str) -> str:
-    """Says why a URL is no source of a recorded drive."""
-    return (
-        f"{without_secrets(spec)!r}: live and remote sources ({scheme}:) are not read by `run`. "
-        "Expected a video file, a folder or glob of images, or 'synthetic:'."
-    )

@@ -29,6 +29,10 @@ class Orientation(NamedTuple):
     mirrored_y: bool = False
 
 
+UPRIGHT = Orientation()
+"""An image that is shown as it is stored."""
+
+
 class RgbConverter:
     """Turns the decoded frames of one stream into uint8 (H, W, 3) RGB, C-contiguous.
 
@@ -63,7 +67,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     # Not `frame.side_data`: the frame would keep that, and it the frame, so that a hundred images pile up in memory.
     side_data = cast("Any", SideDataContainer)(frame)
     if SideDataType.DISPLAYMATRIX not in side_data:
-        return Orientation()
+        return UPRIGHT
     matrix = side_data[SideDataType.DISPLAYMATRIX]
     (a, b, _), (c, d, _), _ = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3).astype(np.int64)
     # A pixel x, y is shown at a x + c y, b x + d y.

@@ -13,6 +13,7 @@ from roadmask.engines.images import decode_image
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.files import identify_all
+from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
 
 DEFAULT_FPS = 10.0
@@ -68,10 +69,10 @@ class ImageSource(BaseSource):
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Reads file after file."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         for index, path in enumerate(self._paths):
-            self._require_open()
+            self.require_open()
             self.captured += 1
             timestamp_ns = round(index * self._period)
             image = read_image(path)
@@ -84,6 +85,16 @@ class ImageSource(BaseSource):
                     f"{path.name} is {_size(image.shape)}. Give each size its own camera."
                 )
             yield Frame(self.camera, 0, index, timestamp_ns, self.clock, image)
+
+
+def open_images(request: SourceRequest) -> ImageSource:
+    """Opens images as frames of constant rate; `?fps=` sets it.
+
+    Raises:
+        SourceError: the rate is no positive number, or no file can be decoded.
+    """
+    fps = request.parameters({"fps": float}).get("fps", DEFAULT_FPS)
+    return ImageSource(request.camera, request.paths, fps)
 
 
 def read_image(path: Path) -> Image | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 
+from roadmask.engines.errors import SourceError
+from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.frames import Clock, Frame, LostFrame
+from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
-
-if TYPE_CHECKING:
-    from roadmask.sample_drive import SampleDriveConfig
 
 
 class SyntheticSource(BaseSource):
@@ -23,8 +24,6 @@ class SyntheticSource(BaseSource):
     clock: Clock = "media"
 
     def __init__(self, camera: str, config: SampleDriveConfig) -> None:
-        from roadmask.sample_drive import SampleDrive  # noqa: PLC0415  only this source needs the renderer
-
         self.camera = camera
         self._config = config
         self._drive = SampleDrive(config)
@@ -46,11 +45,34 @@ class SyntheticSource(BaseSource):
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Renders frame after frame."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         period = 1_000_000_000 / Fraction(self._drive.fps).limit_denominator(1_000_000)
         for index in range(len(self._drive)):
-            self._require_open()
+            self.require_open()
             image = np.ascontiguousarray(self._drive.render(index), np.uint8)
             self.captured += 1
             yield Frame(self.camera, 0, index, round(index * period), self.clock, image)
+
+
+def open_synthetic(request: SourceRequest) -> SyntheticSource:
+    """Opens `synthetic:VIEW?fps=10&seconds=4`; every field of the sample drive's configuration is a parameter.
+
+    Raises:
+        SourceError: a parameter is unknown, or the sample drive cannot be rendered with its value.
+    """
+    defaults = SampleDriveConfig()
+    names = [field.name for field in fields(SampleDriveConfig) if field.name != "view"]
+    stated = request.parameters({name: type(getattr(defaults, name)) for name in names})
+    if request.location:
+        stated["view"] = request.location
+    try:
+        return SyntheticSource(request.camera, SampleDriveConfig(**stated))
+    except ValueError as error:
+        raise SourceError(f"the sample drive cannot be rendered as {request.specs[0]!r}: {error}") from error
+
+
+def spec_of(description: Mapping[str, Any]) -> str:
+    """Returns the spec that renders a described sample drive again."""
+    config = dict(description["config"])
+    return f"synthetic:{config.pop('view')}?{urlencode(config)}"

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from av.codec.context import ThreadType
 
 from roadmask.engines.errors import SourceError
-from roadmask.streaming.sources.colour import Orientation
-from roadmask.streaming.sources.decoder import DecodedImage, LostPacket, PacketDecoder
+from roadmask.engines.segmenter import Image
+from roadmask.streaming.sources.colour import UPRIGHT, Orientation, RgbConverter
+from roadmask.streaming.sources.decoder import DecodedFrame, PacketDecoder
 from roadmask.streaming.sources.files import require_file
 
 if TYPE_CHECKING:
@@ -41,9 +43,11 @@ class VideoFrameAt:
     """What a packet gave, at the file's own time."""
 
     media_ns: int | None
-    """Since the start of the stream; None where the packet has no timestamp."""
-    image: DecodedImage | None
-    """None where it gave no image."""
+    """Nanoseconds since the start of the stream; None where the packet has no timestamp."""
+    image: Image | None
+    """(H, W, 3) RGB, upright; None where the packet gave no frame."""
+    orientation: Orientation = UPRIGHT
+    """How the image was turned to be upright."""
 
 
 class VideoFile:
@@ -77,16 +81,19 @@ class VideoFile:
         with self._open() as container:
             stream = _video_stream(container, self.path)
             reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
-            decoder = PacketDecoder(stream, decode_order=bool(reordered_avi))
+            stream.codec_context.thread_type = ThreadType.AUTO
+            decoder = PacketDecoder(stream.codec_context, decode_order=bool(reordered_avi))
+            to_rgb = RgbConverter(stream.codec_context.name)
             start, unit = stream.start_time, _time_base(stream) * 1_000_000_000
             end_ns = 0
-            for item in decoder.decode(self._packets(container, stream)):
+            for item in decoder.decode_all(self._packets(container, stream)):
                 self.packets = decoder.packets
                 if start is None:
                     start = item.pts
                 media_ns = None if item.pts is None else round((item.pts - (start or 0)) * unit)
                 end_ns = max(end_ns, (media_ns or 0) + self.period_ns)
-                yield VideoFrameAt(media_ns, None if isinstance(item, LostPacket) else item)
+                image, orientation = to_rgb(item.frame) if isinstance(item, DecodedFrame) else (None, UPRIGHT)
+                yield VideoFrameAt(media_ns, image, orientation)
             self.packets = decoder.packets
             self._warn_if_cut_off(container, stream, decoder.taken, end_ns)
 
@@ -114,8 +121,8 @@ class VideoFile:
         with closing(self.read()) as items:
             for item in items:
                 if item.image is not None:
-                    height, width = item.image.image.shape[:2]
-                    return (height, width), item.image.orientation
+                    height, width = item.image.shape[:2]
+                    return (height, width), item.orientation
         if not self.packets:
             raise SourceError(f"{self.path} has a video stream ({self.codec}) of zero frames: nothing was recorded.")
         raise SourceError(

@@ -5,14 +5,15 @@ zarr is loaded when something here is first used, so that programs without a sto
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
     from roadmask.streaming.store.camera import CameraWriter as CameraWriter
-    from roadmask.streaming.store.check import CheckReport as CheckReport
-    from roadmask.streaming.store.check import Problem as Problem
     from roadmask.streaming.store.check import check_drive as check_drive
+    from roadmask.streaming.store.check_report import CheckReport as CheckReport
+    from roadmask.streaming.store.check_report import Problem as Problem
     from roadmask.streaming.store.config import StoreConfig as StoreConfig
     from roadmask.streaming.store.layout import EpochInfo as EpochInfo
     from roadmask.streaming.store.reader import CameraReader as CameraReader
@@ -26,26 +27,6 @@ if TYPE_CHECKING:
     from roadmask.streaming.store.summary import summarize_drive as summarize_drive
     from roadmask.streaming.store.writer import MaskStore as MaskStore
     from roadmask.streaming.store.writer import require_nothing as require_nothing
-
-_HOMES = {
-    "CameraReader": "reader",
-    "CameraWriter": "camera",
-    "CheckReport": "check",
-    "Drive": "reader",
-    "DriveSummary": "summary",
-    "EpochInfo": "layout",
-    "MaskStore": "writer",
-    "Problem": "check",
-    "Sighting": "records",
-    "StoreConfig": "config",
-    "StoredFrame": "records",
-    "TrackSummary": "records",
-    "TrackView": "records",
-    "check_drive": "check",
-    "open_drive": "reader",
-    "require_nothing": "writer",
-    "summarize_drive": "summary",
-}
 
 __all__ = [
     "CameraReader",
@@ -67,12 +48,17 @@ __all__ = [
     "summarize_drive",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"roadmask.streaming.store.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'roadmask.streaming.store' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "roadmask.streaming.store.camera": ["CameraWriter"],
+        "roadmask.streaming.store.check": ["check_drive"],
+        "roadmask.streaming.store.check_report": ["CheckReport", "Problem"],
+        "roadmask.streaming.store.config": ["StoreConfig"],
+        "roadmask.streaming.store.layout": ["EpochInfo"],
+        "roadmask.streaming.store.reader": ["CameraReader", "Drive", "open_drive"],
+        "roadmask.streaming.store.records": ["Sighting", "StoredFrame", "TrackSummary", "TrackView"],
+        "roadmask.streaming.store.summary": ["DriveSummary", "summarize_drive"],
+        "roadmask.streaming.store.writer": ["MaskStore", "require_nothing"],
+    },
+)

@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
-from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.abc.buffer import Buffer
+from zarr.buffer import default_buffer_prototype
 from zarr.storage import LocalStore
 
 from roadmask.engines.errors import StoreError, StoreLockedError
+from roadmask.engines.files import flush, partial_path
 
-PARTIAL = ".partial"
-"""Ends the name of a file that is still being written; what a killed writer leaves behind is never read."""
 _log = logging.getLogger(__name__)
 _FSYNC_THREADS = 8
 """File systems merge flushes that are asked for together."""
@@ -70,7 +70,7 @@ class DurableStore(LocalStore):
             self._in_commit = False
             for path in self._prepared:
                 with suppress(OSError):
-                    _partial(path).unlink(missing_ok=True)
+                    partial_path(path).unlink(missing_ok=True)
             self._prepared.clear()
 
     def write_file(self, key: str, data: bytes) -> None:
@@ -86,15 +86,15 @@ class DurableStore(LocalStore):
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.root))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._prepared.add(path)
-        _partial(path).write_bytes(value.as_buffer_like())
+        partial_path(path).write_bytes(value.as_buffer_like())
         return None
 
     def _publish(self) -> None:
         paths = sorted(self._prepared)
         with ThreadPoolExecutor(_FSYNC_THREADS) as pool:
-            list(pool.map(flush, map(_partial, paths)))
+            list(pool.map(flush, map(partial_path, paths)))
             for path in paths:
-                _partial(path).replace(path)
+                partial_path(path).replace(path)
             list(pool.map(flush, self._folders(paths)))
         self._prepared.clear()
 
@@ -110,19 +110,6 @@ class DurableStore(LocalStore):
             f"cannot write to {error.filename or self.root}: {why}. What was committed is safe and opens; make room or "
             f"repair the disk, then go on with --resume."
         )
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + PARTIAL)
-
-
-def flush(path: Path) -> None:
-    """Waits until a file's or folder's bytes are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class WriterLock:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from roadmask.engines.errors import StoreCorruptError, StoreResumeError
+from roadmask.engines.files import PARTIAL
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.files import PARTIAL
 from roadmask.streaming.store.reader import CameraReader
 from roadmask.tracking import TrackerState, TrackState
 

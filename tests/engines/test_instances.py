@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.instances import Index, Instances
 from roadmask.engines.masks import BoxMasks, RleMasks
+from roadmask.engines.semantic import UNKNOWN, SemanticMap
 
 SIZE = (60, 90)
 
@@ -97,3 +100,40 @@ def test_no_instances() -> None:
     assert none.masks.iou(none.masks).shape == (0, 0)
     assert len(none[np.zeros(0, np.bool_)]) == 0
     assert repr(none) == "Instances(0 in 90 x 60, masks=RleMasks)"
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (np.zeros((6, 9), np.int64), "uint8"),
+        (np.zeros((1, 6, 9), np.uint8), "uint8"),
+        (np.zeros((0, 9), np.uint8), "at least one cell"),
+        ([[149]], "got list"),
+        (np.zeros((61, 90), np.uint8), "at most 60 x 90 cells"),
+    ],
+)
+def test_what_is_no_semantic_map_is_refused(cells: Any, message: str) -> None:
+    with pytest.raises(InstancesError, match=message):
+        SemanticMap(cells, SIZE)
+
+
+def test_a_semantic_map_belongs_to_the_image_and_not_to_one_instance() -> None:
+    semantic = SemanticMap(np.full((6, 9), UNKNOWN, np.uint8), SIZE)
+    instances = Instances(**fields(), semantic=semantic)
+    assert instances[:1].semantic is instances[[]].semantic is semantic
+    assert repr(instances) == "Instances(3 in 90 x 60, masks=BoxMasks, with a semantic map)"
+    assert repr(semantic) == "SemanticMap(9 x 6 cells over 90 x 60)"
+
+
+def test_readers_of_other_libraries_need_none_of_them() -> None:
+    program = """
+import sys
+for name in ("supervision", "torch", "torchvision", "ultralytics"):
+    sys.modules[name] = None  # importing it fails as if it were not installed
+import importlib
+import roadmask
+for library in ("coco", "supervision", "torchvision", "ultralytics"):
+    importlib.import_module(f"roadmask.engines.interop.{library}")
+assert len(roadmask.Instances.from_coco([], (4, 6))) == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd="/")

@@ -60,10 +60,16 @@ class ExportJob:
 
     def frames(self) -> Iterator[tuple[CameraReader, StoredFrame]]:
         """Yields the frames camera by camera, and reports progress."""
+        for camera in self.cameras:
+            for frame in self.frames_of(camera):
+                yield camera, frame
+
+    def frames_of(self, camera: CameraReader) -> Iterator[StoredFrame]:
+        """Yields the frames of one of `cameras`, and reports progress over all of them."""
         cameras = self.cameras
-        done, total = 0, sum(map(len, cameras)) or 1
-        for camera in cameras:
-            for position in range(len(camera)):
-                yield camera, camera.frame(position)
-                done += 1
-                self.on_progress(done / total)
+        names = [each.name for each in cameras]
+        done = sum(map(len, cameras[: names.index(camera.name)]))
+        total = sum(map(len, cameras))
+        for position in range(len(camera)):
+            yield camera.frame(position)
+            self.on_progress((done + position + 1) / total)

@@ -21,7 +21,7 @@ from roadmask.engines.tensorrt.cuda import Cuda
 from roadmask.engines.tensorrt.runner import LoadedPlan, PlanRunner
 from roadmask.engines.tensorrt.segmenter import TensorRtSegmenter
 from support.scripted_gpu import ScriptedCuda, ScriptedTensorRt, ScriptedTensorRtForRtx
-from support.segmenter_contract import SegmenterContract
+from support.segmenter_contract import PortraitContract
 from support.tiny_plan import tiny_plan
 
 SHAPE = (192, 160)
@@ -55,7 +55,7 @@ def noise(*size: int) -> Image:
     return np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
 
 
-class TestTensorRt(SegmenterContract):
+class TestTensorRt(PortraitContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:
@@ -77,7 +77,7 @@ class TestTensorRt(SegmenterContract):
         super().test_any_size(segmenter, size)
 
 
-class TestOnnxGraph(SegmenterContract):
+class TestOnnxGraph(PortraitContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:

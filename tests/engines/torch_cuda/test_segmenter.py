@@ -18,7 +18,8 @@ from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
 from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
-from support.segmenter_contract import SegmenterContract, same_bytes
+from roadmask.testing.segmenter_contract import same_bytes
+from support.segmenter_contract import PortraitContract
 
 SHAPE = (192, 160)
 
@@ -36,7 +37,7 @@ def build(lite: Weights, nms_steps: int = 16, batches: Sequence[int] = (2,)) -> 
     )
 
 
-class TestOnCpu(SegmenterContract):
+class TestOnCpu(PortraitContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:

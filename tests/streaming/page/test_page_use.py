@@ -19,7 +19,7 @@ from support.live_feed import (
 )
 from support.page_browser import captured_ms, card, click_on, counts, look, tracks, wait_for_images
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.ci
 
 LOOPBACK = PageAddress("127.0.0.1", 0)
 CLOCK_MS = 500

@@ -58,7 +58,7 @@ def test_an_existing_file_with_an_equals_sign_is_a_file(tmp_path: Path, monkeypa
         (["x/drive.mp4", "y/drive.mp4"], "both be camera 'drive'"),
         (["drive.mp4", "drive.mp4"], "both be camera 'drive'"),
         (["front=a.mp4", "synthetic:"], "both be camera 'front'"),
-        (["(.mp4"], "no camera name"),
+        (["(.mp4"], "cannot make a camera name"),
     ],
 )
 def test_refused(args: list[str], says: str) -> None:
@@ -69,10 +69,10 @@ def test_refused(args: list[str], says: str) -> None:
 @pytest.mark.parametrize("scheme", ["rtsp", "http", "v4l2", "udp"])
 def test_live_sources_are_refused_without_telling_passwords(scheme: str) -> None:
     url = f"{scheme}://user:secret@camera/stream?token=secret"
-    with pytest.raises(SourceError, match="not read by `run`") as caught:
+    with pytest.raises(SourceError, match="`roadmask run` does not read") as caught:
         open_camera("front", [url])
     assert "secret" not in str(caught.value)
-    with pytest.raises(SourceError, match="not read by `run`") as caught:
+    with pytest.raises(SourceError, match="`roadmask run` does not read") as caught:
         parse_sources([url])
     assert "secret" not in str(caught.value)
 

@@ -10,7 +10,7 @@ import pytest
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource, open_camera
-from support.source_contract import SourceContract
+from roadmask.testing import SourceContract
 from support.video_factory import SIZE, number_of, numbered_image, write_clip
 
 
@@ -179,7 +179,7 @@ class TestRefused:
         assert says in refused(f"{tmp_path}{query}")
 
     def test_rate_of_a_video(self, tmp_path: Path) -> None:
-        assert "has its own times" in refused(f"{write_clip(tmp_path / 'a.mp4', [0])}?fps=25")
+        assert "has its own frame times" in refused(f"{write_clip(tmp_path / 'a.mp4', [0])}?fps=25")
 
 
 def test_real_drive(data_dir: Path) -> None:

@@ -1,0 +1,12 @@
+"""The arrays of a store as Markdown, read from the table that writer, reader and check go by."""
+
+from __future__ import annotations
+
+from roadmask.streaming.store.layout import ARRAYS, SCHEMA_VERSION
+
+
+def store_page() -> str:
+    """Returns the schema version, and a row for each array of an epoch."""
+    lines = [f"Schema version: **{SCHEMA_VERSION}**.", "", "| array | dtype | rows |", "|---|---|---|"]
+    lines += [f"| `{name}` | {spec.dtype} | {spec.rows} |" for name, spec in ARRAYS.items()]
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""The kinds of sources that a recorded run reads. Each is registered here and nowhere else.
+
+A new source is a module with its `FrameSource`, a function in it that opens one, and an entry in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from roadmask.engines.errors import SourceError
+from roadmask.streaming.sources.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from roadmask.streaming.sources.source import FrameSource
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """What a kind of source is asked to open."""
+
+    camera: str
+    """Name of the camera."""
+    specs: tuple[str, ...]
+    """Sources as typed; exactly one where the kind has a scheme."""
+    paths: tuple[Path, ...] = ()
+    """Files in the order to read them; empty where the kind has a scheme."""
+    query: str = ""
+    """Parameters as typed behind the '?', such as `fps=25`; see `parameters`."""
+
+    @property
+    def location(self) -> str:
+        """What stands between the scheme and the query, such as `rear` in `synthetic:rear?fps=10`."""
+        return self.specs[0].partition(":")[2].partition("?")[0]
+
+    def parameters(self, types: Mapping[str, type]) -> dict[str, Any]:
+        """Returns the parameters as positive numbers: integers where the type is int. A `seed` may be 0.
+
+        Args:
+            types: the parameters that the kind knows.
+
+        Raises:
+            SourceError: a parameter is unknown, or its value is no positive number.
+        """
+        shown = " ".join(self.specs)
+        values: dict[str, Any] = {}
+        for name, text in parse_qsl(self.query, keep_blank_values=True):
+            if name not in types:
+                near = get_close_matches(name, types, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(types) or 'no parameters'}."
+                raise SourceError(f"unknown parameter {name!r} in {shown!r}: {hint}")
+            try:
+                value = types[name](text)
+            except ValueError:
+                value = None
+            if value is None or not 0 <= value < 1e9 or (value == 0 and name != "seed"):
+                kind = "whole number" if types[name] is int else "number"
+                raise SourceError(f"expected a positive {kind} for {name!r} in {shown!r}, got {text!r}.")
+            values[name] = value
+        return values
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """One kind of source. It is known by its scheme, or by the suffixes of its files."""
+
+    name: str
+    """Its name, which is also the `kind` of its `describe()`."""
+    example: str
+    """How to write such a source, as help texts and error messages show it."""
+    opener: str
+    """`module:function` that takes a `SourceRequest` and returns a `FrameSource`; imported when first needed."""
+    scheme: str = ""
+    """What stands before the ':' of such a source; empty for files."""
+    suffixes: frozenset[str] = frozenset()
+    """Suffixes of its files in lower case, with the dot."""
+    finder: str = ""
+    """`module:function` that turns a stored description back into a spec, for sources that need no files."""
+
+    def open(self, request: SourceRequest) -> FrameSource:
+        """Opens a source of this kind.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        source: FrameSource = _load(self.opener)(request)
+        return source
+
+    def find(self, description: Mapping[str, Any]) -> str | None:
+        """Returns the spec that opens a described source again; None where its files must be found first."""
+        return str(_load(self.finder)(description)) if self.finder else None
+
+
+_HERE = "roadmask.streaming.sources"
+KINDS = (
+    SourceKind("video", "a video file", f"{_HERE}.chapters:open_videos", suffixes=VIDEO_SUFFIXES),
+    SourceKind("images", "a folder or glob of images", f"{_HERE}.images:open_images", suffixes=IMAGE_SUFFIXES),
+    SourceKind(
+        "synthetic",
+        "'synthetic:'",
+        f"{_HERE}.synthetic:open_synthetic",
+        scheme="synthetic",
+        finder=f"{_HERE}.synthetic:spec_of",
+    ),
+)
+"""All kinds. Files of an unknown suffix are of the first one."""
+
+
+def kind_of_scheme(scheme: str) -> SourceKind | None:
+    """Returns the kind with a scheme, if there is one."""
+    return next((kind for kind in KINDS if kind.scheme == scheme), None)
+
+
+def kind_of_file(path: Path) -> SourceKind:
+    """Returns the kind of a file by its suffix."""
+    return next((kind for kind in KINDS if path.suffix.lower() in kind.suffixes), KINDS[0])
+
+
+def kind_named(name: str) -> SourceKind | None:
+    """Returns the kind with a name, if there is one."""
+    return next((kind for kind in KINDS if kind.name == name), None)
+
+
+def expected_sources() -> str:
+    """Returns all kinds as a list for messages: `a video file, a folder or glob of images or 'synthetic:'`."""
+    *most, last = (kind.example for kind in KINDS)
+    return f"{', '.join(most)} or {last}"
+
+
+def _load(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    loaded: Callable[..., Any] = getattr(import_module(module), function)
+    return loaded

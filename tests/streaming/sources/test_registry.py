@@ -1,0 +1,67 @@
+"""A kind of source needs its entry in the registry and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roadmask.engines.errors import InputError, SourceError
+from roadmask.streaming.sources import ImageSource, open_camera, parse_sources, registry
+from roadmask.streaming.sources.registry import KINDS, SourceKind, SourceRequest, expected_sources
+from support.video_factory import numbered_image, write_clip
+
+
+def open_bag(request: SourceRequest) -> ImageSource:
+    import cv2
+
+    names = request.paths or (Path(request.location),)
+    image = names[0].with_suffix(".png")
+    cv2.imwrite(str(image), numbered_image(3))
+    return ImageSource(request.camera, [image], **request.parameters({"fps": float}))
+
+
+BAG = SourceKind("bag", "a bag", f"{__name__}:open_bag", suffixes=frozenset({".bag"}))
+
+
+def test_kinds_are_told_apart() -> None:
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
+    suffixes = [suffix for kind in KINDS for suffix in kind.suffixes]
+    assert len(set(suffixes)) == len(suffixes)
+    assert all(bool(kind.scheme) != bool(kind.suffixes) for kind in KINDS)
+
+
+def test_every_kind_describes_itself_by_its_name(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", range(2))
+    (tmp_path / "images").mkdir()
+    open_bag(SourceRequest("c", (), (tmp_path / "images" / "a.bag",)))
+    specs = {"video": clip, "images": tmp_path / "images", "synthetic": "synthetic:rear?seconds=0.1"}
+    assert set(specs) == {kind.name for kind in KINDS}
+    for kind in KINDS:
+        description = open_camera("c", [str(specs[kind.name])]).describe()
+        assert description["kind"] == kind.name
+        found = kind.find(description)
+        assert found is None or open_camera("c", [found]).describe() == description
+
+
+def test_a_new_kind_of_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "KINDS", (*KINDS, BAG))
+    path = tmp_path / "drive.bag"
+    path.write_bytes(b"x")
+    assert parse_sources([f"{path}?fps=5"]) == {"drive": [f"{path}?fps=5"]}
+    assert open_camera("front", [f"{path}?fps=5"]).fps == 5
+    assert "or a bag" in expected_sources()
+    with pytest.raises(SourceError, match=r"mixes bag \(.*drive.bag\) and video"):
+        open_camera("front", [str(path), str(write_clip(tmp_path / "a.mp4", [0]))])
+
+
+def test_a_new_kind_with_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "KINDS", (*KINDS, replace(BAG, scheme="bag", suffixes=frozenset())))
+    spec = f"bag:{tmp_path / 'drive.bag'}?fps=5"
+    assert parse_sources([spec]) == {"drive": [spec]}
+    assert open_camera("front", [spec]).fps == 5
+    with pytest.raises(SourceError, match="it takes fps"):
+        open_camera("front", [f"{spec}&depth=1"])
+    with pytest.raises(InputError, match="or a bag"):
+        parse_sources([])
