@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from roadmask.cli.progress import _SpeedColumn, interruptible
+from roadmask.cli.progress import SpeedColumn, interruptible
 
 if TYPE_CHECKING:
     from roadmask.streaming.batch.batch import BatchPlan
@@ -30,7 +30,7 @@ def batch_progress(console: Console, plan: BatchPlan) -> Iterator[tuple[threadin
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        _SpeedColumn(),
+        SpeedColumn(),
         TimeRemainingColumn(compact=True),
     )
     with (

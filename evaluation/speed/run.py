@@ -16,14 +16,15 @@ import psutil
 
 from roadmask.engines import Image, Instances, ScriptedSegmenter, Segmenter
 from roadmask.engines.errors import InputError
+from roadmask.engines.threads import default_threads
 from roadmask.evaluation.speed.looped import LoopedSource
 from roadmask.evaluation.speed.object_store import object_store, require_grpc
 from roadmask.evaluation.speed.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
-from roadmask.streaming.recording.jobs import CameraJob, ProgressCallback
-from roadmask.streaming.recording.recorder import CameraProgress
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.result import CameraProgress, ProgressCallback
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.sources import open_camera
 
@@ -75,8 +76,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
     """
     if settings.on_ray:
         require_grpc()
-    threads = psutil.cpu_count(logical=False) or 1
-    config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=threads))
+    config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=default_threads()))
     build = build or partial(build_segmenter, config.engine)
     segmenter = build()
     images = _decoded(source, settings.frames)
@@ -158,8 +158,7 @@ def _record(
     on_ray: bool,
 ) -> None:
     jobs = [CameraJob(_CAMERA, (source,), opener=opener)]
-    probes = probe_cameras(jobs, config, out)
-    record_drive(jobs, probes, config, out, on_ray=on_ray, build=build, on_progress=on_progress)
+    record_drive(jobs, out, config, on_ray=on_ray, build=build, on_progress=on_progress)
 
 
 def _fps(

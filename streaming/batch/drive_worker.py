@@ -27,7 +27,8 @@ from roadmask.streaming.batch.outcome import DriveOutcome, Notes, Status
 from roadmask.streaming.batch.publishing import PublishedFolder
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
@@ -143,16 +144,21 @@ def _publish(task: DriveTask, outcome: DriveOutcome) -> None:
 
 
 def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
-    notes, jobs = Notes(task.out), task.drive.jobs()
-    probes = probe_cameras(jobs, task.config, task.store, resume=True)
-    notes.begin(task.drive.name)
+    notes, begun = Notes(task.out), False
+
+    def on_progress(cameras: dict[str, CameraProgress]) -> None:
+        nonlocal begun
+        if not begun:  # its sources could be read, and nothing is written yet
+            notes.begin(task.drive.name)
+            begun = True
+        on_frames(sum(progress.frames for progress in cameras.values()))
+
     result = record_drive(
-        jobs,
-        probes,
-        task.config,
+        task.drive.jobs(),
         task.store,
+        task.config,
         build=task.segmenter,
-        on_progress=lambda cameras: on_frames(sum(progress.frames for progress in cameras.values())),
+        on_progress=on_progress,
         stop=stop,
         command=task.command,
         resume=True,

@@ -18,10 +18,12 @@ import psutil
 
 from roadmask.engines.errors import RoadmaskError, StoreError
 from roadmask.engines.networks import cache
+from roadmask.engines.threads import default_threads
 from roadmask.streaming.batch.drive_worker import DriveTask
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.results_json import describe_machine
 from roadmask.streaming.store import summarize_drive
 
@@ -143,7 +145,7 @@ def workers_for(drives: int, cores: int, memory_bytes: int, threads: int | None)
 
 def this_machine() -> tuple[int, int]:
     """Returns the number of physical cores and the available memory in bytes."""
-    return psutil.cpu_count(logical=False) or 1, int(psutil.virtual_memory().available)
+    return default_threads(), int(psutil.virtual_memory().available)
 
 
 def estimate(plan: Sequence[PlannedDrive], workers: int) -> Estimate | None:
@@ -212,15 +214,13 @@ def _sample(drive: PlannedDrive) -> Cost:
     seen: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "sample.zarr"
-        jobs = task.drive.jobs()
-        record_drive(
-            jobs,
-            probe_cameras(jobs, config, out),
-            config,
-            out,
-            build=task.segmenter,
-            on_progress=lambda cameras: seen.append((time.monotonic(), sum(c.frames for c in cameras.values()))),
-        )
+
+        def look(progress: dict[str, CameraProgress]) -> None:
+            frames = sum(camera.frames for camera in progress.values())
+            if frames:  # not before the engine is built
+                seen.append((time.monotonic(), frames))
+
+        record_drive(task.drive.jobs(), out, config, build=task.segmenter, on_progress=look)
         ended = time.monotonic()
         summary = summarize_drive(out)
         files = sum(1 for file in out.rglob("*") if file.is_file())

@@ -73,6 +73,11 @@ class BaseSource:
     ) -> None:
         self.close()
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Returns if the source is open.
+
+        Raises:
+            SourceError: the source was closed.
+        """
         if self._closed:
             raise SourceError(f"the source of camera {self.camera!r} is closed: open it again to read it.")
