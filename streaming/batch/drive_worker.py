@@ -144,13 +144,13 @@ def _publish(task: DriveTask, outcome: DriveOutcome) -> None:
 
 
 def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
-    notes, begun = Notes(task.out), False
+    notes, started = Notes(task.out), False
 
     def on_progress(cameras: dict[str, CameraProgress]) -> None:
-        nonlocal begun
-        if not begun:  # its sources could be read, and nothing is written yet
+        nonlocal started
+        if not started:  # the sources are readable, and nothing is written yet
             notes.begin(task.drive.name)
-            begun = True
+            started = True
         on_frames(sum(progress.frames for progress in cameras.values()))
 
     result = record_drive(
@@ -171,7 +171,7 @@ def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], N
         for camera in result.cameras
         for reason, count in camera.failures.items()
     ]
-    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", "; ".join(reasons))
+    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", redact_text("; ".join(reasons)))
     return replace(outcome, skipped=result.finished_before)
 
 
