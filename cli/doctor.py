@@ -60,9 +60,8 @@ def doctor() -> None:
     gpu: list[EngineStatus] = []
     writable = False
     try:
-        from roadmask.engines import engine_report
         from roadmask.engines.networks import cache
-        from roadmask.engines.tensorrt.report import gpu_report
+        from roadmask.engines.status import engine_report, gpu_report
 
         writable = _is_writable(cache.folder())
         state = "" if writable else ", [bold red]which cannot be written[/]: set ROADMASK_CACHE to a folder that can be"

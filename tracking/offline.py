@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.tracking.assignment import assign
-from roadmask.tracking.motion import Floats, centres
+from roadmask.tracking.iou.motion import Floats, centres
 from roadmask.tracking.tracks import Tracks
 
 NS = 1_000_000_000

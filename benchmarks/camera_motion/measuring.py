@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import InputError
+from roadmask.engines.images import read_image
 from roadmask.engines.instances import Instances
 from roadmask.evaluation.speed.timing import median
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.formats.kitti import read_kitti_mots
 from roadmask.tracking import CameraTracker, IouTracker, IouTrackerConfig
-from roadmask.tracking.image_motion import SmallImage, image_motion
-from roadmask.tracking.motion import Floats, centres, warped
+from roadmask.tracking.camera.image_motion import SmallImage, image_motion
+from roadmask.tracking.iou.motion import Floats, centres, warped
 
 VARIANTS = ("none", "boxes", "image", "pose")
 SHAKES = (0.0, 0.02, 0.05, 0.1)
@@ -64,15 +64,8 @@ def sample_drive_scene(frames: int = 100) -> Scene:
 
 def image_scene(folder: Path, segmenter: Segmenter) -> Scene:
     """Returns a folder of images and what a segmenter finds in them; nobody knows the true ids."""
-    images = [cv2.cvtColor(_read(path), cv2.COLOR_BGR2RGB).astype(np.uint8) for path in sorted(folder.glob("*.jpg"))]
+    images = [read_image(path) for path in sorted(folder.glob("*.jpg"))]
     return Scene(folder.name, [segmenter([image])[0] for image in images], images)
-
-
-def _read(path: Path) -> Image:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise InputError(f"cannot read the image {path}.")
-    return image.astype(np.uint8)
 
 
 def mots_scenes(folder: Path) -> list[Scene]:

@@ -31,7 +31,8 @@ from roadmask.engines.tensorrt.cuda import Cuda
 from roadmask.engines.tensorrt.runner import LoadedPlan
 from roadmask.engines.tensorrt.segmenter import TensorRtSegmenter
 from roadmask.engines.tensorrt.tensorrt_module import FLAVOURS, Flavour, load_tensorrt
-from roadmask.engines.torch.cuda_segmenter import CapturedGraph, TorchCudaSegmenter
+from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
+from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
 from roadmask.evaluation.speed.random_weights import is_made_up
 
 Product = Literal["fp32", "tf32", "fp16", "int8"]

@@ -12,7 +12,7 @@ from benchmarks.command import instrument_app, run_instrument
 from benchmarks.soak.measuring import WHOLE, SoakSettings, run_soak
 from roadmask.cli.records import JsonOption, show_records
 from roadmask.engines.errors import StoreError
-from roadmask.streaming.live.keep import Keep
+from roadmask.streaming.live.retention import Retention
 from roadmask.streaming.results_json import write_results
 
 
@@ -37,9 +37,9 @@ def soak(
     add up or the store is damaged.
     """
     console = Console(highlight=False)
-    kept = None if keep is None else Keep.parse(keep)
+    retention = None if keep is None else Retention.parse(keep)
     with console.status("Soaking"):
-        results = run_soak(clip, SoakSettings(cameras, minutes, settle, kept))
+        results = run_soak(clip, SoakSettings(cameras, minutes, settle, retention))
     whole = {name: results[0][name] for name in WHOLE}
     show_records(console, "Soak", [whole])
     show_records(console, "Processes", results, leave_out=WHOLE)

@@ -17,11 +17,10 @@ from roadmask.engines.errors import InputError
 from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.object_store import ObjectStore, object_store, require_grpc
 from roadmask.evaluation.speed.observed import ObservedRun
-from roadmask.streaming.config import RunConfig
-from roadmask.streaming.live.address import parse_live_sources
-from roadmask.streaming.live.keep import Keep
+from roadmask.streaming.live.retention import Retention
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
+from roadmask.streaming.sources.live.address import parse_live_sources
 from roadmask.streaming.store import check_drive
 
 _START_S = 180.0
@@ -38,7 +37,7 @@ class SoakSettings:
     minutes: float = 30.0
     settle_minutes: float = 2.0
     """Growth is counted from here on."""
-    keep: Keep | None = None
+    retention: Retention | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
         out = folder / "drive.zarr"
-        live = LiveSettings(RunConfig(), out, keep=settings.keep)
-        with LivePage(PageAddress("127.0.0.1", 0)) as page, ObservedRun(addresses, live, page=page) as run:
+        live = LiveSettings(retention=settings.retention)
+        with LivePage(PageAddress("127.0.0.1", 0)) as page, ObservedRun(addresses, out, live, page=page) as run:
             run.until(lambda: run.live(*names), _START_S, "masks of every camera")
             time.sleep(settings.settle_minutes * 60)
             samples, held = _sample((settings.minutes - settings.settle_minutes) * 60)
@@ -115,7 +114,7 @@ def _role(process: psutil.Process) -> str:
         return "the run and its page"
     words: list[str] = process.cmdline()
     title: str = words[0] if words else process.name()
-    if "roadmask.streaming.live.decoder_process" in words:
+    if "roadmask.streaming.sources.live.decoder_process" in words:
         return "decoder"
     return title.removeprefix("ray::").split(".")[0] if title.startswith("ray::") else str(process.name())
 

@@ -21,7 +21,7 @@ from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.formats.kitti import KittiFrame, read_kitti_mots, sequence_files
 from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.segmentation import build_segmenter
-from roadmask.streaming.store import CameraReader, MaskStore, open_drive
+from roadmask.streaming.store import CameraReader, CameraWriter, MaskStore, open_drive
 from roadmask.streaming.store.layout import METADATA
 from roadmask.tracking import LostTracks, Tracks, TrackState
 
@@ -108,12 +108,11 @@ def write_mots(folder: Path, path: Path, frames_max: int | None = None) -> int:
     sources = {name: {"file": f"{name}.txt"} for name in sequences}
     with MaskStore.create(path, class_names=names, engine={}, sources=sources, config={}) as store:
         for name, frames in sequences.items():
-            camera = store.camera(name)
-            camera.start_epoch(0, frames[0].instances.image_size, "media")
-            for index, frame in enumerate(frames):
-                camera.append(index, index * KITTI_FRAME_NS, _tracks(frame))
-                put_in += len(frame.instances)
-            camera.close(captured=len(frames))
+            with CameraWriter(store.path, name) as camera:
+                camera.start_epoch(0, frames[0].instances.image_size, "media")
+                for index, frame in enumerate(frames):
+                    camera.append(index, index * KITTI_FRAME_NS, _tracks(frame))
+                    put_in += len(frame.instances)
     return put_in
 
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.images import checked_image, network_instances
+from roadmask.engines.images import checked_image
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.masks import BoxMasks
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Image, SegmenterInfo
 
@@ -78,5 +79,14 @@ class NetworkSegmenter(ABC):
         labels: NDArray[np.integer],
         masks: NDArray[np.float32],
     ) -> Instances:
-        """Returns instances of an image from the network's own numbers, which must be the caller's to keep."""
-        return network_instances(letterbox, boxes, scores, self._categories[labels], masks)
+        """Returns the instances of an image, in its own pixels.
+
+        Args:
+            letterbox: how the image lay in the network's input.
+            boxes: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
+            scores: (N,), best first.
+            labels: (N,) the model's own labels.
+            masks: (N, 28, 28) probabilities. The instances keep these arrays: they must not be a buffer of the engine.
+        """
+        boxes, size = letterbox.undo(boxes), letterbox.image_size
+        return Instances(size, boxes, scores, self._categories[labels], BoxMasks(masks, boxes, size))

@@ -32,11 +32,12 @@ import numpy as np
 
 from roadmask.engines.errors import ConfigError, EngineError
 from roadmask.engines.extras import missing_package
+from roadmask.engines.images import read_image
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.networks import cache
 from roadmask.engines.networks.graph_io import KEEPS
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.image_folder import chosen_images, read_image
+from roadmask.engines.networks.image_folder import chosen_images
 from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.networks.weights import Weights
 
@@ -113,7 +114,7 @@ def calibration_of(weights: Weights, shape: tuple[int, int], settings: GraphSett
         size = f"{shape[0]}x{shape[1]}"
         raise ConfigError(
             f"int8 needs ranges of {weights.name} at {size}, measured on real images: roadmask engine build "
-            f"--weights {weights.argument} --precision int8 --shape {size} --calibration DIR, images of streets."
+            f"--weights {weights.argument} --precision int8 --input-size {size} --calibration DIR, images of streets."
         )
     return _read(record)
 

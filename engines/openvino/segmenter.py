@@ -20,12 +20,15 @@ from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.masks import MASK_SIDE
 from roadmask.engines.networks import cache
+from roadmask.engines.networks.convergence import run_until_converged
 from roadmask.engines.networks.export import exported_graphs
+from roadmask.engines.networks.graph_io import KEEPS
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.openvino import telemetry
-from roadmask.engines.segmenter import Image, Precision
+from roadmask.engines.segmenter import Image, Precision, Segmenter
+from roadmask.engines.table import EngineOptions
 
 telemetry.opt_out()
 import openvino as ov  # noqa: E402 - only once it cannot report
@@ -157,6 +160,18 @@ class OpenVinoSegmenter(NetworkSegmenter):
         return compiled
 
 
+def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> Segmenter:
+    """Returns the engine `openvino`."""
+    return OpenVinoSegmenter(
+        weights,
+        category_ids,
+        score_min=options.score_min,
+        input_size=options.input_size,
+        threads=options.threads,
+        precision=options.precision,
+    )
+
+
 @dataclass(frozen=True)
 class _Found:
     boxes: NDArray[np.float32]
@@ -176,11 +191,7 @@ class _Network:
         self._masks = masks.create_infer_request()
         self._masks.set_tensor("atlas", self._detector.get_tensor("atlas"))
         self._masks_per_run = int(masks.input("boxes").shape[0])
-        self._start = {
-            name: np.ones(tuple(detector.input(name).shape), np.float32) for name in ("proposal_keep", "detection_keep")
-        }
-        # Every repeat decides at least one more box.
-        self._runs_max = 1 + sum(start.shape[-1] for start in self._start.values())
+        self._start = {name: np.ones(tuple(detector.input(name).shape), np.float32) for name in KEEPS}
 
     def run(
         self, image: Image, content_size: tuple[int, int], classes: NDArray[np.float32], score_min: float
@@ -204,13 +215,16 @@ class _Network:
             "score_min": np.array([score_min], np.float32),
             **self._start,
         }
-        for runs in range(1, self._runs_max + 1):
+
+        def run() -> bool:
             self._detector.infer(inputs, share_inputs=True, share_outputs=True)
             self._watch(self._detector)
-            if _output(self._detector, "converged")[0]:
-                return runs
-            inputs |= {name: _output(self._detector, f"{name}_out").copy() for name in self._start}
-        raise EngineError(f"non-maximum suppression did not converge in {self._runs_max} runs: the graph is damaged.")
+            return bool(_output(self._detector, "converged")[0])
+
+        def resume() -> None:
+            inputs.update({name: _output(self._detector, f"{name}_out").copy() for name in KEEPS})
+
+        return run_until_converged(run, resume, (start.shape[-1] for start in self._start.values()))
 
     def _predict_masks(self, boxes: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         masks = np.empty((len(boxes), MASK_SIDE, MASK_SIDE), np.float32)

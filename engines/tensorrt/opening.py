@@ -12,6 +12,7 @@ from roadmask.engines.errors import ConfigError, EngineError, PlanTamperedError
 from roadmask.engines.letterbox import INPUT_SIZES, parse_input_size
 from roadmask.engines.networks.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.networks.weights import Weights
+from roadmask.engines.table import EngineOptions
 from roadmask.engines.tensorrt import plans
 from roadmask.engines.tensorrt.cuda import Cuda
 from roadmask.engines.tensorrt.device import Gpu, describe_gpu
@@ -35,29 +36,24 @@ class FoundPlans:
     """Plans that cannot be used, each with its reason, and manifests that are damaged; not plans for other GPUs."""
 
 
-def open_tensorrt(
-    weights: Weights,
-    category_ids: Sequence[int],
-    *,
-    score_min: float,
-    input_size: tuple[int, int] | None,
-    precision: GpuPrecision,
-) -> TensorRtSegmenter:
-    """Returns a segmenter that loads plans from the cache as images ask for them.
+def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> TensorRtSegmenter:
+    """Returns the engine `tensorrt`, which loads plans from the cache when images need them.
 
     Raises:
         GpuMissingError: there is no GPU.
         EngineError: no plan of the cache is of these weights and this precision for this GPU; the message says how to
             build one.
     """
-    gpu = describe_gpu("tensorrt")
+    gpu, input_size = describe_gpu("tensorrt"), options.input_size
+    kinds: dict[str, GpuPrecision] = {"fp32": "fp32", "int8": "int8"}
+    precision = kinds.get(options.precision, "fp16")
     found = find_plans(weights, input_size, precision, gpu)
     for reason in found.left_out:
         _LOG.warning("%s", reason)
     if not found.usable:
         size = "" if input_size is None else f"{input_size[0]}x{input_size[1]}"
         command = f"roadmask engine build --weights {weights.argument} --precision {precision} --batch 1,4"
-        wanted, command = (f"{precision} {size}", f"{command} --shape {size}") if size else (precision, command)
+        wanted, command = (f"{precision} {size}", f"{command} --input-size {size}") if size else (precision, command)
         raise EngineError(f"no plan of {weights.name} {wanted} for {gpu.chip} is in the cache: {command}")
     loaders = {
         shape: {batch: partial(_load, plan) for batch, plan in by_batch.items()}
@@ -69,7 +65,7 @@ def open_tensorrt(
         loaders,
         Cuda(),
         precision=precision,
-        score_min=score_min,
+        score_min=options.score_min,
         input_size=input_size,
     )
 

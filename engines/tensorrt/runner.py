@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import DeviceMemoryError, EngineError, InputError, PlanForeignError
 from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.networks.convergence import run_until_converged
 from roadmask.engines.networks.graph_io import INPUT_TYPES, KEEPS, OUTPUT_TYPES
 from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.tensorrt.build import SIDE_MAX
@@ -182,19 +183,12 @@ class PlanRunner:
         Only the rows of the frames that were launched mean anything. Those behind them are of frames of before, which
         nobody waits for: on black ones NMS would need a second run, as all anchors tie.
         """
-        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in KEEPS)  # each decides at least one more box
-        for run in range(runs_max):
-            self._cuda.call("StreamSynchronize", self._stream)
-            if self._pinned["converged"][1][: self._count].all():
-                if run:
-                    self._begin_nms_anew()
-                return {name: self._pinned[name][1] for name in _ON_HOST}
-            for name in KEEPS:
-                size = self._pinned[name][1].nbytes
-                self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
-            self._start()
-        self._begin_nms_anew()
-        raise EngineError(f"non-maximum suppression did not converge in {runs_max} runs: the plan is damaged.")
+        try:
+            run_until_converged(self._await, self._resume, (self._pinned[name][1].shape[-1] for name in KEEPS))
+        finally:
+            if self._resumed:
+                self._restart_nms()
+        return {name: self._pinned[name][1] for name in _ON_HOST}
 
     def repeat(self) -> None:
         """Runs the last frames again and waits; for measuring."""
@@ -217,6 +211,7 @@ class PlanRunner:
             self._pinned.clear()
 
     _count = 0
+    _resumed = False
     _stream: Any = None
     _context: Any = None
     _graph: Any = None
@@ -241,7 +236,21 @@ class PlanRunner:
         else:
             self._cuda.call("GraphLaunch", self._graph, self._stream)
 
-    def _begin_nms_anew(self) -> None:
+    def _await(self) -> bool:
+        """Waits for a run, and returns whether its NMS converged for every frame."""
+        self._cuda.call("StreamSynchronize", self._stream)
+        return bool(self._pinned["converged"][1][: self._count].all())
+
+    def _resume(self) -> None:
+        """Starts a run whose NMS begins where that of the last one stopped."""
+        for name in KEEPS:
+            size = self._pinned[name][1].nbytes
+            self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
+        self._resumed = True
+        self._start()
+
+    def _restart_nms(self) -> None:
+        self._resumed = False
         for name in KEEPS:
             self._upload(name)  # ones
 

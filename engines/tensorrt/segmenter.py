@@ -11,8 +11,8 @@ import numpy as np
 
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox, choose_input_size
+from roadmask.engines.networks.frame_size_cache import FrameSizeCache
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
-from roadmask.engines.networks.newest import NewestSizes
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Image
 from roadmask.engines.tensorrt.cuda import Cuda
@@ -65,7 +65,7 @@ class TensorRtSegmenter(NetworkSegmenter):
         )
         self._plans, self._cuda = plans, cuda
         self._loaded: dict[tuple[tuple[int, int], int], LoadedPlan] = {}
-        self._runners: NewestSizes[_Runners] = NewestSizes(drop=_close)
+        self._runners: FrameSizeCache[_Runners] = FrameSizeCache(drop=_close)
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
         """Loads and captures the plan of each batch for images of this (H, W), and runs it once on black ones."""

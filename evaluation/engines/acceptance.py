@@ -18,14 +18,15 @@ from typing import Any, Literal
 from roadmask.engines import Segmenter
 from roadmask.engines.classes import category_ids
 from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.images import read_image
 from roadmask.engines.networks import cache
 from roadmask.engines.networks.activations import largest_activations, require_half
 from roadmask.engines.networks.export import exported_graphs
 from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.image_folder import chosen_images, read_image
+from roadmask.engines.networks.image_folder import chosen_images
 from roadmask.engines.networks.typed_onnx import GpuPrecision, typed_onnx
 from roadmask.engines.networks.weights import Weights
-from roadmask.engines.onnxruntime.segmenter import OnnxGraphSegmenter
+from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter
 from roadmask.engines.openvino.segmenter import OpenVinoSegmenter, cpu_capabilities
 from roadmask.engines.segmenter import Precision
 from roadmask.evaluation import common_classes, evaluate_masks, read_truth, segment_truth
@@ -129,7 +130,7 @@ class _Judged:
 def _in_onnx_runtime(weights: Weights, kind: GpuPrecision, shape: tuple[int, int]) -> _Judged:
     return _Judged(
         f"onnxruntime-{_hash(typed_onnx(weights, shape, 1, kind))}",
-        lambda wanted: OnnxGraphSegmenter(weights, wanted, score_min=_SCORE_MIN, input_size=shape, precision=kind),
+        lambda wanted: OnnxRuntimeSegmenter(weights, wanted, score_min=_SCORE_MIN, input_size=shape, precision=kind),
     )
 
 

@@ -22,7 +22,8 @@ from roadmask.engines.networks.graph_io import Inputs, Outputs
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Precision
-from roadmask.engines.torch.cuda_segmenter import CapturedGraph, TorchCudaSegmenter
+from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
+from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
 
 PEERS = ("onnxruntime", "torch-compile", "yolo")
 _YOLO_SIZES = "nsmlx"
@@ -84,9 +85,11 @@ def peer_sides(names: Sequence[str], weights: Weights, terms: Terms, precision: 
 
 def _onnxruntime(weights: Weights, terms: Terms) -> Side:
     _require("onnxruntime", "pip install 'roadmask[torch]'")
-    from roadmask.evaluation.speed.onnxruntime_segmenter import OnnxRuntimeSegmenter  # noqa: PLC0415 - optional
+    from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter  # noqa: PLC0415 - optional
 
-    return Side("onnxruntime", "fp32", 1, OnnxRuntimeSegmenter(weights, **terms.common()))
+    wanted = [category for category in weights.architecture.category_ids if category]
+    segmenter = OnnxRuntimeSegmenter(weights, wanted, graphs="static", **terms.common())
+    return Side("onnxruntime", "fp32", 1, segmenter)
 
 
 class _Compiled(TorchCudaSegmenter):

@@ -22,9 +22,9 @@ from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.evaluation.speed.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.segmentation import build_segmenter
+from roadmask.streaming.sources.live.address import parse_live_sources
 from roadmask.streaming.store import check_drive, open_drive
 
 _START_S = 120.0
@@ -68,8 +68,8 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         names = [f"camera{number}" for number in range(settings.cameras)]
         addresses = parse_live_sources([f"{name}=replay:{long}" for name in names])
         out = folder / "drive.zarr"
-        live = LiveSettings(config, out, adapt=settings.adapt)
-        with ObservedRun(addresses, live, None if build is None else [build], show=settings.show) as run:
+        live = LiveSettings(config, adapt=settings.adapt)
+        with ObservedRun(addresses, out, live, None if build is None else [build], show=settings.show) as run:
             run.until(lambda: all(_found(run, name) > 5 for name in names), _START_S, "masks of every camera")
             time.sleep(_SETTLE_S)
             began, found = time.monotonic(), sum(_found(run, name) for name in names)
@@ -111,7 +111,7 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
 def _found(run: ObservedRun, name: str) -> int:
     """Frames of a camera whose masks were found, as of the newest report."""
     camera = run.camera(name)
-    return 0 if camera is None else camera.stored + camera.watched
+    return 0 if camera is None else camera.ledger.stored + camera.watched
 
 
 def _gaps_ms(out: Path, name: str, seconds: float) -> NDArray[np.float64]:

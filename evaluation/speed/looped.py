@@ -35,7 +35,7 @@ class LoopedSource(BaseSource):
         return {**self._source.describe(), "period": self._period, "total": self._total}
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
-        self._require_open()
+        self.require_open()
         self.captured = 0
         start_ns = 0
         while self.captured < self._total:

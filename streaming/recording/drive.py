@@ -105,7 +105,6 @@ def record_drive(
                 engine=_attributes(info),
                 sources={camera.job.camera: camera.probe.description for camera in cameras},
                 config=described,
-                store_config=config.store,
                 command=command,
                 resume=resume,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,14 @@ class VideoSource(BaseSource):
             "kind": "video",
             "files": [identify(file.path) for file in self._files],
             "codec": first.codec,
+            "recorded_at": None if first.created is None else first.created.astimezone(UTC).isoformat(),
             "fps": self.fps,
             "image_size": list(first.image_size),
         }
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Reads chapter after chapter."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         timeline = Timeline(self._files[0].period_ns)
         index = epoch = start_ns = 0
@@ -78,7 +79,7 @@ class VideoSource(BaseSource):
             timeline.begin(start_ns, file.period_ns)
             previous, before = file, self.captured
             for item in file.read():
-                self._require_open()
+                self.require_open()
                 self.captured = before + file.packets
                 if item.image is None:
                     yield LostFrame(self.camera, epoch, index, timeline.peek(item.media_ns))

@@ -8,10 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from roadmask.engines.errors import SourceError
+from roadmask.engines.images import decode_image
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.files import identify_all
@@ -71,10 +69,10 @@ class ImageSource(BaseSource):
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Reads file after file."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         for index, path in enumerate(self._paths):
-            self._require_open()
+            self.require_open()
             self.captured += 1
             timestamp_ns = round(index * self._period)
             image = read_image(path)
@@ -102,14 +100,10 @@ def open_images(request: SourceRequest) -> ImageSource:
 def read_image(path: Path) -> Image | None:
     """Returns an image as RGB, upright; None where the file holds none."""
     try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+        return decode_image(path)
     except OSError as error:  # deleted or unplugged since the folder was listed
         _log.warning("%s cannot be read: %s", path, error)
         return None
-    except cv2.error:  # larger than OpenCV is willing to decode, or a header that lies
-        return None
-    return None if image is None else np.ascontiguousarray(image, np.uint8)
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -72,6 +72,11 @@ class BaseSource:
     ) -> None:
         self.close()
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Returns if the source is open.
+
+        Raises:
+            SourceError: the source was closed.
+        """
         if self._closed:
             raise SourceError(f"the source of camera {self.camera!r} was closed: open it again to read from its start.")

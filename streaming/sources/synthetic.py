@@ -48,11 +48,11 @@ class SyntheticSource(BaseSource):
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Renders frame after frame."""
-        self._require_open()
+        self.require_open()
         self.captured = 0
         period = 1_000_000_000 / Fraction(self._drive.fps).limit_denominator(1_000_000)
         for index in range(len(self._drive)):
-            self._require_open()
+            self.require_open()
             image = np.ascontiguousarray(self._drive.render(index), np.uint8)
             if index == 0:
                 self._first = image

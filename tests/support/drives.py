@@ -54,7 +54,7 @@ class ScriptedSource(BaseSource):
         return {"kind": "scripted", "frames": self.frames}
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
-        self._require_open()
+        self.require_open()
         self.captured = 0
         delays = np.random.default_rng(self.delay_seed)
         for index in range(self.frames):

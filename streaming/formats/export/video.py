@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from roadmask.streaming.formats.export.anonymize import anonymized
-from roadmask.streaming.formats.export.images import as_tracks, images
 from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.source_images import as_tracks, images
 from roadmask.streaming.sinks.overlay import OverlayVideo
 from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame
 from roadmask.streaming.sinks.video_writer import VideoWriter

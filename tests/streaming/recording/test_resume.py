@@ -243,8 +243,7 @@ def test_an_overlay_cannot_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_store_without_the_trackers_state_is_refused(tmp_path: Path) -> None:
-    with create(tmp_path / "drive.zarr") as store:
-        writer = store.camera("front")
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
         writer.start_epoch(0, (24, 40), "media")
         for n, tracks in enumerate(street(8)):
             writer.append(n, n * FRAME_NS, tracks)
@@ -256,8 +255,7 @@ def test_a_store_without_the_trackers_state_is_refused(tmp_path: Path) -> None:
 
 def test_a_writer_that_lost_its_lock_writes_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "drive.zarr"
-    with create(path) as store:
-        old = store.camera("front")
+    with create(path) as store, CameraWriter(store.path, "front", SMALL) as old:
         old.start_epoch(0, (24, 40), "media")
         drive = street(8)
         for n, tracks in enumerate(drive[:7]):

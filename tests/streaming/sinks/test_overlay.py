@@ -11,6 +11,7 @@ import pytest
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import MASK_SIDE, BoxMasks, RleMasks
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.sinks import drawing
 from roadmask.streaming.sinks.drawing import draw_overlay, track_colour
 from roadmask.streaming.sinks.overlay import OverlayVideo, Trails, format_time, heading_of
 from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame
@@ -126,14 +127,33 @@ class TestDrawing:
             (400, 300, 401, 301),  # one pixel
         ],
     )
-    @pytest.mark.parametrize("size", [(540, 960), (48, 64), (8, 8)])
+    @pytest.mark.parametrize(("size", "whole"), [((540, 960), True), ((48, 64), True), ((8, 8), False)])
     def test_labels_stay_inside_whatever_the_box(
-        self, box: tuple[float, float, float, float], size: tuple[int, int]
+        self,
+        box: tuple[float, float, float, float],
+        size: tuple[int, int],
+        whole: bool,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        scaled = tuple(np.array(box) * (size[1] / 960, size[0] / 540, size[1] / 960, size[0] / 540))
-        image = np.full((*size, 3), 96, np.uint8)
-        drawn = draw_overlay(image, tracks_of(scaled, size=size), NAMES, heading="front  0:01.20")
-        assert drawn.shape == image.shape
+        places: list[np.ndarray] = []
+        write = drawing._draw_text
+        monkeypatch.setattr(drawing, "_draw_text", lambda *given: places.append(write(*given)) or places[-1])
+        height, width = size
+        scaled = tuple(np.array(box) * (width / 960, height / 540, width / 960, height / 540))
+        image = np.full((height, width, 3), 96, np.uint8)
+        drawn = draw_overlay(image, tracks_of(scaled, size=size), NAMES)
+        assert len(places) == whole, "one label where there is room for its letters, else none"
+        monkeypatch.setattr(drawing, "_draw_text", lambda *_: np.zeros(4, np.int64))
+        unlabelled = draw_overlay(image, tracks_of(scaled, size=size), NAMES)
+        written = changed(unlabelled, drawn)
+        for left, top, right, bottom in (place.tolist() for place in places):
+            assert left >= 0
+            assert top >= 0
+            assert right <= width
+            assert bottom <= height, "no letter is cut off"
+            assert written[top:bottom, left:right].mean() > 0.9
+            written[top:bottom, left:right] = False
+        assert not written.any()
 
     def test_labels_do_not_hide_each_other(self) -> None:
         apart = tracks_of((100, 100, 300, 300))

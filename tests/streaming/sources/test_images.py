@@ -10,7 +10,7 @@ import pytest
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource, open_camera
-from support.source_contract import SourceContract
+from roadmask.testing import SourceContract
 from support.video_factory import SIZE, number_of, numbered_image, write_clip
 
 
