@@ -42,7 +42,7 @@ class VideoSource(BaseSource):
         self.camera = camera
         if len({path.resolve() for path in paths}) < len(paths):
             raise SourceError(f"camera {camera!r} was given the same file twice: {', '.join(map(str, paths))}.")
-        self._files = _in_order([VideoFile(path) for path in paths])
+        self._files = _in_order([VideoFile(path, keep_probe=len(paths) == 1) for path in paths])
         expected = [file.frames_expected for file in self._files]
         self.frames_expected: int | None = None if None in expected else sum(count or 0 for count in expected)
         fps = self._files[0].fps

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,14 +58,17 @@ class VideoFile:
 
     Args:
         path: video file.
+        keep_probe: keep the file open after its first image was decoded here, and let the first `read` begin with that
+            image, instead of decoding it again.
 
     Raises:
         SourceError: the file is missing, empty or not a video, this build of FFmpeg has no decoder for it, or none of
             its frames can be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep_probe: bool = False) -> None:
         self.path = require_file(path)
+        self._probed: Iterator[VideoFrameAt] | None = None
         with self._open() as container:
             stream = _video_stream(container, path)
             rate = stream.average_rate or stream.guessed_rate
@@ -77,10 +80,14 @@ class VideoFile:
             """Creation time that the container states; None if it states none."""
         self.packets = 0
         """Number of packets that were read since the last call of `read`."""
-        self.image_size, self.orientation = self._probe()
+        self.image_size, self.orientation = self._probe(keep_probe)
 
     def read(self) -> Generator[VideoFrameAt]:
         """Yields what each packet gave, in display order."""
+        probed, self._probed = self._probed, None
+        yield from self._decoded() if probed is None else probed
+
+    def _decoded(self) -> Generator[VideoFrameAt]:
         self.packets = 0
         with self._open() as container:
             stream = _video_stream(container, self.path)
@@ -121,12 +128,17 @@ class VideoFile:
         except IndexError:  # PyAV 18 fails at the end over streams that a damaged table added
             _log.warning("%s is damaged: its table of streams changes; what was read is kept", self.path)
 
-    def _probe(self) -> tuple[tuple[int, int], Orientation]:
-        with closing(self.read()) as items:
-            for item in items:
-                if item.image is not None:
-                    height, width = item.image.shape[:2]
-                    return (height, width), item.orientation
+    def _probe(self, keep: bool) -> tuple[tuple[int, int], Orientation]:
+        items, read = self._decoded(), []
+        for item in items:
+            read.append(item)
+            if item.image is not None:
+                if keep:
+                    self._probed = chain(read, items)
+                else:
+                    items.close()
+                height, width = item.image.shape[:2]
+                return (height, width), item.orientation
         if not self.packets:
             raise SourceError(f"the video stream ({self.codec}) of {self.path} has no frames: nothing was recorded.")
         raise SourceError(
