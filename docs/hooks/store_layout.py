@@ -7,6 +7,14 @@ from roadmask.streaming.store.layout import ARRAYS, SCHEMA_VERSION
 
 def store_page() -> str:
     """Returns the schema version, and a row for each array of an epoch."""
-    lines = [f"Schema version: **{SCHEMA_VERSION}**.", "", "| array | dtype | rows |", "|---|---|---|"]
-    lines += [f"| `{name}` | {spec.dtype} | {spec.rows} |" for name, spec in ARRAYS.items()]
+    lines = [
+        f"Schema version: **{SCHEMA_VERSION}**.",
+        "",
+        "| array | dtype | dimensions | content | required | written by | since |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, spec in ARRAYS.items():
+        required = "yes" if spec.required else "no"
+        cells = (f"`{name}`", spec.dtype, ", ".join(spec.dims), spec.meaning, required, f"`{spec.owner}`", spec.since)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

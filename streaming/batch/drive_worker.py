@@ -32,7 +32,7 @@ from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
-from roadmask.streaming.store.layout import plain
+from roadmask.streaming.store.layout import json_data
 
 Build = Callable[[], Segmenter]
 _THUMBNAIL_FRAMES = 250
@@ -82,7 +82,7 @@ class DriveTask:
     def made_of(self) -> dict[str, Any]:
         """Returns what the store depends on: configuration, weights, and name, size and time of change of each file."""
         files = {camera: [_state(path) for path in paths] for camera, paths in self.drive.cameras.items()}
-        return {"config": plain(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
+        return {"config": json_data(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
 
     def finished_before(self) -> DriveOutcome | None:
         """Returns the outcome of the drive if it was finished with the same files, weights and settings, else None.
