@@ -16,7 +16,6 @@ from roadmask.cli.check import check
 from roadmask.cli.compare import compare
 from roadmask.cli.doctor import doctor
 from roadmask.cli.engine import engine_app
-from roadmask.cli.engine_verify import verify
 from roadmask.cli.eval_loss import loss as eval_loss
 from roadmask.cli.eval_segm import segm as eval_segm
 from roadmask.cli.eval_tracks import tracks as eval_tracks
@@ -46,7 +45,6 @@ app.command()(export)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")
 app.add_typer(engine_app, name="engine")
-engine_app.command()(verify)
 app.command()(track)
 app.command()(compare)
 

@@ -15,12 +15,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from roadmask.cli.progress import record_with_progress
+from roadmask.cli.progress import camera_bars
 from roadmask.cli.tables import found_table, ledger_table
 from roadmask.engines import RoadmaskError
 from roadmask.sample_drive import SampleDrive, score_drive
-from roadmask.streaming.config import RunConfig
-from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.store import CameraReader, open_drive, summarize_drive
 from roadmask.streaming.store.compare import differing_files
 from roadmask.streaming.store.summary_plot import plot_summary
@@ -37,14 +36,15 @@ def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     drive, pair, overlay, summary = (OUT / n for n in ("drive.zarr", "pair.zarr", "overlay.mp4", "summary.png"))
-    console, config = Console(), RunConfig()
+    console = Console()
 
     console.rule("One camera, in this process")
-    result = record_with_progress(console, [CameraJob("front", (source,), overlay)], config, drive)
+    with camera_bars(console) as on_progress:
+        result = record_drive({"front": source}, drive, overlay=overlay, on_progress=on_progress)
 
     console.rule("Two cameras, on Ray")
-    cameras = [CameraJob("front", (source,)), CameraJob("rear", (second_source,))]
-    record_with_progress(console, cameras, config, pair, on_ray=True)
+    with camera_bars(console) as on_progress:
+        record_drive({"front": source, "rear": second_source}, pair, on_ray=True, on_progress=on_progress)
     different = differing_files(drive / "front", pair / "front")
     if different:
         sys.exit(f"The stores differ, first in {different[0]}: please report this.")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,6 @@ from roadmask.engines.errors import InputError, InstancesError
 from roadmask.engines.files import replacing
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
-
-KittiFormat = Literal["kitti-box", "kitti-mots"]
-KITTI_FORMATS: tuple[KittiFormat, ...] = get_args(KittiFormat)
 
 KITTI_IMAGE_SIZE = (375, 1242)
 """Height and width of most of KITTI's images; the text files of boxes do not tell."""

@@ -15,7 +15,6 @@ import logging
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -51,7 +50,6 @@ class LivePage:
         *,
         token: str | None = None,
         limits: PageLimits | None = None,
-        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """Makes a page that is not yet served.
 
@@ -59,7 +57,6 @@ class LivePage:
             address: where to listen.
             token: what a browser must show; None makes one up, or needs none at a loopback address.
             limits: what it keeps; None takes the defaults.
-            wall_ns: the clock that times of capture are told in, nanoseconds since 1970.
 
         Raises:
             PageError: the token is unfit or the host unknown.
@@ -67,7 +64,7 @@ class LivePage:
         Guard(address, token, address.port)  # refuses an unfit token before anything is started
         self._address = address
         self._token = token
-        self._feed = Feed(limits or PageLimits(), wall_ns)
+        self._feed = Feed(limits or PageLimits())
         self._server = secrets.token_hex(8)
         self._clients: set[PageClient] = set()
         self._registry = run_registry(self._feed, lambda: len(self._clients))

@@ -1,16 +1,14 @@
-"""A camera's tracks as a video one can watch."""
+"""The overlay video as a sink: the tracks of a camera drawn into its images."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from roadmask.streaming.frames import Clock, Frame
 from roadmask.streaming.sinks.drawing import draw_overlay
+from roadmask.streaming.sinks.sink import BaseSink, CameraDescription, TrackedFrame
 from roadmask.streaming.sinks.video_writer import VideoWriter
 from roadmask.tracking import Tracks, TrackState
 
@@ -20,35 +18,41 @@ _TRAIL_NS = 1_000_000_000
 """How far back trails reach."""
 
 
-class OverlayWriter:
-    """Draws each frame's tracks and writes the video, frames at their own times within an epoch.
+class OverlayVideo(BaseSink):
+    """Draws the tracks of a camera into a video, each frame at its own time within an epoch.
 
-    See `VideoWriter` for what a killed run leaves behind.
+    See `VideoWriter` for what remains of a run that is killed.
 
     Args:
-        path: of the video, ends in .mp4.
-        class_names: category id -> name.
-        trails: draw where each track came from.
+        path: the video; its name ends in .mp4.
+        trails: whether to draw where each track came from.
 
     Raises:
         InputError: see `require_writable`.
     """
 
-    def __init__(self, path: Path, *, class_names: Mapping[int, str], trails: bool = True) -> None:
+    needs_image = True
+
+    def __init__(self, path: Path, *, trails: bool = True) -> None:
         self._video = VideoWriter(path)
-        self._class_names = dict(class_names)
+        self._class_names: dict[int, str] = {}
         self._trails: Trails | None = Trails() if trails else None
         self._epoch: int | None = None
         self._shift_ns = 0
         self._shown_ns = 0
 
-    def append(self, frame: Frame, tracks: Tracks) -> None:
+    def open(self, camera: str, description: CameraDescription) -> None:  # noqa: ARG002 - frames name their camera
+        """Takes the names of the classes; the video begins with the first frame."""
+        self._class_names = dict(description.class_names)
+
+    def write(self, tracked: TrackedFrame) -> None:
         """Draws the next frame.
 
         Raises:
-            InputError: time stands still or goes back within an epoch.
+            InputError: the frame is not later than the previous one of its epoch.
             StoreError: the disk is full or gone.
         """
+        frame, tracks = tracked.frame, tracked.tracks
         if frame.epoch != self._epoch:
             if self._epoch is not None:
                 self._shift_ns = self._shown_ns + _PAUSE_NS - frame.timestamp_ns
@@ -60,25 +64,17 @@ class OverlayWriter:
         self._shown_ns = frame.timestamp_ns + self._shift_ns
         self._video.write(image, self._shown_ns)
 
-    def close(self) -> None:
-        """Finishes the video; may be called again.
+    def close(self, captured: int | None) -> None:  # noqa: ARG002 - a video has only the frames that it shows
+        """Finishes the video; without a single frame there is none.
 
         Raises:
             StoreError: the disk is full or gone.
         """
         self._video.close()
 
-    def discard(self) -> None:
-        """Ends without a video; one that was there before stays."""
+    def abort(self) -> None:
+        """Removes the unfinished video; a video that was there before stays."""
         self._video.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._video.__exit__(kind, error, trace)
 
 
 class Trails:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -76,7 +76,9 @@ class CameraWriter:
         """What an earlier run left, where this one goes on with it."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: make one with MaskStore.create first.")
-        self._class_labels = frozenset(int(category_id) for category_id in read_attributes(path)["class_names"])
+        drive = read_attributes(path)
+        self._category_ids = frozenset(int(category_id) for category_id in drive["class_names"])
+        self._recording_start = _recording_start(drive, camera)
         if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(
                 f"camera {camera!r} was already written to {path}: use another name or another --out."
@@ -164,7 +166,7 @@ class CameraWriter:
             )
         if epoch.full:  # a commit failed before
             self.commit()
-        masks = storable_masks(frame_index, tracks, epoch.info, self._class_labels)
+        masks = storable_masks(frame_index, tracks, epoch.info, self._category_ids)
         rows = frame_rows(frame_index, timestamp_ns, tracks, masks, epoch.end)
         epoch.push(rows, masks)
         epoch.last_timestamp_ns, self._last_index = timestamp_ns, frame_index
@@ -320,4 +322,12 @@ class CameraWriter:
             "dropped": ledger["dropped"],
             "failed": ledger["failed"],
             **({"removed": self._removed} if self._removed else {}),
+            **({"recording_start": self._recording_start} if self._recording_start else {}),
         }
+
+
+def _recording_start(drive: Mapping[str, Any], camera: str) -> str | None:
+    """Returns when the recording of a camera began, where the store's description of its source says so."""
+    source = drive.get("sources", {}).get(camera)
+    start = source.get("recorded_at") if isinstance(source, Mapping) else None
+    return start if isinstance(start, str) else None

@@ -22,6 +22,7 @@ from roadmask.streaming.store.layout import (
     ROWS_PER_CHUNK,
     EpochInfo,
     Extent,
+    is_group,
     row_shape,
 )
 from roadmask.streaming.store.stored_array import StoredArray
@@ -64,6 +65,15 @@ class EpochReader:
                 )
             self._arrays[name] = array
         return self._arrays[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the epoch has an array; it may lack those of `ARRAYS` that are optional."""
+        return (self.folder / name / METADATA).is_file()
+
+    def unknown_arrays(self) -> list[str]:
+        """Returns the arrays that are not in `ARRAYS`: a later roadmask may have written them."""
+        found = (path.parent.relative_to(self.folder).as_posix() for path in self.folder.rglob(METADATA))
+        return sorted(name for name in found if name not in ARRAYS and not is_group(self.folder / name))
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Reads committed rows of one of `ARRAYS`.
@@ -129,6 +139,14 @@ class EpochReader:
     def category_id(self) -> NDArray[np.int64]:
         """(N,) COCO category id of every instance."""
         return self.read("instances/category_id").astype(np.int64)
+
+    @cached_property
+    def area(self) -> NDArray[np.int64]:
+        """(N,) pixels of every mask; counted from the run lengths where the epoch does not say."""
+        if self.has("instances/area"):
+            return self.read("instances/area")
+        masks = self.masks(np.arange(self.extent.instances))
+        return np.array([int(mask.area[0]) for mask in masks], np.int64)
 
     @cached_property
     def rle_offsets(self) -> NDArray[np.int64]:

@@ -5,24 +5,19 @@
     drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config
       provenance.jsonl             wall clock, host, command: all that differs between two equal runs
       <camera>/                    attributes: committed = {epoch: {frames, instances, rle_bytes}}, dropped, failed,
-                                   removed = frames of whole epochs that were taken out again, if any
+                                   removed = frames of whole epochs that were removed again, if any,
+                                   recording_start = wall clock of time 0 of the media clock, where the source states it
         ledger/                    attributes: captured, stored, dropped, failed; written when the camera is closed
         <epoch>/                   attributes: image_size, clock, info
-          id_map                   uint32 (T, H, W)  track id per pixel, 0 = none
-          frames/frame_index       int64  (T,)       capture count of the camera
-          frames/timestamp_ns      int64  (T,)
-          frames/state             uint8  (T,)       `FrameState`
-          instances/offsets        int64  (T + 1,)   instances of frame t: offsets[t]:offsets[t + 1]
-          instances/box            float32 (N, 4)    x1, y1, x2, y2
-          instances/score          float32 (N,)
-          instances/category_id          int32  (N,)       COCO category id
-          instances/track_id       int64  (N,)       0 = no track
-          instances/state          uint8  (N,)       `TrackState`
-          instances/area           int64  (N,)       pixels of the mask
-          instances/rle_offsets    int64  (N + 1,)   run lengths of instance n: rle[rle_offsets[n]:rle_offsets[n + 1]]
-          instances/rle            uint8  (B,)       COCO's compressed run lengths, one after the other
+          id_map, frames/*, instances/*    the arrays of `ARRAYS`
 
-Arrays may hold more than `committed` says while a camera is being written; what lies beyond it does not count.
+T frames, N instances, B bytes of run lengths: the instances of frame t are offsets[t]:offsets[t + 1], the run lengths
+of instance n are rle[rle_offsets[n]:rle_offsets[n + 1]]. Arrays may hold more than `committed` says while a camera is
+being written; what lies beyond it does not count.
+
+Every array names its dimensions, so that xarray opens each group and the whole. No dimension shares its name with an
+array, which would become its index, and no array with a group. While nobody writes, the root's metadata also holds that
+of everything below it (`consolidated_metadata`), which is what xarray looks for first; roadmask does not read it.
 """
 
 from __future__ import annotations
@@ -40,8 +35,8 @@ from roadmask.engines.errors import InputError, StoreCorruptError
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.redaction import redact_json
 
-SCHEMA_VERSION = 1
-"""Raised whenever an older reader would misread a newer store."""
+SCHEMA_VERSION = 2
+"""Raised whenever an older reader would misread a newer store; a new optional array does not raise it."""
 PROVENANCE = "provenance.jsonl"
 METADATA = "zarr.json"
 LEDGER = "ledger"
@@ -70,28 +65,32 @@ class ArraySpec:
 
     dtype: str
     """NumPy's name of the type."""
-    rows: str
-    """What its first axis counts: frames, instances or rle_bytes."""
-    extra: int = 0
-    """Rows beyond that count: 1 where the rows are the edges between items."""
-    tail: tuple[int, ...] = ()
-    """Shape behind the first axis; the image size for labels."""
+    dims: tuple[str, ...]
+    """Names of its dimensions: one of `Extent.sizes`, then some of y, x and corner."""
+    meaning: str
+    """What a value says, with its unit; stored as the attribute `long_name`."""
+    owner: str = "store.rows"
+    """Module of `roadmask.streaming` that makes its values."""
+    since: str = "0.1"
+    """Release of roadmask that first wrote it."""
+    required: bool = True
+    """Whether every epoch has it. A reader goes on without an optional one, and past one that it does not know."""
 
 
 ARRAYS: dict[str, ArraySpec] = {
-    "id_map": ArraySpec("uint32", "frames"),
-    "frames/frame_index": ArraySpec("int64", "frames"),
-    "frames/timestamp_ns": ArraySpec("int64", "frames"),
-    "frames/state": ArraySpec("uint8", "frames"),
-    "instances/offsets": ArraySpec("int64", "frames", extra=1),
-    "instances/box": ArraySpec("float32", "instances", tail=(4,)),
-    "instances/score": ArraySpec("float32", "instances"),
-    "instances/category_id": ArraySpec("int32", "instances"),
-    "instances/track_id": ArraySpec("int64", "instances"),
-    "instances/state": ArraySpec("uint8", "instances"),
-    "instances/area": ArraySpec("int64", "instances"),
-    "instances/rle_offsets": ArraySpec("int64", "instances", extra=1),
-    "instances/rle": ArraySpec("uint8", "rle_bytes"),
+    "id_map": ArraySpec("uint32", ("frame", "y", "x"), "track id of each pixel, 0 = none", "store.id_map"),
+    "frames/frame_index": ArraySpec("int64", ("frame",), "capture count of the camera"),
+    "frames/timestamp_ns": ArraySpec("int64", ("frame",), "capture time"),
+    "frames/state": ArraySpec("uint8", ("frame",), "1 = stored, no other so far", required=False),
+    "instances/offsets": ArraySpec("int64", ("frame_edge",), "first instance of each frame, then their number"),
+    "instances/box": ArraySpec("float32", ("instance", "corner"), "x1, y1, x2, y2 in pixels"),
+    "instances/score": ArraySpec("float32", ("instance",), "confidence, 0 to 1"),
+    "instances/category_id": ArraySpec("int32", ("instance",), "COCO category id"),
+    "instances/track_id": ArraySpec("int64", ("instance",), "track id, 0 = none"),
+    "instances/state": ArraySpec("uint8", ("instance",), "state of the track: 0 = tentative, 1 = confirmed"),
+    "instances/area": ArraySpec("int64", ("instance",), "pixels of the mask", required=False),
+    "instances/rle_offsets": ArraySpec("int64", ("instance_edge",), "first byte of each mask, then their number"),
+    "instances/rle": ArraySpec("uint8", ("rle_byte",), "COCO's compressed run lengths, mask after mask"),
 }
 """Path below the epoch -> what lies there."""
 
@@ -104,9 +103,20 @@ class Extent:
     instances: int = 0
     rle_bytes: int = 0
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the dimensions that grow; those of edges between items are one longer than the items."""
+        return {
+            "frame": self.frames,
+            "frame_edge": self.frames + 1,
+            "instance": self.instances,
+            "instance_edge": self.instances + 1,
+            "rle_byte": self.rle_bytes,
+        }
+
     def rows(self, spec: ArraySpec) -> int:
         """Returns how many rows of an array are committed."""
-        return int(getattr(self, spec.rows)) + spec.extra
+        return self.sizes[spec.dims[0]]
 
     def to_dict(self) -> dict[str, int]:
         """Returns plain data."""
@@ -163,7 +173,21 @@ class EpochInfo:
 
 def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
     """Returns the shape of one row of an array."""
-    return image_size if name == "id_map" else ARRAYS[name].tail
+    sizes = {"y": image_size[0], "x": image_size[1], "corner": 4}
+    return tuple(sizes[dim] for dim in ARRAYS[name].dims[1:])
+
+
+def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
+    """Returns the attributes of an array; those of times let xarray decode them (CF conventions).
+
+    Times since 1970 become datetime64, those since another moment timedelta64, without losing a nanosecond.
+    """
+    attributes: dict[str, Any] = {"long_name": ARRAYS[name].meaning}
+    if name != "frames/timestamp_ns":
+        return attributes
+    if clock == "unix":
+        return {**attributes, "units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
+    return {**attributes, "units": "nanoseconds", "dtype": "timedelta64[ns]"}
 
 
 def rows_per_file(name: str, shard_frames: int) -> int:
@@ -190,6 +214,14 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def is_group(folder: Path) -> bool:
+    """Says whether there is a Zarr group in a folder."""
+    try:
+        return bool(json.loads((folder / METADATA).read_text(encoding="utf-8"))["node_type"] == "group")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def read_attributes(folder: Path) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class OpenEpoch:
         paint_id_map(masks, rows["instances/track_id"], rows["instances/score"], self._image[0])
         self.arrays["id_map"].append(self._image)
         for name, row in rows.items():
-            self.arrays[name].append(row)
+            if name in self.arrays:  # an epoch that is resumed may lack an optional one
+                self.arrays[name].append(row)
         self.end = Extent(
             self.end.frames + 1,
             self.end.instances + len(rows["instances/category_id"]),

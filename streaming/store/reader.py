@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -37,7 +38,10 @@ class CameraReader:
             committed = {int(epoch): Extent.from_dict(extent) for epoch, extent in attributes["committed"].items()}
             lost = {"dropped": attributes["dropped"], "failed": attributes["failed"]}
             self.removed = int(attributes.get("removed", 0))
-            """Frames that were stored and removed again, the oldest ones of a live camera (`live --keep`)."""
+            """Number of frames that were stored and removed again, the oldest ones of a live camera (`live --keep`)."""
+            start = attributes.get("recording_start")
+            self.recording_start = None if start is None else datetime.fromisoformat(start)
+            """Wall clock of time 0 of the media clock, as the recording states it; None where it does not."""
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreCorruptError(f"{folder / METADATA}: expected `committed` by epoch, got {attributes}.") from error
         self.epochs = [
@@ -261,16 +265,35 @@ def open_drive(path: Path | str) -> Drive:
         raise StoreMissingError(f"{path} is a Zarr group, but roadmask did not write it: it has no schema_version.")
     if not isinstance(version, int) or version < 1:
         raise StoreCorruptError(f"{path / METADATA}: expected schema_version as a number from 1 up, got {version!r}.")
-    if version > SCHEMA_VERSION:
-        needed = attributes.get("roadmask_version", "newer")
-        raise StoreSchemaError(
-            f"{path} has layout {version}, this roadmask reads up to {SCHEMA_VERSION}: it was written by roadmask "
-            f"{needed}; pip install --upgrade 'roadmask>={needed}'."
-        )
+    require_schema(path, version, attributes.get("roadmask_version"))
     try:
         return Drive(path, attributes)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreCorruptError(f"{path / METADATA}: expected class_names by category id: {error!r}.") from error
+
+
+def require_schema(path: Path, version: int, written_by: str | None) -> None:
+    """Refuses a store of another schema version.
+
+    Args:
+        path: the store, for the message.
+        version: its schema version.
+        written_by: the roadmask that wrote it, as far as the store says.
+
+    Raises:
+        StoreSchemaError: this roadmask cannot read it.
+    """
+    if version > SCHEMA_VERSION:
+        needed = written_by or "newer"
+        raise StoreSchemaError(
+            f"{path} has schema version {version}, this roadmask reads version {SCHEMA_VERSION}: it was written by "
+            f"roadmask {needed}; pip install --upgrade 'roadmask>={needed}'."
+        )
+    if version < SCHEMA_VERSION:
+        raise StoreSchemaError(
+            f"{path} has schema version {version}, this roadmask reads version {SCHEMA_VERSION}: record the drive "
+            f"again, or export it with the roadmask that wrote it ({written_by or 'an older one'})."
+        )
 
 
 def camera_names(path: Path) -> list[str]:

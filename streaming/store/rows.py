@@ -48,7 +48,7 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
     }
 
 
-def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_labels: Collection[int]) -> RleMasks:
+def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_ids: Collection[int]) -> RleMasks:
     """Returns the masks of a frame, and refuses what a store cannot hold.
 
     Raises:
@@ -67,10 +67,10 @@ def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_labe
     named = [track for track in tracks.track_ids.tolist() if track]
     if named and (min(named) < 0 or max(named) > MAX_TRACK_ID or len(set(named)) < len(named)):
         raise InstancesError(f"frame {frame_index}: expected different track ids from 1 to 2^32 - 1, got {named}.")
-    unknown = sorted(set(seen.category_ids.tolist()).difference(class_labels))
+    unknown = sorted(set(seen.category_ids.tolist()).difference(class_ids))
     if unknown:
         raise InstancesError(
-            f"frame {frame_index}: the store was made for classes {sorted(class_labels)}, got {unknown}: name every "
+            f"frame {frame_index}: the store was made for classes {sorted(class_ids)}, got {unknown}: name every "
             "class that may occur in class_names."
         )
     masks = seen.masks.to_rle()

@@ -15,8 +15,8 @@ from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.layout import METADATA, PROVENANCE
 from roadmask.streaming.store.reader import CameraReader, open_drive
 
-PARTS = ("id_map", "masks", "instances", "frames", "metadata")
-"""What the bytes of a store are spent on; `masks` are the run lengths."""
+PARTS = ("id_map", "masks", "instances", "frames", "metadata", "other")
+"""What the bytes of a store are spent on: `masks` are the run lengths, `other` is what this roadmask does not know."""
 
 
 @dataclass(frozen=True)
@@ -215,13 +215,13 @@ def _storage(path: Path) -> dict[str, int]:
     for file in path.rglob("*"):
         if not file.is_file():
             continue
-        # <camera>/<epoch>/<part>/... or <camera>/<epoch>/labels/...
+        # <camera>/<epoch>/<part>/...
         parts = file.relative_to(path).parts
         if file.name in (METADATA, PROVENANCE) or len(parts) < 4:
             part = "metadata"
         elif parts[2] == "instances" and parts[3] in ("rle", "rle_offsets"):
             part = "masks"
         else:
-            part = parts[2] if parts[2] in PARTS else "metadata"
+            part = parts[2] if parts[2] in PARTS else "other"
         sizes[part] += file.stat().st_size
-    return sizes
+    return {part: size for part, size in sizes.items() if size or part != "other"}

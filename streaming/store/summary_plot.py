@@ -234,7 +234,7 @@ def _draw_sizes(axes: Axes, camera: CameraReader, summary: CameraSummary, colour
     _bare(axes)
     axes.set_yticks([])
     axes.set_title("mask size, square root of pixels", loc="left", fontsize=10, color=FAINT)
-    sides = np.sqrt(np.concatenate([np.zeros(0), *(epoch.read("instances/area") for epoch in camera.epochs)]))
+    sides = np.sqrt(np.concatenate([np.zeros(0), *(epoch.area for epoch in camera.epochs)]))
     labels = np.concatenate([np.zeros(0, np.int64), *(epoch.category_id for epoch in camera.epochs)])
     if not len(sides):
         axes.set_xticks([])

@@ -17,8 +17,7 @@ import roadmask
 from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.engines.files import PARTIAL, flush
 from roadmask.streaming.redaction import redact_text
-from roadmask.streaming.store.camera import CameraWriter
-from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
+from roadmask.streaming.store.consolidated import consolidate, remove_consolidated
 from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
 from roadmask.streaming.store.layout import (
     LEDGER,
@@ -28,27 +27,29 @@ from roadmask.streaming.store.layout import (
     plain,
     read_attributes,
 )
+from roadmask.streaming.store.reader import require_schema
 from roadmask.streaming.store.resuming import require_same
 
 
 class MaskStore:
-    """A drive that is being written. A context manager: leaving it closes what is open.
+    """A drive that is being written: holds its lock and its provenance. Each camera has a `CameraWriter` of its own.
+
+    A context manager: leaving it gives the lock back. Close the cameras before.
 
     Example::
 
-        with MaskStore.create(Path("drive.zarr"), class_names={3: "car"}, engine={}, sources={}, config={}) as store:
-            front = store.camera("front")
+        with (
+            MaskStore.create(Path("drive.zarr"), class_names={3: "car"}, engine={}, sources={}, config={}) as store,
+            CameraWriter(store.path, "front") as front,
+        ):
             front.start_epoch(0, (540, 960), "media")
             front.append(0, 0, tracks)
-            front.close(captured=1)
     """
 
-    def __init__(self, path: Path, lock: WriterLock, store_config: StoreConfig) -> None:
+    def __init__(self, path: Path, lock: WriterLock) -> None:
         """Not meant to be called: use `create`."""
         self.path = path
         self._lock = lock
-        self._config = store_config
-        self._cameras: dict[str, CameraWriter] = {}
         self._closed = False
         self.finished_before = False
         """Whether an earlier run finished every camera: there is nothing to go on with, and nothing is noted."""
@@ -62,7 +63,6 @@ class MaskStore:
         engine: dict[str, Any],
         sources: dict[str, Any],
         config: dict[str, Any],
-        store_config: StoreConfig = DEFAULT_STORE_CONFIG,
         command: str = "",
         resume: bool = False,
     ) -> MaskStore:
@@ -74,7 +74,6 @@ class MaskStore:
             engine: what made the masks, as plain data.
             sources: where the images came from, as plain data; credentials are left out.
             config: how the run was configured, as plain data.
-            store_config: how the store is cut into files.
             command: the command line, for provenance.
             resume: go on with the store that is there, if there is one.
 
@@ -104,10 +103,13 @@ class MaskStore:
         lock = WriterLock(path.with_name(path.name + ".lock"), path)
         try:
             if resume and (path / METADATA).is_file():
-                require_same(read_attributes(path), attributes, path)
-                store = cls(path, lock, store_config)
+                stored = read_attributes(path)
+                require_schema(path, stored.get("schema_version", SCHEMA_VERSION), stored.get("roadmask_version"))
+                require_same(stored, attributes, path)
+                store = cls(path, lock)
                 store.finished_before = _is_finished(path, attributes["sources"])
                 if not store.finished_before:
+                    remove_consolidated(path)
                     store.note("resumed", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
                 return store
             if resume:
@@ -117,7 +119,7 @@ class MaskStore:
                 path.mkdir()
                 zarr.create_group(DurableStore(path), attributes=attributes)
                 flush(path.parent)
-                store = cls(path, lock, store_config)
+                store = cls(path, lock)
                 store.note("created", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)  # ours, and empty: it must not be in the way of the next try
@@ -138,19 +140,6 @@ class MaskStore:
     ) -> None:
         self._close(None if error is None else f"{type(error).__name__}: {error}")
 
-    def camera(self, name: str) -> CameraWriter:
-        """Returns the writer of a camera, the same one every time.
-
-        Raises:
-            InputError: the name cannot name a camera.
-            StoreError: the store is closed or cannot be written.
-        """
-        if self._closed:
-            raise StoreError(f"{self.path} is closed: write to it before close.")
-        if name not in self._cameras:
-            self._cameras[name] = CameraWriter(self.path, name, self._config)
-        return self._cameras[name]
-
     def note(self, event: str, **details: Any) -> None:
         """Adds a line to the provenance: what happened, when, in which process.
 
@@ -166,7 +155,7 @@ class MaskStore:
             raise StoreError(f"cannot write to {self.path / PROVENANCE}: {error.strerror or error}.") from error
 
     def close(self) -> None:
-        """Closes cameras that are still open, notes the end and gives the lock back.
+        """Notes the end, writes what xarray reads first (see `consolidate`) and gives the lock back.
 
         Raises:
             StoreError: the store cannot be written; what was committed before still opens.
@@ -178,18 +167,15 @@ class MaskStore:
             return
         self._closed = True
         try:
-            for writer in self._cameras.values():
-                if interruption is None:
-                    writer.close()
-                else:
-                    writer.abandon()
-            if self.finished_before:
-                return
             if interruption is None:
-                self.note("closed")
+                consolidate(self.path)
+                if not self.finished_before:
+                    self.note("closed")
             else:
                 with suppress(StoreError):  # what ended the run says more than a disk that is gone by now
-                    self.note("interrupted", why=redact_text(interruption))
+                    consolidate(self.path)
+                    if not self.finished_before:
+                        self.note("interrupted", why=redact_text(interruption))
         finally:
             self._lock.release()
 

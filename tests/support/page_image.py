@@ -60,15 +60,17 @@ def drive_images(view: str, number: int) -> list[tuple[bytes, tuple[int, int], t
     return images
 
 
-def drive_feed(number: int) -> Callable[[str, int, int, tuple[Moving, ...]], LiveImage]:
+def drive_feed(number: int) -> Callable[..., LiveImage]:
     """Returns what a scripted run publishes: the drive, forwards and backwards."""
     images = {view: drive_images(view, number) for view in ("front", "rear")}
 
-    def image(camera: str, index: int, captured_ns: int, _scene: tuple[Moving, ...]) -> LiveImage:
+    def image(camera: str, index: int, captured_ns: int, _scene: tuple[Moving, ...], *, age_ms: float) -> LiveImage:
         period = max(2 * number - 2, 1)
         place = index % period
         jpeg, size, instances = images[camera][min(place, period - place)]
-        return LiveImage(camera, 0, index, captured_ns, jpeg, size, instances)
+        return LiveImage(
+            camera, 0, index, captured_ns, time.monotonic_ns() - round(age_ms * 1e6), jpeg, size, instances
+        )
 
     return image
 

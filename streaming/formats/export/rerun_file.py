@@ -10,8 +10,8 @@ import numpy as np
 import rerun as rr
 
 from roadmask.streaming.formats.export.anonymize import anonymized
-from roadmask.streaming.formats.export.images import images
 from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.source_images import images
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sinks.drawing import track_colour
 from roadmask.streaming.store import CameraReader, StoredFrame

@@ -17,7 +17,7 @@ from roadmask.engines.errors import (
 )
 from roadmask.streaming.store import CameraWriter, StoreConfig, check_drive
 from roadmask.tracking import Tracks
-from support.stores import create, record, street, tracks_of
+from support.stores import SMALL, create, record, street, tracks_of
 
 SIZE = (24, 40)
 
@@ -47,7 +47,7 @@ def test_refuses_attributes_that_are_no_plain_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "a/b", "..", "front camera", "ledger.json"])
 def test_refuses_camera_names_that_are_no_folder_names(tmp_path: Path, name: str) -> None:
     with create(tmp_path / "drive.zarr") as store, pytest.raises(InputError, match="cannot name a camera"):
-        store.camera(name)
+        CameraWriter(store.path, name, SMALL)
 
 
 def test_refuses_a_camera_twice_and_a_writer_without_a_store(tmp_path: Path) -> None:
@@ -81,8 +81,7 @@ def test_refuses_frames_that_do_not_fit_and_keeps_those_that_did(tmp_path: Path)
         (1, 9, tracks_of(SIZE, box, [1], category_ids=[90]), InstancesError, "class_names"),
         (1, 9, tracks_of(SIZE, box, [1], masks=short), InstancesError, "fill an image"),
     ]
-    with create(tmp_path / "drive.zarr") as store:
-        writer = store.camera("front")
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
         with pytest.raises(InputError, match="start_epoch before"):
             writer.append(0, 5, good)
         writer.start_epoch(0, SIZE, "media")

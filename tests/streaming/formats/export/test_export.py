@@ -273,6 +273,6 @@ def test_what_cannot_be_is_refused(
 
 
 def test_missing_package_says_what_to_install(drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadmask.streaming.formats.export.registry.find_spec", lambda _: None)
+    monkeypatch.setattr("roadmask.streaming.formats.export.output.find_spec", lambda _: None)
     with pytest.raises(EngineError, match=r"pip install 'roadmask\[export\]'"):
         export(drive, "parquet", tmp_path / "a.parquet")
