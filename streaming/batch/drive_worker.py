@@ -207,7 +207,7 @@ def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
 def _thumbnail(task: DriveTask) -> str:
     """Draws the early frame with the most tracks for the report; returns an empty text if that fails."""
     from roadmask.streaming.sinks.drawing import draw_overlay  # noqa: PLC0415 - fonts are loaded only where they are used
-    from roadmask.tracking import LostTracks, Tracks  # noqa: PLC0415
+    from roadmask.tracking import Tracks  # noqa: PLC0415
 
     try:
         job = task.drive.jobs()[0]
@@ -231,10 +231,7 @@ def _thumbnail(task: DriveTask) -> str:
             source.close()
         if image is None:
             return ""
-        count, none = len(stored), np.zeros(0, np.int64)
-        lost = LostTracks(none, none, np.zeros((0, 4), np.float32), none)
-        zeros = np.zeros(count, np.int64), np.zeros((count, 2), np.float32)
-        tracks = Tracks(stored.instances, stored.track_ids, stored.states, *zeros, lost)
+        tracks = Tracks.from_ids(stored.instances, stored.track_ids, stored.states)
         drawn = draw_overlay(image.image, tracks, camera.class_names)
         height, width = drawn.shape[:2]
         scale = min(1.0, _THUMBNAIL_WIDTH / width)
