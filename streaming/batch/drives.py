@@ -191,7 +191,7 @@ def _items_of(text: str, out: Path | None) -> Iterator[_Item]:
             elif match.suffix.lower() in VIDEO_SUFFIXES:
                 yield _Item(match.resolve(), match.resolve().parent)
     else:
-        raise SourceError(f"no such file or folder: {path}. Check its name.")
+        raise SourceError(f"no file or folder {path}: check its name.")
 
 
 def _walk(root: Path, out: Path | None) -> Iterator[_Item]:
