@@ -127,28 +127,27 @@ def live(
     from roadmask.cli.run import run_settings
     from roadmask.cli.tables import ledger_table
     from roadmask.engines.errors import EngineError
-    from roadmask.streaming.live.address import parse_live_sources
-    from roadmask.streaming.live.keep import Keep
     from roadmask.streaming.redaction import redact_command
+    from roadmask.streaming.sources.live.address import parse_live_sources
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
         raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
-    from roadmask.streaming.live.run import LiveRun
+    from roadmask.streaming.live.retention import Retention
+    from roadmask.streaming.live.run import run_live
     from roadmask.streaming.live.settings import LiveSettings
 
     console = Console(stderr=True)
-    addresses = parse_live_sources(sources)
+    parse_live_sources(sources)
     settings = LiveSettings(
         run_settings(config, weights, engine, precision, classes, score_min, input_size, threads, ignore, None),
-        out,
-        budget_ms,
-        round(floor_mb * 1e6),
-        None if keep is None else Keep.parse(keep),
-        adapt,
-        tuple(busy_input_size or ()),
-        busy_fps,
-        redact_command(sys.argv),
+        budget_ms=budget_ms,
+        floor_bytes=round(floor_mb * 1e6),
+        retention=None if keep is None else Retention.parse(keep),
+        adapt=adapt,
+        busy_input_sizes=tuple(busy_input_size or ()),
+        busy_fps=busy_fps,
+        command=redact_command(sys.argv),
     )
     if out is not None:
         require_nothing(out)
@@ -157,8 +156,8 @@ def live(
         stop = opened.enter_context(interruptible(console))
         shown = opened.enter_context(_page(page, page_token, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
-        view = opened.enter_context(LiveView(console, shown))
-        result = LiveRun(addresses, settings, view, stop=stop, show=shown is not None).run()
+        view = opened.enter_context(LiveView(console))
+        result = run_live(sources, out, settings=settings, on_report=view.report, page=shown, stop=stop)
     console.print(ledger_table([(camera.camera, camera.ledger) for camera in result.cameras]))
     _print_ends(console, result)
     if out is not None:

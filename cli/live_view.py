@@ -12,11 +12,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from roadmask.streaming.live.audience import LiveAudience, Nobody
-from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LiveImage, LiveReport
+from roadmask.streaming.live.reports import CameraReport, CameraState, LiveReport
 
 _PATIENCE_S = 2.0
-"""How long the end of a run waits for a terminal."""
+"""Seconds that the end of a run waits for a terminal."""
 _COLOURS = {
     CameraState.LIVE: "green",
     CameraState.ENDED: "dim",
@@ -26,29 +25,22 @@ _COLOURS = {
 
 
 class LiveView:
-    """Draws a line for each camera on a terminal; prints changes of state where there is none.
+    """Draws a line for each camera on a terminal; prints changes of state where the output is not one.
 
     Args:
         console: the terminal.
-        page: gets everything, too, if there is one.
     """
 
-    def __init__(self, console: Console, page: LiveAudience | None = None) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._page = page or Nobody()
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._states: dict[str, tuple[CameraState, str]] = {}
         # The run must not wait for a terminal that was stopped, or for a line that stalls.
         self._newest: queue.Queue[LiveReport | None] = queue.Queue(1)
         self._thread = threading.Thread(target=self._show_all, name="live-view", daemon=True)
 
-    def publish(self, image: LiveImage) -> None:
-        """Hands the image on: terminals show none."""
-        self._page.publish(image)
-
     def report(self, report: LiveReport) -> None:
-        """Takes the newest state of the run."""
-        self._page.report(report)
+        """Takes the newest state of the run; returns at once."""
         with suppress(queue.Empty):
             self._newest.get_nowait()  # the newest report wins
         self._newest.put_nowait(report)
@@ -65,10 +57,6 @@ class LiveView:
             if self._states.get(camera.camera, (None, ""))[0] is not camera.state:
                 self._states[camera.camera] = (camera.state, camera.detail)
                 self._console.print(f"camera {camera.camera}: {camera.state} {escape(camera.detail)}", soft_wrap=True)
-
-    def page_ages(self, camera: str) -> Ages | None:
-        """Returns how old a camera's images were on the page."""
-        return self._page.page_ages(camera)
 
     def __enter__(self) -> LiveView:
         if self._live is not None:
@@ -103,10 +91,10 @@ def live_table(report: LiveReport) -> Table:
             f"{camera.captured_fps:.1f}",
             f"{camera.segmented_fps:.1f}",
             f"{engine.p50_ms:.0f} / {engine.p95_ms:.0f}" if engine is not None else "-",
-            str(camera.stored),
+            str(camera.ledger.stored),
             str(camera.watched),
             _by_reason(camera.dropped),
-            _by_reason(camera.failed),
+            _by_reason(camera.ledger.failed),
             _seen(camera),
         )
     return table

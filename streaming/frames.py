@@ -28,6 +28,9 @@ class Frame:
     """What the timestamp counts from."""
     image: NDArray[np.uint8]
     """(H, W, 3) RGB image."""
+    monotonic_ns: int | None = None
+    """Capture time on this machine's monotonic clock, which is never set: ages are measured on it. None where the
+    source does not run live."""
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -1,16 +1,33 @@
 """Where every captured frame went.
 
-Captured frames are counted where they are read, outcomes where they are written. Two independent counts of the same
-frames: if they do not add up, frames went missing in between, and the run must say so.
+Captured frames are counted where they are read, outcomes where they are written. These are two independent counts of
+the same frames: if they do not add up, frames went missing in between, and the run must say so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from roadmask.engines.errors import LedgerError, StoreCorruptError
+
+FrameState = Literal["stored", "dropped", "failed"]
+"""How a captured frame can end: in the store, left out on purpose, or unusable."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one captured frame."""
+
+    frame_index: int
+    """Capture count of the camera from 0."""
+    state: FrameState
+    """How the frame ended."""
+    reason: str = ""
+    """Why the frame was dropped or failed; empty for a stored frame."""
+    monotonic_ns: int | None = None
+    """When that was decided, nanoseconds of this machine's monotonic clock; None where nobody measures it."""
 
 
 @dataclass
@@ -25,11 +42,50 @@ class Ledger:
     """Reason -> frames left out on purpose, such as a live camera's oldest frame."""
     failed: dict[str, int] = field(default_factory=dict)
     """Reason -> frames that could not be used: `decode`, `engine`, ..."""
+    in_flight: int = 0
+    """Frames whose outcome is not known yet; always 0 in a store, and once a camera has ended."""
 
     @property
     def accounted(self) -> int:
         """Frames whose outcome is known."""
         return self.stored + sum(self.dropped.values()) + sum(self.failed.values())
+
+    @property
+    def missing(self) -> int:
+        """Captured frames that are neither accounted for nor in flight; anything but 0 is a bug."""
+        return self.captured - self.accounted - self.in_flight
+
+    def add(self, outcome: Outcome) -> None:
+        """Counts one more outcome."""
+        if outcome.state == "stored":
+            self.stored += 1
+        else:
+            self.lose(outcome.state, outcome.reason)
+
+    def lose(self, state: Literal["dropped", "failed"], reason: str, frames: int = 1) -> None:
+        """Counts frames that were dropped or failed; a reason that is left with no frames disappears.
+
+        Args:
+            state: how the frames ended.
+            reason: why.
+            frames: how many more; negative where some turn out not to be lost.
+        """
+        counts = self.dropped if state == "dropped" else self.failed
+        counts[reason] = counts.get(reason, 0) + frames
+        if counts[reason] == 0:
+            del counts[reason]
+
+    def __add__(self, other: Ledger) -> Ledger:
+        """Returns the sum of two counts of different frames; reasons without frames are left out."""
+        total = Ledger(
+            self.captured + other.captured, self.stored + other.stored, in_flight=self.in_flight + other.in_flight
+        )
+        for ledger in (self, other):
+            for reason, frames in ledger.dropped.items():
+                total.lose("dropped", reason, frames)
+            for reason, frames in ledger.failed.items():
+                total.lose("failed", reason, frames)
+        return total
 
     def check(self, camera: str) -> None:
         """Compares what was captured with what became of it.

@@ -16,10 +16,9 @@ from benchmarks.page_clients import PageClients
 from roadmask.engines import Segmenter
 from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.observed import ObservedRun
-from roadmask.streaming.config import RunConfig
-from roadmask.streaming.live.address import parse_live_sources
 from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.page import LivePage, PageAddress
+from roadmask.streaming.sources.live.address import parse_live_sources
 
 _LOGIN = ("eve", "correct-horse")
 _FLOOR = 4_000_000
@@ -50,10 +49,11 @@ class Stage:
             f"locked=rtsp://{user}:{password}@127.0.0.1:{self._locked.port}/camera",
             f"calm=replay:{self._long}",
         ]
-        settings = LiveSettings(RunConfig(), self.store, floor_bytes=_FLOOR)
+        settings = LiveSettings(floor_bytes=_FLOOR)
         self._page = self._opened.enter_context(LivePage(PageAddress("127.0.0.1", 0)))
         builds = None if build is None else [build]
-        self.run = self._opened.enter_context(ObservedRun(parse_live_sources(sources), settings, builds, self._page))
+        run = ObservedRun(parse_live_sources(sources), self.store, settings, builds, self._page)
+        self.run = self._opened.enter_context(run)
 
     def close(self) -> None:
         """Ends everything."""
@@ -103,11 +103,11 @@ class Stage:
 
     def reader_killed(self) -> None:
         """Kills the reader process of a camera."""
-        os.kill(self.run.run.conductors["rtsp"].pids["reader"], signal.SIGKILL)
+        os.kill(self.run.run.coordinators["rtsp"].pids["reader"], signal.SIGKILL)
 
     def writer_killed(self) -> None:
         """Kills the recorder process of a camera."""
-        os.kill(self.run.run.conductors["rtsp"].pids["recorder"], signal.SIGKILL)
+        os.kill(self.run.run.coordinators["rtsp"].pids["recorder"], signal.SIGKILL)
 
     def segmenter_killed(self) -> None:
         """Kills the segmenter process."""

@@ -1,4 +1,4 @@
-"""How much room a store takes, and how long a frame or a track takes from a cold open."""
+"""Size of stores, and the time to read a frame or a track from a cold open."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from roadmask.engines.errors import InputError, StoreError
 from roadmask.evaluation.speed.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.formats.kitti import KittiFrame, read_kitti_mots, sequence_files
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
-from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import CameraReader, CameraWriter, MaskStore, open_drive
 from roadmask.streaming.store.layout import METADATA
@@ -33,18 +32,18 @@ _MASKS = "instances/rle"
 
 @dataclass(frozen=True)
 class StoreBenchmark:
-    """How a store is measured."""
+    """Settings of the benchmark."""
 
     weights: str = "lite"
-    """That record a video."""
+    """Weights that a video is recorded with."""
     frames_max: int | None = None
-    """Of a video, or of each sequence of a folder; all if absent. Finished stores are measured whole."""
+    """Maximum number of frames of a video or sequence; None for all. Finished stores are measured whole."""
     reads: int = 200
-    """Random frames that are read."""
+    """Number of random frames that are read."""
     tracks: int = 50
-    """Random tracks that are read, at most."""
+    """Maximum number of random tracks that are read."""
     seed: int = 1
-    """Of both choices."""
+    """Seed of both random choices."""
 
 
 def benchmark_stores(sources: Sequence[Path], settings: StoreBenchmark) -> list[dict[str, Any]]:
@@ -152,9 +151,8 @@ class _Counting:
 
 def _record(video: Path, path: Path, settings: StoreBenchmark) -> int:
     config = RunConfig(engine=EngineConfig(weights=settings.weights), max_frames=settings.frames_max)
-    jobs = [CameraJob("camera", (str(video),))]
     counting = _Counting(build_segmenter(config.engine))
-    record_drive(jobs, probe_cameras(jobs, config, path), config, path, build=lambda: counting)
+    record_drive({"camera": video}, path, config, build=lambda: counting)
     return counting.instances
 
 

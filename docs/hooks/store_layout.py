@@ -10,11 +10,10 @@ def store_page() -> str:
     lines = [
         f"Schema version: **{SCHEMA_VERSION}**.",
         "",
-        "| array | dtype | dimensions | content | required | written by | since |",
-        "|---|---|---|---|---|---|---|",
+        "| array | dtype | dimensions | value | since |",
+        "|---|---|---|---|---|",
     ]
     for name, spec in ARRAYS.items():
-        required = "yes" if spec.required else "no"
-        cells = (f"`{name}`", spec.dtype, ", ".join(spec.dims), spec.meaning, required, f"`{spec.owner}`", spec.since)
-        lines.append(f"| {' | '.join(cells)} |")
+        since = spec.since if spec.required else f"{spec.since}, optional"
+        lines.append(f"| `{name}` | {spec.dtype} | {', '.join(spec.dims)} | {spec.meaning} | {since} |")
     return "\n".join(lines)

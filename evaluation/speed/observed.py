@@ -7,13 +7,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from roadmask.engines import Segmenter
-from roadmask.streaming.live.address import Address
-from roadmask.streaming.live.audience import LiveAudience, Nobody
-from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LiveImage, LiveReport
+from roadmask.streaming.live.reports import (
+    Ages,
+    Callbacks,
+    CameraReport,
+    CameraState,
+    LiveImage,
+    LiveReport,
+    LiveViewer,
+)
 from roadmask.streaming.live.run import LiveResult, LiveRun
 from roadmask.streaming.live.settings import LiveSettings
+from roadmask.streaming.sources.live.address import Address
 
 _SHOWN = 20_000
 """Images that are remembered, minutes of many cameras."""
@@ -21,18 +29,19 @@ _SHOWN = 20_000
 
 @dataclass(frozen=True)
 class Shown:
-    """An image that reached the audience."""
+    """An image that reached the viewer."""
 
     camera: str
-    taken_ns: int
-    """When it was taken, nanoseconds since 1970."""
+    """Name of the camera."""
+    captured_ns: int
+    """Capture time on the monotonic clock, nanoseconds."""
     shown_ns: int
-    """When it came here."""
+    """When it arrived here, on the monotonic clock."""
 
     @property
     def age_ms(self) -> float:
-        """How old it was."""
-        return (self.shown_ns - self.taken_ns) / 1e6
+        """Age of the image when it arrived, milliseconds."""
+        return (self.shown_ns - self.captured_ns) / 1e6
 
 
 class ObservedRun:
@@ -45,13 +54,14 @@ class ObservedRun:
     def __init__(
         self,
         addresses: Sequence[Address],
-        settings: LiveSettings,
+        out: Path | None = None,
+        settings: LiveSettings | None = None,
         builds: Sequence[Callable[[], Segmenter]] | None = None,
-        page: LiveAudience | None = None,
+        page: LiveViewer | None = None,
         *,
         show: bool = True,
     ) -> None:
-        self._page = page or Nobody()
+        self._page = page or Callbacks()
         self.shown: deque[Shown] = deque(maxlen=_SHOWN)
         self.images: dict[str, LiveImage] = {}
         self.reports: deque[LiveReport] = deque(maxlen=1)
@@ -63,14 +73,14 @@ class ObservedRun:
         self.result: LiveResult | None = None
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self.run = LiveRun(addresses, settings, self, builds=builds, stop=self._stop, show=show)
+        self.run = LiveRun(addresses, out, settings, self, builds=builds, stop=self._stop, show=show)
         self._thread = threading.Thread(target=self._run, name="live-run")
 
     def publish(self, image: LiveImage) -> None:
         """Takes an image."""
         self._page.publish(image)
         self.images[image.camera] = image
-        self.shown.append(Shown(image.camera, image.captured_ns, time.time_ns()))
+        self.shown.append(Shown(image.camera, image.monotonic_ns, time.monotonic_ns()))
 
     def report(self, report: LiveReport) -> None:
         """Takes a report."""
@@ -95,13 +105,13 @@ class ObservedRun:
         Raises:
             TimeoutError: it did not come true in time, or the run ended before.
         """
-        begun = time.monotonic()
+        start_s = time.monotonic()
         while not true():
-            if time.monotonic() - begun > timeout_s or not self._thread.is_alive():
+            if time.monotonic() - start_s > timeout_s or not self._thread.is_alive():
                 last = self.reports[-1] if self.reports else None
-                raise TimeoutError(f"waited {time.monotonic() - begun:.1f} s for {what}; {self._error!r}; {last}")
+                raise TimeoutError(f"waited {time.monotonic() - start_s:.1f} s for {what}; {self._error!r}; {last}")
             time.sleep(0.02)
-        return time.monotonic() - begun
+        return time.monotonic() - start_s
 
     def live(self, *cameras: str) -> bool:
         """Whether cameras are live and their masks come."""
@@ -111,9 +121,9 @@ class ObservedRun:
         )
 
     def fresh(self, camera: str, since_ns: int) -> bool:
-        """Whether an image came that was taken after a moment."""
+        """Returns whether an image arrived that was captured after a moment of the monotonic clock."""
         image = self.images.get(camera)
-        return image is not None and image.captured_ns > since_ns
+        return image is not None and image.monotonic_ns > since_ns
 
     def stop(self) -> LiveResult:
         """Ends the run and returns what became of it."""
@@ -148,5 +158,4 @@ class ObservedRun:
 
 def adds_up(camera: CameraReport) -> bool:
     """Whether every captured frame is in exactly one column."""
-    lost = sum(camera.dropped.values()) + sum(camera.failed.values())
-    return camera.captured == camera.stored + camera.watched + lost + camera.in_flight
+    return camera.ledger.missing == 0

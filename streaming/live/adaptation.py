@@ -1,9 +1,9 @@
-"""How often the engine is offered an image of each camera, and how large it looks at it, as the load comes and goes.
+"""Adapts the rate of images and the network input size to the load.
 
-Where cameras together send more than the engine can take, it would be asked for whatever is newest whenever it is
-free: at irregular times, and with a queue that is always full. Offered a little less than it can take, at a steady
-rate, it gives masks that are younger and evenly spaced. Where that rate would be too low, a smaller input of the
-network, if one was prepared, gives more images for less detail.
+If the cameras together send more than the engine can take, it would get the newest image whenever it is free: at
+irregular times, and with a queue that is always full. If it is offered a little less than it can take, at a steady
+rate, its masks are younger and evenly spaced. If that rate would be too low, a smaller network input, where one was
+prepared, gives more images with less detail.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 
 TARGET = 0.96
-"""Part of what the engine can take that it is offered; the rest is room for images that take longer than most."""
+"""Share of its capacity that the engine is offered; the rest is room for images that take longer than most."""
 LIMIT_MIN_FPS = 1.0
-"""No limit is lower: what a camera is asked for is also how often the engine's speed is seen, and one slow image must
-not leave it unseen for long. An engine that is slower than this is asked whenever it is free."""
+"""Lowest limit, images per second: the engine's speed is only seen when it gets images, and one slow image must not
+hide it for long. An engine that is slower than this gets an image whenever it is free."""
 LOWER_BELOW, LOWER_S = 0.95, 2.0
-"""The rate is lowered when what the engine can take was below this part of it for so long, ..."""
+"""The rate is lowered when the capacity was below this share of it for this time in seconds, ..."""
 RAISE_ABOVE, RAISE_S = 1.05, 5.0
-"""... and raised when it was above this part of it for so long."""
+"""... and raised when the capacity was above this share of it for this time in seconds."""
 
 
 class RateControl:
-    """Decides how many images a second of each camera are offered to the engine, at most.
+    """Decides the maximum number of images per second of each camera that the engine is offered.
 
-    All cameras have the same limit; who sends less than that leaves its share to the others. The limit changes only
-    when the load has called for it for a while, and rises only as far as the whole of that while allows: a load that
-    comes and goes leaves it low.
+    All cameras have the same limit; a camera that sends less leaves its share to the others. The limit changes only
+    when the load has asked for it for a while, and rises only as far as all of that time allows: a load that comes and
+    goes leaves it low.
     """
 
     def __init__(self) -> None:
         self.changes = 0
-        """How often the limit changed."""
+        """Number of changes of the limit."""
         self._limit = math.inf
         self._lower_since: float | None = None
         self._raise_since: float | None = None
@@ -40,16 +40,16 @@ class RateControl:
 
     @property
     def limit_fps(self) -> float | None:
-        """Images a second of each camera; None: all there are."""
+        """Maximum number of images per second of each camera; None means no limit."""
         return None if math.isinf(self._limit) else self._limit
 
     def update(self, now_s: float, captured_fps: Iterable[float], image_ms: float | None) -> bool:
-        """Takes the load of this moment; call it once or twice a second.
+        """Takes the present load; call it once or twice a second.
 
         Args:
-            now_s: of a clock that never goes back.
-            captured_fps: what each camera sends.
-            image_ms: what the engine takes for an image these days; None while nobody knows.
+            now_s: seconds of a clock that never goes back.
+            captured_fps: images per second that each camera sends.
+            image_ms: recent time per image at the engine, milliseconds; None while it is unknown.
 
         Returns:
             Whether the limit changed.
@@ -79,31 +79,31 @@ class RateControl:
 class SizeControl:
     """Decides at which of several input sizes the network works.
 
-    At the largest at which every camera gets so many images a second, or all that it sends; at the smallest where
-    that is too much even for that. It changes only when the load has called for it for a while.
+    It is the largest at which every camera gets `fps_min`, or all that it sends; the smallest if none is fast enough.
+    It changes only when the load has asked for it for a while.
 
     Args:
-        costs_ms: what an image takes at each size, from the largest to the smallest; only their ratios count.
-        fps_min: images a second that a camera should get.
+        costs_ms: time per image at each size, from the largest to the smallest; only their ratios count.
+        fps_min: images per second that each camera should get.
     """
 
     def __init__(self, costs_ms: Sequence[float], fps_min: float) -> None:
         self.level = 0
-        """Number of the size, 0 for the largest."""
+        """Place of the present size among all sizes; 0 is the largest."""
         self.changes = 0
-        """How often it changed."""
+        """Number of changes of the size."""
         self._costs_ms = costs_ms
         self._fps_min = fps_min
         self._lower_since: float | None = None
         self._raise_since: float | None = None
 
     def update(self, now_s: float, captured_fps: Iterable[float], image_ms: float | None) -> bool:
-        """Takes the load of this moment; call it once or twice a second.
+        """Takes the present load; call it once or twice a second.
 
         Args:
-            now_s: of a clock that never goes back.
-            captured_fps: what each camera sends.
-            image_ms: what the engine takes for an image of the present size these days; None while nobody knows.
+            now_s: seconds of a clock that never goes back.
+            captured_fps: images per second that each camera sends.
+            image_ms: recent time per image at the present size, milliseconds; None while it is unknown.
 
         Returns:
             Whether the size changed.
@@ -123,7 +123,7 @@ class SizeControl:
         return False
 
     def _rate(self, level: int, sent: Collection[float], image_ms: float) -> float:
-        """Returns the images a second that the busiest camera would get at a size; infinity for all that it sends."""
+        """Returns the images per second that the busiest camera would get at a size; infinity for all it sends."""
         return fair_limit(sent, TARGET * 1000 / (image_ms * self._costs_ms[level] / self._costs_ms[self.level]))
 
     def _change(self, level: int) -> bool:
@@ -134,13 +134,13 @@ class SizeControl:
 
 
 def fair_limit(sent: Iterable[float], capacity: float) -> float:
-    """Returns the limit under which cameras together send just what can be taken; infinity where all of it can be.
+    """Returns the limit under which the cameras together send what can be taken; infinity if all of it can be.
 
-    Max-min fair: nobody gets less than the limit so that somebody else gets more.
+    The limit is max-min fair: no camera gets less than it so that another gets more.
 
     Args:
-        sent: images a second of each camera.
-        capacity: images a second that can be taken.
+        sent: images per second of each camera.
+        capacity: images per second that can be taken in all.
     """
     rates = sorted(sent)
     for number, rate in enumerate(rates):
@@ -152,5 +152,5 @@ def fair_limit(sent: Iterable[float], capacity: float) -> float:
 
 
 def _since(since: float | None, now_s: float, holds: bool) -> float | None:
-    """Returns since when something has held."""
+    """Returns the time since which a condition has held; None if it does not hold."""
     return None if not holds else now_s if since is None else since

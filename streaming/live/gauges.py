@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
-from roadmask.streaming.live.accounts import Account, AgeWindow
-from roadmask.streaming.live.counts import Counts
-from roadmask.streaming.live.reader import ReaderStatus
+import numpy as np
+
+from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.reports import Ages, CameraReport
+from roadmask.streaming.sources.live.counts import Counts
+from roadmask.streaming.sources.live.reader import ReaderStatus
 
 STAGES = ("decode", "queue", "engine", "track", "store")
-_RATE_S = 2.0
-"""Frames captured a second are counted over this."""
+_WINDOW_NS = 60_000_000_000
+_RATE_S, _CAPTURED_RATE_S = 5.0, 2.0
+"""Seconds over which frames per second are counted: those that left a stage, and those captured."""
+
+
+class AgeWindow:
+    """Ages of the last minute."""
+
+    def __init__(self) -> None:
+        self._ages: deque[tuple[int, float]] = deque()
+
+    def add(self, age_ms: float) -> None:
+        """Adds an age that was reached now."""
+        self._ages.append((time.monotonic_ns(), age_ms))
+        self._trim()
+
+    def ages(self) -> Ages | None:
+        """Returns the percentiles; None if nothing was added in the last minute."""
+        self._trim()
+        if not self._ages:
+            return None
+        p50, p95, p99 = np.percentile([age for _, age in self._ages], (50, 95, 99)).tolist()
+        return Ages(p50, p95, p99)
+
+    def rate(self) -> float:
+        """Returns how many ages per second were added lately."""
+        since = time.monotonic_ns() - _RATE_S * 1e9
+        return sum(1 for at, _ in self._ages if at >= since) / _RATE_S
+
+    def _trim(self) -> None:
+        oldest = time.monotonic_ns() - _WINDOW_NS
+        while self._ages and self._ages[0][0] < oldest:
+            self._ages.popleft()
 
 
 class Gauges:
@@ -23,20 +57,26 @@ class Gauges:
         self._captured_before = (0, time.monotonic())
         self._masks_ns: int | None = None
 
-    def age(self, stage: str, taken_ns: int, at_ns: int | None = None) -> None:
-        """A stage has finished with a frame, now or at a moment of the monotonic clock."""
-        self._ages[stage].add(((time.monotonic_ns() if at_ns is None else at_ns) - taken_ns) / 1e6)
+    def age(self, stage: str, captured_ns: int, at_ns: int | None = None) -> None:
+        """Notes that a stage has finished with a frame.
 
-    def masks_of(self, taken_ns: int) -> None:
-        """The newest frame that has its masks was taken at this moment of the monotonic clock."""
-        self._masks_ns = taken_ns
+        Args:
+            stage: one of `STAGES`.
+            captured_ns: capture time of the frame, monotonic.
+            at_ns: when the stage finished, monotonic; now if None.
+        """
+        self._ages[stage].add(((time.monotonic_ns() if at_ns is None else at_ns) - captured_ns) / 1e6)
+
+    def masks_of(self, captured_ns: int) -> None:
+        """Notes the capture time of the newest frame that has its masks, monotonic."""
+        self._masks_ns = captured_ns
 
     def report(
         self,
         camera: str,
         status: ReaderStatus,
         counts: Counts,
-        account: Account,
+        ledger: Ledger,
         seen: dict[str, int],
         page: Ages | None,
     ) -> CameraReport:
@@ -44,13 +84,12 @@ class Gauges:
 
         Args:
             camera: its name.
-            status: where its reader is.
-            counts: what became of its frames before they left the decoder.
-            account: what became of the others.
+            status: what its reader says.
+            counts: what its decoder counted.
+            ledger: where all of its frames are.
             seen: confirmed tracks in the newest image, by class name.
-            page: ages of its images on the page.
+            page: ages of its images on the page; None if nobody watches.
         """
-        losses = account.losses(counts)
         now_ns = time.monotonic_ns()
         ages = {stage: ages for stage, window in self._ages.items() if (ages := window.ages()) is not None}
         return CameraReport(
@@ -59,12 +98,7 @@ class Gauges:
             detail=status.detail,
             epoch=counts.epoch,
             size=counts.size,
-            captured=counts.captured,
-            stored=account.stored,
-            watched=account.watched,
-            dropped=losses.dropped,
-            failed=losses.failed,
-            in_flight=account.in_flight(counts),
+            ledger=ledger,
             captured_fps=round(self._captured_rate(counts.captured), 2),
             segmented_fps=round(self._ages["engine"].rate(), 2),
             reconnects=counts.reconnects,
@@ -77,7 +111,7 @@ class Gauges:
     def _captured_rate(self, captured: int) -> float:
         before, at = self._captured_before
         seconds = time.monotonic() - at
-        if seconds > _RATE_S:
+        if seconds > _CAPTURED_RATE_S:
             self._captured_fps = (captured - before) / seconds
             self._captured_before = captured, time.monotonic()
         return self._captured_fps

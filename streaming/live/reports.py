@@ -1,4 +1,4 @@
-"""What a live run says of itself: the images it shows and the state of its cameras.
+"""What a live run says of itself: the images it shows, the state of its cameras, and who takes them.
 
 The run publishes, the page and the metrics read. Nothing here knows Ray, a store or a web server. No text in here may
 hold credentials: whoever fills it redacts the source's address first.
@@ -6,74 +6,74 @@ hold credentials: whoever fills it redacts the source's address first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from typing import Protocol
 
+from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.ledger import WATCHED
+from roadmask.streaming.sources.live.protocol import CameraState
 
-class CameraState(StrEnum):
-    """Where a camera is between its first connection and its end."""
-
-    CONNECTING = "connecting"
-    """Opened, no frame yet."""
-    LIVE = "live"
-    """Frames arrive in time."""
-    STALLED = "stalled"
-    """Connected, but no frame for longer than the source's deadline."""
-    RECONNECTING = "reconnecting"
-    """The stream was lost; the next attempt waits for its turn."""
-    REFUSED = "refused"
-    """The other side refused us (login, unknown path); tried again, but rarely."""
-    ENDED = "ended"
-    """The source came to its end, as a replayed file does."""
-    FAILED = "failed"
-    """Given up: the source can never work (unknown codec, missing file)."""
+__all__ = ["Ages", "Callbacks", "CameraReport", "CameraState", "LiveImage", "LiveReport", "LiveViewer", "ShownInstance"]
 
 
 @dataclass(frozen=True)
 class Ages:
-    """How old frames were when a stage had finished with them, over the last minute."""
+    """How old frames were when a stage had finished with them: percentiles of the last minute."""
 
     p50_ms: float
+    """Median age in milliseconds."""
     p95_ms: float
+    """95th percentile in milliseconds."""
     p99_ms: float
+    """99th percentile in milliseconds."""
 
 
 @dataclass(frozen=True)
 class CameraReport:
-    """A camera at one moment. At any moment captured = stored + watched + sum(dropped) + sum(failed) + in_flight."""
+    """A camera at one moment."""
 
     camera: str
+    """Name of the camera."""
     state: CameraState
+    """Whether frames arrive."""
     detail: str = ""
-    """One sentence for people: why it is in this state. Without credentials."""
+    """One sentence for people: why the camera is in this state. Without credentials."""
     epoch: int = 0
+    """Epoch of the newest image."""
     size: tuple[int, int] | None = None
-    """(height, width) of the images as they arrive."""
-    captured: int = 0
-    stored: int = 0
-    watched: int = 0
-    """Segmented and shown, but not stored: storing is off or was stopped below the floor of free disk."""
-    dropped: dict[str, int] = field(default_factory=dict)
-    """Frames dropped, by reason."""
-    failed: dict[str, int] = field(default_factory=dict)
-    """Frames failed, by reason."""
-    in_flight: int = 0
-    """Captured and not yet decided."""
+    """Height and width of the newest image in pixels; None before the first."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """Where every captured frame is. At any moment captured = stored + dropped + failed + in flight; frames that were
+    tracked and shown, but not stored, are dropped with the reason `watched`."""
     captured_fps: float = 0.0
+    """Frames captured per second."""
     segmented_fps: float = 0.0
+    """Frames segmented per second."""
     reconnects: int = 0
+    """Connections after the first one."""
     image_age_ms: float | None = None
-    """Age of the newest image captured; None before the first."""
+    """Age of the newest image captured, milliseconds; None before the first."""
     masks_age_ms: float | None = None
-    """Age of the newest image that has its masks; None before the first."""
+    """Age of the newest image that has its masks, milliseconds; None before the first."""
     ages: dict[str, Ages] = field(default_factory=dict)
-    """By stage, in order: decode, queue, engine, track, store, page."""
+    """Ages by stage, in order: decode, queue, engine, track, store, page."""
     counts: dict[str, int] = field(default_factory=dict)
     """Confirmed tracks in the newest image, by class name."""
     limit_fps: float | None = None
-    """Images a second that are offered to the engine at most; None: all there are."""
+    """Maximum number of images per second that are offered to the engine; None means no limit."""
     limit_changes: int = 0
-    """How often that changed."""
+    """How often that limit changed."""
+
+    @property
+    def watched(self) -> int:
+        """Frames that were tracked and shown, but not stored: there is no store, or storing stopped."""
+        return self.ledger.dropped.get(WATCHED, 0)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Frames dropped before they had masks, by reason: without those that were only watched."""
+        return {reason: frames for reason, frames in self.ledger.dropped.items() if reason != WATCHED}
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,19 @@ class LiveReport:
     now_ns: int
     """Wall clock, nanoseconds since 1970."""
     uptime_s: float
+    """Seconds since the run began."""
     cameras: tuple[CameraReport, ...]
+    """The cameras, in the order in which they were named."""
     storing: bool
-    """False where no store was asked for, or storing stopped."""
+    """Whether frames are stored; False where no store was asked for, or storing stopped."""
     store_detail: str = ""
-    """Where it stores to, or why it does not."""
+    """Where frames are stored, or why they are not."""
     budget_ms: float | None = None
-    """The latency budget; None before it is known."""
+    """Latency budget in milliseconds; None before it is known."""
     input_size: str | None = None
-    """HxW of the network's input where that follows the load, "full" for the usual one; None where it does not."""
+    """Network input size, HxW, where it follows the load, "full" for the usual one; None where it does not follow."""
     input_size_changes: int = 0
-    """How often that changed."""
+    """How often the network input size changed."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,13 @@ class ShownInstance:
     """An instance in an image that is shown, for pointing at it."""
 
     track_id: int
+    """Id of its track."""
     label: str
+    """Name of its class."""
     score: float
+    """Confidence, 0 to 1."""
     box: tuple[float, float, float, float]
-    """xyxy, pixels of the JPEG."""
+    """Box as x1, y1, x2, y2 in pixels of the JPEG."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +117,61 @@ class LiveImage:
     """An image with its masks drawn in, as the page shows it."""
 
     camera: str
+    """Name of the camera."""
     epoch: int
+    """Epoch of the frame."""
     frame_index: int
+    """Capture count of the camera from 0."""
     captured_ns: int
-    """Wall clock of the capture, nanoseconds since 1970."""
+    """Capture time on the wall clock, nanoseconds since 1970."""
+    monotonic_ns: int
+    """Capture time on this machine's monotonic clock, nanoseconds; ages are measured on it."""
     jpeg: bytes
+    """The encoded image."""
     size: tuple[int, int]
-    """(height, width) of the JPEG."""
+    """Height and width of the JPEG in pixels."""
     instances: tuple[ShownInstance, ...] = ()
+    """The confirmed tracks in the image."""
+
+
+class LiveViewer(Protocol):
+    """Takes what a live run shows. Every method is called from any thread and must return at once."""
+
+    def publish(self, image: LiveImage) -> None:
+        """Takes the newest image of a camera."""
+
+    def report(self, report: LiveReport) -> None:
+        """Takes the newest state of the run."""
+
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns how old a camera's images were when people saw them; None if nobody watches."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """A viewer made of functions, which may also hand everything on to another viewer."""
+
+    on_report: Callable[[LiveReport], None] | None = None
+    """Called with each report, twice a second."""
+    on_image: Callable[[LiveImage], None] | None = None
+    """Called with each image that is shown."""
+    viewer: LiveViewer | None = None
+    """Another viewer, such as a page, that gets everything, too."""
+
+    def publish(self, image: LiveImage) -> None:
+        """Hands an image on."""
+        if self.viewer is not None:
+            self.viewer.publish(image)
+        if self.on_image is not None:
+            self.on_image(image)
+
+    def report(self, report: LiveReport) -> None:
+        """Hands a report on."""
+        if self.viewer is not None:
+            self.viewer.report(report)
+        if self.on_report is not None:
+            self.on_report(report)
+
+    def page_ages(self, camera: str) -> Ages | None:
+        """Returns what the other viewer says; None without one."""
+        return None if self.viewer is None else self.viewer.page_ages(camera)

@@ -8,7 +8,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,22 +17,21 @@ from typing import Any
 
 from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import RoadmaskError, StoreError
-from roadmask.streaming.live.actors import Actors
+from roadmask.streaming.live.actors import LiveActors
 from roadmask.streaming.live.adaptation import RateControl, SizeControl
-from roadmask.streaming.live.address import Address
-from roadmask.streaming.live.audience import LiveAudience, Nobody
 from roadmask.streaming.live.batching import EngineNote
-from roadmask.streaming.live.conductor import Conductor
-from roadmask.streaming.live.counts import CountsFile
-from roadmask.streaming.live.ending import CameraEnd, RecorderSettings
-from roadmask.streaming.live.reports import CameraState, LiveReport
-from roadmask.streaming.live.revivable import DEATHS, Revivable, own_error
-from roadmask.streaming.live.settings import LiveSettings
+from roadmask.streaming.live.coordinator import CameraCoordinator, CameraEnd
+from roadmask.streaming.live.reports import Callbacks, CameraState, LiveImage, LiveReport, LiveViewer
+from roadmask.streaming.live.restart import DEATHS, RestartableActor, own_error
+from roadmask.streaming.live.settings import LiveSettings, MakeSinks, RecorderSettings
 from roadmask.streaming.ray_actors import LogDrain, own_errors, ray_session
 from roadmask.streaming.segmentation import build_segmenter
+from roadmask.streaming.sources.live.address import Address, parse_live_sources
+from roadmask.streaming.sources.live.counts import CountsFile
 from roadmask.streaming.store import MaskStore, require_nothing
 
 REPORT_S = 0.5
+"""Seconds between reports."""
 _log = logging.getLogger("roadmask")
 
 
@@ -41,8 +40,9 @@ class LiveResult:
     """What became of a live run."""
 
     cameras: list[CameraEnd]
+    """The cameras, in the order in which they were named."""
     interrupted: bool
-    """It was told to stop."""
+    """Whether the run was told to stop."""
 
     @property
     def exit_code(self) -> int:
@@ -57,120 +57,173 @@ class LiveResult:
         return 3 if broken else 0
 
 
+def run_live(
+    cameras: Mapping[str, str] | Sequence[str],
+    out: str | Path | None = None,
+    *,
+    settings: LiveSettings | None = None,
+    on_report: Callable[[LiveReport], None] | None = None,
+    on_image: Callable[[LiveImage], None] | None = None,
+    page: LiveViewer | None = None,
+    sinks: MakeSinks | None = None,
+    stop: threading.Event | None = None,
+) -> LiveResult:
+    """Segments, tracks, shows and stores live cameras until they end or the run is told to stop.
+
+    Example::
+
+        run_live({"front": "rtsp://camera.local/stream"}, out="drive.zarr", on_report=print)
+
+    Args:
+        cameras: camera name -> source: `rtsp://`, `http://` (MJPEG or MPEG-TS), `udp://HOST:PORT`, `/dev/video0` or
+            `replay:clip.mp4`. Or sources as they are typed on the command line, `[NAME=]SOURCE`.
+        out: store to write, which must not exist; None to watch only.
+        settings: engine, tracker, latency budget, how much is kept; the defaults if None.
+        on_report: called twice a second with the state of the run, from the run's thread; must return at once.
+        on_image: called with each image with its masks drawn in, as JPEG; must return at once.
+        page: gets reports and images, too, and says how old images were when people saw them; usually a `LivePage`.
+        sinks: makes further sinks of a camera, whose name it is given, in the process that records the camera.
+        stop: set it, from any thread or signal handler, to end the run after the frames that are on their way.
+
+    Returns:
+        What became of each camera, with every captured frame accounted for.
+
+    Raises:
+        InputError: a camera's name or source cannot be used.
+        SourceError: an address is not one of a live camera.
+        EngineError: the engine cannot be built.
+        StoreError: the store cannot be created.
+    """
+    typed = [f"{name}={source}" for name, source in cameras.items()] if isinstance(cameras, Mapping) else cameras
+    viewer = Callbacks(on_report, on_image, page)
+    show = page is not None or on_image is not None
+    run = LiveRun(parse_live_sources(typed), out, settings, viewer, show=show, sinks=sinks, stop=stop)
+    return run.run()
+
+
 class LiveRun:
-    """Reads, segments, follows, stores and shows live cameras until they end or it is told to stop.
+    """A live run whose parts can be looked at; `run_live` is the way to start one.
 
     Args:
         addresses: the cameras.
-        settings: how.
-        audience: gets images and reports.
-        builds: build the segmenter, in a process of its own, at each size from the largest to the smallest; as the
-            settings ask for if None.
-        stop: set it to end the run after the frames that are on their way; from any thread or signal handler.
-        show: draw images for the audience.
+        out: store to write; None to watch only.
+        settings: how the run goes; the defaults if None.
+        viewer: gets images and reports.
+        builds: build the segmenter, in a process of its own, at each network input size from the largest to the
+            smallest; as the settings say if None.
+        show: draw images for the viewer.
+        sinks: makes further sinks of a camera.
+        stop: set it to end the run after the frames that are on their way.
     """
 
     def __init__(
         self,
         addresses: Sequence[Address],
-        settings: LiveSettings,
-        audience: LiveAudience | None = None,
+        out: str | Path | None = None,
+        settings: LiveSettings | None = None,
+        viewer: LiveViewer | None = None,
         *,
         builds: Sequence[Callable[[], Segmenter]] | None = None,
-        stop: threading.Event | None = None,
         show: bool = False,
+        sinks: MakeSinks | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._addresses = list(addresses)
-        self._settings = settings.with_threads()
-        self._audience: LiveAudience = audience or Nobody()
-        self._show = show
+        self._out = None if out is None else Path(out)
+        self._settings = (settings or LiveSettings()).with_threads()
+        self._viewer: LiveViewer = viewer or Callbacks()
         self._builds = builds or [partial(build_segmenter, engine) for engine in self._settings.engines()]
+        self._show = show
+        self._sinks = sinks
         self._stop = stop or threading.Event()
-        self.conductors: dict[str, Conductor] = {}
-        """By camera, once the run has begun."""
+        self.coordinators: dict[str, CameraCoordinator] = {}
+        """Coordinators by camera, once the run has begun."""
         self.segmenter_pid: int | None = None
+        """Id of the segmenter's process; None before it is open."""
         self._info: SegmenterInfo | None = None
         self._rate = RateControl()
         self._size: SizeControl | None = None
         self._size_since_ns = 0
         self._store: MaskStore | None = None
         self._logs = LogDrain()
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     def run(self) -> LiveResult:
         """Runs to the end.
 
         Raises:
             EngineError: the engine cannot be built.
-            StoreError: the store cannot be begun.
+            StoreError: the store cannot be created.
         """
-        if self._settings.out is not None:
-            require_nothing(self._settings.out)
+        if self._out is not None:
+            require_nothing(self._out)
         with ray_session(), own_errors(), tempfile.TemporaryDirectory(prefix="roadmask-live-") as folder:
             return asyncio.run(self._run(Path(folder)))
 
     async def _run(self, folder: Path) -> LiveResult:
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         with ExitStack() as opened:
-            actors = opened.enter_context(Actors())
+            actors = opened.enter_context(LiveActors())
             actors.start(len(self._addresses))
-            segmenter = Revivable(actors.segmenters, "segmenter", self._open_segmenter)
+            segmenter = RestartableActor(actors.segmenters, "segmenter", self._open_segmenter)
             opened.callback(segmenter.kill)
             try:
                 await self._open_segmenter(segmenter.handle)
             except (*DEATHS, RoadmaskError) as error:
                 raise own_error(error) from None
-            self._store = self._begin_store()
+            self._store = self._create_store()
             if self._store is not None:
                 opened.enter_context(self._store)
             try:
-                return await self._conduct(folder, segmenter, actors)
+                return await self._coordinate(folder, segmenter, actors)
             finally:
                 await self._pass_on_logs(segmenter)
 
-    async def _conduct(self, folder: Path, segmenter: Revivable, actors: Actors) -> LiveResult:
-        assert self._info is not None  # noqa: S101 - the segmenter is open
-        keep = None if self._settings.keep is None else self._settings.keep.shared_by(len(self._addresses))
-        settings = RecorderSettings(
-            self._settings.config,
-            self._info.class_names,
-            self._settings.out,
-            self._settings.floor_bytes,
-            keep,
-            self._show,
-        )
+    async def _coordinate(self, folder: Path, segmenter: RestartableActor, actors: LiveActors) -> LiveResult:
+        settings = self._recorder_settings()
         for address in self._addresses:
             counts = CountsFile(folder / f"{address.camera}.counts", create=True)
-            self.conductors[address.camera] = Conductor(address, counts, segmenter, actors, settings, self._audience)
-        conductors = list(self.conductors.values())
-        await asyncio.gather(*(conductor.open() for conductor in conductors))
+            camera = CameraCoordinator(address, counts, segmenter, actors, settings, self._viewer)
+            self.coordinators[address.camera] = camera
+        cameras = list(self.coordinators.values())
+        await asyncio.gather(*(camera.open() for camera in cameras))
         actors.refill()
         reporting = asyncio.create_task(self._report_on(segmenter))
-        stopping = asyncio.create_task(self._watch_stop(conductors))
-        running = [asyncio.create_task(conductor.run()) for conductor in conductors]
+        stopping = asyncio.create_task(self._watch_stop(cameras))
+        running = [asyncio.create_task(camera.run()) for camera in cameras]
         try:
             await asyncio.gather(*running)
         finally:
-            for conductor in conductors:  # where one of them failed the others end, too, and then all are closed
-                conductor.stop()
+            for camera in cameras:  # if one of them failed the others end, too, and then all are closed
+                camera.stop()
             await asyncio.gather(*running, return_exceptions=True)
             stopping.cancel()
             reporting.cancel()
             await asyncio.gather(stopping, reporting, return_exceptions=True)
-            ends = await asyncio.gather(*(conductor.close() for conductor in conductors))
+            ends = await asyncio.gather(*(camera.close() for camera in cameras))
         return LiveResult(list(ends), self._stop.is_set())
 
-    async def _watch_stop(self, conductors: Sequence[Conductor]) -> None:
+    def _recorder_settings(self) -> RecorderSettings:
+        assert self._info is not None  # noqa: S101 - the segmenter is open
+        settings, retention = self._settings, self._settings.retention
+        if retention is not None:
+            retention = retention.shared_by(len(self._addresses))
+        names = self._info.class_names
+        return RecorderSettings(
+            settings.config, names, self._out, settings.floor_bytes, retention, self._show, self._sinks
+        )
+
+    async def _watch_stop(self, cameras: Sequence[CameraCoordinator]) -> None:
         while not self._stop.is_set():
             await asyncio.sleep(0.05)
-        for conductor in conductors:
-            conductor.stop()
+        for camera in cameras:
+            camera.stop()
 
-    async def _report_on(self, segmenter: Revivable) -> None:
+    async def _report_on(self, segmenter: RestartableActor) -> None:
         while True:
             try:
                 report = await self.report()
-                self._audience.report(report)
+                self._viewer.report(report)
                 if self._settings.adapt:
                     await self._adapt(report, segmenter)
                 await self._pass_on_logs(segmenter)
@@ -178,10 +231,10 @@ class LiveRun:
                 _log.exception("the run could not report")
             await asyncio.sleep(REPORT_S)
 
-    async def _adapt(self, report: LiveReport, segmenter: Revivable) -> None:
-        """Changes the size of the network's input, or the rate of images, as the load asks for."""
+    async def _adapt(self, report: LiveReport, segmenter: RestartableActor) -> None:
+        """Changes the network input size, or the rate of images, as the load asks for."""
         engine, now_s = self._engine(), time.monotonic()
-        known = engine is not None and engine.begun_ns >= self._size_since_ns
+        known = engine is not None and engine.started_ns >= self._size_since_ns
         image_ms = engine.image_ms if engine is not None and known else None
         sent = [camera.captured_fps for camera in report.cameras]
         if self._size is not None and self._size.update(now_s, sent, image_ms):
@@ -189,14 +242,14 @@ class LiveRun:
                 await segmenter.handle.use.remote(self._size.level)
             self._size_since_ns = time.monotonic_ns()
         elif self._rate.update(now_s, sent, image_ms):
-            for each in self.conductors.values():
+            for each in self.coordinators.values():
                 each.limit_fps = self._rate.limit_fps
         else:
             return
         change = {"limit_fps": self._rate.limit_fps, "input_size": self._size_name(), "image_ms": image_ms}
         _log.debug("the load has changed: %s", change)
         if self._store is not None:  # in a thread that nobody waits for: a disk may hang
-            frames = {camera.camera: camera.captured for camera in report.cameras}
+            frames = {camera.camera: camera.ledger.captured for camera in report.cameras}
             asyncio.get_running_loop().run_in_executor(None, self._note, self._store, change | {"frames": frames})
 
     @staticmethod
@@ -211,22 +264,22 @@ class LiveRun:
         return None if self._size is None else sizes[self._size.level]
 
     def _engine(self) -> EngineNote | None:
-        """Returns what the engine told last, of whichever camera."""
-        told = [each.engine for each in self.conductors.values() if each.engine is not None]
-        return max(told, key=lambda note: note.done_ns, default=None)
+        """Returns what the engine said last, of whichever camera."""
+        notes = [each.engine for each in self.coordinators.values() if each.engine is not None]
+        return max(notes, key=lambda note: note.done_ns, default=None)
 
     async def report(self) -> LiveReport:
         """Returns the state of the run."""
         engine = self._engine()
-        conductors = list(self.conductors.values())
-        cameras = await asyncio.gather(*(conductor.report(self._rate.changes) for conductor in conductors))
-        out = self._settings.out
-        storing = out is not None and any(conductor.storing for conductor in conductors)
-        problems = [conductor.store_detail for conductor in conductors if conductor.store_detail]
+        coordinators = list(self.coordinators.values())
+        cameras = await asyncio.gather(*(each.report(self._rate.changes) for each in coordinators))
+        out = self._out
+        storing = out is not None and any(each.storing for each in coordinators)
+        problems = [each.store_detail for each in coordinators if each.store_detail]
         where = "nothing is stored: no --out was given" if out is None else f"storing to {out.name}"
         return LiveReport(
             time.time_ns(),
-            time.monotonic() - self._began,
+            time.monotonic() - self._started_at,
             tuple(cameras),
             storing,
             problems[0] if problems else where,
@@ -243,14 +296,14 @@ class LiveRun:
         if self._size is None and len(costs_ms) > 1:
             self._size = SizeControl(costs_ms, self._settings.busy_fps)
 
-    def _begin_store(self) -> MaskStore | None:
-        out, config = self._settings.out, self._settings.config
-        if out is None or self._info is None:
+    def _create_store(self) -> MaskStore | None:
+        config = self._settings.config
+        if self._out is None or self._info is None:
             return None
         engine = dataclasses.asdict(self._info)
         del engine["class_names"]  # the store has them at its top
         return MaskStore.create(
-            out,
+            self._out,
             class_names=self._info.class_names,
             engine=engine,
             sources={each.camera: {"kind": each.kind, "address": each.shown} for each in self._addresses},
@@ -258,8 +311,8 @@ class LiveRun:
             command=self._settings.command,
         )
 
-    async def _pass_on_logs(self, segmenter: Revivable) -> None:
-        handles = [segmenter.handle, *(handle for each in self.conductors.values() for handle in each.handles)]
+    async def _pass_on_logs(self, segmenter: RestartableActor) -> None:
+        handles = [segmenter.handle, *(handle for each in self.coordinators.values() for handle in each.handles)]
         for record in await asyncio.to_thread(self._logs.records, handles):
             record.msg, record.args = self._redacted(record.getMessage()), None
             _log.handle(record)

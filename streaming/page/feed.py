@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -19,7 +18,6 @@ import numpy as np
 from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
 from roadmask.streaming.page.history import History, KeptImage
 from roadmask.streaming.page.track_log import TrackLog
-from roadmask.streaming.page.wall_clock import WallClock
 from roadmask.streaming.page.wire import image_message, report_fields, to_json
 
 _MOST_AGES = 4096
@@ -47,9 +45,8 @@ class PageLimits:
 class Feed:
     """The newest image of every camera, the last minute, and the last report. Thread-safe."""
 
-    def __init__(self, limits: PageLimits, wall_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, limits: PageLimits) -> None:
         self.limits = limits
-        self._wall_clock = WallClock(wall_ns)
         self.sent: Counter[str] = Counter()
         """Images sent to clients, by camera; only the server's thread counts."""
         self.skipped: Counter[str] = Counter()
@@ -72,9 +69,7 @@ class Feed:
     def publish(self, image: LiveImage) -> None:
         """Makes an image its camera's newest."""
         key, at_ms = next(self._keys), self.now_ms()
-        # the wall clock is asked once for an image: set it whenever you like, ages go on from here by the steady one
-        with self._lock:
-            captured_ms = self._wall_clock.steady_ms(image.captured_ns, at_ms)
+        captured_ms = (image.monotonic_ns - self._start_ns) / 1e6
         message = image_message(image, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
         with self._lock:
             number = self._published[image.camera]

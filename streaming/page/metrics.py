@@ -13,19 +13,19 @@ from roadmask.streaming.live.reports import CameraReport, CameraState, LiveRepor
 from roadmask.streaming.page.feed import Feed
 
 _COUNTERS: tuple[tuple[str, str, Callable[[CameraReport], float]], ...] = (
-    ("captured_frames", "Frames captured.", lambda camera: camera.captured),
+    ("captured_frames", "Frames captured.", lambda camera: camera.ledger.captured),
     ("watched_frames", "Frames segmented and shown, but not stored.", lambda camera: camera.watched),
     ("limit_changes", "Times the limit of frames a second changed.", lambda camera: camera.limit_changes),
     ("reconnects", "Times the stream was connected again.", lambda camera: camera.reconnects),
 )
 _COUNTERS_BY_REASON: tuple[tuple[str, str, Callable[[CameraReport], dict[str, int]]], ...] = (
     ("dropped_frames", "Frames dropped, by reason.", lambda camera: camera.dropped),
-    ("failed_frames", "Frames that failed, by reason.", lambda camera: camera.failed),
+    ("failed_frames", "Frames that failed, by reason.", lambda camera: camera.ledger.failed),
 )
 _GAUGES: tuple[tuple[str, str, Callable[[CameraReport], float | None]], ...] = (
-    ("in_flight_frames", "Frames captured and not yet decided.", lambda camera: camera.in_flight),
+    ("in_flight_frames", "Frames captured and not yet decided.", lambda camera: camera.ledger.in_flight),
     # What a recorder that died had not committed is not stored after all, so this may fall.
-    ("stored_frames", "Frames stored with their masks.", lambda camera: camera.stored),
+    ("stored_frames", "Frames stored with their masks.", lambda camera: camera.ledger.stored),
     ("captured_frames_per_second", "Frames captured a second, lately.", lambda camera: camera.captured_fps),
     ("segmented_frames_per_second", "Frames segmented a second, lately.", lambda camera: camera.segmented_fps),
     ("image_age_seconds", "Age of the newest image.", lambda camera: _seconds(camera.image_age_ms)),

@@ -15,7 +15,6 @@ import logging
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -27,7 +26,7 @@ from prometheus_client.exposition import choose_encoder
 
 from roadmask.engines.errors import PageError
 from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
-from roadmask.streaming.page.address import PageAddress
+from roadmask.streaming.page.address import DEFAULT_ADDRESS, PageAddress
 from roadmask.streaming.page.client import PageClient
 from roadmask.streaming.page.feed import Feed, PageLimits
 from roadmask.streaming.page.guard import Guard, add_headers
@@ -47,27 +46,26 @@ class LivePage:
 
     def __init__(
         self,
-        address: PageAddress,
+        address: PageAddress | str = DEFAULT_ADDRESS,
         *,
         token: str | None = None,
         limits: PageLimits | None = None,
-        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """Makes a page that is not yet served.
 
         Args:
-            address: where to listen.
+            address: where to listen: an address, or a text as `PageAddress.parse` reads it.
             token: what a browser must show; None makes one up, or needs none at a loopback address.
             limits: what it keeps; None takes the defaults.
-            wall_ns: the clock that times of capture are told in, nanoseconds since 1970.
 
         Raises:
-            PageError: the token is unfit or the host unknown.
+            PageError: the address cannot be read, the token is unfit or the host unknown.
         """
+        address = PageAddress.parse(address) if isinstance(address, str) else address
         Guard(address, token, address.port)  # refuses an unfit token before anything is started
         self._address = address
         self._token = token
-        self._feed = Feed(limits or PageLimits(), wall_ns)
+        self._feed = Feed(limits or PageLimits())
         self._server = secrets.token_hex(8)
         self._clients: set[PageClient] = set()
         self._registry = run_registry(self._feed, lambda: len(self._clients))

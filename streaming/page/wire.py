@@ -46,7 +46,12 @@ def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) 
 
 def report_fields(report: LiveReport) -> dict[str, Any]:
     """Returns a report as JSON holds it."""
-    return dataclasses.asdict(report)
+    fields = dataclasses.asdict(report)
+    for camera, told in zip(fields["cameras"], report.cameras, strict=True):
+        ledger = camera.pop("ledger")
+        camera |= {"captured": ledger["captured"], "stored": ledger["stored"], "watched": told.watched}
+        camera |= {"dropped": told.dropped, "failed": ledger["failed"], "in_flight": ledger["in_flight"]}
+    return fields
 
 
 def to_json(fields: object) -> str:

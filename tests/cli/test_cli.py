@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 
 import roadmask
 from roadmask.cli import main
-from roadmask.engines.load import Engine
 from roadmask.engines.segmenter import Precision
+from roadmask.engines.table import Engine
 from roadmask.streaming.store import open_drive
 
 
@@ -358,4 +358,4 @@ def test_a_signal_ends_the_run_and_keeps_the_store(tmp_path: Path, on_ray: str, 
     assert 0 < len(front) < 1500
     assert len(front) == front.ledger.captured or not complete
     assert not front.complete  # but can be gone on with
-    assert ("To go on: roadmask run 'front=synthetic:" in printed) is complete
+    assert ("To resume: roadmask run 'front=synthetic:" in printed) is complete

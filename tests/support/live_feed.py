@@ -11,6 +11,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.reports import Ages, CameraReport, CameraState, LiveImage, LiveReport, ShownInstance
 from roadmask.streaming.sinks.drawing import track_colour
 
@@ -53,10 +54,16 @@ SCENE = (Moving(1), Moving(2, "person", 110, (70, 30), 15), Moving(3, "car", 190
 
 
 def image_of(
-    camera: str = "front", frame_index: int = 0, captured_ns: int | None = None, scene: tuple[Moving, ...] = SCENE
+    camera: str = "front",
+    frame_index: int = 0,
+    captured_ns: int | None = None,
+    scene: tuple[Moving, ...] = SCENE,
+    *,
+    age_ms: float = 0.0,
 ) -> LiveImage:
-    """Returns a synthetic image; captured now unless told."""
-    captured_ns = time.time_ns() if captured_ns is None else captured_ns
+    """Returns a synthetic image, captured so long ago; `captured_ns` is what the wall clock, which may lie, said."""
+    monotonic_ns = time.monotonic_ns() - round(age_ms * 1e6)
+    captured_ns = time.time_ns() - round(age_ms * 1e6) if captured_ns is None else captured_ns
     canvas = np.full((*SIZE, 3), (50, 54, 60), np.uint8)
     canvas[:, frame_index * 4 % SIZE[1] :][:, :3] = (110, 114, 120)
     instances = tuple(moving.at(captured_ns % 10**12 / 1e9) for moving in scene)
@@ -65,7 +72,7 @@ def image_of(
         canvas[top:bottom, left:right] = track_colour(instance.track_id)
     draw_barcode(canvas, captured_ns // 1_000_000)
     _, jpeg = cv2.imencode(".jpg", canvas[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return LiveImage(camera, 0, frame_index, captured_ns, jpeg.tobytes(), SIZE, instances)
+    return LiveImage(camera, 0, frame_index, captured_ns, monotonic_ns, jpeg.tobytes(), SIZE, instances)
 
 
 def draw_barcode(canvas: np.ndarray, value: int) -> None:
@@ -95,11 +102,7 @@ def camera_report(camera: str = "front", **changed: object) -> CameraReport:
         camera,
         CameraState.LIVE,
         size=SIZE,
-        captured=1000,
-        stored=960,
-        dropped={"newer frame waiting": 25, "queue full": 5},
-        failed={"decode": 2},
-        in_flight=8,
+        ledger=Ledger(1000, 960, {"newer frame waiting": 25, "queue full": 5}, {"decode": 2}, 8),
         captured_fps=25.0,
         segmented_fps=19.5,
         reconnects=1,
@@ -134,7 +137,7 @@ class ScriptedLive:
     scenes: dict[str, tuple[Moving, ...]] = field(default_factory=dict)
     changed: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Fields of a camera's report that differ from those of a camera that does well."""
-    image: Callable[[str, int, int, tuple[Moving, ...]], LiveImage] = image_of
+    image: Callable[..., LiveImage] = image_of
 
     def __post_init__(self) -> None:
         self.published = dict.fromkeys(self.cameras, 0)
@@ -160,7 +163,8 @@ class ScriptedLive:
                 for camera in self.cameras:
                     captured_ns = self.wall_ns() - round(self.delay_ms * 1e6)
                     scene = self.scenes.get(camera, SCENE)
-                    self.page.publish(self.image(camera, self.published[camera], captured_ns, scene))
+                    index = self.published[camera]
+                    self.page.publish(self.image(camera, index, captured_ns, scene, age_ms=self.delay_ms))
                     self.published[camera] += 1
                     self.captured_ms[camera].append(captured_ns // 1_000_000)
             if time.monotonic() - reported > 0.4:
@@ -171,6 +175,7 @@ class ScriptedLive:
         ages, scene = self.page.page_ages(camera), self.scenes.get(camera, SCENE)
         counts = {label: sum(one.label == label for one in scene) for label in {one.label for one in scene}}
         number = self.published[camera]
-        report = camera_report(camera, captured=number + 40, stored=number, counts=counts)
+        ledger = replace(camera_report().ledger, captured=number + 40, stored=number)
+        report = camera_report(camera, ledger=ledger, counts=counts)
         report = replace(report, ages=report.ages | ({"page": ages} if ages else {}))
         return replace(report, **dict(self.changed.get(camera, {})))  # type: ignore[arg-type]

@@ -21,8 +21,7 @@ from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.live.reports import LiveImage, ShownInstance
 from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.sinks.drawing import draw_overlay
-from roadmask.tracking import Tracks, TrackState
-from roadmask.tracking.tracks import LostTracks
+from roadmask.tracking import Tracks
 from support.browser import opened
 from support.live_feed import Moving, ScriptedLive
 
@@ -39,36 +38,30 @@ def drive_images(view: str, number: int) -> list[tuple[bytes, tuple[int, int], t
         image, truth = drive.frame(index)
         seen = truth.visible_fraction > 0.3
         instances, ids = truth.instances[seen], truth.object_ids[seen].astype(np.int64)
-        count, none = len(instances), np.zeros(0, np.int64)
-        tracks = Tracks(
-            instances,
-            ids,
-            np.full(count, TrackState.CONFIRMED, np.uint8),
-            np.zeros(count, np.int64),
-            np.zeros((count, 2), np.float32),
-            LostTracks(none, none, np.zeros((0, 4), np.float32), none),
-        )
+        tracks = Tracks.from_ids(instances, ids)
         drawn = draw_overlay(image, tracks, CLASS_NAMES)
         _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
         shown = tuple(
             ShownInstance(
                 int(ids[i]), CLASS_NAMES[int(instances.category_ids[i])], 0.97, tuple(map(float, instances.boxes[i]))
             )  # type: ignore[arg-type]
-            for i in range(count)
+            for i in range(len(instances))
         )
         images.append((jpeg.tobytes(), drive.image_size, shown))
     return images
 
 
-def drive_feed(number: int) -> Callable[[str, int, int, tuple[Moving, ...]], LiveImage]:
+def drive_feed(number: int) -> Callable[..., LiveImage]:
     """Returns what a scripted run publishes: the drive, forwards and backwards."""
     images = {view: drive_images(view, number) for view in ("front", "rear")}
 
-    def image(camera: str, index: int, captured_ns: int, _scene: tuple[Moving, ...]) -> LiveImage:
+    def image(camera: str, index: int, captured_ns: int, _scene: tuple[Moving, ...], *, age_ms: float) -> LiveImage:
         period = max(2 * number - 2, 1)
         place = index % period
         jpeg, size, instances = images[camera][min(place, period - place)]
-        return LiveImage(camera, 0, index, captured_ns, jpeg, size, instances)
+        return LiveImage(
+            camera, 0, index, captured_ns, time.monotonic_ns() - round(age_ms * 1e6), jpeg, size, instances
+        )
 
     return image
 

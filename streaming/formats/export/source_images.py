@@ -7,8 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
@@ -16,7 +14,6 @@ from roadmask.streaming.sources import open_camera
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
 from roadmask.streaming.store.layout import json_data
-from roadmask.tracking import LostTracks, Tracks
 
 
 def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, StoredFrame]]:
@@ -48,20 +45,6 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
             f"expected images for {len(camera)} stored frames of camera {camera.name!r}, got {position}: the source "
             "changed since it was recorded. Give the original with --source."
         )
-
-
-def as_tracks(frame: StoredFrame) -> Tracks:
-    """Returns a stored frame as tracks for drawing; ages and velocities are not stored and are 0."""
-    none = np.zeros(0, np.int64)
-    count = len(frame)
-    return Tracks(
-        frame.instances,
-        frame.track_ids.astype(np.int64),
-        frame.states.astype(np.uint8),
-        np.zeros(count, np.int64),
-        np.zeros((count, 2), np.float32),
-        LostTracks(none, none, np.zeros((0, 4), np.float32), none),
-    )
 
 
 def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def test_the_age_that_is_shown_is_the_age_of_the_image(browser: Browser) -> None
     def wall_ns() -> int:
         return time.time_ns() + hour_ms * 1_000_000
 
-    with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, wall_ns=wall_ns, delay_ms=600) as live:
+    with LivePage(LOOPBACK) as page, ScriptedLive(page, wall_ns=wall_ns, delay_ms=600) as live:
         browser.open(page.url)
         wait_for_images(browser, "front")
 
@@ -90,7 +90,7 @@ def test_a_clock_that_is_set_while_the_page_is_open_spoils_no_age(browser: Brows
     def wall_ns() -> int:
         return time.time_ns() + ahead["ms"] * 1_000_000
 
-    with LivePage(LOOPBACK, wall_ns=wall_ns) as page, ScriptedLive(page, ("front",), wall_ns=wall_ns, delay_ms=400):
+    with LivePage(LOOPBACK) as page, ScriptedLive(page, ("front",), wall_ns=wall_ns, delay_ms=400):
         browser.open(page.url)
         wait_for_images(browser, "front")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.reports import CameraState
 from roadmask.streaming.page import PageLimits
 from support.live_feed import camera_report, image_of, run_report
@@ -95,7 +96,7 @@ def test_numbers_out_of_arrays_are_numbers() -> None:
     image = image_of()
     first = replace(image.instances[0], track_id=np.int64(7), score=np.float32(0.5))
     with serving() as page:
-        page.report(run_report(camera_report(captured=np.int64(5), masks_age_ms=np.float32("nan"))))
+        page.report(run_report(camera_report(ledger=Ledger(np.int64(5)), masks_age_ms=np.float32("nan"))))
         page.publish(replace(image, instances=(first,)))
         assert get_json(page, "/api/report")["cameras"][0]["captured"] == 5
         header, _ = watch(page, lambda viewer: viewer.image())

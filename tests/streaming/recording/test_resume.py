@@ -20,7 +20,8 @@ import pytest
 from roadmask.engines.errors import InputError, StoreLockedError, StoreResumeError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.recording import drive as running
-from roadmask.streaming.recording.jobs import CameraJob, RunResult
+from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.result import RunResult
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive
 from roadmask.streaming.store.compare import differing_files
 from roadmask.tracking import IouTrackerConfig
@@ -37,8 +38,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(out: Path, jobs: list[CameraJob], config: RunConfig = CONFIG, **options: Any) -> RunResult:
-    probes = running.probe_cameras(jobs, config, out, resume=options.get("resume", False))
-    return running.record_drive(jobs, probes, config, out, **options)
+    return running.record_drive(jobs, out, config, **options)
 
 
 def stop_after(frames: int) -> dict[str, Any]:

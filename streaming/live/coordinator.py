@@ -1,0 +1,275 @@
+"""Takes one camera's frames from its reader through the engine to its recorder, and accounts for each of them.
+
+It runs in the process that started the run, and sees references, never pixels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ray.exceptions import RayError
+
+from roadmask.engines.errors import LedgerError, RoadmaskError
+from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.live.actors import LiveActors
+from roadmask.streaming.live.batching import EngineNote
+from roadmask.streaming.live.gauges import Gauges
+from roadmask.streaming.live.ledger import ENGINE, LATE, SEGMENTER_DIED, LiveLedger
+from roadmask.streaming.live.recorder_link import RecorderLink
+from roadmask.streaming.live.reports import CameraReport, CameraState, LiveViewer
+from roadmask.streaming.live.restart import ANSWER_S, DEATHS, RestartableActor, awaited, own_error, within
+from roadmask.streaming.live.settings import RecorderSettings
+from roadmask.streaming.sources.live.address import Address
+from roadmask.streaming.sources.live.counts import CountsFile
+from roadmask.streaming.sources.live.protocol import FrameNote
+from roadmask.streaming.sources.live.reader import ReaderStatus
+
+NEXT_S = 0.5
+"""Seconds that a reader is asked to wait for an image."""
+HANGS_S, ENGINE_HANGS_S = 30.0, 600.0
+"""Seconds without an answer after which a reader, or the engine, hangs and is killed; machines are busy at times,
+and an image of a new size may need a graph that must be exported first."""
+ENGINE_BEGINS_S = 3600.0
+"""The same for a camera's first image, before which all graphs are made."""
+AT_RECORDER_MAX = 4
+"""Maximum number of frames on their way to the recorder; those that it holds back for their tracks do not count."""
+_GLANCE_S = 1.0
+"""Seconds that a report waits for a reader."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CameraEnd:
+    """What became of a camera."""
+
+    camera: str
+    """Name of the camera."""
+    ledger: Ledger
+    """Every captured frame, accounted for; frames that were only watched are dropped with the reason `watched`."""
+    state: CameraState
+    """Last state of the camera."""
+    detail: str
+    """One sentence for people that says why; empty where the state says it all."""
+    problem: RoadmaskError | None = None
+    """Why its store is not complete; None if it is."""
+
+
+class CameraCoordinator:
+    """One camera of a live run.
+
+    Args:
+        address: the camera.
+        counts: of its decoder, in a file that exists.
+        segmenter: shared by all cameras.
+        actors: where its reader and its recorder come from.
+        settings: for the recorder.
+        viewer: gets the images.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        counts: CountsFile,
+        segmenter: RestartableActor,
+        actors: LiveActors,
+        settings: RecorderSettings,
+        viewer: LiveViewer,
+    ) -> None:
+        self.camera = address.camera
+        self._address = address
+        self._counts = counts
+        self._segmenter = segmenter
+        self._viewer = viewer
+        self.ledger = LiveLedger()
+        self._gauges = Gauges()
+        self._reader = RestartableActor(actors.readers, f"reader of {self.camera}", self._open_reader)
+        self._reader_pid = 0
+        self._recorder = RecorderLink(self.camera, actors.recorders, settings, self.ledger, counts, self._gauges)
+        self.limit_fps: float | None = None
+        """Maximum number of images per second that the reader picks; None means no limit."""
+        self.engine: EngineNote | None = None
+        """What the engine said last."""
+        self._stopping = False
+        self._depth = 2
+        self._in_engine = 0
+        self._to_recorder = 0
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._before: asyncio.Future[None] | None = None
+        self._status = ReaderStatus(CameraState.CONNECTING, "starting", ended=False, restarts=0, decoder_pid=0)
+
+    @property
+    def handles(self) -> tuple[Any, Any]:
+        """The actors of the reader and the recorder."""
+        return self._reader.handle, self._recorder.actor.handle
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Id of each process of the camera: decoder, reader and recorder."""
+        return {"decoder": self._status.decoder_pid, "reader": self._reader_pid, "recorder": self._recorder.pid}
+
+    @property
+    def storing(self) -> bool:
+        """Whether frames are stored now."""
+        return self._recorder.last.storing
+
+    @property
+    def store_detail(self) -> str:
+        """Why frames are not stored, if they should be."""
+        return self._recorder.last.store_detail
+
+    async def open(self) -> None:
+        """Starts the recorder, then the reader.
+
+        Raises:
+            StoreError: the camera cannot be stored.
+        """
+        await self._recorder.open(self._recorder.actor.handle)
+        await self._open_reader(self._reader.handle)
+
+    async def run(self) -> None:
+        """Carries frames until the camera ends or `stop` is called."""
+        over = False
+        while not self._stopping:
+            await self._room()
+            await self._segmenter.ready()
+            generation = self._reader.generation
+            try:
+                note_ref, frame = self._reader.handle.next.options(num_returns=2).remote(NEXT_S, self.limit_fps)
+                note: FrameNote | None = await self._reader.answer(note_ref, NEXT_S + HANGS_S)
+            except (RayError, RoadmaskError) as error:
+                if not isinstance(error, DEATHS):
+                    _log.warning("camera %s: its reader failed: %s", self.camera, own_error(error))
+                    self._reader.kill()
+                await self._reader.try_restart(generation)
+                continue
+            if note is not None:
+                self._start(note, frame)
+            elif over:
+                break
+            else:  # a last image may have come between the two questions
+                over = (await self._look_at_reader(ANSWER_S)).ended
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def stop(self) -> None:
+        """Ends `run` after the frames that are on their way."""
+        self._stopping = True
+        self._changed.set()
+
+    async def close(self) -> CameraEnd:
+        """Stores what waits, closes the store, and accounts for every frame."""
+        await self._look_at_reader(ANSWER_S)
+        await self._recorder.rest()
+        await within(self._reader.handle.close.remote())
+        self._reader.kill()
+        counts = self._counts.read()
+        self.ledger.close(counts)
+        problem = await self._recorder.close(counts)
+        ledger = self.ledger.total(counts)
+        if problem is None and (missing := ledger.missing + ledger.in_flight):
+            problem = LedgerError(f"camera {self.camera!r}: {missing} frames went missing.")
+        return CameraEnd(self.camera, ledger, self._status.state, self._status.detail, problem)
+
+    async def report(self, limit_changes: int) -> CameraReport:
+        """Returns the state of the camera; also gives the recorder the chance to commit.
+
+        Args:
+            limit_changes: how often `limit_fps` was changed.
+        """
+        await self._look_at_reader(_GLANCE_S)
+        self._recorder.tick()
+        counts = self._counts.read()
+        ledger = self.ledger.total(counts)
+        if ledger.missing:
+            _log.error("camera %s: %d captured frames are in no column of the ledger", self.camera, ledger.missing)
+        page = self._viewer.page_ages(self.camera)
+        seen = dict(self._recorder.last.counts)
+        report = self._gauges.report(self.camera, self._status, counts, ledger, seen, page)
+        limited = self.limit_fps is not None and report.captured_fps > self.limit_fps
+        return replace(report, limit_fps=self.limit_fps if limited else None, limit_changes=limit_changes)
+
+    async def _room(self) -> None:
+        """Waits until there is room for a frame at the engine and at the recorder."""
+        while (self._in_engine >= self._depth or self._to_recorder >= AT_RECORDER_MAX) and not self._stopping:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _start(self, note: FrameNote, frame: Any) -> None:
+        self.ledger.receive(note)
+        self._gauges.age("decode", note.monotonic_ns)
+        self._in_engine += 1
+        self._to_recorder += 1
+        before, sent = self._before, asyncio.get_running_loop().create_future()
+        self._before = sent
+        self._detach(self._carry(note, frame, before, sent))
+
+    async def _carry(
+        self, note: FrameNote, frame: Any, before: asyncio.Future[None] | None, sent: asyncio.Future[None]
+    ) -> None:
+        """Takes one frame to its end; frames reach the recorder in their order."""
+        try:
+            found = await self._segment(note, frame)
+            if before is not None:
+                await before
+            if found is not None:
+                image = await self._recorder.push(note, frame, found, sent)
+                if image is not None:
+                    self._viewer.publish(image)
+        finally:
+            if not sent.done():
+                sent.set_result(None)
+            self._to_recorder -= 1
+            self._changed.set()
+
+    async def _segment(self, note: FrameNote, frame: Any) -> Any:
+        """Returns a reference to what is in a frame; None if it goes no further."""
+        generation = self._segmenter.generation
+        try:
+            note_ref, found = self._segmenter.handle.segment.options(num_returns=2).remote(frame, note.monotonic_ns)
+            patience_s = ENGINE_BEGINS_S if self.engine is None else ENGINE_HANGS_S
+            engine: EngineNote = await self._segmenter.answer(note_ref, patience_s)
+        except DEATHS:
+            self.ledger.fail(note.frame_index, SEGMENTER_DIED)
+            self._detach(self._segmenter.try_restart(generation))
+            return None
+        except (RayError, RoadmaskError) as error:
+            _log.warning("camera %s: the engine failed: %s", self.camera, own_error(error))
+            self.ledger.fail(note.frame_index, ENGINE)
+            return None
+        finally:
+            self._in_engine -= 1
+            self._changed.set()
+        self._depth = 2 if engine.ahead else 1
+        self.engine = engine
+        self._gauges.age("queue", note.monotonic_ns, engine.started_ns)
+        if engine.late:
+            self.ledger.drop(note.frame_index, LATE)
+            return None
+        self._gauges.age("engine", note.monotonic_ns, engine.done_ns)
+        if engine.failure is not None:
+            self.ledger.fail(note.frame_index, ENGINE)
+            return None
+        return found
+
+    async def _look_at_reader(self, patience_s: float) -> ReaderStatus:
+        try:
+            self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), patience_s)
+        except TimeoutError:
+            detail = "the process that reads it does not answer; the machine may be too busy"
+            self._status = replace(self._status, state=CameraState.STALLED, detail=detail)
+        except DEATHS:
+            detail = "the process that reads it died; another one takes its place"
+            self._status = ReaderStatus(CameraState.RECONNECTING, detail, False, self._status.restarts, 0)
+        return self._status
+
+    async def _open_reader(self, handle: Any) -> None:
+        self._reader_pid = await handle.open.remote(self._address, self._counts.path)
+
+    def _detach(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
