@@ -79,7 +79,7 @@ def unknown_key(folder: Path) -> list[object]:
         (no_images, 2, "notes"),
         (zero_frames, 2, "cannot decode any of the 1 images"),
         (lambda _: ["rtsp://10.0.0.1/stream"], 2, "rtsp"),
-        (existing_store, 2, "already there"),
+        (existing_store, 2, "already exists"),
         (newer_store, 2, "pip install --upgrade 'roadmask>=9.0'"),
         (other_weights, 2, "fc.weight"),
         (pickled_code, 2, "evil.pth"),
@@ -90,7 +90,7 @@ def unknown_key(folder: Path) -> list[object]:
         (
             lambda _: ["synthetic:", "--engine", "openvino", "--precision", "fp16"],
             2,
-            "choose the engine tensorrt or torch-cuda",
+            "tensorrt or torch-cuda",
         ),
         (lambda _: ["synthetic:", "--classes", "pedestrain"], 2, "did you mean 'pedestrian'"),
         (lambda _: ["synthetic:", "--classes", "zebra"], 2, "does not know the class 'zebra'"),
@@ -100,7 +100,7 @@ def unknown_key(folder: Path) -> list[object]:
         (
             lambda _: ["synthetic:", "--ignore", "rear=0,0 9,0 9,9"],
             2,
-            "expected a camera of this run (front) for a region to ignore, got 'rear'",
+            "a camera of this run (front)",
         ),
         (lambda folder: ["synthetic:", "--overlay", folder / "no" / "o.mp4"], 2, "no folder"),
         (lambda folder: ["synthetic:", "--log-json", folder / "no" / "o.jsonl"], 2, "cannot write the log"),
