@@ -60,6 +60,7 @@ def die(cluster: Cluster, node: ray._private.node.Node) -> None:
             each.kill()
 
 
+@pytest.mark.ci
 def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, nodes: Cluster) -> None:
     videos = write_drives(tmp_path / "videos", 37, frames=9, broken=3)
     gate = tmp_path / "gate"
