@@ -32,7 +32,7 @@ from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
-from roadmask.streaming.store.layout import plain
+from roadmask.streaming.store.layout import json_data
 
 Build = Callable[[], Segmenter]
 _THUMBNAIL_FRAMES = 250
@@ -82,7 +82,7 @@ class DriveTask:
     def made_of(self) -> dict[str, Any]:
         """Returns what the store depends on: configuration, weights, and name, size and time of change of each file."""
         files = {camera: [_state(path) for path in paths] for camera, paths in self.drive.cameras.items()}
-        return {"config": plain(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
+        return {"config": json_data(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
 
     def finished_before(self) -> DriveOutcome | None:
         """Returns the outcome of the drive if it was finished with the same files, weights and settings, else None.
@@ -144,13 +144,13 @@ def _publish(task: DriveTask, outcome: DriveOutcome) -> None:
 
 
 def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
-    notes, begun = Notes(task.out), False
+    notes, started = Notes(task.out), False
 
     def on_progress(cameras: dict[str, CameraProgress]) -> None:
-        nonlocal begun
-        if not begun:  # its sources could be read, and nothing is written yet
+        nonlocal started
+        if not started:  # the sources are readable, and nothing is written yet
             notes.begin(task.drive.name)
-            begun = True
+            started = True
         on_frames(sum(progress.frames for progress in cameras.values()))
 
     result = record_drive(
@@ -171,7 +171,7 @@ def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], N
         for camera in result.cameras
         for reason, count in camera.failures.items()
     ]
-    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", "; ".join(reasons))
+    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", redact_text("; ".join(reasons)))
     return replace(outcome, skipped=result.finished_before)
 
 

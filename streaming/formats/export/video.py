@@ -1,4 +1,4 @@
-"""A video of one camera: its masks drawn, or its road users blurred."""
+"""A video of one camera with its masks drawn, or with its road users blurred."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAUSE_NS = 1_000_000_000
 
 
 def write(job: ExportJob, path: Path) -> None:
-    """Writes the stored frames, without sound; frames that failed or were dropped are not shown.
+    """Writes the stored frames without sound; failed and dropped frames are not shown.
 
     Raises:
         InputError: there are several cameras, or the images cannot be found; see `images`.
