@@ -45,7 +45,7 @@ class RleMasks:
     def __post_init__(self) -> None:
         if not all(isinstance(counts, bytes) for counts in self.counts):
             raise InstancesError(
-                "expected run lengths as bytes in COCO's compressed form, got another type: RleMasks.from_coco reads text."
+                "expected run lengths as bytes in COCO's compressed form, got another type: use RleMasks.from_coco."
             )
 
     @classmethod
