@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig as RunConfig
     from roadmask.streaming.config import load_config as load_config
     from roadmask.streaming.frames import Frame as Frame
+    from roadmask.streaming.live.run import run_live as run_live
+    from roadmask.streaming.live.settings import LiveSettings as LiveSettings
     from roadmask.streaming.pipeline import Pipeline as Pipeline
     from roadmask.streaming.recording.drive import record_drive as record_drive
     from roadmask.streaming.sinks.drawing import draw_overlay as draw_overlay
@@ -61,6 +63,7 @@ __all__ = [
     "Instances",
     "IouTracker",
     "IouTrackerConfig",
+    "LiveSettings",
     "LostTracks",
     "Pipeline",
     "RleMasks",
@@ -81,6 +84,7 @@ __all__ = [
     "load_segmenter",
     "open_drive",
     "record_drive",
+    "run_live",
     "score_drive",
     "summarize_drive",
 ]
@@ -98,6 +102,8 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.sample_drive": ["SampleDrive", "score_drive"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
         "roadmask.streaming.frames": ["Frame"],
+        "roadmask.streaming.live.run": ["run_live"],
+        "roadmask.streaming.live.settings": ["LiveSettings"],
         "roadmask.streaming.pipeline": ["Pipeline"],
         "roadmask.streaming.recording.drive": ["record_drive"],
         "roadmask.streaming.sinks.drawing": ["draw_overlay"],
