@@ -1,4 +1,4 @@
-"""`roadmask batch`: a disk of drives in, a store for each out."""
+"""`roadmask batch`: records many drives, each into its own store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def batch(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="DIR|GLOB...", help="Folders, quoted globs or files of videos.", show_default=False),
+        typer.Argument(
+            metavar="DIR|GLOB...", help="Folders to search, quoted globs, or video files.", show_default=False
+        ),
     ],
     out: Annotated[
         str,
@@ -30,48 +32,51 @@ def batch(
             "--out",
             "-o",
             metavar="DIR|URL",
-            help="Folder of the stores and the report, or where to move them to, such as [bold]s3://bucket/drives[/].",
+            help="Folder of the stores and the report, or a URL to publish them to, such as [bold]s3://bucket/drives[/].",
             show_default=False,
         ),
     ],
     work: Annotated[
         Path | None,
-        typer.Option(
-            help="With a URL: folder on a local disk to record in. [dim]Default: roadmask-work[/]", show_default=False
-        ),
+        typer.Option(help="With a URL: local folder to record in. [dim]Default: roadmask-work[/]", show_default=False),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Drives at a time. [dim]Default: from cores and memory[/]")
+        int | None,
+        typer.Option(min=1, help="Number of drives to record at the same time. [dim]Default: from cores and memory[/]"),
     ] = None,
     ray_address: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Spread over this Ray cluster, or [bold]auto[/].")
+        str | None, typer.Option(metavar="ADDR", help="Record on the Ray cluster at this address, or [bold]auto[/].")
     ] = None,
     pattern: Annotated[
         list[str] | None,
         typer.Option(
-            help="What paths mean, such as '{drive}/{camera}_{chapter}.mp4'; repeat it for several. "
-            "[dim]Default: by the usual names[/]"
+            help="Pattern of paths, such as '{drive}/{camera}_{chapter}.mp4'; may be repeated. "
+            "[dim]Default: the usual names of cameras and dashcams[/]"
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML of a run; options given here win.")] = None,
-    weights: Annotated[str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with the settings of a run; options given here take precedence.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights: lite, resnet50, resnet50_v2 or a file.")] = None,
     precision: PrecisionOption = None,
-    max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Maximum number of frames to record of each camera.")] = None,
     threads: Annotated[
         int | None,
-        typer.Option(help="Threads of each worker's engine. [dim]Default: one for each physical core[/]"),
+        typer.Option(help="Number of threads of each worker's engine. [dim]Default: one for each physical core[/]"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and its cost.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Begin also when the disk looks too small.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its estimated cost, and record nothing.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Record even if the disk seems too small.")] = False,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write a record for each drive.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write a JSON record of each drive to this file.")
     ] = None,
 ) -> None:
-    """Records many drives, a store for each, and a report.
+    """Record many drives, each into its own store, and write a report.
 
-    What is finished is skipped, what was interrupted goes on at its last commit, and a broken drive never stops the
-    others. Exit codes: 0 all frames of all drives stored, 2 unusable arguments, 3 a drive failed or lost frames, 4 the
-    folder cannot be written, 130 interrupted (the same command goes on).
+    Finished drives are skipped, interrupted ones are resumed at their last commit, and a broken drive does not stop the
+    others. Exit codes: 0 all frames of all drives stored, 2 invalid arguments, 3 a drive failed or lost frames, 4 the
+    folder cannot be written, 130 interrupted (run the same command again to resume).
 
     [bold]roadmask batch /mnt/drives --out stores[/]
 
@@ -83,23 +88,25 @@ def batch(
     from roadmask.streaming.batch.drives import find_drives
     from roadmask.streaming.batch.patterns import Pattern
     from roadmask.streaming.batch.plan import estimate, require_room
-    from roadmask.streaming.batch.publishing import Shelf, is_url
+    from roadmask.streaming.batch.publishing import PublishedFolder, is_url
     from roadmask.streaming.batch.report import write_report
     from roadmask.streaming.redaction import redact_command
     from roadmask.streaming.results_json import write_results
 
     console = Console(stderr=True, highlight=False)
     settings = run_settings(config, weights, None, precision, None, None, None, threads, None, max_frames)
-    shelf = out if is_url(out) else ""
-    if work is not None and not shelf:
-        raise InputError(f"--work goes with an --out that is a URL, got the folder {out}: leave it out.")
-    folder = (work or Path("roadmask-work")) if shelf else Path(out)
+    destination = out if is_url(out) else ""
+    if work is not None and not destination:
+        raise InputError(f"expected --work only with an --out that is a URL, got the folder {out}: remove --work.")
+    folder = (work or Path("roadmask-work")) if destination else Path(out)
     found = find_drives(inputs, patterns=[Pattern(text) for text in pattern or []], out=folder)
     if found.left_out:
-        console.print(f"[yellow]{len(found.left_out)} videos fit no pattern, the first is {found.left_out[0]}[/]")
-    how = BatchSettings(workers, ray_address, command=redact_command(sys.argv), shelf=shelf)
-    with console.status("Looking at the drives"):
-        plan = plan_batch(found.drives, folder, settings, how)
+        console.print(
+            f"[yellow]{len(found.left_out)} videos match no pattern, such as {escape(str(found.left_out[0]))}[/]"
+        )
+    batch_settings = BatchSettings(workers, ray_address, command=redact_command(sys.argv), destination=destination)
+    with console.status("Reading the drives"):
+        plan = plan_batch(found.drives, folder, settings, batch_settings)
         expected = estimate(plan.drives, plan.workers)
     if dry_run:
         console.print(_plan_table(plan))
@@ -109,7 +116,7 @@ def batch(
         if json is not None:
             write_results(json, _plan_records(plan, expected))
         return
-    if expected and not force and not shelf:  # what is moved away makes room
+    if expected and not force and not destination:  # published stores are removed from the disk
         require_room(expected, plan.out)
     with batch_progress(console, plan) as (stop, on_change):
         result = run_batch(plan, stop=stop, on_change=on_change)
@@ -119,9 +126,9 @@ def batch(
     else:
         report = plan.out / "report.html"
         write_report(result, report)
-        typer.echo(Shelf(shelf).put_report(report) if shelf else report)
+        typer.echo(PublishedFolder(destination).put_report(report) if destination else report)
     if result.interrupted:
-        console.print("[yellow]Interrupted: the same command goes on.[/]")
+        console.print("[yellow]Interrupted: run the same command again to resume.[/]")
     if json is not None:
         write_results(json, [outcome.record() for outcome in result.outcomes])
     sys.exit(result.exit_code)
@@ -153,7 +160,9 @@ def _expected(expected: Estimate, plan: BatchPlan) -> str:
         f"{plan.threads} threads, {size(expected.stored_bytes)} of {size(expected.free_bytes)} free "
         f"(from {expected.source})"
     )
-    return text + (f"; {expected.unknown} drives do not state their length" if expected.unknown else "")
+    return text + (
+        f"; not included: {expected.unknown} drives that do not state their length" if expected.unknown else ""
+    )
 
 
 def _plan_records(plan: BatchPlan, expected: Estimate | None) -> list[dict[str, str | int | float | bool | None]]:
@@ -188,14 +197,14 @@ def _result_table(result: BatchResult) -> Table:
     table = Table("drive", "status", title="Drives", title_justify="left")
     for heading in ("frames", "frames/s", "time", "size"):
         table.add_column(heading, justify="right")
-    table.add_column("tracks, or why not")
+    table.add_column("tracks or problem")
     colours = {"stored": "green", "incomplete": "yellow", "failed": "red"}
     for outcome in result.outcomes:
         colour = colours.get(outcome.status, "dim")
         tracks = ", ".join(f"{count} {name}" for name, count in outcome.tracks.items())
         table.add_row(
             escape(outcome.drive),
-            f"[{colour}]{outcome.status}{', before' if outcome.skipped else ''}[/]",
+            f"[{colour}]{outcome.status}{' earlier' if outcome.skipped else ''}[/]",
             str(outcome.frames),
             f"{outcome.frames / outcome.seconds:.1f}" if outcome.frames and outcome.seconds else "-",
             length(outcome.seconds) if outcome.seconds else "-",
@@ -203,6 +212,6 @@ def _result_table(result: BatchResult) -> Table:
             escape(outcome.reason or tracks),
         )
     good = sum(outcome.good for outcome in result.outcomes)
-    table.caption = f"{good} of {len(result.outcomes)} drives stored whole in {length(result.seconds)}"
+    table.caption = f"{good} of {len(result.outcomes)} drives stored completely in {length(result.seconds)}"
     table.caption_justify = "left"
     return table

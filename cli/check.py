@@ -1,4 +1,4 @@
-"""`roadmask check`: does a store agree with itself?"""
+"""`roadmask check`: checks a store for damage."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from roadmask.engines.errors import StoreCorruptError
 def check(
     drive: Annotated[Path, typer.Argument(help="A store, such as drive.zarr.", show_default=False)],
 ) -> None:
-    """Checks that masks, labels, areas, offsets, ids and the ledger of a store agree.
+    """Checks a store for damage: masks, id maps, areas, offsets, ids and ledger must agree.
 
-    Names the first broken shard. Exit codes: 0 all agree, 2 no store or a newer one, 4 the store is damaged.
+    Reads every committed byte and names the first broken file. Exit codes: 0 no damage, 2 there is no store, or another
+    version of roadmask wrote it, 4 the store is damaged.
     """
     from roadmask.streaming.store import check_drive
 
@@ -28,7 +29,7 @@ def check(
     for note in report.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     if report.ok:
-        console.print(f"[green]{drive} agrees with itself:[/] {report.frames} frames, {report.instances} masks.")
+        console.print(f"[green]{drive} is not damaged:[/] {report.frames} frames, {report.instances} masks.")
         return
     if report.first_broken_file is not None:
         console.print(f"[bold red]first broken file:[/] {drive / report.first_broken_file}", soft_wrap=True)

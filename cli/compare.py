@@ -1,4 +1,4 @@
-"""`roadmask compare`: two runs side by side, and which frames to look at."""
+"""`roadmask compare`: compares two runs and lists the frames to look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from roadmask.streaming.formats import TrackFormat
+from roadmask.streaming.formats.names import TrackFormat
 
 if TYPE_CHECKING:
     from roadmask.evaluation.tracks import TrackMeasures
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Tracks of the first run: a folder, or a drive.", show_default=False)],
-    b: Annotated[Path, typer.Argument(help="Tracks of the second run.", show_default=False)],
-    gt: Annotated[Path, typer.Option(help="Ground truth, as for eval tracks.", show_default=False)],
-    kind: Annotated[TrackFormat, typer.Option("--format", help="Of the files.", show_default=False)],
-    classes: Annotated[str, typer.Option(help="Separated by commas.")] = "car,pedestrian",
-    frames: Annotated[int, typer.Option(min=0, help="How many frames to list; --json lists all.")] = 15,
+    a: Annotated[Path, typer.Argument(help="Tracks of the first run: a folder or a drive.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Tracks of the second run: a folder or a drive.", show_default=False)],
+    gt: Annotated[Path, typer.Option(help="Ground truth, as for `roadmask eval tracks`.", show_default=False)],
+    kind: Annotated[TrackFormat, typer.Option("--format", help="Format of the tracks.", show_default=False)],
+    classes: Annotated[str, typer.Option(help="Classes to compare, separated by commas.")] = "car,pedestrian",
+    frames: Annotated[int, typer.Option(min=0, help="Maximum number of frames to list; --json writes all.")] = 15,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write measures and frames as records.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Write measures and frames as JSON records.", show_default=False)
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw both runs by sequence and time.", show_default=False)
+        Path | None, typer.Option(metavar="PNG", help="Draw both runs by sequence and frame.", show_default=False)
     ] = None,
 ) -> None:
-    """Compares two runs against ground truth: what B gains on A, and the frames in which they differ.
+    """Compares two runs against ground truth: the gain of B over A, and the frames in which they differ.
 
-    Frames are ranked by what only one of the two did wrong: 5 for a switch of ids, 2 for a fragment, 1 for a miss or a
-    false positive. Exit codes: 0, or 2 for files that cannot be used.
+    Frames are ranked by the faults of only one run: 5 for an identity switch, 2 for a fragment, 1 for a miss or a false
+    positive. Exit codes: 0 success, 2 unusable files or arguments.
     """
     from roadmask.evaluation.tracks import measure_sequences, read_sequences
     from roadmask.evaluation.tracks.comparison import compare_runs
@@ -49,7 +49,7 @@ def compare(
     console.print(f"[bold]A[/] {escape(str(a))}\n[bold]B[/] {escape(str(b))}")
     console.print(_measures_table(measured_a, measured_b))
     if not differences:
-        console.print("Both runs did the same things wrong in every frame, up to the names of ids.")
+        console.print("Both runs have the same faults in every frame, apart from the values of ids.")
     elif frames:
         console.print(_frames_table(differences[:frames], len(differences)))
     if json is not None:
@@ -87,8 +87,8 @@ def _measures_table(a: Sequence[TrackMeasures], b: Sequence[TrackMeasures]) -> T
 
 
 def _frames_table(differences: Sequence[FrameDifference], total: int) -> Table:
-    table = Table("sequence", "frame", "class", title="Frames to look at first", title_justify="left")
-    for heading in ("only A did wrong", "only B did wrong"):
+    table = Table("sequence", "frame", "class", title="Frames that differ most", title_justify="left")
+    for heading in ("faults of A alone", "faults of B alone"):
         table.add_column(heading, overflow="fold")
     for each in differences:
         table.add_row(
@@ -99,7 +99,7 @@ def _frames_table(differences: Sequence[FrameDifference], total: int) -> Table:
             "\n".join(map(str, each.only_b)),
         )
     table.caption = (
-        f"{len(differences)} of {total}; things go by their true ids, switches and false ones by those of the run"
+        f"{len(differences)} of {total} frames; misses and fragments show true ids, false positives those of the run"
     )
     table.caption_justify = "left"
     return table

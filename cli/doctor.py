@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import roadmask
+from roadmask.engines.threads import default_threads
 
 if TYPE_CHECKING:
     from roadmask.engines import EngineStatus
@@ -59,9 +60,8 @@ def doctor() -> None:
     gpu: list[EngineStatus] = []
     writable = False
     try:
-        from roadmask.engines import engine_report
         from roadmask.engines.networks import cache
-        from roadmask.engines.tensorrt.report import gpu_report
+        from roadmask.engines.status import engine_report, gpu_report
 
         writable = _is_writable(cache.folder())
         state = "" if writable else ", [bold red]which cannot be written[/]: set ROADMASK_CACHE to a folder that can be"
@@ -118,5 +118,5 @@ def _machine() -> str:
     free = shutil.disk_usage(Path.home()).free / 1e9
     return (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
+        f"{default_threads()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"
     )

@@ -14,8 +14,8 @@ from roadmask.cli.progress import image_bar
 from roadmask.engines.errors import InputError
 
 if TYPE_CHECKING:
-    from roadmask.engines.load import Engine
     from roadmask.engines.segmenter import Precision
+    from roadmask.engines.table import Engine
     from roadmask.evaluation import ClassPrecision, CocoTruth, Result
 
 GroundTruth = Annotated[

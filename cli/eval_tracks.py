@@ -1,4 +1,4 @@
-"""`roadmask eval tracks`: how well ids were kept."""
+"""`roadmask eval tracks`: measures tracks against ground truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats import TrackFormat
+from roadmask.streaming.formats.names import TrackFormat
 
 if TYPE_CHECKING:
     from roadmask.evaluation.tracks import SequenceData, TrackMeasures
@@ -20,40 +20,47 @@ if TYPE_CHECKING:
 
 def tracks(
     gt: Annotated[
-        Path, typer.Option(help="Folder of ground truth, a file for each sequence; or a drive.", show_default=False)
+        Path, typer.Option(help="Ground truth: a folder with a file for each sequence, or a drive.", show_default=False)
     ],
     results: Annotated[
-        Path, typer.Option(help="Folder of tracks, the same sequences; or a drive.", show_default=False)
+        Path, typer.Option(help="Tracks: a folder with the same sequences, or a drive.", show_default=False)
     ],
     kind: Annotated[
         TrackFormat,
         typer.Option(
-            "--format", help="Of the files; the ground truth of a drive may also be kitti-mots.", show_default=False
+            "--format",
+            help="Format of tracks and ground truth; the ground truth of a drive may also be kitti-mots.",
+            show_default=False,
         ),
     ],
-    classes: Annotated[str, typer.Option(help="Separated by commas.")] = "car,pedestrian",
+    classes: Annotated[str, typer.Option(help="Classes to measure, separated by commas.")] = "car,pedestrian",
     ceiling: Annotated[
-        bool, typer.Option("--ceiling", help="Also tell what perfect linking of the same detections would reach.")
+        bool, typer.Option("--ceiling", help="Also measure the same detections with perfect linking.")
     ] = False,
     hota_min: Annotated[
         list[str] | None,
-        typer.Option(metavar="CLASS=HOTA", help="Fail if a class reaches less. Repeat.", show_default=False),
+        typer.Option(
+            metavar="CLASS=HOTA", help="Exit 1 if the HOTA of a class is below this. Repeatable.", show_default=False
+        ),
     ] = None,
     switches_max: Annotated[
         list[str] | None,
-        typer.Option(metavar="CLASS=COUNT", help="Fail if a class has more switches. Repeat.", show_default=False),
+        typer.Option(
+            metavar="CLASS=COUNT", help="Exit 1 if a class has more identity switches. Repeatable.", show_default=False
+        ),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one record per class and sequence.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a JSON record for each class and sequence.", show_default=False),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw the measures by sequence.", show_default=False)
     ] = None,
 ) -> None:
-    """Measures tracks against ground truth: HOTA, CLEAR and IDF1, in per cent; IDSW and Frag are counts.
+    """Measures tracks against ground truth: HOTA, CLEAR and IDF1 in per cent; IDSW and Frag are counts.
 
-    A drive is measured by its masks, a camera as a sequence. Exit codes: 0, 1 a limit is missed, 2 for files that
-    cannot be used.
+    A drive is measured by its masks, each camera as a sequence. Exit codes: 0 success, 1 a limit is missed, 2 unusable
+    files or arguments.
     """
     # numpy, and matplotlib even more, are slow to import
     from roadmask.evaluation.tracks import COMBINED, measure_sequences, read_sequences
@@ -125,7 +132,7 @@ def _table(measured: Sequence[TrackMeasures]) -> Table:
 def _ceiling_table(measured: Sequence[TrackMeasures], by_gap: dict[int, list[TrackMeasures]]) -> Table:
     from roadmask.evaluation.tracks import COMBINED
 
-    table = Table("class", "links over", title="All sequences, the same detections linked perfectly")
+    table = Table("class", "links over", title="All sequences, with perfect linking of the same detections")
     for name in measured[0].values:
         table.add_column(name, justify="right", min_width=6)
     for own in (each for each in measured if each.sequence == COMBINED):

@@ -1,8 +1,7 @@
-"""`roadmask export`: a stored drive in the formats of others."""
+"""`roadmask export`: writes a stored drive in the formats of other tools."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from roadmask.engines.errors import InputError
-
-
-class Format(StrEnum):
-    """The formats, as typed."""
-
-    COCO = "coco"
-    KITTI_MOTS = "kitti-mots"
-    CVAT = "cvat"
-    RLE_JSONL = "rle-jsonl"
-    PARQUET = "parquet"
-    VIDEO = "video"
-    RERUN = "rerun"
+from roadmask.streaming.formats.export.registry import FORMATS
 
 
 def export(
@@ -31,35 +19,48 @@ def export(
         str,
         typer.Argument(
             metavar="OUT",
-            help="What to write; must not exist. A path, or for formats of one file a URL such as s3://bucket/a.json.",
+            help="Output file or folder, which must not exist; for formats of one file also a URL, such as s3://bucket/a.json.",
             show_default=False,
         ),
     ],
-    to: Annotated[Format, typer.Option("--to", help="The format.", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help=f"The format: {', '.join(FORMATS)}.",
+            autocompletion=lambda: list(FORMATS),
+            show_default=False,
+        ),
+    ],
     camera: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this camera; cvat and video hold one.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Export only this camera; cvat and video hold a single one.", show_default=False
+        ),
     ] = None,
     anonymize: Annotated[
         bool,
-        typer.Option("--anonymize", help="Blur every road user that was found, beyond repair (video and rerun)."),
+        typer.Option("--anonymize", help="Blur every detected road user irreversibly (video and rerun)."),
     ] = False,
     whole_boxes: Annotated[
-        bool, typer.Option("--whole-boxes", help="Blur whole boxes instead of masks with a margin.")
+        bool, typer.Option("--whole-boxes", help="Blur boxes with a margin instead of masks with a margin.")
     ] = False,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Draw masks into an anonymized video, too.")] = False,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Also draw the masks into an anonymized video.")] = False,
     source: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[NAME=]VIDEO",
-            help="Where the images are, for video and rerun; files of the recorded names beside the store are found. "
-            "Repeat for chapters.",
+            help="Recording that the images are read from, for video and rerun; a file of the recorded name in the "
+            "current folder or beside the store is found without it. Repeat for chapters.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Writes a stored drive as COCO JSON, KITTI MOTS, CVAT XML, JSON lines, Parquet, a video or a rerun recording.
+    """Exports a stored drive to the format of another tool.
 
-    OUT appears once it is whole. Exit codes: 0, 2 unusable input or arguments, 4 the store or the output failed.
+    OUT appears when it is complete. Exit codes: 0 success, 2 unusable input or arguments, 4 the store cannot be read or
+    the output cannot be written.
 
     [bold]roadmask export drive.zarr --to coco drive.json[/]
 
@@ -69,13 +70,13 @@ def export(
     from roadmask.streaming.store import open_drive
 
     if (whole_boxes or overlay) and not anonymize:
-        raise InputError("--whole-boxes and --overlay say how to anonymize: add --anonymize, or leave them out.")
+        raise InputError("--whole-boxes and --overlay need --anonymize: add it, or leave them out.")
     opened = open_drive(drive)
     sources = _sources(source or [], camera, list(opened))
     columns = (TextColumn("[bold]{task.description}"), BarColumn(bar_width=30), TaskProgressColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
-        task = bars.add_task(f"Writing {to.value}", total=1.0)
+        task = bars.add_task(f"Writing {to}", total=1.0)
         job = ExportJob(
             opened,
             camera=camera,
@@ -85,18 +86,21 @@ def export(
             overlay=overlay,
             on_progress=lambda share: bars.update(task, completed=share),
         )
-        export_drive(job, to.value, out)
+        export_drive(job, to, out)
     typer.echo(out)
 
 
 def _sources(given: list[str], camera: str | None, cameras: list[str]) -> dict[str, tuple[str, ...]]:
-    """Sorts sources by camera; one without a name belongs to the only camera."""
+    """Groups sources by camera; a source without a name belongs to the only camera."""
     found: dict[str, tuple[str, ...]] = {}
     for text in given:
         name, equals, spec = text.partition("=")
         if not equals or name not in cameras:
             if camera is None and len(cameras) != 1:
-                raise InputError(f"--source {text}: say of which camera, as in {cameras[0]}=VIDEO, or add --camera.")
+                raise InputError(
+                    f"expected --source with the name of its camera, such as {cameras[0]}=VIDEO, got {text}: name the "
+                    f"camera, or add --camera."
+                )
             name, spec = camera or cameras[0], text
         found[name] = (*found.get(name, ()), spec)
     return found

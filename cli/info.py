@@ -1,4 +1,4 @@
-"""`roadmask info`: what a store holds."""
+"""`roadmask info`: shows the content of a store."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from roadmask.engines.errors import InputError
 def info(
     drive: Annotated[Path | None, typer.Argument(help="A store, such as drive.zarr.", show_default=False)] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Also draw a summary to show a colleague.", show_default=False)
+        Path | None, typer.Option(metavar="PNG", help="Also draw a summary as an image.", show_default=False)
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Print the card of a model, such as lite; instead of a store.")
+        str | None, typer.Option(metavar="NAME", help="Print the card of a model, such as lite, instead.")
     ] = None,
 ) -> None:
-    """Shows cameras, epochs, ledger, tracks by class with their life spans, and storage by part.
+    """Shows the cameras of a store, their epochs, ledger and tracks by class, and storage by part.
 
-    Opens stores that are still being written, too. With --model and no store: what the model is for, what it learnt
-    from, how good it is and where it fails, as Markdown. Exit codes: 0, or 2 for no store or one of a newer roadmask.
+    A store that is still being written can be shown, too. With --model instead of a store, prints the purpose, training
+    data, quality and limits of the model as Markdown. Exit codes: 0 success, 2 there is no store, or another version of
+    roadmask wrote it.
     """
     if model is not None:
         if drive is not None or plot is not None:
-            raise InputError("expected either a store, perhaps with --plot, or --model alone; got both.")
+            raise InputError("expected a store or --model, got both: show them one at a time.")
         from roadmask.engines.networks.model_card import model_card
 
         typer.echo(model_card(model), nl=False)
         return
     if drive is None:
-        raise InputError("expected a store, such as drive.zarr, or --model lite; got neither.")
+        raise InputError("expected a store, such as drive.zarr, or --model lite, got neither: name one.")
     from roadmask.cli.tables import found_table, ledger_table
     from roadmask.streaming.store import open_drive, summarize_drive
 
     if plot is not None and plot.suffix.lower() != ".png":
-        raise InputError(f"expected --plot to name a .png file, got {plot}.")
+        raise InputError(f"expected a name that ends in .png for --plot, got {plot}.")
     opened = open_drive(drive)
     summary = summarize_drive(drive)
     console = Console(highlight=False)
@@ -74,4 +75,4 @@ def info(
         from roadmask.streaming.store.summary_plot import plot_summary
 
         plot_summary(drive, plot)
-        console.print(f"drawn: {plot}")
+        console.print(f"summary drawn to {plot}")

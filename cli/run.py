@@ -26,7 +26,7 @@ from roadmask.cli.engine_options import (
 
 if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig
-    from roadmask.streaming.recording.jobs import CameraJob, RunResult
+    from roadmask.streaming.recording.result import RunResult
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ def run(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="Store to write; must not exist, unless with --resume.", show_default=False),
+        typer.Option("--out", "-o", help="Store to write; must not exist, except with --resume.", show_default=False),
     ],
     overlay: Annotated[
         Path | None,
-        typer.Option(help="Also draw the tracks into this video; with several cameras, one each: out.NAME.mp4."),
+        typer.Option(help="Also draw the tracks into this video. With several cameras, one video each: out.NAME.mp4."),
     ] = None,
     weights: WeightsOption = None,
     engine: EngineOption = None,
@@ -60,40 +60,46 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]REGION",
-            help="Drop instances that lie in a region: a mask image, white inside, stretched over the frames, "
+            help="Drop instances that lie in a region: a mask image, white inside the region and scaled to the images, "
             "or a polygon 'x,y x,y x,y' in pixels.",
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML with any of these and more; options given here win.")
+        Path | None,
+        typer.Option(help="TOML file with these and more settings; options given here take precedence."),
     ] = None,
-    max_frames: Annotated[int | None, typer.Option(help="Read this many frames of each camera.")] = None,
-    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object a line.")] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Maximum number of frames to read from each camera.")] = None,
+    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object per line.")] = None,
     resume: Annotated[
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a run that was killed or interrupted, at its last commit; start one where there is none. "
-            "Give the same sources and options.",
+            help="Continue a run that was killed or interrupted at its last commit; if there is none, start one. "
+            "Use the same sources and options as before.",
         ),
     ] = False,
     ray: Annotated[
         bool | None,
-        typer.Option("--ray/--no-ray", help="Spread over processes. [dim]Default: from two cameras on[/]"),
+        typer.Option(
+            "--ray/--no-ray",
+            help="Use several processes. [dim]Default: with two or more cameras[/]",
+        ),
     ] = None,
 ) -> None:
-    """Segments, follows and stores recorded cameras.
+    """Segment, track and store recorded cameras.
 
     Exit codes: 0 all frames stored, 2 unusable input or arguments, 3 some frames failed (the rest is stored),
-    4 the store failed (what is committed is safe), 130 interrupted.
+    4 the store failed (committed frames are safe), 130 interrupted.
 
     [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
 
     [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
     """
     from roadmask.cli.json_log import json_log
-    from roadmask.cli.progress import record_with_progress
+    from roadmask.cli.progress import camera_bars, interruptible
     from roadmask.cli.tables import found_table, ledger_table
+    from roadmask.streaming.recording.drive import record_drive
+    from roadmask.streaming.recording.jobs import camera_jobs
     from roadmask.streaming.redaction import redact_command
     from roadmask.streaming.store import summarize_drive
 
@@ -103,26 +109,28 @@ def run(
         settings = run_settings(
             config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
         )
-        jobs = _jobs(sources, overlay)
+        jobs = camera_jobs(sources, overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
-        result = record_with_progress(
-            console,
-            jobs,
-            settings,
-            out,
-            on_ray=len(jobs) > 1 if ray is None else ray,
-            command=command,
-            resume=resume,
-        )
+        with interruptible(console) as stop, camera_bars(console) as on_progress:
+            result = record_drive(
+                jobs,
+                out,
+                settings,
+                on_ray=len(jobs) > 1 if ray is None else ray,
+                on_progress=on_progress,
+                stop=stop,
+                command=command,
+                resume=resume,
+            )
         seconds = time.monotonic() - started
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
         console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
         _print_problems(console, result)
         if result.finished_before:
-            console.print("Nothing was left to do: an earlier run stored all of it.")
+            console.print("Nothing to do: an earlier run stored all frames.")
         if result.interrupted:
-            console.print(f"[yellow]Interrupted. To go on:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
+            console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):
             typer.echo(path)
         _log.debug(
@@ -148,7 +156,7 @@ def run_settings(
     ignore: list[str] | None,
     max_frames: int | None,
 ) -> RunConfig:
-    """Returns the settings of a file, or the defaults, with those of the options that were given."""
+    """Returns the settings of a file, or the defaults, overridden by the options that were given."""
     from roadmask.streaming.config import RunConfig, load_config, overridden
 
     settings = load_config(config) if config is not None else RunConfig()
@@ -169,26 +177,12 @@ def run_settings(
 
 def _named_region(text: str) -> tuple[str, str]:
     name, equals, region = text.partition("=")
-    named = equals and not Path(text).exists()  # the path of a mask image may hold a "="
+    named = equals and not Path(text).exists()  # the path of a mask image may contain "="
     return (name, region) if named else ("*", text)
 
 
-def _jobs(sources: list[str], overlay: Path | None) -> list[CameraJob]:
-    from roadmask.streaming.recording.jobs import CameraJob
-    from roadmask.streaming.sources import parse_sources
-
-    cameras = parse_sources(sources)
-
-    def video(camera: str) -> Path | None:
-        if overlay is None or len(cameras) == 1:
-            return overlay
-        return overlay.with_name(f"{overlay.stem}.{camera}{overlay.suffix}")
-
-    return [CameraJob(camera, tuple(specs), video(camera)) for camera, specs in cameras.items()]
-
-
 def _resuming(arguments: list[str]) -> str:
-    """Returns the command that goes on with this one: a video cannot be gone on with."""
+    """Returns the command that resumes this one, without its overlay, which cannot be resumed."""
     kept = ["roadmask", *arguments[1:]]
     for n in range(len(kept) - 1, 0, -1):
         if kept[n] == "--overlay":

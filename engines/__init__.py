@@ -35,8 +35,9 @@ from roadmask.engines.semantic import SemanticMap
 from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from roadmask.engines.load import EngineStatus, engine_report, load_segmenter
+    from roadmask.engines.load import load_segmenter
     from roadmask.engines.scripted import ScriptedSegmenter
+    from roadmask.engines.status import EngineStatus, engine_report
 
 __all__ = [
     "CAR",
@@ -75,7 +76,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "roadmask.engines.load": ["EngineStatus", "engine_report", "load_segmenter"],
+        "roadmask.engines.load": ["load_segmenter"],
         "roadmask.engines.scripted": ["ScriptedSegmenter"],
+        "roadmask.engines.status": ["EngineStatus", "engine_report"],
     },
 )

@@ -62,14 +62,20 @@ class RleMasks:
         return masks
 
     @classmethod
-    def from_dense(cls, dense: NDArray[Any], image_size: tuple[int, int]) -> RleMasks:
-        """Encodes (N, H, W) masks, non-zero inside.
+    def from_dense(cls, dense: NDArray[Any], image_size: tuple[int, int] | None = None) -> RleMasks:
+        """Encodes masks given as images.
+
+        Args:
+            dense: (N, H, W) of any type, non-zero inside.
+            image_size: height and width that the masks must have; not checked if None.
 
         Raises:
-            InstancesError: the masks have another size than the image.
+            InstancesError: the masks have another shape.
         """
-        if dense.ndim != 3 or dense.shape[1:] != image_size:
-            raise InstancesError(f"expected masks as (N, {image_size[0]}, {image_size[1]}), got {dense.shape}.")
+        if dense.ndim != 3 or (image_size is not None and dense.shape[1:] != image_size):
+            height, width = image_size or ("H", "W")
+            raise InstancesError(f"expected masks as (N, {height}, {width}), got {dense.shape}.")
+        image_size = (dense.shape[1], dense.shape[2])
         parts = []
         for image in dense:
             column, top, bottom = spans_of_columns(image.T != 0)

@@ -6,16 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from roadmask.engines.classes import CLASS_NAMES, category_ids
 from roadmask.engines.errors import ConfigError, InputError
+from roadmask.engines.images import STORED_RGB, read_image
 from roadmask.engines.segmenter import Image, Segmenter
 from roadmask.evaluation.coco_json import CocoTruth, Result, TruthImage
 
 _SHOWN = 3
-"""Missing files that an error names."""
+"""Number of missing files that an error names."""
 
 
 def common_classes(
@@ -122,17 +120,10 @@ def _batches(images: Iterable[TruthImage], batch: int) -> Iterator[list[TruthIma
 
 
 def _read(path: Path, truth: TruthImage) -> Image:
-    # As stored, never turned by its EXIF: that is how COCO's masks lie.
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
-    except (OSError, cv2.error) as error:
-        raise InputError(f"cannot read the image {path}: {error}.") from error
-    if image is None:
-        raise InputError(f"cannot read {path}: expected an image, such as JPEG or PNG.")
+    image = read_image(path, STORED_RGB)  # the masks of COCO ignore EXIF orientation
     if image.shape[:2] != truth.size:
         raise InputError(
             f"{path} is {image.shape[1]} x {image.shape[0]}, the ground truth says {truth.size[1]} x "
             f"{truth.size[0]}: the masks would not fit; use the images that it was made on."
         )
-    return np.ascontiguousarray(image, np.uint8)
+    return image

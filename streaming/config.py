@@ -14,8 +14,9 @@ import cattrs
 from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.engines.errors import ConfigError, RoadmaskError
 from roadmask.engines.letterbox import parse_input_size
-from roadmask.engines.load import SCORE_MIN_FLOOR, Engine
+from roadmask.engines.load import SCORE_MIN_FLOOR
 from roadmask.engines.segmenter import Precision
+from roadmask.engines.table import Engine
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig

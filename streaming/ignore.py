@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines import Instances, RleMasks
 from roadmask.engines.errors import ConfigError
+from roadmask.engines.images import decode_image
 
 COVERED = 0.5
 """An instance is ignored when more than this share of it lies in the region: half of it, so that a car that merely
@@ -63,7 +64,7 @@ class IgnoreRegion:
 def _draw(text: str, image_size: tuple[int, int]) -> NDArray[np.bool_]:
     height, width = image_size
     if Path(text).is_file():
-        image = cv2.imread(text, cv2.IMREAD_GRAYSCALE)
+        image = _decoded(Path(text))
         if image is None:
             raise ConfigError(f"{text} is no image: expected a PNG that is white where instances are ignored.")
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) > 127
@@ -79,3 +80,10 @@ def _draw(text: str, image_size: tuple[int, int]) -> NDArray[np.bool_]:
     drawn = np.zeros(image_size, np.uint8)
     cv2.fillPoly(drawn, [np.rint(points).astype(np.int32)], 1)
     return drawn.astype(bool)
+
+
+def _decoded(path: Path) -> NDArray[np.uint8] | None:
+    try:
+        return decode_image(path, cv2.IMREAD_GRAYSCALE)
+    except OSError:  # it cannot be read
+        return None

@@ -1,4 +1,4 @@
-"""What everything on Ray shares: actors without logic, their logs, their errors, and a Ray to run them."""
+"""What all uses of Ray share: actors without logic, their logs, their errors, and a Ray session to run them in."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _log = logging.getLogger("roadmask")
 
 
 class NotOpenError(RunError):
-    """An actor is empty: it was not opened yet, or could not be."""
+    """An actor was used before it was opened, or could not be opened."""
 
 
 class Actor:
-    """What all actors share: the driver's folder, one OpenCV thread, and a log that the driver fetches.
+    """Base of all actors: the driver's folder, one OpenCV thread, and a log that the driver fetches.
 
-    Constructors of actors do nothing that can fail: Ray would not say why. `open` does.
+    Constructors of actors do nothing that can fail, because Ray would not say why. `open` does.
     """
 
     def __init__(self, cwd: str) -> None:
-        os.chdir(cwd)  # paths mean what they mean to the driver, also on a Ray that was started elsewhere
+        os.chdir(cwd)  # relative paths mean the same as in the driver, also on a Ray that was started elsewhere
         cv2.setNumThreads(1)
         self._records: SimpleQueue[logging.LogRecord] = SimpleQueue()
         logger = logging.getLogger("roadmask")
@@ -42,26 +42,27 @@ class Actor:
         logger.propagate = False
 
     def drain_log(self) -> list[logging.LogRecord]:
-        """Returns what was logged since it was last called."""
+        """Returns the records logged since the last call."""
         return [self._records.get() for _ in range(self._records.qsize())]
 
 
 def start_actor(stage: type[Actor], **options: Any) -> Any:
-    """Starts an actor. It takes no CPU from Ray's budget: the engine's threads are set, and the others mostly wait.
+    """Starts an actor and returns its handle.
 
-    Ray would remember each call of it for a dashboard that is not there; live cameras make millions.
+    It takes no CPU from Ray's budget: the engine's threads are set, and the other actors mostly wait. Task events are
+    off: Ray would remember each call for a dashboard that does not run, and live cameras make millions of calls.
     """
     return ray.remote(stage).options(num_cpus=0, enable_task_events=False, **options).remote(str(Path.cwd()))
 
 
 class LogDrain:
-    """Fetches what actors log. An actor that is blocked answers later, so nobody waits for it, and nothing is lost."""
+    """Fetches what actors log. An actor that is blocked answers later; nothing waits for it, and no record is lost."""
 
     def __init__(self) -> None:
         self._asked: dict[Any, Any] = {}
 
     def records(self, actors: Sequence[Any]) -> list[logging.LogRecord]:
-        """Returns what was logged since, as far as the actors answer within a second."""
+        """Returns the records logged since the last call, of the actors that answer within a second."""
         for actor in actors:
             if actor not in self._asked:
                 self._asked[actor] = actor.drain_log.remote()
@@ -71,7 +72,7 @@ class LogDrain:
         for answer in ended:
             try:
                 drained += ray.get(answer)
-            except RayError:  # an actor that died has no log; what it broke says so itself
+            except RayError:  # an actor that died has no log; the call that it failed raises the error
                 continue
         over = set(ended)
         self._asked = {actor: answer for actor, answer in self._asked.items() if answer not in over}
@@ -85,7 +86,7 @@ class LogDrain:
 
 @contextmanager
 def own_errors() -> Iterator[None]:
-    """Turns Ray's errors into those that their cause raised in its process, or into one that says what died."""
+    """Turns Ray's errors into the error raised in the actor's process, or into a `RunError` that says what died."""
     try:
         yield
     except RayError as error:
@@ -98,32 +99,32 @@ def own_errors() -> Iterator[None]:
             raise
         summary = str(cause).strip().splitlines()[0]
         raise RunError(
-            f"a process of the run died ({type(cause).__name__}: {summary}); what is committed is safe: look for a "
-            "lack of memory, or run with --no-ray."
+            f"a process of the run died ({type(cause).__name__}: {summary}); what is committed is safe: check "
+            "that the machine has enough memory, or run with --no-ray."
         ) from error
 
 
 @contextmanager
 def ray_session() -> Iterator[None]:
-    """Uses the Ray this process is connected to, or starts one for as long as it lasts."""
+    """Uses the Ray that this process is connected to, or starts one for as long as the context lasts."""
     if ray.is_initialized():
         yield
         return
     try:
         ray.init(
-            address="local",  # whatever RAY_ADDRESS says: a cluster is joined by who connects to it before
+            address="local",  # whatever RAY_ADDRESS says: to use a cluster, connect to it first
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=512 * 2**20,
-            # Images that nobody needs are let go at once, not once a second: a second of them is much memory. Ray
-            # would run its workers at nice 15, where the engine loses to whatever else the machine does.
+            # Images that are no longer needed are freed at once, not once a second: a second of images is much memory.
+            # Ray would run its workers at nice 15, where the engine loses to everything else on the machine.
             _system_config={"free_objects_period_milliseconds": 50, "worker_niceness": 0},
         )
-    except Exception as error:  # whatever Ray's processes tripped over, it says so in one bare exception or another
+    except Exception as error:  # Ray reports failures of its processes as bare exceptions of several types
         raise RunError(
             f"Ray did not start ({str(error).strip().splitlines()[0]}): it gives up after a minute, so try again when "
-            "the machine is less busy; `roadmask run --no-ray` does without it."
+            "the machine is less busy, or run in one process with --no-ray."
         ) from error
     try:
         yield

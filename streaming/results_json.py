@@ -15,6 +15,7 @@ import psutil
 import roadmask
 from roadmask.engines.errors import InputError
 from roadmask.engines.files import write_atomically
+from roadmask.engines.threads import default_threads
 
 _PACKAGES = (
     *("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "torchvision", "ray", "zarr"),
@@ -47,7 +48,7 @@ def describe_machine() -> dict[str, Any]:
     """Returns what a reader needs to judge a figure: processor, cores, memory, system."""
     return {
         "processor": _processor(),
-        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+        "cores": default_threads(),
         "threads": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",

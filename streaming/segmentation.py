@@ -1,4 +1,4 @@
-"""The segmenter of a run: built from its configuration, fed in batches, and never stopped by one bad image."""
+"""The segmenter of a run: built from its configuration, called with batches, not stopped by one bad image."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FailedSegmentation:
-    """An image the engine could not segment; the run goes on without it."""
+    """An image that the engine could not segment; the run goes on without it."""
 
     reason: str
-    """The engine's message."""
+    """The engine's error message."""
 
 
 Segmentation = Instances | FailedSegmentation
 
 
 def build_segmenter(config: EngineConfig) -> Segmenter:
-    """Returns the segmenter a configuration asks for.
+    """Returns the segmenter that a configuration asks for.
 
     Raises:
         WeightsError: the weights cannot be used.
-        EngineError: no engine can run them here.
+        EngineError: no engine can run them on this machine.
     """
     return load_segmenter(
         config.weights,
@@ -47,7 +47,7 @@ def build_segmenter(config: EngineConfig) -> Segmenter:
 
 
 def segment_each(segmenter: Segmenter, images: Sequence[Image]) -> list[Segmentation]:
-    """Segments a batch; when it fails, each image alone, so that only the bad ones are lost."""
+    """Segments a batch; if that fails, segments each image alone, so that only the bad ones are lost."""
     if not images:
         return []
     try:
@@ -61,19 +61,19 @@ def segment_each(segmenter: Segmenter, images: Sequence[Image]) -> list[Segmenta
 
 def _checked(found: Sequence[Instances], expected: int) -> list[Segmentation]:
     if len(found) != expected:
-        raise EngineError(f"expected a result for each of {expected} images, got {len(found)}.")
+        raise EngineError(f"expected one result for each of {expected} images, got {len(found)}: fix the segmenter.")
     return list(found)
 
 
 class Batcher:
-    """Gathers the images that several cameras ask for at the same time into one batch.
+    """Combines the images that several cameras submit at the same time into one batch.
 
-    The engine runs in one thread of its own; whatever has arrived when it becomes free is the next batch. Segmenters
-    promise that an image's result does not depend on its batch, so timing never changes what is stored.
+    The engine runs in a thread of its own; the images that have arrived when it becomes free are the next batch.
+    Segmenters promise that an image's result does not depend on its batch, so timing never changes what is stored.
 
     Args:
-        segment: segments a batch, one result an image.
-        batch_max: images in a batch.
+        segment: segments a batch and returns one result for each image.
+        batch_max: maximum number of images in a batch.
     """
 
     def __init__(self, segment: Callable[[Sequence[Image]], list[Segmentation]], batch_max: int) -> None:
@@ -84,7 +84,7 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
 
     async def __call__(self, image: Image) -> Segmentation:
-        """Returns the result of one image."""
+        """Returns the result for one image."""
         answer: asyncio.Future[Segmentation] = asyncio.get_running_loop().create_future()
         self._waiting.append((image, answer))
         if self._worker is None or self._worker.done():
@@ -99,7 +99,7 @@ class Batcher:
                 results = await asyncio.get_running_loop().run_in_executor(self._engine, self._segment, images)
                 for (_, answer), result in zip(batch, results, strict=True):
                     answer.set_result(result)
-            except Exception as error:  # whatever it is, those who wait must hear of it
+            except Exception as error:  # whatever it is, the callers that wait must receive it
                 for _, answer in batch:
                     if not answer.done():
                         answer.set_exception(error)

@@ -14,7 +14,7 @@ from roadmask.engines import CAR, PEDESTRIAN
 from roadmask.sample_drive import DriveScore, SampleDrive, score_drive
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources import FrameSource, open_camera
 from roadmask.streaming.store import check_drive, open_drive
@@ -26,7 +26,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole sample drive, recorded as users do."""
     out = tmp_path_factory.mktemp("drive") / "drive.zarr"
     jobs = [CameraJob("front", ("synthetic:",))]
-    assert record_drive(jobs, probe_cameras(jobs, RunConfig(), out), RunConfig(), out).exit_code == 0
+    assert record_drive(jobs, out, RunConfig()).exit_code == 0
     return out
 
 
@@ -96,12 +96,11 @@ def test_two_cameras_store_the_same_bytes_in_process_and_on_ray(tmp_path: Path) 
         for seed, (camera, source) in enumerate(sources.items())
     ]
     config = RunConfig()
-    probes = probe_cameras(jobs, config, tmp_path / "one.zarr")
-    record_drive(jobs, probes, config, tmp_path / "one.zarr")
+    record_drive(jobs, tmp_path / "one.zarr", config)
     module = __import__("sys").modules[__name__]
     ray.cloudpickle.register_pickle_by_value(module)  # the actors cannot import what only tests can
     try:
-        record_drive(late, probes, config, tmp_path / "ray.zarr", on_ray=True)
+        record_drive(late, tmp_path / "ray.zarr", config, on_ray=True)
     finally:
         ray.cloudpickle.unregister_pickle_by_value(module)
     assert differing_files(tmp_path / "one.zarr", tmp_path / "ray.zarr") == []

@@ -12,7 +12,7 @@ import pytest
 
 import roadmask
 
-LAZY_PACKAGES = ["roadmask", "roadmask.engines", "roadmask.streaming.store"]
+LAZY_PACKAGES = ["roadmask", "roadmask.engines", "roadmask.streaming.store", "roadmask.testing"]
 
 
 def isort_style(name: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.store import check_drive, open_drive
 
@@ -31,7 +31,7 @@ def test_records_a_real_drive(
 ) -> None:
     jobs = [CameraJob("front", (str(data_dir / source),), tmp_path / "overlay.mp4")]
     config = RunConfig(max_frames=FRAMES_MAX)
-    result = record_drive(jobs, probe_cameras(jobs, config, tmp_path / "drive.zarr"), config, tmp_path / "drive.zarr")
+    result = record_drive(jobs, tmp_path / "drive.zarr", config)
     assert result.exit_code == 0
 
     front = open_drive(tmp_path / "drive.zarr")["front"]

@@ -1,11 +1,11 @@
-"""Instances over time become tracks. Knows no camera, no engine and no store."""
+"""Turns instances over time into tracks. Independent of cameras, engines and stores."""
 
 from roadmask.tracking.backfill import Backfill, unconfirmed_to_none
-from roadmask.tracking.camera_tracker import CameraTracker
+from roadmask.tracking.camera.ego_pose import warp_of_rotation
+from roadmask.tracking.camera.tracker import CameraTracker
 from roadmask.tracking.coasting import Coasting, coasted
-from roadmask.tracking.config import IouTrackerConfig
-from roadmask.tracking.ego_pose import warp_of_rotation
-from roadmask.tracking.iou_tracker import IouTracker
+from roadmask.tracking.iou.config import IouTrackerConfig
+from roadmask.tracking.iou.tracker import IouTracker
 from roadmask.tracking.offline import Filled, OfflineConfig, Refined, refine
 from roadmask.tracking.tracks import LostTracks, Tracker, TrackerState, Tracks, TrackState
 

@@ -1,7 +1,7 @@
-"""Who goes with whom so that the sum is largest: solved by scipy, which is slow to import.
+"""Optimal assignment, solved by scipy.
 
-That takes a third of a second, as long as a run needs for its first frames. So it is imported when it is first needed,
-or beside the network's compiling if whoever starts a run says so early.
+Importing scipy takes a third of a second, as long as a run needs for its first frames. It is therefore imported when it
+is first needed, or in the background while the network is compiled (`load_solver_soon`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.tracking.motion import Floats
-
 _SOLVER = "scipy.optimize"
 
 
-def assign(gain: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Returns the paired rows and columns of (N, M) gains, min(N, M) of each, in the order of the rows."""
+def assign(gain: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs rows with columns of (N, M) gains so that the sum is largest; returns min(N, M) of both, by row."""
     rows, columns = import_module(_SOLVER).linear_sum_assignment(gain, maximize=True)
     return rows, columns
 
 
 def load_solver_soon() -> None:
-    """Imports scipy on a thread of its own, which ends with that; nothing if it is there."""
+    """Starts to import scipy on another thread, unless it is imported already."""
     if _SOLVER not in sys.modules:
         threading.Thread(target=import_module, args=(_SOLVER,), name="solver").start()

@@ -1,7 +1,7 @@
-"""What it is worth to know how the camera moved: the same scenes shaken by known amounts, followed four ways.
+"""What knowing the camera's motion is worth: the same scenes, shaken by known amounts and tracked in four ways.
 
-`none` takes the camera to stand still, `boxes` is the plain `IouTracker`, `image` looks at the background, and `pose`
-is told the shake, as by a vehicle that measures its own turns (but not what it drives).
+`none` assumes that the camera stands still, `boxes` is `IouTracker` without images or poses, `image` looks at the
+background, and `pose` gets the shake, as from a vehicle that measures its own turns (but not its speed).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import InputError
+from roadmask.engines.images import read_image
 from roadmask.engines.instances import Instances
 from roadmask.evaluation.speed.timing import median
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.formats.kitti import read_kitti_mots
 from roadmask.tracking import CameraTracker, IouTracker, IouTrackerConfig
-from roadmask.tracking.image_motion import SmallImage, image_motion
-from roadmask.tracking.motion import Floats, centres, warped
+from roadmask.tracking.camera.image_motion import SmallImage, image_motion
+from roadmask.tracking.iou.motion import Floats, centres, warped
 
 VARIANTS = ("none", "boxes", "image", "pose")
 SHAKES = (0.0, 0.02, 0.05, 0.1)
@@ -44,13 +44,13 @@ class Scene:
     """What a camera at 10 frames per second saw."""
 
     name: str
-    """Of the data it comes from; scenes of one name are counted together."""
+    """Name of the data; scenes of one name are counted together."""
     instances: list[Instances]
-    """Of each frame."""
+    """Instances of each frame."""
     images: list[Image] | None = None
-    """Of each frame, where there are any."""
+    """Image of each frame; None if there are none."""
     true_ids: Ids | None = None
-    """Of each frame's instances, where they are known."""
+    """True ids of each frame's instances; None if they are unknown."""
 
 
 def sample_drive_scene(frames: int = 100) -> Scene:
@@ -64,15 +64,8 @@ def sample_drive_scene(frames: int = 100) -> Scene:
 
 def image_scene(folder: Path, segmenter: Segmenter) -> Scene:
     """Returns a folder of images and what a segmenter finds in them; nobody knows the true ids."""
-    images = [cv2.cvtColor(_read(path), cv2.COLOR_BGR2RGB).astype(np.uint8) for path in sorted(folder.glob("*.jpg"))]
+    images = [read_image(path) for path in sorted(folder.glob("*.jpg"))]
     return Scene(folder.name, [segmenter([image])[0] for image in images], images)
-
-
-def _read(path: Path) -> Image:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise InputError(f"cannot read the image {path}.")
-    return image.astype(np.uint8)
 
 
 def mots_scenes(folder: Path) -> list[Scene]:

@@ -1,4 +1,4 @@
-"""How much room a store takes, and how long a frame or a track takes from a cold open."""
+"""Size of stores, and the time to read a frame or a track from a cold open."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from roadmask.engines.errors import InputError, StoreError
 from roadmask.evaluation.speed.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.formats.kitti import KittiFrame, read_kitti_mots, sequence_files
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
-from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.segmentation import build_segmenter
-from roadmask.streaming.store import CameraReader, MaskStore, open_drive
+from roadmask.streaming.store import CameraReader, CameraWriter, MaskStore, open_drive
 from roadmask.streaming.store.layout import METADATA
 from roadmask.tracking import LostTracks, Tracks, TrackState
 
@@ -33,18 +32,18 @@ _MASKS = "instances/rle"
 
 @dataclass(frozen=True)
 class StoreBenchmark:
-    """How a store is measured."""
+    """Settings of the benchmark."""
 
     weights: str = "lite"
-    """That record a video."""
+    """Weights that a video is recorded with."""
     frames_max: int | None = None
-    """Of a video, or of each sequence of a folder; all if absent. Finished stores are measured whole."""
+    """Maximum number of frames of a video or sequence; None for all. Finished stores are measured whole."""
     reads: int = 200
-    """Random frames that are read."""
+    """Number of random frames that are read."""
     tracks: int = 50
-    """Random tracks that are read, at most."""
+    """Maximum number of random tracks that are read."""
     seed: int = 1
-    """Of both choices."""
+    """Seed of both random choices."""
 
 
 def benchmark_stores(sources: Sequence[Path], settings: StoreBenchmark) -> list[dict[str, Any]]:
@@ -109,12 +108,11 @@ def write_mots(folder: Path, path: Path, frames_max: int | None = None) -> int:
     sources = {name: {"file": f"{name}.txt"} for name in sequences}
     with MaskStore.create(path, class_names=names, engine={}, sources=sources, config={}) as store:
         for name, frames in sequences.items():
-            camera = store.camera(name)
-            camera.start_epoch(0, frames[0].instances.image_size, "media")
-            for index, frame in enumerate(frames):
-                camera.append(index, index * KITTI_FRAME_NS, _tracks(frame))
-                put_in += len(frame.instances)
-            camera.close(captured=len(frames))
+            with CameraWriter(store.path, name) as camera:
+                camera.start_epoch(0, frames[0].instances.image_size, "media")
+                for index, frame in enumerate(frames):
+                    camera.append(index, index * KITTI_FRAME_NS, _tracks(frame))
+                    put_in += len(frame.instances)
     return put_in
 
 
@@ -153,9 +151,8 @@ class _Counting:
 
 def _record(video: Path, path: Path, settings: StoreBenchmark) -> int:
     config = RunConfig(engine=EngineConfig(weights=settings.weights), max_frames=settings.frames_max)
-    jobs = [CameraJob("camera", (str(video),))]
     counting = _Counting(build_segmenter(config.engine))
-    record_drive(jobs, probe_cameras(jobs, config, path), config, path, build=lambda: counting)
+    record_drive({"camera": video}, path, config, build=lambda: counting)
     return counting.instances
 
 

@@ -8,7 +8,7 @@ pipeline.warm_up(drive.image_size)
 
 for n in range(5):
     image = drive.render(n)  # uint8 (H, W, 3) RGB
-    tracks = pipeline.step(image, timestamp_ns=n * 100_000_000)
+    tracks = pipeline.step(image, timestamp_ns=n * 40_000_000)
     for track_id, category_id, box in zip(
         tracks.track_ids, tracks.instances.category_ids, tracks.instances.boxes, strict=True
     ):

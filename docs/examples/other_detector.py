@@ -1,16 +1,10 @@
-"""Tracks the boxes of any detector. Here they are made up; masks are optional."""
-
-import numpy as np
+"""Tracks what another detector found. Here it is made up; masks are optional."""
 
 import roadmask
 
 tracker = roadmask.IouTracker()
 for n in range(5):
-    found = roadmask.Instances(
-        image_size=(720, 1280),
-        boxes=np.array([[100 + 8 * n, 300, 180 + 8 * n, 360]], np.float32),  # x1, y1, x2, y2
-        scores=np.array([0.9], np.float32),
-        category_ids=np.array([roadmask.CAR]),
-    )
-    tracks = tracker.update(found, timestamp_ns=n * 100_000_000)
+    results = [{"bbox": [100 + 8 * n, 300, 80, 60], "category_id": roadmask.CAR, "score": 0.9}]  # x, y, width, height
+    instances = roadmask.Instances.from_coco(results, image_size=(720, 1280))
+    tracks = tracker.update(instances, timestamp_ns=n * 40_000_000)
     print(tracks.track_ids, tracks.velocities)

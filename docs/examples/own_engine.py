@@ -30,14 +30,17 @@ class RedThings:
 
     def segment(self, image: NDArray[np.uint8]) -> roadmask.Instances:
         """Finds the red regions of one image."""
-        red = (image[..., 0] > 150) & (image[..., 1] < 100) & (image[..., 2] < 100)
-        count, labels, boxes, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
-        large = [n for n in range(1, count) if boxes[n, cv2.CC_STAT_AREA] >= 100]
-        x, y, width, height = boxes[large, :4].astype(np.float32).reshape(-1, 4).T
+        height, width = image.shape[:2]
+        red, green, blue = (image[..., channel].astype(int) for channel in range(3))
+        redness = np.clip(red - np.maximum(green, blue), 0, 100) / 100
+        _, labels, stats, _ = cv2.connectedComponentsWithStats((redness > 0.5).astype(np.uint8))
+        regions = [n for n in range(1, len(stats)) if stats[n, cv2.CC_STAT_AREA] >= 100]
+        regions.sort(key=lambda n: -redness[labels == n].mean())
+        left, top, wide, high = stats[regions, :4].astype(np.float32).reshape(-1, 4).T
         return roadmask.Instances(
-            image_size=image.shape[:2],
-            boxes=np.stack([x, y, x + width, y + height], axis=1),
-            scores=np.full(len(large), 0.9, np.float32),
-            category_ids=np.full(len(large), roadmask.CAR, np.int64),
-            masks=roadmask.RleMasks.from_dense(np.array([labels == n for n in large]).reshape(-1, *image.shape[:2])),
+            image_size=(height, width),
+            boxes=np.stack([left, top, left + wide, top + high], axis=1),
+            scores=np.array([redness[labels == n].mean() for n in regions], np.float32),
+            category_ids=np.full(len(regions), roadmask.CAR, np.int64),
+            masks=roadmask.RleMasks.from_dense(labels == np.reshape(regions, (-1, 1, 1)), (height, width)),
         )

@@ -22,7 +22,7 @@ class ArraySource(roadmask.BaseSource):
         images = np.load(path, mmap_mode="r")
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise roadmask.InputError(
-                f"expected uint8 images of shape (T, H, W, 3) in {path}, got {images.dtype} {images.shape}: convert them."
+                f"expected uint8 images of shape (T, H, W, 3) in {path}, got {images.dtype} {images.shape}."
             )
         self.camera = camera
         self.fps = fps

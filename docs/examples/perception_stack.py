@@ -12,7 +12,7 @@ def images_of_my_camera() -> Iterator[tuple[NDArray[np.uint8], int]]:
     """Yields (image, capture time in nanoseconds); here rendered, in a vehicle from its driver."""
     drive = roadmask.SampleDrive()
     for n in range(10):
-        yield drive.render(n), n * 100_000_000
+        yield drive.render(n), n * 40_000_000
 
 
 def main() -> None:

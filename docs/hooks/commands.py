@@ -29,8 +29,8 @@ def _section(command: Any, path: str, parent: Any) -> Iterator[str]:
     if parent is not None:
         yield f"{'#' * (1 + path.count(' '))} {path}\n"
     if not inner:
-        usage = " ".join(command.collect_usage_pieces(context)).replace("......", "...")
-        yield f"```\n{path} {re.sub(r'[{}]', '', usage)}\n```\n"
+        usage = re.sub(r"[{}]", "", " ".join(command.collect_usage_pieces(context))).replace("......", "...")
+        yield f"```\n{path} {usage}\n```\n"
     yield f"{_markdown(command.help or '')}\n"
     for title, kind in (("Arguments", "argument"), ("Options", "option")):
         records = [

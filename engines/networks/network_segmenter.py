@@ -1,4 +1,4 @@
-"""What engines that run a network's weights share: which classes are asked for, and from its numbers to instances."""
+"""The base of engines that run a network: classes to report, batches by image size, and instances from its outputs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.images import checked_image, network_instances
+from roadmask.engines.images import checked_image
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.masks import BoxMasks
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Image, SegmenterInfo
 
@@ -44,7 +45,7 @@ class NetworkSegmenter(ABC):
 
     @property
     def info(self) -> SegmenterInfo:
-        """What it is made of."""
+        """Engine, weights and precision."""
         return self._info
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
@@ -68,7 +69,7 @@ class NetworkSegmenter(ABC):
 
     @abstractmethod
     def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        """Segments images of one size, of whichever cameras."""
+        """Segments images of one size."""
 
     def _instances(
         self,
@@ -78,5 +79,14 @@ class NetworkSegmenter(ABC):
         labels: NDArray[np.integer],
         masks: NDArray[np.float32],
     ) -> Instances:
-        """Returns instances of an image from the network's own numbers, which must be the caller's to keep."""
-        return network_instances(letterbox, boxes, scores, self._categories[labels], masks)
+        """Returns the instances of an image, in its own pixels.
+
+        Args:
+            letterbox: how the image lay in the network's input.
+            boxes: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
+            scores: (N,), best first.
+            labels: (N,) the model's own labels.
+            masks: (N, 28, 28) probabilities. The instances keep these arrays: they must not be a buffer of the engine.
+        """
+        boxes, size = letterbox.undo(boxes), letterbox.image_size
+        return Instances(size, boxes, scores, self._categories[labels], BoxMasks(masks, boxes, size))

@@ -1,4 +1,4 @@
-"""The graph that plans are built from, run by ONNX Runtime on a CPU: slow, and without a GPU the only way to judge it.
+"""The networks in ONNX Runtime on a CPU: slow, and without a GPU the only way to verify the graph of plans.
 
 On a CPU, ONNX Runtime keeps fp16 tensors in half between operators and may compute inside them in fp32: what fp16
 rounds away shows, what a GPU's own order of sums does on top does not.
@@ -7,25 +7,22 @@ rounds away shows, what a GPU's own order of sums does on top does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
-from roadmask.engines.errors import EngineError
 from roadmask.engines.extras import missing_package
 from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.networks.graph_io import KEEPS
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
-from roadmask.engines.networks.resizing import ResizePlan
-from roadmask.engines.networks.typed_onnx import GpuPrecision, typed_onnx
+from roadmask.engines.networks.typed_onnx import GpuPrecision
 from roadmask.engines.networks.weights import Weights
-from roadmask.engines.segmenter import Image
+from roadmask.engines.onnxruntime.graphs import FrameGraph, StaticGraphs
+from roadmask.engines.segmenter import Image, Segmenter
+from roadmask.engines.table import EngineOptions
 
 
-class OnnxGraphSegmenter(NetworkSegmenter):
-    """Runs the one-graph ONNX, which is of one batch: images of one size go through it so many at a time.
+class OnnxRuntimeSegmenter(NetworkSegmenter):
+    """Runs either form of the network.
 
     Args:
         weights: see `find_weights`.
@@ -33,9 +30,12 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         score_min: instances below it are not reported.
         input_size: height and width of the network's input; chosen by each image's aspect by default.
         precision: of the backbone, FPN and heads.
-        threads: that compute; all cores by default.
-        batch: of the graph; places that are left over stay black.
+        threads: number of threads; all cores by default.
+        batch: batch size of the graph. Images of one size go through it in batches of this size; unused slots of the
+            last batch stay black.
         settings: size of the graph.
+        graphs: `frame` is the one graph that plans for GPUs are built from. `static` is the pair that OpenVINO runs,
+            in fp32 and one image at a time: it predicts masks for the detections alone, and is faster on a CPU.
 
     Raises:
         EngineError: onnxruntime is not installed.
@@ -52,18 +52,16 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         threads: int | None = None,
         batch: int = 1,
         settings: GraphSettings | None = None,
+        graphs: Literal["frame", "static"] = "frame",
     ) -> None:
         try:
             import onnxruntime  # noqa: PLC0415 - optional
         except ImportError as error:
             raise missing_package("onnxruntime", "running a GPU graph on a CPU", extra="tensorrt-rtx") from error
+        if graphs == "static" and (precision, batch) != ("fp32", 1):
+            raise ValueError(f"expected fp32 and a batch of 1 for the static graphs, got {precision} and {batch}.")
         super().__init__(
-            "onnxruntime",
-            weights,
-            category_ids,
-            precision=precision,
-            score_min=score_min,
-            input_size=input_size,
+            "onnxruntime", weights, category_ids, precision=precision, score_min=score_min, input_size=input_size
         )
         self._runtime = onnxruntime
         self._options = onnxruntime.SessionOptions()
@@ -73,44 +71,41 @@ class OnnxGraphSegmenter(NetworkSegmenter):
         self._options.add_session_config_entry("session.disable_quant_qdq", "1")
         if threads is not None:
             self._options.intra_op_num_threads = threads
-        self._precision, self._batch, self._settings = precision, batch, settings
-        self._sessions: dict[tuple[int, int], Any] = {}
+        self._precision, self._batch, self._kind = precision, batch, graphs
+        self._settings = settings or GraphSettings.of(weights.architecture)
+        self._graphs: dict[tuple[int, int], FrameGraph | StaticGraphs] = {}
 
     def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        starts = range(0, len(images), self._batch)
-        return [each for start in starts for each in self._run(images[start : start + self._batch], letterbox)]
-
-    def _run(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        session = self._session(letterbox.input_size)
-        frames = np.zeros((self._batch, *letterbox.image_size, 3), np.uint8)
-        frames[: len(images)] = images
-        inputs: dict[str, Any] = {
-            "frames": frames,
-            "classes": self._classes,
-            "score_min": np.array([self._score_min], np.float32),
-            **vars(ResizePlan.of(letterbox)),
-            **{each.name: np.ones(each.shape, np.float32) for each in session.get_inputs() if each.name in KEEPS},
-        }
-        names = [each.name for each in session.get_outputs()]
-        # Every repeat decides at least one more box.
-        for _ in range(1 + sum(inputs[name].shape[-1] for name in KEEPS)):
-            found = dict(zip(names, session.run(names, inputs), strict=True))
-            if found["converged"][: len(images)].all():
-                break
-            inputs |= {name: found[f"{name}_out"] for name in KEEPS}
-        else:
-            raise EngineError("non-maximum suppression did not converge: the graph is damaged.")
-        results = []
-        for row in range(len(images)):
-            count = int(found["found"][row])
-            given = (found[name][row, :count] for name in ("boxes", "scores", "labels", "masks"))
-            results.append(self._instances(letterbox, *given))
+        results = list[Instances]()
+        for start in range(0, len(images), self._batch):
+            chunk = images[start : start + self._batch]
+            found = self._graph(letterbox.input_size).run(chunk, letterbox, self._classes, self._score_min)
+            results += [self._instances(letterbox, *each) for each in found]
         return results
 
-    def _session(self, shape: tuple[int, int]) -> Any:
-        if shape not in self._sessions:
-            path = typed_onnx(self._weights, shape, self._batch, self._precision, self._settings)
-            self._sessions[shape] = self._runtime.InferenceSession(
-                str(path), self._options, providers=["CPUExecutionProvider"]
-            )
-        return self._sessions[shape]
+    def _graph(self, shape: tuple[int, int]) -> FrameGraph | StaticGraphs:
+        if shape not in self._graphs:
+            if self._kind == "static":
+                self._graphs[shape] = StaticGraphs.of(self._weights, shape, self._settings, self._session)
+            else:
+                self._graphs[shape] = FrameGraph.of(
+                    self._weights, shape, self._batch, self._precision, self._settings, self._session
+                )
+        return self._graphs[shape]
+
+    def _session(self, path: str) -> Any:
+        return self._runtime.InferenceSession(path, self._options, providers=["CPUExecutionProvider"])
+
+
+def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> Segmenter:
+    """Returns the engine `onnxruntime` on the graph that plans are built from, for `roadmask engine verify`."""
+    kinds: dict[str, GpuPrecision] = {"fp16": "fp16", "int8": "int8"}
+    return OnnxRuntimeSegmenter(
+        weights,
+        category_ids,
+        score_min=options.score_min,
+        input_size=options.input_size,
+        precision=kinds.get(options.precision, "fp32"),
+        threads=options.threads,
+        batch=max(options.batches or (1,)),
+    )

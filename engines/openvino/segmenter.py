@@ -20,12 +20,15 @@ from roadmask.engines.instances import Instances
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.masks import MASK_SIDE
 from roadmask.engines.networks import cache
+from roadmask.engines.networks.convergence import run_until_converged
 from roadmask.engines.networks.export import exported_graphs
+from roadmask.engines.networks.graph_io import KEEPS
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.openvino import telemetry
-from roadmask.engines.segmenter import Image, Precision
+from roadmask.engines.segmenter import Image, Precision, Segmenter
+from roadmask.engines.table import EngineOptions
 
 telemetry.opt_out()
 import openvino as ov  # noqa: E402 - only once it cannot report
@@ -40,7 +43,7 @@ _NATIVE_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 """Flags of processors that sum products of int8 in int32."""
 _EXACT_IN_MASKS = (ROWS_NAME,)
 _EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", ROWS_NAME)
-"""What box decoding, NMS, ranking and sampling are called: reduced precision there moves boxes by pixels."""
+"""Prefixes of the layers of box decoding, NMS, ranking and sampling: in reduced precision boxes move by pixels."""
 
 
 class OpenVinoSegmenter(NetworkSegmenter):
@@ -76,9 +79,13 @@ class OpenVinoSegmenter(NetworkSegmenter):
         if precision == "auto":
             precision = "bf16" if has_native_bf16() else "fp32"
         elif precision == "bf16" and not has_native_bf16():
-            raise EngineError("expected a processor that multiplies bf16, this one does not: use precision fp32.")
+            raise EngineError(
+                "expected a processor that multiplies bf16 in hardware, this one does not: use precision fp32."
+            )
         elif precision == "fp16" and "FP16" not in cpu_capabilities():
-            raise EngineError("expected a processor that multiplies fp16, this one does not: use precision fp32.")
+            raise EngineError(
+                "expected a processor that multiplies fp16 in hardware, this one does not: use precision fp32."
+            )
         super().__init__(
             "openvino", weights, category_ids, precision=precision, score_min=score_min, input_size=input_size
         )
@@ -99,7 +106,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
 
     @property
     def unconverged_images(self) -> int:
-        """Images so far whose NMS needed more steps than the graph has and was finished by running it again."""
+        """Number of images so far whose NMS converged only when the graph was run again."""
         return self._unconverged
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
@@ -125,10 +132,10 @@ class OpenVinoSegmenter(NetworkSegmenter):
         return self._networks[shape]
 
     def _watch(self, request: ov.InferRequest) -> None:
-        """Is called after each run of a graph; `openvino_calibration.py` looks into it."""
+        """Is called after each run of a graph, for calibration.py."""
 
     def _rewrite(self, model: ov.Model) -> None:
-        """Makes of an exported graph the one that is compiled, in place."""
+        """Rewrites an exported graph, in place, into the one that is compiled."""
         sum_rows_for_roi_align(model)
         if self._ranges is not None:
             quantize(model, self._ranges, self._weights.architecture, has_vnni=has_vnni())
@@ -145,7 +152,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
                 compiled = self._core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             raise EngineError(
-                f"OpenVINO {ov.get_version()} cannot compile {path} ({error}); delete {cache.folder()} and try again, "
+                f"OpenVINO {ov.get_version()} cannot compile {path} ({error}): delete {cache.folder()} and try again, "
                 "or choose another engine."
             ) from error
         inexact = sorted(inexact_layers(compiled, exact_layers))
@@ -155,6 +162,18 @@ class OpenVinoSegmenter(NetworkSegmenter):
                 "which moves them by pixels: use precision fp32, and report this version."
             )
         return compiled
+
+
+def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> Segmenter:
+    """Returns the engine `openvino`."""
+    return OpenVinoSegmenter(
+        weights,
+        category_ids,
+        score_min=options.score_min,
+        input_size=options.input_size,
+        threads=options.threads,
+        precision=options.precision,
+    )
 
 
 @dataclass(frozen=True)
@@ -176,11 +195,7 @@ class _Network:
         self._masks = masks.create_infer_request()
         self._masks.set_tensor("atlas", self._detector.get_tensor("atlas"))
         self._masks_per_run = int(masks.input("boxes").shape[0])
-        self._start = {
-            name: np.ones(tuple(detector.input(name).shape), np.float32) for name in ("proposal_keep", "detection_keep")
-        }
-        # Every repeat decides at least one more box.
-        self._runs_max = 1 + sum(start.shape[-1] for start in self._start.values())
+        self._start = {name: np.ones(tuple(detector.input(name).shape), np.float32) for name in KEEPS}
 
     def run(
         self, image: Image, content_size: tuple[int, int], classes: NDArray[np.float32], score_min: float
@@ -204,13 +219,16 @@ class _Network:
             "score_min": np.array([score_min], np.float32),
             **self._start,
         }
-        for runs in range(1, self._runs_max + 1):
+
+        def run() -> bool:
             self._detector.infer(inputs, share_inputs=True, share_outputs=True)
             self._watch(self._detector)
-            if _output(self._detector, "converged")[0]:
-                return runs
-            inputs |= {name: _output(self._detector, f"{name}_out").copy() for name in self._start}
-        raise EngineError(f"non-maximum suppression did not converge in {self._runs_max} runs: the graph is damaged.")
+            return bool(_output(self._detector, "converged")[0])
+
+        def resume() -> None:
+            inputs.update({name: _output(self._detector, f"{name}_out").copy() for name in KEEPS})
+
+        return run_until_converged(run, resume, (start.shape[-1] for start in self._start.values()))
 
     def _predict_masks(self, boxes: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         masks = np.empty((len(boxes), MASK_SIDE, MASK_SIDE), np.float32)
@@ -227,18 +245,18 @@ class _Network:
 
 
 def _output(request: ov.InferRequest, name: str) -> NDArray[Any]:
-    """Returns what OpenVINO owns and overwrites at the next run."""
+    """Returns an output in OpenVINO's memory, which the next run overwrites."""
     data: NDArray[Any] = request.get_tensor(name).data
     return data
 
 
 def has_native_bf16() -> bool:
-    """Returns whether this processor multiplies bf16 in hardware, as far as Linux tells."""
+    """Returns whether this processor multiplies bf16 in hardware, according to /proc/cpuinfo."""
     return _processor_has(_NATIVE_BF16)
 
 
 def has_vnni() -> bool:
-    """Returns whether this processor sums products of int8 in int32, as far as Linux tells."""
+    """Returns whether this processor sums products of int8 in int32, according to /proc/cpuinfo."""
     return _processor_has(_NATIVE_VNNI)
 
 
@@ -251,12 +269,12 @@ def _processor_has(any_of: Sequence[str]) -> bool:
 
 
 def cpu_capabilities() -> tuple[str, ...]:
-    """Returns what this processor computes in hardware, as OpenVINO tells: FP32, FP16, INT8, ..."""
+    """Returns the precisions that this processor computes in hardware, according to OpenVINO: FP32, FP16, INT8, ..."""
     return tuple(map(str, ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
 
 
 def inexact_layers(compiled: ov.CompiledModel, kinds: Sequence[str]) -> Iterator[str]:
-    """Yields the layers that compute in another type than fp32, of those whose names begin with one of `kinds`."""
+    """Yields the layers whose names begin with one of `kinds` and that do not compute in fp32."""
     seen = set()
     for layer in compiled.get_runtime_model().get_ordered_ops():
         info = layer.get_rt_info()

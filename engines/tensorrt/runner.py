@@ -1,4 +1,4 @@
-"""Plan -> numbers. All memory is allocated when a runner is made; a batch is one copy, one launch and one wait.
+"""Runs a plan on frames of one size. All memory is allocated once; a batch is one copy, one launch and one wait.
 
 Who owns what: the runner owns its context, stream, CUDA graph, device memory and pinned memory, and frees them in
 `close`. `frames` is the runner's pinned memory, which the caller fills. What `collect` returns is the runner's pinned
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import DeviceMemoryError, EngineError, InputError, PlanForeignError
 from roadmask.engines.letterbox import Letterbox
+from roadmask.engines.networks.convergence import run_until_converged
 from roadmask.engines.networks.graph_io import INPUT_TYPES, KEEPS, OUTPUT_TYPES
 from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.tensorrt.build import SIDE_MAX
@@ -35,13 +36,17 @@ class LoadedPlan:
     """A plan in the GPU's memory; any number of runners share its weights."""
 
     tensorrt: Any
+    """TensorRT's Python module."""
     engine: Any
+    """TensorRT's engine."""
     runtime: Any
-    """Kept as long as the engine, which needs it."""
+    """TensorRT's runtime, which must live as long as the engine."""
     heard: Any
-    """What TensorRT complains of, see `listener`."""
+    """Logger that collects TensorRT's messages, see `listener`."""
     batch: int
+    """Batch size of the plan."""
     input_size: tuple[int, int]
+    """Height and width of the network's input."""
 
     @classmethod
     def of(cls, content: bytes, tensorrt: Any) -> LoadedPlan:
@@ -58,10 +63,10 @@ class LoadedPlan:
             if _MEMORY.search(heard.said()):
                 raise DeviceMemoryError(
                     f"the GPU has no memory left for a plan of {len(content) / 1e6:.1f} MB ({heard.said()}): end other "
-                    "programs that use the GPU, or build for a smaller batch or network shape."
+                    "programs that use the GPU, or build for a smaller batch or input size."
                 )
             raise PlanForeignError(
-                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU; it said: {heard.said()}. Build "
+                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU: {heard.said()}. Build "
                 "it again here, or for this chip, with `roadmask engine build`."
             )
         found = {name: np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))).name for name in _names(engine)}
@@ -70,7 +75,7 @@ class LoadedPlan:
             text for text, (k, v) in zip(wrong, (INPUT_TYPES | OUTPUT_TYPES).items(), strict=True) if found.get(k) != v
         ]
         if wrong:
-            raise PlanForeignError(f"the plan is of another graph ({'; '.join(wrong[:3])}): build it again.")
+            raise PlanForeignError(f"the plan was built from another graph ({'; '.join(wrong[:3])}): build it again.")
         frames, rows, columns = (tuple(engine.get_tensor_shape(name)) for name in ("frames", "rows", "columns"))
         return cls(tensorrt, engine, runtime, heard, frames[0], (rows[1], columns[1]))
 
@@ -91,11 +96,11 @@ def _context(plan: LoadedPlan, frame_size: tuple[int, int]) -> Any:
         context = plan.engine.create_execution_context(config)
     if context is None:
         raise DeviceMemoryError(
-            f"TensorRT made no context, most often for want of GPU memory; it said: {plan.heard.said()}. Use a smaller "
-            "batch or network shape, or end other programs that use the GPU."
+            f"TensorRT made no execution context, usually because GPU memory is full: {plan.heard.said()}. Use a "
+            "smaller batch or input size, or end other programs that use the GPU."
         )
     if not context.set_input_shape("frames", (plan.batch, *frame_size, 3)):
-        raise EngineError(f"the plan takes no frames of {frame_size}: shrink them to at most {SIDE_MAX} pixels a side.")
+        raise EngineError(f"expected frames of at most {SIDE_MAX} pixels a side, got {frame_size}: shrink them.")
     return context
 
 
@@ -182,19 +187,12 @@ class PlanRunner:
         Only the rows of the frames that were launched mean anything. Those behind them are of frames of before, which
         nobody waits for: on black ones NMS would need a second run, as all anchors tie.
         """
-        runs_max = 1 + sum(self._pinned[name][1].shape[-1] for name in KEEPS)  # each decides at least one more box
-        for run in range(runs_max):
-            self._cuda.call("StreamSynchronize", self._stream)
-            if self._pinned["converged"][1][: self._count].all():
-                if run:
-                    self._begin_nms_anew()
-                return {name: self._pinned[name][1] for name in _ON_HOST}
-            for name in KEEPS:
-                size = self._pinned[name][1].nbytes
-                self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
-            self._start()
-        self._begin_nms_anew()
-        raise EngineError(f"non-maximum suppression did not converge in {runs_max} runs: the plan is damaged.")
+        try:
+            run_until_converged(self._await, self._resume, (self._pinned[name][1].shape[-1] for name in KEEPS))
+        finally:
+            if self._resumed:
+                self._restart_nms()
+        return {name: self._pinned[name][1] for name in _ON_HOST}
 
     def repeat(self) -> None:
         """Runs the last frames again and waits; for measuring."""
@@ -202,7 +200,7 @@ class PlanRunner:
         self._cuda.call("StreamSynchronize", self._stream)
 
     def close(self) -> None:
-        """Frees everything, also after something that cannot be; safe to call twice.
+        """Frees everything, even if freeing a part fails; safe to call twice.
 
         Raises:
             EngineError: CUDA failed.
@@ -217,6 +215,7 @@ class PlanRunner:
             self._pinned.clear()
 
     _count = 0
+    _resumed = False
     _stream: Any = None
     _context: Any = None
     _graph: Any = None
@@ -241,7 +240,21 @@ class PlanRunner:
         else:
             self._cuda.call("GraphLaunch", self._graph, self._stream)
 
-    def _begin_nms_anew(self) -> None:
+    def _await(self) -> bool:
+        """Waits for a run, and returns whether its NMS converged for every frame."""
+        self._cuda.call("StreamSynchronize", self._stream)
+        return bool(self._pinned["converged"][1][: self._count].all())
+
+    def _resume(self) -> None:
+        """Starts a run whose NMS begins where that of the last one stopped."""
+        for name in KEEPS:
+            size = self._pinned[name][1].nbytes
+            self._cuda.copy(self._device[name], self._device[f"{name}_out"], size, "DeviceToDevice", self._stream)
+        self._resumed = True
+        self._start()
+
+    def _restart_nms(self) -> None:
+        self._resumed = False
         for name in KEEPS:
             self._upload(name)  # ones
 
@@ -253,7 +266,7 @@ class PlanRunner:
         self._upload("frames")
         if not self._context.execute_async_v3(int(self._stream)):
             raise EngineError(
-                f"TensorRT refused to run the plan; it said: {self._plan.heard.said()}. Build it again, or choose "
+                f"TensorRT refused to run the plan: {self._plan.heard.said()}. Build it again, or choose "
                 "another engine."
             )
         for name in _ON_HOST:

@@ -17,7 +17,8 @@ from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.models import load_model
 from roadmask.engines.networks.network_segmenter import NetworkSegmenter
 from roadmask.engines.networks.weights import Weights
-from roadmask.engines.segmenter import Image
+from roadmask.engines.segmenter import Image, Segmenter
+from roadmask.engines.table import EngineOptions
 
 
 class TorchSegmenter(NetworkSegmenter):
@@ -80,6 +81,13 @@ class TorchSegmenter(NetworkSegmenter):
             detections, _ = model.roi_heads(features, proposals, [content_size])
         found: dict[str, Tensor] = detections[0]
         return found
+
+
+def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> Segmenter:
+    """Returns the engine `torch`."""
+    return TorchSegmenter(
+        weights, category_ids, score_min=options.score_min, input_size=options.input_size, threads=options.threads
+    )
 
 
 def eager_model(weights: Weights, score_min: float, settings: GraphSettings | None = None) -> MaskRCNN:

@@ -1,4 +1,4 @@
-"""What people would run on a CPU in the place of the default engine: each on the same letterboxed images."""
+"""Alternatives to the default engine on a CPU, on the same letterboxed images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from roadmask.engines.networks.graph_io import Inputs, Outputs
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Precision
-from roadmask.engines.torch.cuda_segmenter import CapturedGraph, TorchCudaSegmenter
+from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
+from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
 
 PEERS = ("onnxruntime", "torch-compile", "yolo")
 _YOLO_SIZES = "nsmlx"
@@ -32,14 +33,14 @@ Segment = Callable[[Sequence[Image]], list[Instances]]
 
 @dataclass(frozen=True)
 class Side:
-    """One that is timed."""
+    """An engine that is timed."""
 
     engine: str
     precision: str
     batch: int
     segment: Segment
     gflop: float | None = None
-    """Of an image, of a network other than that of the weights; None for that."""
+    """GFLOP per image, if it runs another network than the weights'; None otherwise."""
 
     @property
     def runs_weights(self) -> bool:
@@ -49,7 +50,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Terms:
-    """What every side gets alike."""
+    """Settings that all engines share."""
 
     score_min: float
     input_size: tuple[int, int]
@@ -84,9 +85,11 @@ def peer_sides(names: Sequence[str], weights: Weights, terms: Terms, precision: 
 
 def _onnxruntime(weights: Weights, terms: Terms) -> Side:
     _require("onnxruntime", "pip install 'roadmask[torch]'")
-    from roadmask.evaluation.speed.onnxruntime_segmenter import OnnxRuntimeSegmenter  # noqa: PLC0415 - optional
+    from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter  # noqa: PLC0415 - optional
 
-    return Side("onnxruntime", "fp32", 1, OnnxRuntimeSegmenter(weights, **terms.common()))
+    wanted = [category for category in weights.architecture.category_ids if category]
+    segmenter = OnnxRuntimeSegmenter(weights, wanted, graphs="static", **terms.common())
+    return Side("onnxruntime", "fp32", 1, segmenter)
 
 
 class _Compiled(TorchCudaSegmenter):

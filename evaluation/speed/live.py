@@ -1,4 +1,4 @@
-"""What a live run makes of its engine: images a second against the engine alone, and how old masks are."""
+"""Speed of a live run against its engine alone, and the age of its masks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import av
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from roadmask.engines import Segmenter
 from roadmask.engines.segmenter import Image
+from roadmask.engines.threads import default_threads
 from roadmask.evaluation.speed.clips import lengthened, seconds_of
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.evaluation.speed.scripted import waiting_segmenter
@@ -34,16 +34,16 @@ _IMAGES = 60
 
 @dataclass(frozen=True)
 class LiveBenchmark:
-    """What is measured."""
+    """Settings of the benchmark."""
 
     cameras: int = 2
     seconds: float = 30.0
     show: bool = False
-    """Draw the images of a page, too."""
+    """Whether the images of a page are drawn, too."""
     scripted_ms: float | None = None
-    """What an engine takes for an image that only waits; the real one if None."""
+    """Milliseconds per image of an engine that only waits; None for the real engine."""
     adapt: bool = True
-    """Let the rate of images follow the load."""
+    """Whether the image rate follows the load."""
 
 
 def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:
         (reports whose ledger did not add up) and stored_ok.
     """
     config = RunConfig()
-    config = replace(config, engine=replace(config.engine, threads=psutil.cpu_count(logical=False) or 1))
+    config = replace(config, engine=replace(config.engine, threads=default_threads()))
     scripted_ms = settings.scripted_ms
     build = partial(build_segmenter, config.engine) if scripted_ms is None else partial(waiting_segmenter, scripted_ms)
     images = _images(clip)

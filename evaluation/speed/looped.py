@@ -1,4 +1,4 @@
-"""A recording that begins again when it ends, for as long as one likes: to see what a long run does to memory."""
+"""A recording that is played again and again, to measure the memory of a long run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LoopedSource(BaseSource):
         return {**self._source.describe(), "period": self._period, "total": self._total}
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
-        self._require_open()
+        self.require_open()
         self.captured = 0
         start_ns = 0
         while self.captured < self._total:
@@ -57,6 +57,6 @@ class LoopedSource(BaseSource):
             start_ns += last_ns - first_ns + max(step_ns, 1)
 
     def close(self) -> None:
-        """Lets go of the recording."""
+        """Closes the recording."""
         super().close()
         self._source.close()

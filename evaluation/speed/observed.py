@@ -105,13 +105,13 @@ class ObservedRun:
         Raises:
             TimeoutError: it did not come true in time, or the run ended before.
         """
-        begun = time.monotonic()
+        start_s = time.monotonic()
         while not true():
-            if time.monotonic() - begun > timeout_s or not self._thread.is_alive():
+            if time.monotonic() - start_s > timeout_s or not self._thread.is_alive():
                 last = self.reports[-1] if self.reports else None
-                raise TimeoutError(f"waited {time.monotonic() - begun:.1f} s for {what}; {self._error!r}; {last}")
+                raise TimeoutError(f"waited {time.monotonic() - start_s:.1f} s for {what}; {self._error!r}; {last}")
             time.sleep(0.02)
-        return time.monotonic() - begun
+        return time.monotonic() - start_s
 
     def live(self, *cameras: str) -> bool:
         """Whether cameras are live and their masks come."""

@@ -1,4 +1,4 @@
-"""What a run costs beside its engine: throughput against the engine alone, processor time a frame, memory over time."""
+"""Cost of a run beside its engine: throughput against the engine alone, processor time per frame, memory growth."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ import psutil
 
 from roadmask.engines import Image, Instances, ScriptedSegmenter, Segmenter
 from roadmask.engines.errors import InputError
+from roadmask.engines.threads import default_threads
 from roadmask.evaluation.speed.looped import LoopedSource
 from roadmask.evaluation.speed.object_store import object_store, require_grpc
 from roadmask.evaluation.speed.timing import median
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
-from roadmask.streaming.recording.jobs import CameraJob, ProgressCallback
-from roadmask.streaming.recording.recorder import CameraProgress
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.result import CameraProgress, ProgressCallback
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.sources import open_camera
 
 _CAMERA = "camera"
-SETTLED = 200
-"""Frames after which a run has allocated all it needs."""
+STEADY_FROM = 200
+"""Number of frames after which a run has allocated all it needs."""
 
 
 @dataclass(frozen=True)
 class RunBenchmark:
-    """How a run is measured."""
+    """Settings of the benchmark."""
 
     weights: str = "lite"
     on_ray: bool = False
     frames: int = 100
-    """Of the clip."""
+    """Number of frames of the clip."""
     rounds: int = 3
-    """How often the run and the engine alone take turns."""
+    """Number of turns of the run and of the engine alone."""
     replayed: int = 400
-    """Frames of the looped clip that are recorded with replayed instances."""
+    """Number of frames of the looped clip that are recorded with replayed instances."""
 
 
 def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segmenter] | None = None) -> dict[str, Any]:
@@ -75,8 +76,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
     """
     if settings.on_ray:
         require_grpc()
-    threads = psutil.cpu_count(logical=False) or 1
-    config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=threads))
+    config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=default_threads()))
     build = build or partial(build_segmenter, config.engine)
     segmenter = build()
     images = _decoded(source, settings.frames)
@@ -158,8 +158,7 @@ def _record(
     on_ray: bool,
 ) -> None:
     jobs = [CameraJob(_CAMERA, (source,), opener=opener)]
-    probes = probe_cameras(jobs, config, out)
-    record_drive(jobs, probes, config, out, on_ray=on_ray, build=build, on_progress=on_progress)
+    record_drive(jobs, out, config, on_ray=on_ray, build=build, on_progress=on_progress)
 
 
 def _fps(
@@ -184,7 +183,7 @@ class _Watch:
     """Looks at a run's processes once it is steady, and each time it tells of progress after that."""
 
     def __init__(self, total: int) -> None:
-        self._from = min(SETTLED, total // 4)
+        self._from = min(STEADY_FROM, total // 4)
         self._total = total
         self.steady_frame: int | None = None
         self._last_frame = 0

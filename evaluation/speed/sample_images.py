@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from roadmask.engines.images import read_image
 from roadmask.engines.letterbox import Letterbox
-from roadmask.engines.networks.image_folder import chosen_images, evenly_spread, read_image
+from roadmask.engines.networks.image_folder import chosen_images, evenly_spread
 from roadmask.engines.segmenter import Image
 from roadmask.sample_drive import SampleDrive
 

@@ -1,4 +1,4 @@
-"""How good the results are: the field's own measures."""
+"""Measures tracks against ground truth, by the measures of the field."""
 
 from __future__ import annotations
 

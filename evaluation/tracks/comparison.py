@@ -1,4 +1,4 @@
-"""Two runs against the same ground truth: where they differ, frame by frame."""
+"""Compares two runs against the same ground truth, frame by frame."""
 
 from __future__ import annotations
 
@@ -9,57 +9,61 @@ from roadmask.engines.errors import InputError
 from roadmask.evaluation.tracks.sequence_data import SequenceData
 
 FAULTS = ("switch", "fragment", "miss", "false positive")
-"""Kinds of faults, the gravest first."""
+"""Kinds of faults, the most severe first."""
 _WEIGHTS = dict(zip(FAULTS, (5, 2, 1, 1), strict=True))
-"""What a fault adds to a frame's rank: an id that changes spoils all that follows, a miss spoils one frame."""
+"""Weight of each kind of fault in a frame's rank: a changed id spoils all later frames, a miss spoils one."""
 
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """Something that a tracker did wrong in one frame."""
+    """An error of a tracker in one frame."""
 
     frame: int
+    """Number of the frame in its sequence, from 0."""
     kind: str
-    """One of `FAULTS`."""
+    """Kind of the fault, one of `FAULTS`."""
     true_id: int
-    """Whom it befell; -1 for false positives."""
+    """Id of the true object; -1 for false positives."""
     given_id: int
-    """What the tracker called it; -1 for misses."""
+    """Id that the tracker gave; -1 for misses."""
     before_id: int = -1
-    """What it was called before a switch."""
+    """Id that the tracker gave before a switch; -1 for other kinds."""
 
     def __str__(self) -> str:
         if self.kind == "switch":
             return f"{self.true_id} switches {self.before_id} → {self.given_id}"
         if self.kind == "fragment":
-            return f"{self.true_id} comes back"
+            return f"{self.true_id} reappears"
         return f"misses {self.true_id}" if self.kind == "miss" else f"false {self.given_id}"
 
 
 @dataclass(frozen=True)
 class FrameDifference:
-    """A frame in which two runs did not do the same things wrong."""
+    """A frame in which two runs have different faults."""
 
     sequence: str
+    """Name of the sequence."""
     class_name: str
+    """Name of the class."""
     frame: int
+    """Number of the frame in its sequence, from 0."""
     only_a: tuple[Fault, ...]
-    """What only the first run did wrong."""
+    """Faults of the first run alone."""
     only_b: tuple[Fault, ...]
-    """What only the second run did wrong."""
+    """Faults of the second run alone."""
 
     @property
     def weight(self) -> int:
-        """How much there is to see: the higher, the sooner to be looked at."""
+        """Sum of the weights of the faults in which the runs differ; frames with a higher weight are listed first."""
         return sum(_WEIGHTS[fault.kind] for fault in (*self.only_a, *self.only_b))
 
     @property
     def balance(self) -> int:
-        """Above 0 where the second run did better, below 0 where the first did."""
+        """Weight in favour of the second run: positive where it did better, negative where the first did."""
         return sum(_WEIGHTS[f.kind] for f in self.only_a) - sum(_WEIGHTS[f.kind] for f in self.only_b)
 
     def record(self) -> dict[str, str | int]:
-        """Returns it as one flat record."""
+        """Returns the difference as a flat record."""
         counts = {
             f"{run}_{kind.replace(' ', '_')}": sum(fault.kind == kind for fault in faults)
             for run, faults in (("a", self.only_a), ("b", self.only_b))
@@ -78,52 +82,52 @@ class FrameDifference:
 
 
 def faults(data: SequenceData) -> list[Fault]:
-    """Lists what a tracker did wrong, as CLEAR counts it, in the order of frames.
+    """Lists the faults of a tracker in the order of frames, as CLEAR counts them.
 
-    A switch: a thing is called otherwise than when it was last seen. A fragment: a thing is found again after it was
-    missed. Pairs are those of `SequenceData.matches`.
+    A switch is an object with another id than when it was last detected. A fragment is an object that is detected again
+    after it was missed. Detections and true objects are paired by `SequenceData.matches`.
     """
     found: list[Fault] = []
-    names: dict[int, int] = {}  # true id -> id it was last given
-    missed: set[int] = set()  # true ids that had a name and lost sight
+    last: dict[int, int] = {}  # true id -> last given id
+    missed: set[int] = set()  # true ids that had an id and are missed since
     for frame, (true, given, (rows, columns)) in enumerate(
         zip(data.true_ids, data.given_ids, data.matches, strict=True)
     ):
         pairs: dict[int, int] = dict(zip(true[rows].tolist(), given[columns].tolist(), strict=True))
-        for thing, name in pairs.items():
-            before = names.get(thing, name)
-            if before != name:
-                found.append(Fault(frame, "switch", thing, name, before))
-            if thing in missed:
-                found.append(Fault(frame, "fragment", thing, name))
-                missed.discard(thing)
-            names[thing] = name
+        for true_id, given_id in pairs.items():
+            before = last.get(true_id, given_id)
+            if before != given_id:
+                found.append(Fault(frame, "switch", true_id, given_id, before))
+            if true_id in missed:
+                found.append(Fault(frame, "fragment", true_id, given_id))
+                missed.discard(true_id)
+            last[true_id] = given_id
         unseen = set(true.tolist()) - set(pairs)
-        found += [Fault(frame, "miss", thing, -1) for thing in sorted(unseen)]
-        missed |= unseen & set(names)
+        found += [Fault(frame, "miss", true_id, -1) for true_id in sorted(unseen)]
+        missed |= unseen & set(last)
         found += [Fault(frame, "false positive", -1, n) for n in sorted(set(given.tolist()) - set(pairs.values()))]
     return found
 
 
 def compare_runs(a: Sequence[SequenceData], b: Sequence[SequenceData]) -> list[FrameDifference]:
-    """Compares what two runs did wrong against the same ground truth.
+    """Compares the faults of two runs against the same ground truth.
 
-    The ids of two runs have nothing to do with each other, so a switch of the same true thing in the same frame is the
-    same fault, whatever the two call it; false positives are compared by their number.
+    The ids of two runs are unrelated, so a switch of the same true object in the same frame is the same fault, whatever
+    ids the runs gave; false positives are compared by their number.
 
     Args:
-        a: the sequences of the first run, as `read_sequences` gives them.
-        b: those of the second run.
+        a: sequences of the first run, as `read_sequences` returns them.
+        b: sequences of the second run.
 
     Returns:
-        The frames in which the runs differ, those with most to see first.
+        The frames in which the runs differ, by falling weight.
 
     Raises:
-        InputError: the runs were not read against the same sequences.
+        InputError: the runs do not hold the same sequences.
     """
     keys = [[(each.sequence, each.class_name) for each in run] for run in (a, b)]
     if keys[0] != keys[1]:
-        raise InputError("expected both runs to hold the same sequences: track the same input twice.")
+        raise InputError("expected both runs to hold the same sequences and classes: track the same input with both.")
     differences = []
     for own, other in zip(a, b, strict=True):
         of_a, of_b = _by_frame(faults(own)), _by_frame(faults(other))

@@ -1,4 +1,4 @@
-"""Two runs on one image: what the second gains by sequence, and where in time the runs differ."""
+"""Draws two runs on one image: the gain of the second by sequence, and the frames in which they differ."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ A, B = "#8a97a3", "#2374ab"
 def plot_comparison(
     a: Sequence[TrackMeasures], b: Sequence[TrackMeasures], differences: Sequence[FrameDifference], png_path: Path
 ) -> None:
-    """Draws both runs.
+    """Draws both runs as a PNG.
 
     Args:
         a: measures of the first run.
-        b: of the second, in the same order.
-        differences: as `compare_runs` returns them.
+        b: measures of the second run, in the same order.
+        differences: the frames in which they differ, as `compare_runs` returns them.
         png_path: the image to write.
 
     Raises:
@@ -58,7 +58,7 @@ def plot_comparison(
                 label=label,
             )
         right.set(yticks=rows[:-1], yticklabels=names[:-1], xlabel="frame", ylim=(len(rows) - 1.5, -0.5))
-        right.set_title(f"{name}: frames in which they differ, larger = graver", loc="left", fontsize=10)
+        right.set_title(f"{name}: frames in which they differ, larger = more severe", loc="left", fontsize=10)
         right.grid(alpha=0.3)
         right.legend(frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, -0.09))
         for panel in (left, right):
@@ -66,4 +66,6 @@ def plot_comparison(
     try:
         figure.savefig(png_path, format="png", metadata={"Software": None})
     except OSError as error:
-        raise InputError(f"cannot write the image {png_path}: {error.strerror or error}.") from error
+        raise InputError(
+            f"cannot write the image {png_path}: {error.strerror or error}. Choose a folder that you may write to."
+        ) from error

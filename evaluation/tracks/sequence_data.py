@@ -1,4 +1,4 @@
-"""What the measures are computed from: who is there in each frame, whom the tracker saw, and how well they overlap."""
+"""Reads what the measures are computed from: true and given ids of each frame, and how well they overlap."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import InputError
 from roadmask.evaluation.tracks.drive import StoredSequence, TrackSource, is_drive, mots_dataset, read_drive
-from roadmask.streaming.formats import KittiFormat, TrackFormat, sequence_files
+from roadmask.streaming.formats.kitti import sequence_files
+from roadmask.streaming.formats.names import KittiFormat, TrackFormat
 
 KITTI_CLASSES = ("car", "pedestrian")
 _NEIGHBOURS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "kitti-box": {"car": ("van",), "pedestrian": ("person",)},
     "kitti-mots": {"car": (), "pedestrian": ()},
 }
-"""Classes that may be taken for a class without harm."""
+"""For each format and class, the classes that a detector may confuse with it without being penalised."""
 MATCH_IOU = 0.5
-"""Overlap from which a detection counts as one of a true thing, in CLEAR and here."""
+"""IoU from which a detection counts as a hit of a true object, in CLEAR and here."""
 
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class SequenceData:
-    """One class of one sequence, after what the benchmark leaves out of account was taken away."""
+    """One class of one sequence, without what the benchmark does not count."""
 
     sequence: str
-    """Its name."""
+    """Name of the sequence."""
     class_name: str
-    """Car or pedestrian in KITTI."""
+    """Name of the class: car or pedestrian."""
     true_ids: tuple[Ids, ...]
-    """For each frame (G,) ids of the ground truth, unique within the frame."""
+    """For each frame, (G,) ids of the ground truth, unique within the frame."""
     given_ids: tuple[Ids, ...]
-    """For each frame (D,) ids that the tracker gave, unique within the frame."""
+    """For each frame, (D,) ids that the tracker gave, unique within the frame."""
     similarity: tuple[NDArray[np.float64], ...]
-    """For each frame (G, D) IoU of boxes or masks."""
+    """For each frame, (G, D) IoU of boxes or masks."""
     shown: tuple[Ids, ...] = ()
-    """For each frame (D,) id of the true thing that each detection shows, -1 for none; `read_sequences` fills it."""
+    """For each frame, (D,) id of the true object that each detection shows, -1 for none; set by `read_sequences`."""
     detected: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
-    """True id -> the frames in which a detection shows it, those included that the benchmark does not count."""
+    """True id -> frames in which a detection shows the object, including objects that the benchmark does not count."""
 
     def __len__(self) -> int:
         return len(self.true_ids)
@@ -57,9 +58,9 @@ class SequenceData:
 
     @cached_property
     def matches(self) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]:
-        """For each frame the rows of true and of given ids that belong together, as CLEAR pairs them.
+        """For each frame, the positions of true and given ids that CLEAR pairs.
 
-        Pairs of the frame before are kept where they still overlap by `MATCH_IOU`; the rest maximises overlap.
+        Pairs of the previous frame are kept where they still overlap by `MATCH_IOU`; the others maximise overlap.
         """
         found, before = [], dict[int, int]()
         for true, given, similarity in zip(self.true_ids, self.given_ids, self.similarity, strict=True):
@@ -75,7 +76,7 @@ class SequenceData:
         return tuple(found)
 
     def for_trackeval(self) -> dict[str, Any]:
-        """Returns it as the metrics of trackeval take it: ids counted from 0 without gaps."""
+        """Returns the data as the metrics of trackeval take them: with ids from 0 without gaps."""
         data: dict[str, Any] = {
             "seq": self.sequence,
             "cls": self.class_name,
@@ -94,29 +95,30 @@ class SequenceData:
 def read_sequences(
     truth: Path, results: Path, kind: TrackFormat, classes: Iterable[str] = KITTI_CLASSES
 ) -> list[SequenceData]:
-    """Reads tracks and ground truth and takes away what the benchmark does not count, by trackeval's own rules.
+    """Reads tracks and ground truth without what the benchmark does not count, by the rules of trackeval.
 
-    A drive is measured as KITTI MOTS is: by masks, of which no two share a pixel. Its ground truth is a drive with the
-    same cameras, or a folder of KITTI MOTS whose frame numbers are the drive's capture counts.
+    A drive is measured like KITTI MOTS: by masks, no two of which share a pixel. Its ground truth is a drive with the
+    same cameras, or a folder of KITTI MOTS whose frame numbers are the capture counts of the drive.
 
     Args:
         truth: folder of ground truth, see `sequence_files`, or a drive.
-        results: folder of tracks, or a drive; must hold every sequence of the ground truth.
-        kind: format of the results, and of the ground truth but for what is said above.
+        results: folder of tracks, or a drive, with every sequence of the ground truth.
+        kind: format of the results and of the ground truth; for a drive, the ground truth may also be KITTI MOTS.
         classes: car, pedestrian or both.
 
     Returns:
-        For each class the sequences by name.
+        For each class, its sequences by name.
 
     Raises:
-        InputError: trackeval is missing, a sequence is missing, or a file cannot be used; the message says which.
+        InputError: trackeval is not installed, a sequence is missing, or a file cannot be used.
+        StoreError: a drive cannot be read.
     """
     trackeval = load_trackeval()
     classes = list(dict.fromkeys(classes))
     unknown = set(classes) - set(KITTI_CLASSES)
     if unknown or not classes:
         raise InputError(
-            f"expected the classes {' and '.join(KITTI_CLASSES)}, got {', '.join(sorted(unknown)) or 'none'}."
+            f"expected classes among {' and '.join(KITTI_CLASSES)}, got {', '.join(sorted(unknown)) or 'none'}."
         )
     with TemporaryDirectory(prefix="roadmask-") as made:
         folder = Path(made)
@@ -150,16 +152,18 @@ def read_sequences(
 
 
 def load_trackeval() -> Any:
-    """Returns the module.
+    """Imports trackeval.
 
     Raises:
-        InputError: it is not installed.
+        InputError: trackeval is not installed.
     """
     try:
         import trackeval  # noqa: PLC0415 - an extra, slow to import
         import trackeval.utils  # noqa: PLC0415
     except ImportError as error:
-        raise InputError("measuring tracks needs trackeval: pip install 'roadmask[eval]'.") from error
+        raise InputError(
+            "measuring tracks needs trackeval, which is not installed: pip install 'roadmask[eval]'."
+        ) from error
     return trackeval
 
 
@@ -167,8 +171,8 @@ def _sequences(path: Path, kind: TrackFormat) -> Mapping[str, TrackSource]:
     return read_drive(path) if kind == "drive" and is_drive(path) else sequence_files(path)
 
 
-# trackeval counts ids anew, which hides who is who. Detections go through its rules untouched, so they carry their
-# ids along: boxes in a fifth column, run lengths in a key of their own.
+# trackeval renumbers ids, which hides who is who. Detections pass through its rules unchanged, so they carry their ids
+# along: boxes in a fifth column, run lengths in a key of their own.
 
 
 def _mark_with_ids(raw: dict[str, Any], kind: KittiFormat) -> None:
@@ -204,10 +208,10 @@ def _data(found: Mapping[str, Any], sequence: str, class_name: str, kind: KittiF
 def _what_detections_show(
     raw: Mapping[str, Any], classes: Sequence[int]
 ) -> tuple[list[dict[int, int]], dict[int, NDArray[np.int64]]]:
-    """Pairs detections of the first class with true things of the classes, before any of them is taken away.
+    """Pairs detections of the first class with true objects of the classes, before trackeval removes any of them.
 
     Returns:
-        For each frame given id -> true id, and true id -> frames.
+        For each frame, given id -> true id; and true id -> frames.
     """
     shown: list[dict[int, int]] = []
     frames: dict[int, list[int]] = {}
@@ -227,7 +231,7 @@ def _what_detections_show(
 
 
 def _frames(sequence: TrackSource) -> int:
-    """Returns how many frames a sequence speaks of; later ones, without any instance, change no measure."""
+    """Returns the number of frames up to the last instance; later frames, without an instance, change no measure."""
     if isinstance(sequence, StoredSequence):
         return sequence.frames
     try:
@@ -243,7 +247,7 @@ def _lay_out(
     results: Mapping[str, TrackSource],
     lengths: Mapping[str, int],
 ) -> None:
-    """Links the files to where trackeval looks for them; it insists on one for each stored sequence, too."""
+    """Links the files to where trackeval looks for them; it insists on a file for each stored sequence, too."""
     for place, sequences in (("label_02", truth), ("results/data", results)):
         (folder / place).mkdir(parents=True)
         for name in lengths:

@@ -1,8 +1,8 @@
-"""Tracks against ground truth, by the library that the benchmarks themselves use (trackeval).
+"""Measures tracks against ground truth with trackeval, the library that the benchmarks themselves use.
 
 HOTA and its parts: Luiten et al. 2021. MOTA and the counts of switches and fragments (CLEAR): Bernardin and
-Stiefelhagen 2008. IDF1: Ristani et al. 2016. sMOTSA and MOTSP: Voigtlaender et al. 2019; for boxes they are what
-others call sMOTA and MOTP.
+Stiefelhagen 2008. IDF1: Ristani et al. 2016. sMOTSA and MOTSP: Voigtlaender et al. 2019; for boxes these are usually
+called sMOTA and MOTP.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from roadmask.evaluation.tracks.sequence_data import KITTI_CLASSES, SequenceData, load_trackeval, read_sequences
-from roadmask.streaming.formats import TrackFormat
+from roadmask.streaming.formats.names import TrackFormat
 
 COMBINED = "COMBINED"
-"""Stands for all sequences together: counted over all of them, not averaged."""
+"""Name of the record of all sequences together: counted over all of them, not averaged."""
 
 _FIELDS = {
     "HOTA": ("HOTA", "HOTA"),
@@ -32,11 +32,12 @@ _FIELDS = {
     "IDSW": ("CLEAR", "IDSW"),
     "Frag": ("CLEAR", "Frag"),
 }
-"""Name of a measure -> the family and the field of trackeval."""
+"""Name of a measure -> family and field of trackeval."""
 COUNTS = ("IDSW", "Frag")
-"""Measures that are counts, not shares; fewer are better."""
+"""Measures that are counts and not percentages; lower is better."""
 
 MEASURES = tuple(_FIELDS)
+"""Names of all measures, in the order of tables."""
 
 
 @dataclass(frozen=True)
@@ -46,34 +47,36 @@ class TrackMeasures:
     sequence: str
     """Name of the sequence, or `COMBINED`."""
     class_name: str
-    """Car or pedestrian."""
+    """Name of the class: car or pedestrian."""
     values: Mapping[str, float]
-    """One value for each of `MEASURES`: per cent, but IDSW and Frag are counts."""
+    """Value of each of `MEASURES`: a percentage, but a count for IDSW and Frag."""
 
     def record(self) -> dict[str, str | float]:
-        """Returns it as one flat record."""
+        """Returns the measures as a flat record."""
         return {"sequence": self.sequence, "class": self.class_name, **self.values}
 
 
 def measure_tracks(
     truth: Path, results: Path, kind: TrackFormat, classes: Iterable[str] = KITTI_CLASSES
 ) -> list[TrackMeasures]:
-    """Measures tracks as the benchmark of their format does; arguments and errors are those of `read_sequences`.
+    """Measures tracks as the benchmark of their format does.
+
+    Arguments and errors are those of `read_sequences`.
 
     Returns:
-        For each class the sequences by name, then `COMBINED`.
+        For each class, the measures of each sequence by name, then those of `COMBINED`.
     """
     return measure_sequences(read_sequences(truth, results, kind, classes))
 
 
 def measure_sequences(data: Sequence[SequenceData]) -> list[TrackMeasures]:
-    """Measures tracks that were read already.
+    """Measures tracks that were read before.
 
     Args:
-        data: the sequences of one or more classes.
+        data: sequences of one or more classes.
 
     Returns:
-        For each class the sequences in their order, then `COMBINED`.
+        For each class, the measures of each sequence in the given order, then those of `COMBINED`.
 
     Raises:
         InputError: trackeval is missing.

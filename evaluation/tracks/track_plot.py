@@ -1,4 +1,4 @@
-"""The measures of tracks on one image: a row of bars for each class, a group for each sequence."""
+"""Draws the measures of tracks on one image: a panel for each class, a group of bars for each sequence."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SHOWN = {"HOTA": "#22303c", "DetA": "#8a97a3", "AssA": "#2374ab", "IDF1": "#e457
 
 
 def plot_track_measures(measured: Sequence[TrackMeasures], png_path: Path) -> None:
-    """Draws HOTA, DetA, AssA and IDF1 of every sequence, with the number of switches above.
+    """Draws HOTA, DetA, AssA and IDF1 of every sequence, with the number of switches above, as a PNG.
 
     Args:
-        measured: as `measure_tracks` returns them.
+        measured: the measures, as `measure_tracks` returns them.
         png_path: the image to write.
 
     Raises:
@@ -48,4 +48,6 @@ def plot_track_measures(measured: Sequence[TrackMeasures], png_path: Path) -> No
     try:
         figure.savefig(png_path, format="png", metadata={"Software": None})
     except OSError as error:
-        raise InputError(f"cannot write the image {png_path}: {error.strerror or error}.") from error
+        raise InputError(
+            f"cannot write the image {png_path}: {error.strerror or error}. Choose a folder that you may write to."
+        ) from error

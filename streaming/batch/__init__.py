@@ -1,1 +1,1 @@
-"""Many drives: finds them, records each into a store of its own, on this machine or on a Ray cluster."""
+"""Many drives: finds them and records each into its own store, on this machine or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""A batch of drives, from their files to stores and a report: what `roadmask batch` calls."""
+"""Plans and runs a batch of drives: what `roadmask batch` calls."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 from roadmask.engines.extras import missing_package
 from roadmask.engines.networks.weights import find_weights
+from roadmask.streaming.batch.drive_worker import Build, DriveTask
 from roadmask.streaming.batch.drives import DriveFiles
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
 from roadmask.streaming.batch.plan import PlannedDrive, plan_drives, this_machine, workers_for
-from roadmask.streaming.batch.publishing import Shelf
-from roadmask.streaming.batch.recording import Build, DriveTask
+from roadmask.streaming.batch.publishing import PublishedFolder
 from roadmask.streaming.batch.schedule import BatchView, run_tasks
 from roadmask.streaming.batch.workers import LocalWorkers, Workers
 from roadmask.streaming.config import RunConfig
@@ -23,18 +23,18 @@ from roadmask.streaming.config import RunConfig
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How a batch is run; nothing here changes what is stored."""
+    """How a batch is run. Nothing here changes what is stored."""
 
     workers: int | None = None
-    """Drives at a time; from cores and memory if absent."""
+    """Number of drives recorded at the same time; None derives it from cores and memory."""
     ray_address: str | None = None
-    """Ray cluster to spread over, or `auto`; this machine's processes if absent."""
+    """Address of the Ray cluster that records the drives, or `auto`; None uses processes of this machine."""
     build: Build | None = None
-    """Builds the segmenter of each worker; the one that the configuration asks for if absent."""
+    """Builds the segmenter of each worker; None builds the one of the configuration."""
     command: str = ""
-    """Kept in the stores' provenance."""
-    shelf: str = ""
-    """URL that finished stores and the report are moved to; they stay in the folder if empty."""
+    """Command line for the stores' provenance, without credentials."""
+    destination: str = ""
+    """URL of the published folder, where finished stores and the report are moved to; empty leaves them in `out`."""
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,41 @@ class BatchPlan:
     """What a batch is going to do."""
 
     out: Path
+    """Folder of the stores, absolute."""
     drives: list[PlannedDrive]
+    """Drives in natural order of their names."""
     workers: int
+    """Number of drives recorded at the same time."""
     threads: int
-    """Of each worker's engine."""
+    """Number of threads of each worker's engine."""
     cpus: int
-    """Of a node of the Ray cluster, for each drive."""
+    """Number of CPUs of a Ray node that each drive occupies."""
     settings: BatchSettings = field(default_factory=BatchSettings)
+    """Settings that the plan was made with."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a batch."""
+    """Outcome of a batch."""
 
     out: Path
+    """Folder of the stores, absolute."""
     outcomes: list[DriveOutcome]
-    """In the order of the plan."""
+    """Outcomes of the drives in the order of the plan."""
     started: float
-    """Unix time in seconds."""
+    """Start as Unix time in seconds."""
     seconds: float
+    """Duration in seconds."""
     interrupted: bool = False
+    """Whether the batch was stopped before every drive had an outcome."""
     out_error: str = ""
-    """Why nothing can be written any more, if so."""
-    kept_at: str = ""
-    """Where finished stores were moved to, if not in `out`."""
+    """Why the batch ended because nothing could be written any more; empty if it did not."""
+    published_at: str = ""
+    """URL of the published folder without credentials; empty if the stores stayed in `out`."""
 
     @property
     def exit_code(self) -> int:
-        """0 every frame of every drive is stored, 3 a drive failed, 4 cannot be written, 130 interrupted."""
+        """Exit code: 0 all frames of all drives stored, 3 a drive failed, 4 nothing can be written, 130 interrupted."""
         if self.out_error:
             return 4
         if self.interrupted:
@@ -80,13 +87,13 @@ class BatchResult:
 def plan_batch(
     drives: Sequence[DriveFiles], out: Path, config: RunConfig, settings: BatchSettings | None = None
 ) -> BatchPlan:
-    """Looks at the drives, and at what is finished already; writes nothing.
+    """Plans a batch: probes the drives and looks up which are finished. Writes nothing.
 
     Raises:
-        EngineError: Ray is asked for and not installed, or what the shelf needs is not.
+        EngineError: Ray, or the package that the destination needs, is not installed.
         WeightsError: the weights cannot be used.
-        StoreError: the shelf cannot be reached.
-        InputError: no Ray cluster answers, or the shelf's URL cannot be understood.
+        StoreError: the destination cannot be reached.
+        InputError: no Ray cluster answers, or the URL of the destination is invalid.
     """
     settings = settings or BatchSettings()
     cores, memory = this_machine()
@@ -103,7 +110,7 @@ def plan_batch(
         "cwd": str(Path.cwd()),
         "build": settings.build,
         "weights_sha256": find_weights(config.engine.weights).sha256 if settings.build is None else "",
-        "shelf": settings.shelf,
+        "destination": settings.destination,
     }
     tasks = [DriveTask(drive, out, config, threads, **common) for drive in drives]
     return BatchPlan(out, plan_drives(tasks), workers, threads, cpus, settings)
@@ -115,23 +122,23 @@ def run_batch(
     stop: threading.Event | None = None,
     on_change: Callable[[BatchView, DriveOutcome | None], None] = lambda _view, _outcome: None,
 ) -> BatchResult:
-    """Records every drive of a plan that is not finished.
+    """Records every unfinished drive of a plan.
 
     Args:
-        plan: see `plan_batch`.
-        stop: set it to end early; the same plan made again goes on.
-        on_change: called often with the progress, and with an outcome when a drive has ended.
+        plan: plan from `plan_batch`.
+        stop: event that ends the batch early when set; the same plan made again resumes it.
+        on_change: called several times a second with the progress, and with an outcome when a drive has ended.
 
     Raises:
-        StoreError: the folder of the stores, or where they are moved to, cannot be written.
+        StoreError: the folder of the stores or their destination cannot be written.
     """
     started, clock = time.time(), time.monotonic()
     stop = stop or threading.Event()
 
     def require_writable() -> None:
         Notes(plan.out).require_writable()
-        if plan.settings.shelf:
-            Shelf(plan.settings.shelf).require_writable()
+        if plan.settings.destination:
+            PublishedFolder(plan.settings.destination).require_writable()
 
     require_writable()
     view = BatchView(expected={drive.task.drive.name: drive.frames for drive in plan.drives})
@@ -146,16 +153,18 @@ def run_batch(
         else:
             tasks.append(drive.task)
     if tasks:
-        tasks.sort(key=lambda task: -(task.frames_expected or 0))  # the longest first, so that none is left at the end
+        tasks.sort(
+            key=lambda task: -(task.frames_expected or 0)
+        )  # longest first, so that none is left alone at the end
         workers = _workers(plan)
         try:
             run_tasks(tasks, workers, view, require_writable=require_writable, stop=stop, on_change=on_change)
         finally:
             workers.close()
     outcomes = [view.outcomes[drive.task.drive.name] for drive in plan.drives]
-    kept_at = str(Shelf(plan.settings.shelf)) if plan.settings.shelf else ""
+    published_at = str(PublishedFolder(plan.settings.destination)) if plan.settings.destination else ""
     interrupted = any(outcome.status in ("interrupted", "waiting") for outcome in outcomes)
-    return BatchResult(plan.out, outcomes, started, time.monotonic() - clock, interrupted, view.out_error, kept_at)
+    return BatchResult(plan.out, outcomes, started, time.monotonic() - clock, interrupted, view.out_error, published_at)
 
 
 def _workers(plan: BatchPlan) -> Workers:

@@ -1,4 +1,4 @@
-"""Finds drives: which files belong together, by their folders and names."""
+"""Finds drives: groups files by their folders and names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.batch.patterns import NameParts, Pattern, camera_in_drive_folder, recorder_name
 from roadmask.streaming.camera_names import camera_name
 from roadmask.streaming.recording.jobs import CameraJob
-from roadmask.streaming.sources.files import VIDEO_SUFFIXES, is_image, natural_key
+from roadmask.streaming.sources.files import is_image, natural_key
+from roadmask.streaming.sources.registry import recording_suffixes
 
 
 @dataclass(frozen=True)
@@ -22,32 +23,32 @@ class DriveFiles:
     """One drive to record."""
 
     name: str
-    """Names its store."""
+    """Name of the drive and of its store."""
     cameras: dict[str, tuple[Path, ...]]
-    """Camera -> its files, absolute, chapters in order; a folder of images is one file here."""
+    """Camera -> absolute paths of its chapters in order; a folder of images counts as one file."""
 
     def jobs(self) -> list[CameraJob]:
-        """Returns what `record_drive` takes."""
+        """Returns the cameras as `record_drive` takes them."""
         return [CameraJob(camera, tuple(map(str, paths))) for camera, paths in self.cameras.items()]
 
 
 @dataclass(frozen=True)
 class FoundDrives:
-    """What a search found."""
+    """Result of a search for drives."""
 
     drives: list[DriveFiles]
-    """In natural order of their names."""
+    """Drives in natural order of their names."""
     left_out: list[Path] = field(default_factory=list)
-    """Videos that fit no pattern."""
+    """Videos that match no pattern."""
 
 
 @dataclass(frozen=True)
 class _Item:
-    """A video, or a folder of images."""
+    """A video or a folder of images."""
 
     path: Path
     root: Path
-    """The folder that was searched."""
+    """Folder that was searched."""
 
     @property
     def stem(self) -> str:
@@ -55,38 +56,39 @@ class _Item:
 
     @property
     def folder(self) -> tuple[str, ...]:
-        """Names of the folders between what was searched and the item."""
+        """Names of the folders between the searched folder and the item."""
         return self.path.relative_to(self.root).parts[:-1]
 
 
 def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out: Path | None = None) -> FoundDrives:
-    """Searches folders, patterns of paths and files for drives.
+    """Searches folders, globs and files for drives.
 
-    Without a pattern, in each folder: when every video in it is named after a camera (`front.mp4`, `rear_0002.mp4`,
-    `2024-01-31_12-00-00-left_repeater.mp4`) the folder is one drive. Otherwise each file is a drive, but for the
-    names that dashcams and GoPros give, which say what belongs together. A folder of images counts as a video. A
-    camera that no name tells is called like the drive, as `roadmask run` does.
+    Without patterns, a folder is one drive if every video in it is named after a camera (`front.mp4`,
+    `rear_0002.mp4`, `2024-01-31_12-00-00-left_repeater.mp4`). Otherwise each file is a drive of its own, except that
+    the names which dashcams and GoPros give tell which files belong together. A folder of images counts as a video.
+    A camera without a name of its own has the name of the drive, as with `roadmask run`.
 
     Args:
-        inputs: folders, searched with all folders in them; globs; files.
-        patterns: read names by the first of these that fits instead.
-        out: not searched.
+        inputs: folders to search recursively, globs, and files.
+        patterns: patterns of paths; the first that matches a path decides, and the rules above do not apply.
+        out: folder to leave out of the search.
 
     Raises:
-        InputError: no drive was found, or two would have one name.
+        InputError: no drive was found, or two files claim the same place in a drive.
         SourceError: an input does not exist or cannot be read.
     """
     items = list(_all_items(inputs, out))
     if not items:
-        raise InputError(
-            f"no video and no folder of images in {', '.join(inputs)}: expected {', '.join(sorted(VIDEO_SUFFIXES))}."
-        )
+        expected = ", ".join(sorted(recording_suffixes()))
+        raise InputError(f"no video and no folder of images in {', '.join(inputs)}: expected {expected}.")
     if patterns:
         parts = {item: _first_match(patterns, item) for item in items}
         left_out = [item.path for item, found in parts.items() if found is None]
         if len(left_out) == len(items):
             tried = " or ".join(repr(pattern.text) for pattern in patterns)
-            raise InputError(f"none of {len(items)} videos fits {tried}; the first is {left_out[0]}.")
+            raise InputError(
+                f"expected videos that match {tried}, got {len(items)} others, such as {left_out[0]}: change --pattern."
+            )
         return FoundDrives(_grouped((item, found) for item, found in parts.items() if found), left_out)
     folders: dict[Path, list[_Item]] = {}
     for item in items:
@@ -99,7 +101,7 @@ def _first_match(patterns: Sequence[Pattern], item: _Item) -> NameParts | None:
 
 
 def _read_folder(items: Sequence[_Item]) -> Iterator[tuple[_Item, NameParts]]:
-    """Reads the names in one folder without a pattern."""
+    """Reads the file names of one folder without a pattern."""
     cameras = [camera_in_drive_folder(item.stem) for item in items]
     where = items[0].folder
     if all(cameras):
@@ -114,7 +116,7 @@ def _read_folder(items: Sequence[_Item]) -> Iterator[tuple[_Item, NameParts]]:
 
 
 def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
-    """Puts the files of a drive together, refusing two that claim the same place."""
+    """Groups files into drives and refuses two files that claim the same place."""
     drives: dict[str, dict[str, list[tuple[_Item, NameParts]]]] = {}
     for item, parts in found:
         drive = _usable(_drive_name(parts.drive or ""), item)
@@ -127,7 +129,7 @@ def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
         unnamed = [item for members in cameras.values() for item, parts in members if parts.camera is None]
         if len({parts.chapter for members in cameras.values() for _, parts in members}) == 1 and len(unnamed) > 1:
             raise _same_name(drive, unnamed)
-        if len(unnamed) > 1:  # chapters of one camera, the first of which says no number: GOPR0001, GP010001
+        if len(unnamed) > 1:  # chapters of one camera, the first without a number: GOPR0001, GP010001
             members = [member for of_camera in cameras.values() for member in of_camera]
             ordered = {_usable(camera_name(drive), unnamed[0]): _chapters(drive, members)}
         else:
@@ -146,8 +148,8 @@ def _chapters(drive: str, members: Sequence[tuple[_Item, NameParts]]) -> tuple[P
 
 def _same_name(drive: str, items: Sequence[_Item]) -> InputError:
     return InputError(
-        f"{items[0].path} and {items[1].path} would be the same camera of drive {drive!r}: rename one of them, or say "
-        "with --pattern what their names mean."
+        f"{items[0].path} and {items[1].path} would both be the same camera of drive {drive!r}: rename one of them, or "
+        "state with --pattern what their names mean."
     )
 
 
@@ -157,7 +159,9 @@ def _drive_name(text: str) -> str:
 
 def _usable(name: str, item: _Item) -> str:
     if not name:
-        raise InputError(f"cannot make a name from {item.path}: rename it, or say with --pattern what its name means.")
+        raise InputError(
+            f"cannot make a name from {item.path}: rename it, or state with --pattern what its name means."
+        )
     return name
 
 
@@ -179,19 +183,19 @@ def _items_of(text: str, out: Path | None) -> Iterator[_Item]:
     elif has_magic(text):
         matches = sorted(map(Path, iglob(text, recursive=True)), key=lambda match: natural_key(Path(match.as_posix())))  # noqa: PTH207  absolute patterns too
         if not matches:
-            raise SourceError(f"no file matches {text!r}: check the pattern and the folder it names.")
+            raise SourceError(f"no file matches {text!r}: check the glob and its folder.")
         for match in matches:
             if match.is_dir():
                 for item in _walk(match.resolve(), out):
                     yield _Item(item.path, match.resolve().parent)
-            elif match.suffix.lower() in VIDEO_SUFFIXES:
+            elif match.suffix.lower() in recording_suffixes():
                 yield _Item(match.resolve(), match.resolve().parent)
     else:
-        raise SourceError(f"no file or folder {path}: check the name and the folder.")
+        raise SourceError(f"no file or folder {path}: check its name.")
 
 
 def _walk(root: Path, out: Path | None) -> Iterator[_Item]:
-    """Walks a folder in natural order; stores, hidden files and what roadmask writes are left out."""
+    """Walks a folder in natural order, without stores, hidden files and the output folder."""
 
     def refused(error: OSError) -> None:
         raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}.") from error
@@ -207,7 +211,7 @@ def _walk(root: Path, out: Path | None) -> Iterator[_Item]:
             key=lambda inner: natural_key(Path(inner)),
         )
         shown = sorted((Path(file) for file in files if not file.startswith(".")), key=natural_key)
-        videos = [file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES]
+        videos = [file for file in shown if file.suffix.lower() in recording_suffixes()]
         for file in videos:
             yield _Item(folder / file, root)
         if not videos and any(is_image(file) for file in shown):

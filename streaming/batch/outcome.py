@@ -1,4 +1,4 @@
-"""What became of a drive, and the note of it that lies beside the stores."""
+"""Outcomes of drives, and the notes of them beside the stores."""
 
 from __future__ import annotations
 
@@ -12,54 +12,63 @@ from roadmask.engines.errors import StoreError
 from roadmask.engines.files import flush, write_atomically
 
 NOTES = ".batch"
-"""Folder beside the stores: a note for each finished drive, and a mark for each that is being recorded."""
+"""Folder beside the stores with a note for each finished drive and a mark for each drive being recorded."""
 
 Status = Literal["stored", "incomplete", "failed", "locked", "interrupted", "waiting"]
-"""stored: every frame; incomplete: some frames failed; failed: no store; locked: another process writes to it."""
+"""stored: all frames are stored; incomplete: some frames failed; failed: there is no complete store; locked: another
+process writes the store; interrupted: the recording was stopped; waiting: the recording did not start."""
 
 
 @dataclass(frozen=True)
 class DriveOutcome:
-    """What became of a drive."""
+    """Outcome of a drive."""
 
     drive: str
+    """Name of the drive."""
     status: Status
+    """State of its store."""
     reason: str = ""
-    """Why it is not `stored`."""
+    """Why the status is not `stored`; without credentials."""
     store_failed: bool = False
-    """Whether it was the store that failed, and not what was read."""
+    """Whether the store failed, and not a source or the engine."""
     cameras: int = 0
+    """Number of cameras."""
     frames: int = 0
-    """Stored frames of all cameras."""
+    """Number of stored frames of all cameras."""
     lost: dict[str, int] = field(default_factory=dict)
-    """Reason -> frames that are not stored."""
+    """Reason -> number of frames that are not stored."""
     tracks: dict[str, int] = field(default_factory=dict)
-    """Class -> tracks."""
+    """Class name -> number of tracks."""
     video_s: float = 0.0
-    """Length of the longest camera."""
+    """Length of the longest camera in seconds."""
     started: float = 0.0
-    """Unix time in seconds; 0 where it was not recorded now."""
+    """Start of the recording as Unix time in seconds; 0 if this batch did not record the drive."""
     seconds: float = 0.0
-    """From its start to its end, starting up included."""
+    """Duration of the recording in seconds, with the start of the engine."""
     stored_bytes: int = 0
+    """Size of the store in bytes."""
     files: int = 0
+    """Number of files of the store."""
     width: int = 0
+    """Width of the first camera's first image in pixels."""
     height: int = 0
-    """Of the first camera's first image."""
+    """Height of the first camera's first image in pixels."""
     host: str = ""
+    """Name of the machine that recorded the drive."""
     attempts: int = 1
+    """Number of workers that the drive was given to, one after the other."""
     skipped: bool = False
-    """Whether it was finished before."""
+    """Whether the drive was finished before this batch."""
     thumbnail: str = ""
-    """A JPEG in base64 that shows a frame with its masks."""
+    """JPEG in base64 that shows a frame with its masks."""
 
     @property
     def good(self) -> bool:
-        """Whether every frame is stored."""
+        """Whether all frames are stored."""
         return self.status == "stored"
 
     def record(self) -> dict[str, str | int | float | bool | None]:
-        """Returns a flat record of it, as `--json` writes it."""
+        """Returns a flat record for `--json`."""
         record = asdict(self)
         del record["thumbnail"], record["store_failed"]
         record["lost"] = ", ".join(f"{count} {reason}" for reason, count in self.lost.items())
@@ -69,7 +78,7 @@ class DriveOutcome:
 
 
 def read_note(text: str) -> tuple[DriveOutcome | None, Any]:
-    """Returns what a note says: the outcome and what the drive was made of; None for each where it is damaged."""
+    """Returns the outcome in a note and what the drive was made of; None for both if the note is damaged."""
     try:
         note = json.loads(text)
         return DriveOutcome(**note["outcome"]), note["made_of"]
@@ -78,10 +87,11 @@ def read_note(text: str) -> tuple[DriveOutcome | None, Any]:
 
 
 class Notes:
-    """The notes beside the stores of one folder.
+    """Notes beside the stores of one folder.
 
-    A drive's note says from which files and with which settings it was made, so that a finished drive is known again
-    without reading its files. A drive's mark lies there while it is recorded: what still has one was interrupted.
+    The note of a drive states the files and settings that its store was made of, so that a finished drive is
+    recognised without reading its files. A drive has a mark while it is recorded: a mark without a running batch
+    means that the recording was interrupted.
     """
 
     def __init__(self, out: Path) -> None:
@@ -89,21 +99,21 @@ class Notes:
         self._folder = out / NOTES
 
     def finished(self, drive: str, made_of: Mapping[str, Any]) -> DriveOutcome | None:
-        """Returns the outcome of a drive that was finished with the same files and settings."""
+        """Returns the outcome of a drive if it was finished with the same files and settings, else None."""
         if not (self.out / f"{drive}.zarr").is_dir() or self.unfinished(drive):
             return None
         outcome, before = self.read(drive)
         return replace(outcome, skipped=True, started=0.0) if outcome and before == made_of else None
 
     def read(self, drive: str) -> tuple[DriveOutcome | None, Any]:
-        """Returns the last outcome of a drive and what it was made of; None for each where there is no note."""
+        """Returns the last outcome of a drive and what it was made of; None for both if there is no note."""
         try:
             return read_note((self._folder / f"{drive}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None, None
 
     def unfinished(self, drive: str) -> bool:
-        """Whether a recording of it was begun and not finished."""
+        """Returns whether a recording of the drive was started and not finished."""
         return (self._folder / f"{drive}.unfinished").exists()
 
     def begin(self, drive: str) -> None:
@@ -116,7 +126,7 @@ class Notes:
             raise self._refused(error) from error
 
     def finish(self, outcome: DriveOutcome, made_of: Mapping[str, Any]) -> None:
-        """Notes a finished drive, then takes its mark away."""
+        """Writes the note of a finished drive, then removes its mark."""
         path = self._folder / f"{outcome.drive}.json"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -127,10 +137,10 @@ class Notes:
             raise self._refused(error) from error
 
     def require_writable(self) -> None:
-        """Writes a megabyte and removes it again.
+        """Checks that the folder can be written, with a file of one megabyte that is removed again.
 
         Raises:
-            StoreError: that failed.
+            StoreError: the folder cannot be written, or is full.
         """
         trial = self._folder / "trial"
         try:
@@ -145,6 +155,6 @@ class Notes:
 
     def _refused(self, error: OSError) -> StoreError:
         return StoreError(
-            f"cannot write to {self.out}: {error.strerror or error} ({error.filename}). What is finished is safe; make "
-            "room or choose a folder that you may write to, then run the same command again."
+            f"cannot write to {self.out}: {error.strerror or error} ({error.filename}). Finished drives are safe. Make "
+            "room or choose a writable folder, then run the same command again."
         )

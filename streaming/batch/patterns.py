@@ -1,4 +1,4 @@
-"""What the name of a file says: which drive it belongs to, by which camera it was taken, and which chapter it is."""
+"""Reads drive, camera and chapter from the name of a file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FIELDS = ("drive", "camera", "chapter")
 _SIDES = "front|forward|fwd|rear|back|left|right|top|wide|narrow|main|road"
 _PLACES = "interior|inside|inner|cabin|driver|repeater|pillar|side|corner"
 _CAMERA = rf"(?:cam(?:era)?[_-]?[a-z0-9]+|(?:{_SIDES}|{_PLACES})(?:[_-]?(?:{_SIDES}|{_PLACES}|cam(?:era)?)|[0-9]+)*)"
-"""Words that name a camera, alone or together: front, rear_left, left_repeater, cam0, camera_2."""
+"""Words that name a camera, alone or combined: front, rear_left, left_repeater, cam0, camera_2."""
 _CHAPTER = r"[0-9](?:[0-9_.T-]*[0-9])?"
-"""A number, or a date and time."""
+"""A number, or a date with a time."""
 _MOMENT = r"(?:[0-9]{4}[_-]?[0-9]{2}[_-]?[0-9]{2}|[0-9]{6})[_T-][0-9]{2}[_-]?[0-9]{2}(?:[_-]?[0-9]{2})?"
-"""A date and a time: 20240131_120000, 2024-01-31_12-00-00, 240131_1200."""
+"""A date with a time: 20240131_120000, 2024-01-31_12-00-00, 240131_1200."""
 
 _CAMERA_FILE = re.compile(rf"(?P<camera>{_CAMERA})(?:[_-](?P<chapter>{_CHAPTER}))?", re.IGNORECASE)
 _TIMED_CAMERA_FILE = re.compile(rf"(?P<chapter>{_MOMENT})[_-](?P<camera>{_CAMERA})", re.IGNORECASE)
@@ -33,28 +33,28 @@ _LETTERS = {"F": "front", "R": "rear", "I": "interior"}
 
 @dataclass(frozen=True)
 class NameParts:
-    """What a name says."""
+    """Parts of a file name."""
 
     drive: str | None = None
-    """None where the folder is the drive."""
+    """Name of the drive; None if the folder is the drive."""
     camera: str | None = None
-    """None where the name says nothing of the camera."""
+    """Name of the camera; None if the file name has none."""
     chapter: str = ""
-    """Sorts the files of a camera, numbers by their value."""
+    """Text that orders the files of a camera, numbers by their value; empty if the file name has none."""
 
 
 def camera_in_drive_folder(stem: str) -> NameParts | None:
-    """Reads `front`, `front_0001` or `2024-01-31_12-00-00-left_repeater`; None for any other name."""
+    """Reads `front`, `front_0001` or `2024-01-31_12-00-00-left_repeater`; returns None for any other name."""
     match = _CAMERA_FILE.fullmatch(stem) or _TIMED_CAMERA_FILE.fullmatch(stem)
     return NameParts(camera=match["camera"], chapter=match["chapter"] or "") if match else None
 
 
 def recorder_name(stem: str) -> NameParts | None:
-    """Reads the names that dashcams and GoPros give: `20240131_120000_F`, `GX020123`; None for any other name."""
+    """Reads names of dashcams and GoPros: `20240131_120000_F`, `GX020123`; returns None for any other name."""
     if match := _GOPRO.fullmatch(stem):
         if match["first"]:
             return NameParts(f"GOPR{match['first']}")
-        make = "GOPR" if match["make"] == "GP" else match["make"]  # GP01xxxx goes on where GOPRxxxx ended
+        make = "GOPR" if match["make"] == "GP" else match["make"]  # GP01xxxx is the chapter after GOPRxxxx
         return NameParts(f"{make}{match['number']}", chapter=match["chapter"])
     if match := _DASHCAM.fullmatch(stem):
         return NameParts(match["drive"], _LETTERS[match["camera"].removesuffix("H")[-1]])
@@ -66,15 +66,15 @@ def recorder_name(stem: str) -> NameParts | None:
 class Pattern:
     """A pattern of paths such as `{drive}/{camera}_{chapter}.mp4`.
 
-    `{drive}` and `{camera}` take any text within one folder or file name, the shortest that fits; `{chapter}` begins
-    and ends with a digit; `*` takes any text that does not matter. A pattern of n parts looks at the last n parts of
-    a path. Letters of either case fit.
+    `{drive}` and `{camera}` match the shortest possible text within one folder or file name. `{chapter}` begins and
+    ends with a digit. `*` matches any text within one folder or file name. A pattern of n parts is compared with the
+    last n parts of a path. Upper and lower case are equal.
 
     Args:
-        text: the pattern; it needs `{drive}`.
+        text: text of the pattern, with `{drive}`.
 
     Raises:
-        ConfigError: a field is unknown, twice there or missing, or a brace has no partner.
+        ConfigError: a field is unknown, repeated or missing, or a brace has no partner.
     """
 
     def __init__(self, text: str) -> None:
@@ -83,23 +83,23 @@ class Pattern:
         names = [part[1:-1] for part in parts if part.startswith("{")]
         for name in names:
             if name not in FIELDS:
-                raise self._refuse(f"there is no field {{{name}}}")
+                raise self._invalid(f"there is no field {{{name}}}")
         for name in FIELDS:
             if names.count(name) > 1:
-                raise self._refuse(f"{{{name}}} is there twice")
+                raise self._invalid(f"{{{name}}} occurs twice")
         if "drive" not in names:
-            raise self._refuse("{drive} is missing, which says what belongs together")
+            raise self._invalid("{drive} is missing")
         if any(brace in part for part in parts if not part.startswith("{") for brace in "{}"):
-            raise self._refuse("a brace has no partner")
+            raise self._invalid("a brace has no partner")
         self.depth = text.strip("/").count("/") + 1
-        """Parts of a path it looks at."""
+        """Number of parts of a path that the pattern is compared with."""
         self._expression = re.compile("".join(map(self._piece, parts)), re.IGNORECASE)
 
     def __repr__(self) -> str:
         return f"Pattern({self.text!r})"
 
     def match(self, parts: Sequence[str]) -> NameParts | None:
-        """Reads a path, given as its parts; None where it does not fit."""
+        """Returns what the pattern reads from a path, given as its parts; None if it does not match."""
         if len(parts) < self.depth:
             return None
         match = self._expression.fullmatch("/".join(parts[-self.depth :]))
@@ -116,8 +116,8 @@ class Pattern:
             return f"(?P<chapter>{_CHAPTER})"
         return f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part)
 
-    def _refuse(self, why: str) -> ConfigError:
+    def _invalid(self, why: str) -> ConfigError:
         return ConfigError(
-            f"cannot use the pattern {self.text!r}: {why}. Expected {{drive}} and, if need be, {{camera}} and "
+            f"cannot use the pattern {self.text!r}: {why}. Expected {{drive}} and optionally {{camera}} and "
             "{chapter}, as in '{drive}/{camera}_{chapter}.mp4'."
         )

@@ -1,4 +1,4 @@
-"""What a batch is going to do, and what it is going to cost."""
+"""Plans the drives of a batch and estimates their cost."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ import psutil
 
 from roadmask.engines.errors import RoadmaskError, StoreError
 from roadmask.engines.networks import cache
+from roadmask.engines.threads import default_threads
+from roadmask.streaming.batch.drive_worker import DriveTask
 from roadmask.streaming.batch.outcome import DriveOutcome, Notes
-from roadmask.streaming.batch.recording import DriveTask
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.results_json import describe_machine
 from roadmask.streaming.store import summarize_drive
 
 SAMPLE_FRAMES = 24
-"""Frames that are recorded to measure this machine: three files of labels at 1080p."""
+"""Number of frames that are recorded to measure this machine: three files of id maps at 1080p."""
 WORKER_BYTES = 2 * 2**30
-"""Memory a worker is given room for when the number of workers is chosen."""
+"""Memory in bytes that is reserved for each worker when their number is chosen."""
 _log = logging.getLogger(__name__)
 
 
@@ -37,16 +39,17 @@ class PlannedDrive:
     """One drive of a plan."""
 
     task: DriveTask
+    """What a worker is given."""
     frames: int | None = None
-    """Of all cameras, where the files state it."""
+    """Number of frames of all cameras; None if the files do not state it."""
     seconds: float | None = None
-    """Length of its longest camera, where the files state it."""
+    """Length of the longest camera in seconds; None if the files do not state it."""
     image_size: tuple[int, int] = (0, 0)
-    """Height and width of the first camera's first image."""
+    """Height and width of the first camera's first image in pixels."""
     finished: DriveOutcome | None = None
-    """Its outcome, if it was finished before."""
+    """Outcome of the drive if it was finished before, else None."""
     problem: str = ""
-    """Why it cannot be read."""
+    """Why the drive cannot be read; empty if it can."""
 
     @property
     def state(self) -> str:
@@ -60,39 +63,45 @@ class PlannedDrive:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a frame costs on this machine."""
+    """Cost of a frame on this machine."""
 
     seconds: float
-    """Of one worker."""
+    """Time of one worker in seconds."""
     stored_bytes: float
+    """Size in the store in bytes."""
     files: float
+    """Number of files in the store."""
     source: str
-    """Where the figures come from."""
+    """How the figures were measured, for people."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is still to be done, and what it should cost."""
+    """Estimated cost of the unfinished drives."""
 
     frames: int
+    """Number of frames to record."""
     seconds: float
-    """On the clock on the wall, with all workers busy."""
+    """Duration in seconds with all workers busy."""
     stored_bytes: int
+    """Size of the stores in bytes."""
     files: int
+    """Number of files of the stores."""
     free_bytes: int
-    """Room where the stores go."""
+    """Free space in the folder of the stores in bytes."""
     source: str
+    """How the cost of a frame was measured, for people."""
     unknown: int
-    """Drives whose length is not stated, which are left out."""
+    """Number of drives whose length is not stated; they are not included."""
 
     @property
     def fits(self) -> bool:
-        """Whether there is room for the stores."""
+        """Whether the free space is enough for the stores."""
         return self.stored_bytes < self.free_bytes
 
 
 def plan_drives(tasks: Sequence[DriveTask]) -> list[PlannedDrive]:
-    """Looks at every drive that is not finished: length and first image, without reading the files through."""
+    """Reads length and first image of every unfinished drive."""
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(_plan, tasks))
 
@@ -116,7 +125,7 @@ def _plan(task: DriveTask) -> PlannedDrive:
                 seconds = max(seconds, kept / (source.fps or 25.0))
             finally:
                 source.close()
-    except StoreError:  # where finished stores go cannot be reached: no fault of the drive
+    except StoreError:  # the destination cannot be reached: no fault of the drive
         raise
     except (RoadmaskError, OSError) as error:
         return PlannedDrive(task, problem=str(error))
@@ -125,25 +134,25 @@ def _plan(task: DriveTask) -> PlannedDrive:
 
 
 def workers_for(drives: int, cores: int, memory_bytes: int, threads: int | None) -> tuple[int, int]:
-    """Returns how many workers to run, and with how many threads each.
+    """Returns the number of workers and the number of threads of each.
 
-    The engine's last digits depend on its threads. Unless they are given they are those of `roadmask run`, one for each
-    core, so that the stores are the same; fewer threads make room for more workers.
+    The last digits of the engine's results depend on its number of threads. By default it is that of `roadmask run`,
+    one for each core, so that the stores are equal to its stores. Fewer threads leave cores for more workers.
     """
     threads = threads or cores
     return max(1, min(drives, cores // threads, memory_bytes // WORKER_BYTES)), threads
 
 
 def this_machine() -> tuple[int, int]:
-    """Returns physical cores and the bytes of memory that are free."""
-    return psutil.cpu_count(logical=False) or 1, int(psutil.virtual_memory().available)
+    """Returns the number of physical cores and the available memory in bytes."""
+    return default_threads(), int(psutil.virtual_memory().available)
 
 
 def estimate(plan: Sequence[PlannedDrive], workers: int) -> Estimate | None:
-    """Estimates what is left to do; None when there is nothing that can be read.
+    """Estimates the cost of the unfinished drives; returns None if there is none that can be read.
 
-    A frame's cost comes from drives with the same settings that were finished in the same folder; else from a sample
-    that is recorded now, or was recorded before on a machine of this kind.
+    The cost of a frame comes from drives that were finished in the same folder with the same settings. If there are
+    none, it comes from a sample that is recorded now, or was recorded before on the same kind of machine.
     """
     open_drives = [drive for drive in plan if not drive.finished and not drive.problem]
     if not open_drives:
@@ -184,7 +193,7 @@ def _known_cost(alike: Sequence[PlannedDrive]) -> Cost | None:
 
 
 def _sample(drive: PlannedDrive) -> Cost:
-    """Records the first frames of a drive and times all but the start."""
+    """Records the first frames of a drive and measures them without the start of the engine."""
     task = drive.task
     info = task.segmenter().info
     what = json.dumps(
@@ -205,15 +214,13 @@ def _sample(drive: PlannedDrive) -> Cost:
     seen: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "sample.zarr"
-        jobs = task.drive.jobs()
-        record_drive(
-            jobs,
-            probe_cameras(jobs, config, out),
-            config,
-            out,
-            build=task.segmenter,
-            on_progress=lambda cameras: seen.append((time.monotonic(), sum(c.frames for c in cameras.values()))),
-        )
+
+        def look(progress: dict[str, CameraProgress]) -> None:
+            frames = sum(camera.frames for camera in progress.values())
+            if frames:  # not before the engine is built
+                seen.append((time.monotonic(), frames))
+
+        record_drive(task.drive.jobs(), out, config, build=task.segmenter, on_progress=look)
         ended = time.monotonic()
         summary = summarize_drive(out)
         files = sum(1 for file in out.rglob("*") if file.is_file())
@@ -235,15 +242,15 @@ def _free_bytes(out: Path) -> int:
 
 
 def require_room(expected: Estimate, out: Path) -> None:
-    """Refuses to begin what the disk cannot hold.
+    """Checks that the stores fit on the disk.
 
     Raises:
-        StoreError: the stores would not fit.
+        StoreError: they do not.
     """
     if not expected.fits:
         raise StoreError(
-            f"the stores would take about {expected.stored_bytes / 1e9:.1f} GB, {out} has "
-            f"{expected.free_bytes / 1e9:.1f} GB left: make room, choose another --out, or add --force."
+            f"the stores need about {expected.stored_bytes / 1e9:.1f} GB, {out} has {expected.free_bytes / 1e9:.1f} GB "
+            "free: make room, choose another --out, or add --force."
         )
     if expected.stored_bytes > 0.8 * expected.free_bytes:
-        _log.warning("the stores will take more than four fifths of what is free at %s", out)
+        _log.warning("the stores will use more than 80 %% of the free space of %s", out)

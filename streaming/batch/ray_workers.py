@@ -1,7 +1,7 @@
-"""Workers on a Ray cluster: each drive is a task that takes some of the CPUs of its node.
+"""Workers on a Ray cluster: each drive is a task that occupies some CPUs of its node.
 
-Drives go wherever there is room. Ray's own retries are off: a task that died with its node comes back to the scheduler,
-which submits it again, so that the number of attempts is bounded and told in the report.
+Drives are spread over the nodes with free CPUs. Ray's own retries are off: when a node dies, the schedule submits its
+drives again, so that the number of attempts is limited and shown in the report.
 """
 
 from __future__ import annotations
@@ -18,54 +18,57 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from roadmask.engines.errors import InputError
+from roadmask.streaming.batch.drive_worker import DriveTask, record_task
 from roadmask.streaming.batch.outcome import DriveOutcome
-from roadmask.streaming.batch.recording import DriveTask, record_task
-from roadmask.streaming.batch.workers import Died, Message, Progressed, spaced
+from roadmask.streaming.batch.workers import Died, Message, Progressed, rate_limited
 from roadmask.streaming.redaction import redact_address, redact_text
 
 
-class _Board:
-    """Where tasks say how far they are, and read whether to stop. Lives on this machine, so no dead node takes it."""
+class _ProgressActor:
+    """Actor to which the tasks report their progress, and from which they learn that they must stop.
+
+    It runs on this machine, so that it does not die with a node.
+    """
 
     def __init__(self) -> None:
         self._frames: dict[str, int] = {}
         self._stopping = False
 
     def report(self, drive: str, frames: int) -> bool:
-        """Takes a drive's progress; returns whether it should end early."""
+        """Notes the number of recorded frames of a drive; returns whether its recording must stop."""
         self._frames[drive] = frames
         return self._stopping
 
     def taken(self) -> dict[str, int]:
-        """Returns what was reported since it was last asked."""
+        """Returns what was reported since the last call: drive -> number of recorded frames."""
         frames, self._frames = self._frames, {}
         return frames
 
     def stop(self) -> None:
-        """Tells everyone who reports to end early."""
+        """Makes every later `report` return True."""
         self._stopping = True
 
 
-def _record_on_node(task: DriveTask, board: Any) -> DriveOutcome:
+def _record_on_node(task: DriveTask, progress: Any) -> DriveOutcome:
     stop = threading.Event()
 
     def report(frames: int) -> None:
-        if ray.get(board.report.remote(task.drive.name, frames)):
+        if ray.get(progress.report.remote(task.drive.name, frames)):
             stop.set()
 
-    return record_task(task, stop, spaced(report))
+    return record_task(task, stop, rate_limited(report))
 
 
 class RayWorkers:
-    """Tasks on a Ray cluster.
+    """Workers that are tasks on a Ray cluster.
 
     Args:
-        address: of the cluster, or `auto`; a cluster this process is connected to is used whatever it says.
-        cpus: of a node, for each drive.
-        most: drives at a time; as many as there are CPUs for if None.
+        address: address of the cluster, or `auto`; ignored if this process is connected to a cluster already.
+        cpus: number of CPUs of a node that each drive occupies.
+        most: maximum number of drives at the same time; None uses all CPUs.
 
     Raises:
-        InputError: there is no cluster at the address, or none of its nodes has as many CPUs.
+        InputError: there is no cluster at the address, or none of its nodes has enough CPUs.
     """
 
     def __init__(self, address: str, cpus: int, most: int | None = None) -> None:
@@ -76,8 +79,8 @@ class RayWorkers:
             except (ConnectionError, ValueError, RayError) as error:
                 shown, why = redact_address(address), redact_text(str(error), [address])
                 raise InputError(
-                    f"no Ray cluster answers at {shown!r} ({why}): start one with `ray start --head`, or leave "
-                    "--ray-address out."
+                    f"no Ray cluster answers at {shown!r} ({why}): start one with `ray start --head`, or omit "
+                    "--ray-address."
                 ) from error
         self._cpus = cpus
         self._most = most
@@ -85,9 +88,11 @@ class RayWorkers:
         if not self._slots():
             found = _alive_cpus()
             self.close()
-            raise InputError(f"expected a node with {cpus} CPUs or more, the cluster's nodes have {found}.")
+            raise InputError(
+                f"expected a Ray node with at least {cpus} CPUs, got nodes with {found}: set --threads to fewer."
+            )
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._progress: Any = ray.remote(_ProgressActor).options(num_cpus=0, scheduling_strategy=here).remote()
         self._record: Any = ray.remote(_record_on_node).options(
             num_cpus=cpus, max_retries=0, scheduling_strategy="SPREAD"
         )
@@ -97,15 +102,15 @@ class RayWorkers:
         return slots if self._most is None else min(slots, self._most)
 
     def free(self) -> int:
-        """Returns how many more drives can be submitted now; nodes may come and go."""
+        """Returns how many more drives can be submitted now. Nodes may join and leave."""
         return self._slots() - len(self._running)
 
     def submit(self, task: DriveTask) -> None:
-        """Sends a drive to wherever there is room."""
-        self._running[self._record.remote(task, self._board)] = task.drive.name
+        """Submits a drive to a node with free CPUs."""
+        self._running[self._record.remote(task, self._progress)] = task.drive.name
 
     def poll(self, seconds: float) -> list[Message]:
-        """Waits for news, this long at most."""
+        """Returns new messages, after waiting for at most `seconds`."""
         messages: list[Message] = []
         if self._running:
             ended, _ = ray.wait(list(self._running), num_returns=1, timeout=seconds)
@@ -119,17 +124,17 @@ class RayWorkers:
                         Died(drive, redact_text(f"{type(error).__name__}: {words[-1] if words else 'no message'}"))
                     )
         running = set(self._running.values())
-        for drive, frames in ray.get(self._board.taken.remote()).items():
+        for drive, frames in ray.get(self._progress.taken.remote()).items():
             if drive in running:
                 messages.append(Progressed(drive, frames))
         return messages
 
     def stop(self) -> None:
-        """Asks all drives to end early."""
-        ray.get(self._board.stop.remote())
+        """Asks all recordings to stop."""
+        ray.get(self._progress.stop.remote())
 
     def close(self) -> None:
-        """Ends every drive at once."""
+        """Cancels all tasks."""
         for answer in self._running:
             ray.cancel(answer, force=True)
         self._running.clear()
@@ -138,10 +143,10 @@ class RayWorkers:
 
 
 def cluster_cpus(address: str) -> list[int]:
-    """Returns the CPUs of each node of a cluster.
+    """Returns the number of CPUs of each node of a cluster.
 
     Raises:
-        InputError: no cluster answers.
+        InputError: no cluster answers at the address.
     """
     workers = None if ray.is_initialized() else RayWorkers(address, 1)
     try:

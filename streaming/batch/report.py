@@ -1,4 +1,4 @@
-"""The page that says what became of a batch: one file, without anything from elsewhere."""
+"""The report of a batch: one HTML file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -61,25 +61,33 @@ td.empty{display:none}}
 
 
 def write_report(result: BatchResult, path: Path) -> None:
-    """Writes the page.
+    """Writes the report of a batch.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: the file cannot be written.
     """
     try:
         write_atomically(path, report_page(result))
     except OSError as error:
-        raise StoreError(f"cannot write the report {path}: {error.strerror or error}.") from error
+        raise StoreError(
+            f"cannot write the report {path}: {error.strerror or error}. Make room or choose another --out."
+        ) from error
 
 
 def report_page(result: BatchResult) -> str:
-    """Returns the page: totals, errors, a time line, and a row for each drive."""
+    """Returns the report as HTML: totals, errors, a time line, and a row for each drive."""
     outcomes = result.outcomes
-    where = result.kept_at or str(result.out)
+    where = result.published_at or str(result.out)
     name = where.rstrip("/").rpartition("/")[2]
     ended = datetime.fromtimestamp(result.started + result.seconds, UTC)
-    state = "could not be written to its end" if result.out_error else "was interrupted" if result.interrupted else ""
-    heading = f"{ended:%Y-%m-%d %H:%M} UTC, after {length(result.seconds)}" + (f"; it {state}" if state else "")
+    state = (
+        "ended because nothing could be written any more"
+        if result.out_error
+        else "was interrupted"
+        if result.interrupted
+        else ""
+    )
+    heading = f"{ended:%Y-%m-%d %H:%M} UTC, after {length(result.seconds)}" + (f"; the batch {state}" if state else "")
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
@@ -120,7 +128,7 @@ def _totals(outcomes: list[DriveOutcome]) -> str:
         tracks.update(outcome.tracks)
     good = sum(outcome.good for outcome in outcomes)
     values = [
-        (f"{good} of {len(outcomes)}", "drives stored whole"),
+        (f"{good} of {len(outcomes)}", "drives stored completely"),
         (f"{sum(outcome.frames for outcome in outcomes):,}", "frames stored"),
         (f"{sum(sum(outcome.lost.values()) for outcome in outcomes):,}", "frames lost"),
         (length(sum(outcome.video_s for outcome in outcomes)), "of video"),
@@ -143,7 +151,7 @@ def _errors(result: BatchResult) -> str:
 
 
 def _timeline(result: BatchResult) -> str:
-    """Draws when each drive was recorded, in as few lanes as they fit."""
+    """Draws when each drive was recorded, in as few lanes as possible."""
     recorded = sorted((o for o in result.outcomes if o.started and o.seconds), key=lambda outcome: outcome.started)
     if not recorded:
         return ""
@@ -167,13 +175,13 @@ def _timeline(result: BatchResult) -> str:
         for n, anchor in enumerate(("start", "middle", "middle", "middle", "end"))
     )
     return (
-        f'<h2>Time line</h2><div class="card"><svg viewBox="0 0 1000 {height + 20}" role="img" '
+        f'<h2>Timeline</h2><div class="card"><svg viewBox="0 0 1000 {height + 20}" role="img" '
         f'aria-label="When each drive was recorded">{"".join(bars)}{marks}</svg></div>'
     )
 
 
 def _chip(outcome: DriveOutcome) -> str:
-    word = outcome.status + (", before" if outcome.skipped else "")
+    word = outcome.status + (" earlier" if outcome.skipped else "")
     return f'<span class="chip {outcome.status}">{word}</span>'
 
 

@@ -1,4 +1,4 @@
-"""Gives drives to workers until each has an outcome."""
+"""Gives drives to workers until every drive has an outcome."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from roadmask.engines.errors import StoreError
+from roadmask.streaming.batch.drive_worker import DriveTask
 from roadmask.streaming.batch.outcome import DriveOutcome
-from roadmask.streaming.batch.recording import DriveTask
 from roadmask.streaming.batch.workers import Died, Message, Progressed, Workers
 
 ATTEMPTS = 3
-"""How often a drive is begun whose worker dies: a drive that kills its worker must not do so for ever."""
+"""Maximum number of workers that a drive is given to: one that kills its worker must not do so forever."""
 LOCK_SECONDS = 180.0
-"""How long a drive waits for a writer that should be dead: file servers notice within a minute or two."""
+"""Time in seconds that a drive waits for the lock of a dead writer: file servers release it within two minutes."""
 POLL_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class BatchView:
-    """How far a batch has come; what a progress view shows."""
+    """Progress of a batch."""
 
     outcomes: dict[str, DriveOutcome] = field(default_factory=dict)
-    """Drives that have ended, those that were finished before included."""
+    """Drive -> outcome, of all drives that have ended or were finished before."""
     running: dict[str, int] = field(default_factory=dict)
-    """Drive that is being recorded -> frames so far."""
+    """Drive -> number of frames recorded so far, of all drives that are being recorded."""
     expected: dict[str, int | None] = field(default_factory=dict)
-    """Drive -> frames it should have."""
+    """Drive -> number of frames that its files state; None if they do not."""
     out_error: str = ""
-    """Why nothing can be written any more, if so."""
+    """Why the batch ended because nothing could be written any more; empty if it did not."""
 
 
 OnChange = Callable[[BatchView, DriveOutcome | None], None]
-"""Called often with the view, and with an outcome when a drive has ended."""
+"""Called several times a second with the progress, and with an outcome when a drive has ended."""
 
 
 def run_tasks(
@@ -49,24 +49,24 @@ def run_tasks(
     stop: threading.Event,
     on_change: OnChange = lambda _view, _outcome: None,
 ) -> None:
-    """Records all tasks; one that fails never stops the others.
+    """Records all drives. One that fails does not stop the others.
 
-    A drive whose worker dies is begun again, `ATTEMPTS` times in all. When a store fails and nothing more can be
-    written where stores go, the batch ends.
+    A drive whose worker dies is given to another, to at most `ATTEMPTS` workers in total. When a store fails and the
+    folder of the stores cannot be written any more, the batch ends.
 
     Args:
-        tasks: in the order they are begun.
-        workers: who records them.
-        view: kept up to date.
-        require_writable: raises StoreError where finished stores cannot be written.
-        stop: set it to end early.
-        on_change: called often with the view, and with an outcome when a drive has ended.
+        tasks: drives in the order to start them.
+        workers: workers that record the drives.
+        view: progress, which is updated in place.
+        require_writable: raises StoreError if finished stores cannot be written.
+        stop: event that ends the batch early when set.
+        on_change: called several times a second with the progress, and with an outcome when a drive has ended.
     """
     _Schedule(tasks, workers, view, require_writable, stop, on_change).run()
 
 
 class _Schedule:
-    """The drives that wait, those that run, and what is known of each."""
+    """Drives that wait, drives that are being recorded, and when to try locked ones again."""
 
     def __init__(
         self,
@@ -88,20 +88,20 @@ class _Schedule:
         self._not_before: dict[str, float] = {}
 
     def run(self) -> None:
-        """Goes on until every drive has an outcome."""
-        told = False
+        """Returns when every drive has an outcome."""
+        stopping = False
         while self._waiting or self._running:
-            if self._stop.is_set() and not told:
+            if self._stop.is_set() and not stopping:
                 self._workers.stop()
-                told = True
-            if told:
+                stopping = True
+            if stopping:
                 while self._waiting:
                     name = self._waiting.popleft().drive.name
-                    self._end(DriveOutcome(name, "waiting", "not begun; the same command goes on"))
+                    self._end(DriveOutcome(name, "waiting", "not started; run the same command again to record it"))
             else:
                 self._submit()
             if not self._running:
-                time.sleep(POLL_SECONDS)  # everything waits for a lock, or for a node to join
+                time.sleep(POLL_SECONDS)  # all drives wait for a lock, or for a node to join
             for message in self._workers.poll(POLL_SECONDS):
                 self._take(message)
             self._on_change(self._view, None)
@@ -124,7 +124,7 @@ class _Schedule:
         task = self._running.pop(message.drive)
         self._view.running.pop(message.drive, None)
         if isinstance(message, Died):
-            self._bury(task, message)
+            self._retry(task, message)
         elif message.status == "locked":
             since = self._locked_since.setdefault(message.drive, time.monotonic())
             if time.monotonic() - since >= LOCK_SECONDS:
@@ -135,17 +135,17 @@ class _Schedule:
         else:
             self._end(message)
             if message.store_failed:
-                self._look_at_disk()
+                self._check_writable()
 
-    def _bury(self, task: DriveTask, message: Died) -> None:
+    def _retry(self, task: DriveTask, message: Died) -> None:
         _log.warning("%s: %s (attempt %d of %d)", message.drive, message.why, task.attempts, ATTEMPTS)
         if task.attempts < ATTEMPTS:
             self._waiting.append(replace(task, attempts=task.attempts + 1))
             return
-        why = f"{ATTEMPTS} attempts ended the same way: {message.why}"
+        why = f"{ATTEMPTS} workers died recording this drive, the last because {message.why}"
         self._end(DriveOutcome(message.drive, "failed", why, attempts=task.attempts))
 
-    def _look_at_disk(self) -> None:
+    def _check_writable(self) -> None:
         try:
             self._require_writable()
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""Who records drives: what the scheduler asks of its workers, and workers that are processes of this machine."""
+"""The interface of workers that record drives, and workers that are processes of this machine."""
 
 from __future__ import annotations
 
@@ -12,58 +12,62 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
+from roadmask.streaming.batch.drive_worker import DriveTask, record_task
 from roadmask.streaming.batch.outcome import DriveOutcome
-from roadmask.streaming.batch.recording import DriveTask, record_task
 
 REPORT_SECONDS = 0.5
-"""How often a worker says how far it has come."""
+"""Minimum time in seconds between two progress reports of a worker."""
 
 
 @dataclass(frozen=True)
 class Progressed:
-    """A drive has come this far."""
+    """Progress of a drive."""
 
     drive: str
+    """Name of the drive."""
     frames: int
+    """Number of frames recorded so far."""
 
 
 @dataclass(frozen=True)
 class Died:
-    """The process that recorded a drive is gone."""
+    """The worker of a drive died."""
 
     drive: str
+    """Name of the drive."""
     why: str
+    """Reason as a clause, such as `its process was killed by SIGKILL`."""
 
 
 Message = Progressed | Died | DriveOutcome
 
 
 class Workers(Protocol):
-    """Record drives, several at a time."""
+    """Workers that record drives, several at the same time."""
 
     def free(self) -> int:
         """Returns how many more drives can be submitted now."""
         ...
 
     def submit(self, task: DriveTask) -> None:
-        """Begins a drive."""
+        """Starts to record a drive."""
         ...
 
     def poll(self, seconds: float) -> list[Message]:
-        """Waits for news, this long at most."""
+        """Returns new messages, after waiting for at most `seconds`."""
         ...
 
     def stop(self) -> None:
-        """Asks all drives to end early."""
+        """Asks all recordings to stop."""
         ...
 
     def close(self) -> None:
-        """Ends every worker at once."""
+        """Kills all workers."""
         ...
 
 
-def spaced(report: Callable[[int], None]) -> Callable[[int], None]:
-    """Returns what passes on only as many calls as anybody looks at."""
+def rate_limited(report: Callable[[int], None]) -> Callable[[int], None]:
+    """Returns a function that passes calls on to `report`, at most one in `REPORT_SECONDS`."""
     last = 0.0
 
     def maybe(frames: int) -> None:
@@ -76,7 +80,7 @@ def spaced(report: Callable[[int], None]) -> Callable[[int], None]:
 
 
 class _Worker:
-    """A process, the pipe to it, and the drive it records."""
+    """A process, the pipe to it, and the drive that it records."""
 
     def __init__(self, context: multiprocessing.context.SpawnContext) -> None:
         self.pipe, theirs = context.Pipe()
@@ -87,20 +91,22 @@ class _Worker:
 
 
 class LocalWorkers:
-    """Processes of this machine. Each records drive after drive; one that dies is replaced.
+    """Workers that are processes of this machine. Each records one drive after the other; a dead one is replaced.
 
-    They are spawned, never forked: neither engines nor stores outlive a fork. When this process is gone they end.
+    They are spawned, not forked, because engines and stores do not survive a fork. They end when this process does.
+
+    Args:
+        count: maximum number of processes.
     """
 
     def __init__(self, count: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._count = count
         self._workers: list[_Worker] = []
-        self._stopping = False
 
     @property
     def processes(self) -> dict[str, int]:
-        """Process id of each drive that is being recorded."""
+        """Drive -> id of the process that records it."""
         return {worker.drive: worker.process.pid or 0 for worker in self._workers if worker.drive is not None}
 
     def free(self) -> int:
@@ -120,7 +126,7 @@ class LocalWorkers:
             return
 
     def poll(self, seconds: float) -> list[Message]:
-        """Waits for news, this long at most."""
+        """Returns new messages, after waiting for at most `seconds`."""
         if not self._workers:
             return []
         by_pipe = {worker.pipe: worker for worker in self._workers}
@@ -130,7 +136,7 @@ class LocalWorkers:
             try:
                 message = worker.pipe.recv()
             except (EOFError, OSError):
-                messages += self._buried(worker)
+                messages += self._remove_dead(worker)
                 continue
             messages.append(message)
             if isinstance(message, DriveOutcome):
@@ -138,7 +144,7 @@ class LocalWorkers:
         return messages
 
     def stop(self) -> None:
-        """Asks all drives to end early."""
+        """Asks all recordings to stop."""
         for worker in self._workers:
             try:
                 worker.pipe.send(None)
@@ -146,7 +152,7 @@ class LocalWorkers:
                 continue
 
     def close(self) -> None:
-        """Ends every process at once."""
+        """Kills all processes."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -154,7 +160,7 @@ class LocalWorkers:
             worker.pipe.close()
         self._workers.clear()
 
-    def _buried(self, worker: _Worker) -> list[Message]:
+    def _remove_dead(self, worker: _Worker) -> list[Message]:
         self._workers.remove(worker)
         worker.process.join()
         worker.pipe.close()
@@ -163,13 +169,13 @@ class LocalWorkers:
         if code < 0:
             why = f"was killed by {signal.Signals(-code).name}"
             if -code == signal.SIGKILL:
-                why += ", as the system does when memory runs out: try fewer --workers"
+                why += ", which the system does when memory runs out: reduce --workers"
         return [] if worker.drive is None else [Died(worker.drive, f"its process {why}")]
 
 
 def _serve(pipe: Connection) -> None:
-    """Runs in the process: records what comes through the pipe until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everyone; the batch decides
+    """Runs in the process: records the drives that come through the pipe until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the batch decides
     tasks: queue.Queue[DriveTask | None] = queue.Queue()
     stop = threading.Event()
 
@@ -177,7 +183,7 @@ def _serve(pipe: Connection) -> None:
         while True:
             try:
                 message = pipe.recv()
-            except (EOFError, OSError):  # who sent the drives is gone: nobody may write any more
+            except (EOFError, OSError):  # the batch is gone: this process must not write any more
                 stop.set()
                 tasks.put(None)
                 return
@@ -196,6 +202,6 @@ def _serve(pipe: Connection) -> None:
     while (task := tasks.get()) is not None:
         name = task.drive.name
         try:
-            send(record_task(task, stop, spaced(lambda frames, name=name: send(Progressed(name, frames)))))  # type: ignore[misc]
-        except OSError:  # nobody listens any more
+            send(record_task(task, stop, rate_limited(lambda frames, name=name: send(Progressed(name, frames)))))  # type: ignore[misc]
+        except OSError:  # the batch is gone
             return

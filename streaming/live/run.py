@@ -308,7 +308,6 @@ class LiveRun:
             engine=engine,
             sources={each.camera: {"kind": each.kind, "address": each.shown} for each in self._addresses},
             config=config.describe(),
-            store_config=config.store,
             command=self._settings.command,
         )
 

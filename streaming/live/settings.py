@@ -8,10 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from roadmask.engines.errors import ConfigError
 from roadmask.engines.letterbox import parse_input_size
+from roadmask.engines.threads import default_threads
 from roadmask.streaming.config import EngineConfig, RunConfig
 from roadmask.streaming.live.retention import Retention
 from roadmask.streaming.live.store_sink import FLOOR_BYTES, LiveStoreSink
@@ -63,7 +62,7 @@ class LiveSettings:
 
     def with_threads(self) -> LiveSettings:
         """Returns the settings with the engine's threads stated: Ray would give an actor another number."""
-        threads = self.config.engine.threads or psutil.cpu_count(logical=False) or 1
+        threads = self.config.engine.threads or default_threads()
         config = replace(self.config, engine=replace(self.config.engine, threads=threads))
         return replace(self, config=config)
 
@@ -95,7 +94,7 @@ class RecorderSettings:
         """
         from roadmask.streaming.live.recorder import LiveRecorder  # noqa: PLC0415 - loads all that draws
         from roadmask.streaming.pipeline import TrackStage  # noqa: PLC0415
-        from roadmask.streaming.recording.in_process import build_tracker  # noqa: PLC0415
+        from roadmask.streaming.recording.recorder import build_tracker  # noqa: PLC0415
 
         store = None
         if self.store is not None:

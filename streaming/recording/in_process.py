@@ -1,57 +1,38 @@
-"""Runs cameras to the end of their sources in this process."""
+"""Records cameras in this process."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from roadmask.engines import Segmenter
-from roadmask.engines.errors import RoadmaskError, SourceError
+from roadmask.engines.errors import SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.pipeline import TrackStage
-from roadmask.streaming.recording.jobs import CameraJob, ProgressCallback, RunResult
+from roadmask.streaming.recording.jobs import CameraJob, ProbedCamera
 from roadmask.streaming.recording.reader import Reader
-from roadmask.streaming.recording.recorder import CameraResult, Recorder
+from roadmask.streaming.recording.recorder import Recorder, all_closed, build_recorder
+from roadmask.streaming.recording.result import CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import segment_each
-from roadmask.streaming.store import CameraWriter
-from roadmask.tracking import CameraTracker, IouTracker, Tracker
 
 _log = logging.getLogger(__name__)
 
 
-def build_tracker(config: RunConfig) -> Tracker:
-    """Returns a tracker, as every way to run builds it."""
-    tracker = IouTracker(config.tracker)
-    return CameraTracker(tracker) if config.image_motion else tracker
-
-
-def build_recorder(writer: CameraWriter, job: CameraJob, config: RunConfig, class_names: dict[int, str]) -> Recorder:
-    """Returns the recorder of a camera, as every way to run builds it."""
-    overlay = None
-    if job.overlay is not None:
-        from roadmask.streaming.sinks.overlay import OverlayWriter  # noqa: PLC0415 - draws only where asked to
-
-        overlay = OverlayWriter(job.overlay, class_names=class_names)
-    track = TrackStage(build_tracker(config), config.ignore_region(job.camera))
-    return Recorder(writer, track, overlay)
-
-
 class _Camera:
-    """A camera on its way through this process."""
+    """The reader and the recorder of one camera."""
 
-    def __init__(self, job: CameraJob, reader: Reader, recorder: Recorder, *, ended: bool) -> None:
+    def __init__(self, job: CameraJob, reader: Reader, recorder: Recorder) -> None:
         self.job = job
         self.reader = reader
         self.recorder = recorder
         self.items = iter(reader)
         self.problem: str | None = None
-        self.ended = ended
+        self.ended = recorder.resume_point.finished
 
-    def next_image(self) -> Frame | None:
+    def next_frame(self) -> Frame | None:
         """Returns the next frame that has an image; None at the end."""
         try:
             for item in self.items:
@@ -65,27 +46,14 @@ class _Camera:
         return None
 
     def close(self) -> CameraResult:
-        """Stores what waits and checks the ledger; where the source was left early, keeps the rest for later."""
+        """Stores what waits and checks the ledger; if the source was not read to its end, keeps the rest for later."""
         if self.reader.stopped_early:
             return self.recorder.suspend(self.reader.captured)
         return self.recorder.close(self.reader.captured, self.problem)
 
 
-def all_closed(closers: Sequence[Callable[[], CameraResult]]) -> list[CameraResult]:
-    """Closes every camera, also when one of them fails, and only then raises the first error."""
-    results, errors = [], []
-    for close in closers:
-        try:
-            results.append(close())
-        except RoadmaskError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-    return results
-
-
 def run_in_process(
-    jobs: Sequence[CameraJob],
+    cameras: Sequence[ProbedCamera],
     config: RunConfig,
     store: Path,
     segmenter: Segmenter,
@@ -94,37 +62,38 @@ def run_in_process(
     stop: threading.Event | None = None,
     resume: bool = False,
 ) -> RunResult:
-    """Runs all cameras, one frame of each in turn, decoding ahead in threads.
+    """Records all cameras, one frame of each in turn; each camera is decoded ahead in a thread.
 
     Args:
-        jobs: the cameras.
-        config: what decides the result.
+        cameras: the cameras, whose sources are read from where the probe ended, and closed.
+        config: the settings that decide the result.
         store: an open store, made by `MaskStore.create`.
-        segmenter: shared by the cameras.
+        segmenter: segments the images of all cameras.
         on_progress: called after each round.
-        stop: set it to end the run early; what is decided by then is stored, and the run can be resumed.
-        resume: go on at the last commit of each camera that was begun.
+        stop: set it to end the run early; what is resolved by then is stored, and the run can be resumed.
+        resume: continue each camera at its last commit.
 
     Raises:
         StoreError: the store failed, or frames went missing on the way (LedgerError).
     """
     stop = stop or threading.Event()
+    class_names = segmenter.info.class_names
     with ExitStack() as opened:
-        cameras = []
-        for job in jobs:
-            writer = CameraWriter(store, job.camera, config.store, resume=resume)
-            recorder = opened.enter_context(build_recorder(writer, job, config, segmenter.info.class_names))
-            reader = opened.enter_context(Reader(job.open(), config.max_frames, writer.begun.ledger.accounted))
-            cameras.append(_Camera(job, reader, recorder, ended=writer.begun.finished))
-        while any(not camera.ended for camera in cameras):
+        running = []
+        for probed in cameras:
+            recorder = build_recorder(probed.job, probed.probe, config, store, class_names, resume=resume)
+            opened.enter_context(recorder)
+            done = recorder.resume_point.ledger.accounted
+            reader = opened.enter_context(Reader(probed.source, config.max_frames, done, probed.items))
+            running.append(_Camera(probed.job, reader, recorder))
+        while any(not camera.ended for camera in running):
             if stop.is_set():
-                for camera in cameras:
+                for camera in running:
                     camera.reader.stop()
-            frames = [(camera, frame) for camera in cameras if not camera.ended and (frame := camera.next_image())]
-            for (camera, frame), found in zip(
-                frames, segment_each(segmenter, [frame.image for _, frame in frames]), strict=True
-            ):
-                camera.recorder.push(frame, found)
-            on_progress({camera.job.camera: camera.recorder.progress for camera in cameras})
-        results = all_closed([camera.close for camera in cameras])
-    return RunResult(results, interrupted=any(camera.reader.stopped_early for camera in cameras))
+            frames = [(camera, frame) for camera in running if not camera.ended and (frame := camera.next_frame())]
+            segmentations = segment_each(segmenter, [frame.image for _, frame in frames])
+            for (camera, frame), segmentation in zip(frames, segmentations, strict=True):
+                camera.recorder.push(frame, segmentation)
+            on_progress({camera.job.camera: camera.recorder.progress for camera in running})
+        results = all_closed([camera.close for camera in running])
+    return RunResult(results, interrupted=any(camera.reader.stopped_early for camera in running))

@@ -1,16 +1,27 @@
-"""What a run is asked to do, and what came of it."""
+"""What a recorded run is asked to do, and what it knows of each camera beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from roadmask.engines.errors import SourceError
-from roadmask.streaming.frames import Frame
-from roadmask.streaming.recording.recorder import CameraProgress, CameraResult
-from roadmask.streaming.sources import FrameSource, open_camera
+from roadmask.streaming.frames import Frame, LostFrame
+from roadmask.streaming.sinks.sink import TrackSink
+from roadmask.streaming.sources import FrameSource, open_camera, parse_sources
+
+Sources = str | Path | Mapping[str, str | Path | Sequence[str | Path]] | Sequence["str | Path | CameraJob"]
+"""One source; or camera name -> its source or its chapters; or sources as `roadmask run` takes them; or jobs."""
+SinkFactory = Callable[[str], Sequence[TrackSink]]
+"""Returns further sinks for a camera, given its name; with Ray it is pickled and called in another process."""
+
+
+def no_sinks(camera: str) -> Sequence[TrackSink]:  # noqa: ARG001 - the default of a `SinkFactory`
+    """Returns no further sinks."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -18,21 +29,53 @@ class CameraJob:
     """One camera of a run."""
 
     camera: str
-    """Its name."""
+    """Name of the camera."""
     specs: tuple[str, ...]
-    """Its sources: one, or chapters to be joined by time."""
+    """Sources of the camera: one, or chapters to be joined by time."""
     overlay: Path | None = None
-    """Video to draw the tracks into, if any."""
+    """Path of a video to draw the tracks into; None for no video."""
     opener: Callable[[str, Sequence[str]], FrameSource] = open_camera
-    """Opens the sources; tests give another to delay or spoil frames."""
+    """Opens the sources, given the camera's name and its specs."""
+    sinks: SinkFactory = no_sinks
+    """Makes the camera's sinks beside the store and the overlay."""
 
     def open(self) -> FrameSource:
         """Opens the camera.
 
         Raises:
-            SourceError: it cannot be read.
+            SourceError: the camera cannot be read.
         """
         return self.opener(self.camera, self.specs)
+
+
+def camera_jobs(sources: Sources, overlay: Path | None = None, sinks: SinkFactory = no_sinks) -> list[CameraJob]:
+    """Returns one job for each camera.
+
+    Args:
+        sources: the cameras; jobs stay as they are, apart from what the other arguments add.
+        overlay: video to draw the tracks into; with several cameras `out.mp4` becomes one `out.NAME.mp4` for each.
+        sinks: makes further sinks for each camera.
+
+    Raises:
+        InputError: there is no source, or a name cannot be used for a camera.
+    """
+    if isinstance(sources, Mapping) and sources:
+        jobs = [CameraJob(camera, _specs(given)) for camera, given in sources.items()]
+    else:
+        listed = [sources] if isinstance(sources, str | Path) else list(sources)
+        jobs = [source for source in listed if isinstance(source, CameraJob)]
+        typed = [str(source) for source in listed if not isinstance(source, CameraJob)]
+        if typed or not jobs:
+            jobs += [CameraJob(camera, tuple(specs)) for camera, specs in parse_sources(typed).items()]
+    if overlay is not None:
+        several = len(jobs) > 1
+        named = [overlay.with_name(f"{overlay.stem}.{job.camera}{overlay.suffix}") for job in jobs]
+        jobs = [replace(job, overlay=path if several else overlay) for job, path in zip(jobs, named, strict=True)]
+    return jobs if sinks is no_sinks else [replace(job, sinks=sinks) for job in jobs]
+
+
+def _specs(given: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    return (str(given),) if isinstance(given, str | Path) else tuple(map(str, given))
 
 
 @dataclass(frozen=True)
@@ -40,53 +83,54 @@ class CameraProbe:
     """What is known of a camera before the run starts."""
 
     image_size: tuple[int, int]
-    """Height and width of its first image."""
+    """Height and width of the first image in pixels."""
     fps: float | None
-    """Frames per second, where the source states them."""
+    """Frames per second; None where the source does not state it."""
     frames_expected: int | None
-    """Length, where the source states it."""
+    """Estimated number of frames; None where the source does not state it."""
     description: dict[str, Any]
     """What the store keeps of the source."""
 
+    def frames_to_read(self, frames_max: int | None) -> int | None:
+        """Returns the estimated number of frames that a run reads, at most `frames_max`; None if it is not known."""
+        return min((count for count in (self.frames_expected, frames_max) if count is not None), default=None)
 
-def probe(job: CameraJob) -> CameraProbe:
-    """Reads the first image of a camera, so that bad input is refused before anything is written.
+
+class ProbedCamera:
+    """A camera whose first image was decoded, so that bad input is refused before anything is written.
+
+    The source stays open: `items` continues where the probe ended, and nothing is decoded twice.
 
     Raises:
         SourceError: the source cannot be read or holds no image.
     """
-    source = job.open()
-    try:
-        first = next((item for item in source if isinstance(item, Frame)), None)
-        if first is None:
-            raise SourceError(
-                f"camera {job.camera!r}: no image could be decoded from {', '.join(job.specs)}; "
-                "check that it plays elsewhere."
-            )
-        return CameraProbe(first.image_size, source.fps, source.frames_expected, source.describe())
-    finally:
-        source.close()
 
+    def __init__(self, job: CameraJob) -> None:
+        self.job = job
+        self.source = job.open()
+        self.items: Iterator[Frame | LostFrame] = iter(())
+        """The items of the source from the first one on; to be consumed once."""
+        try:
+            image_size = self._first_image_size()
+            source = self.source
+            self.probe = CameraProbe(image_size, source.fps, source.frames_expected, source.describe())
+        except BaseException:
+            self.close()
+            raise
 
-@dataclass(frozen=True)
-class RunResult:
-    """What a run stored."""
+    def _first_image_size(self) -> tuple[int, int]:
+        rest, read = iter(self.source), []
+        for item in rest:
+            read.append(item)
+            if isinstance(item, Frame):
+                self.items = chain(read, rest)
+                return item.image_size
+        raise SourceError(
+            f"camera {self.job.camera!r}: no image could be decoded from {', '.join(self.job.specs)}; "
+            "check that it plays elsewhere."
+        )
 
-    cameras: list[CameraResult] = field(default_factory=list)
-    """In the order of the jobs."""
-    interrupted: bool = False
-    """Stopped before the sources ended."""
-    finished_before: bool = False
-    """Nothing was left to do: an earlier run stored all of it."""
-
-    @property
-    def exit_code(self) -> int:
-        """0 all frames stored, 3 some frames failed, 130 interrupted."""
-        if self.interrupted:
-            return 130
-        lossless = all(camera.ledger.captured == camera.ledger.stored for camera in self.cameras)
-        return 0 if lossless and not any(camera.problem for camera in self.cameras) else 3
-
-
-ProgressCallback = Callable[[dict[str, CameraProgress]], None]
-"""Called now and then with the progress of each camera."""
+    def close(self) -> None:
+        """Closes the source; may be called again."""
+        self.items = iter(())  # lets go of the iteration, which holds the file open
+        self.source.close()

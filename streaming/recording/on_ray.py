@@ -1,82 +1,95 @@
-"""Runs cameras on Ray: a reader and a recorder actor for each, one segmenter that batches across them.
+"""Records cameras on Ray: a reader and a recorder actor for each camera, one segmenter that batches across them.
 
-The actors hold no logic. Frames travel as references only, a few in a parcel, because each call of an actor costs more
-than following and storing a frame does: the reader puts a parcel into the object store once, the segmenter and the
-recorder take it from there, and the driver sees none. Ray keeps the order of one reader's calls to its recorder, so a
-camera is stored exactly as it is in one process.
+The actors hold no logic. Frames travel as references, a few in one message (a frame batch), because a call of an actor
+costs more than tracking and storing a frame: the reader puts a frame batch into the object store once, the segmenter
+and the recorder take it from there, and the driver sees none. Ray keeps the order of one reader's calls to its
+recorder, so each camera is stored exactly as it is in one process.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from roadmask.engines import Segmenter
+from roadmask.engines import Segmenter, SegmenterInfo
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.ray_actors import Actor, LogDrain, own_errors, ray_session, start_actor
-from roadmask.streaming.recording.in_process import all_closed, build_recorder
-from roadmask.streaming.recording.jobs import CameraJob, ProgressCallback, RunResult
+from roadmask.streaming.recording.jobs import CameraJob, CameraProbe, ProbedCamera
 from roadmask.streaming.recording.reader import Reader
-from roadmask.streaming.recording.recorder import CameraProgress, CameraResult, Recorder
+from roadmask.streaming.recording.recorder import Recorder, all_closed, build_recorder
+from roadmask.streaming.recording.result import CameraProgress, CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import Batcher, Segmentation, segment_each
-from roadmask.streaming.store import CameraWriter
 
-PARCEL_FRAMES = 4
-"""Frames that travel together, at most."""
-PARCEL_BYTES = 8 * 2**20
-"""A parcel that has reached this size is full."""
-PARCELS_IN_FLIGHT = 3
-"""Parcels of one camera between its reader and its recorder, at most."""
+BATCH_FRAMES_MAX = 4
+"""Maximum number of frames in one frame batch."""
+BATCH_BYTES_FULL = 8 * 2**20
+"""Size in bytes from which on a frame batch is sent, even with fewer frames."""
+BATCHES_IN_FLIGHT_MAX = 3
+"""Maximum number of frame batches of one camera between its reader and its recorder."""
 POLL_SECONDS = 0.25
+"""Interval at which the driver reports progress and fetches logs."""
 
 
 class _SegmenterActor(Actor):
     """Batches the images of all cameras."""
 
-    async def open(self, build: Callable[[], Segmenter], image_sizes: Sequence[tuple[int, int]]) -> None:
-        """Builds the engine and warms it up."""
-        segmenter = build()
+    async def open(self, build: Callable[[], Segmenter]) -> SegmenterInfo:
+        """Builds the engine; returns what it is made of."""
+        self._segmenter = build()
+        return self._segmenter.info
+
+    async def warm_up(self, image_sizes: Sequence[tuple[int, int]]) -> None:
+        """Prepares the engine for the images of all cameras, given the (height, width) of each."""
+        segmenter = self._segmenter
         for image_size in dict.fromkeys(image_sizes):
             segmenter.warm_up(image_size)
         self._batch = Batcher(lambda images: segment_each(segmenter, images), batch_max=len(image_sizes))
 
-    async def segment(self, parcel: Sequence[Frame | LostFrame]) -> list[Segmentation]:
-        """Returns what is in each frame that has an image, one after the other: batches are of several cameras."""
-        return [await self._batch(item.image) for item in parcel if isinstance(item, Frame)]
+    async def segment(self, frames: Sequence[Frame | LostFrame]) -> list[Segmentation]:
+        """Returns the segmentation of each frame that has an image, one after the other: batches span cameras."""
+        return [await self._batch(item.image) for item in frames if isinstance(item, Frame)]
 
 
 class _RecorderActor(Actor):
-    """Follows and stores one camera."""
+    """Tracks and stores one camera."""
 
     _recorder: Recorder | None = None
 
     def open(
-        self, store: Path, job: CameraJob, config: RunConfig, class_names: dict[int, str], resume: bool
+        self,
+        job: CameraJob,
+        probe: CameraProbe,
+        config: RunConfig,
+        store: Path,
+        class_names: Mapping[int, str],
+        resume: bool,
     ) -> tuple[int, bool]:
-        """Starts to write the camera; returns the frames that are accounted for, and whether these are all."""
-        writer = CameraWriter(store, job.camera, config.store, resume=resume)
-        self._recorder = build_recorder(writer, job, config, class_names)
-        return writer.begun.ledger.accounted, writer.begun.finished
+        """Opens the camera's sinks; returns the number of frames accounted for, and whether these are all."""
+        self._recorder = build_recorder(job, probe, config, store, class_names, resume=resume)
+        point = self._recorder.resume_point
+        return point.ledger.accounted, point.finished
 
-    def push(self, parcel: Sequence[Frame | LostFrame], segmentations: Sequence[Segmentation]) -> None:
-        """Takes the next frames, and what is in those that have an image."""
-        found = iter(segmentations)
-        for item in parcel:
+    def push(self, frames: Sequence[Frame | LostFrame], segmentations: Sequence[Segmentation]) -> None:
+        """Takes the next frames, and the segmentations of those that have an image."""
+        remaining = iter(segmentations)
+        for item in frames:
             if isinstance(item, Frame):
-                self._opened.push(item, next(found))
+                self._opened.push(item, next(remaining))
             else:
                 self._opened.push_lost(item)
 
     def progress(self) -> CameraProgress:
-        """Returns how far the camera has come."""
+        """Returns the progress of the camera."""
         return self._opened.progress
 
     def close(self, captured: int, problem: str | None, stopped_early: bool) -> CameraResult:
@@ -84,7 +97,7 @@ class _RecorderActor(Actor):
         return self._opened.suspend(captured) if stopped_early else self._opened.close(captured, problem)
 
     def abort(self) -> None:
-        """Lets go of unfinished files."""
+        """Ends the camera after an error."""
         if self._recorder is not None:
             self._recorder.abort()
 
@@ -95,7 +108,7 @@ class _RecorderActor(Actor):
 
 
 class _ReaderActor(Actor):
-    """Reads one camera and sends each frame on its way."""
+    """Reads one camera and sends its frames to the segmenter and the recorder."""
 
     def open(self, job: CameraJob, frames_max: int | None, skip: int) -> None:
         """Opens the source."""
@@ -105,16 +118,16 @@ class _ReaderActor(Actor):
         """Reads to the end.
 
         Returns:
-            The number of captured frames, why the source ended early, if it did, and whether it was told to stop.
+            The number of captured frames, why the source ended early (None if it did not), and whether `stop` ended it.
         """
         in_flight: deque[Any] = deque()
         problem = None
         with self._reader:
             try:
-                for items in _parcels(self._reader):
-                    parcel = ray.put(items)
-                    in_flight.append(recorder.push.remote(parcel, segmenter.segment.remote(parcel)))
-                    while len(in_flight) >= PARCELS_IN_FLIGHT:
+                for batch in _frame_batches(self._reader):
+                    frames = ray.put(batch)
+                    in_flight.append(recorder.push.remote(frames, segmenter.segment.remote(frames)))
+                    while len(in_flight) >= BATCHES_IN_FLIGHT_MAX:
                         ray.get(in_flight.popleft())
             except SourceError as error:
                 problem = str(error)
@@ -126,79 +139,107 @@ class _ReaderActor(Actor):
         self._reader.stop()
 
 
-def _parcels(items: Iterable[Frame | LostFrame]) -> Iterator[list[Frame | LostFrame]]:
+def _frame_batches(items: Iterable[Frame | LostFrame]) -> Iterator[list[Frame | LostFrame]]:
     """Yields frames a few at a time; what came before an error is yielded before it is raised."""
-    parcel: list[Frame | LostFrame] = []
+    batch: list[Frame | LostFrame] = []
     size = 0
     try:
         for item in items:
-            parcel.append(item)
+            batch.append(item)
             size += item.image.nbytes if isinstance(item, Frame) else 0
-            if len(parcel) == PARCEL_FRAMES or size >= PARCEL_BYTES:
-                yield parcel
-                parcel, size = [], 0
+            if len(batch) == BATCH_FRAMES_MAX or size >= BATCH_BYTES_FULL:
+                yield batch
+                batch, size = [], 0
     except SourceError:
-        if parcel:
-            yield parcel
+        if batch:
+            yield batch
         raise
-    if parcel:
-        yield parcel
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True)
+class RaySegmenter:
+    """A segmenter in an actor of its own."""
+
+    actor: Any
+    """The handle of the actor."""
+    info: SegmenterInfo
+    """What it is made of."""
+    logs: LogDrain
+    """Fetches what the actors of the run log."""
+
+
+@contextmanager
+def segmenter_on_ray(build: Callable[[], Segmenter]) -> Iterator[RaySegmenter]:
+    """Builds a segmenter in an actor, for as long as the context lasts.
+
+    Uses the Ray that this process is connected to, or starts one for the context.
+
+    Args:
+        build: builds the segmenter; called in the actor.
+
+    Raises:
+        EngineError: the engine cannot be built.
+        RunError: Ray does not start, or the actor died.
+    """
+    with ray_session():
+        actor, logs = start_actor(_SegmenterActor), LogDrain()
+        try:
+            (info,) = _wait([actor.open.remote(build)], [actor], logs)
+            yield RaySegmenter(actor, info, logs)
+        finally:
+            logs.pass_on([actor])
+            ray.kill(actor)
 
 
 def run_on_ray(
-    jobs: Sequence[CameraJob],
+    cameras: Sequence[ProbedCamera],
     config: RunConfig,
     store: Path,
-    build: Callable[[], Segmenter],
-    class_names: dict[int, str],
-    image_sizes: Sequence[tuple[int, int]],
+    segmenter: RaySegmenter,
     *,
     on_progress: ProgressCallback = lambda _: None,
     stop: threading.Event | None = None,
     resume: bool = False,
 ) -> RunResult:
-    """Runs all cameras on Ray; the stores are the same, byte for byte, as those of `run_in_process`.
-
-    Uses the Ray this process is connected to, or starts one for the run.
+    """Records all cameras on Ray; the store has the same bytes as that of `run_in_process`.
 
     Args:
-        jobs: the cameras.
-        config: what decides the result.
+        cameras: the cameras; each is opened again in the process that reads it.
+        config: the settings that decide the result.
         store: an open store, made by `MaskStore.create`.
-        build: builds the segmenter, in a process of its own.
-        class_names: category id -> name of the classes it reports.
-        image_sizes: (height, width) of each camera's first image, to warm the engine up.
+        segmenter: segments the images of all cameras.
         on_progress: called a few times a second.
-        stop: set it to end the run early; what is decided by then is stored, and the run can be resumed.
-        resume: go on at the last commit of each camera that was begun.
+        stop: set it to end the run early; what is resolved by then is stored, and the run can be resumed.
+        resume: continue each camera at its last commit.
 
     Raises:
         StoreError: the store failed, or frames went missing on the way (LedgerError).
-        EngineError: the engine cannot be built.
         RunError: a process of the run died.
     """
     stop = stop or threading.Event()
-    with ray_session(), own_errors():
-        # Two threads for a reader, so that `stop` is heard while `run` runs.
-        segmenter = start_actor(_SegmenterActor)
+    jobs = [camera.job for camera in cameras]
+    image_sizes, class_names = [camera.probe.image_size for camera in cameras], segmenter.info.class_names
+    with own_errors():
         recorders = [start_actor(_RecorderActor) for _ in jobs]
-        readers = [start_actor(_ReaderActor, max_concurrency=2) for _ in jobs]
-        actors, logs = (segmenter, *recorders, *readers), LogDrain()
+        readers = [start_actor(_ReaderActor, max_concurrency=2) for _ in jobs]  # so that `stop` is heard during `run`
+        actors, logs = (segmenter.actor, *recorders, *readers), segmenter.logs
         try:
-            warming = segmenter.open.remote(build, list(image_sizes))
+            warming = segmenter.actor.warm_up.remote(image_sizes)
             opening = [
-                recorder.open.remote(store, job, config, class_names, resume)
-                for job, recorder in zip(jobs, recorders, strict=True)
+                recorder.open.remote(camera.job, camera.probe, config, store, class_names, resume)
+                for camera, recorder in zip(cameras, recorders, strict=True)
             ]
-            begun = _wait(opening, actors, logs)
+            resumed = _wait(opening, actors, logs)
             opening = [
                 reader.open.remote(job, config.max_frames, done)
-                for job, reader, (done, _) in zip(jobs, readers, begun, strict=True)
+                for job, reader, (done, _) in zip(jobs, readers, resumed, strict=True)
             ]
             _wait([warming, *opening], actors, logs)
             runs = [
-                ray.put((accounted, None, False)) if finished else reader.run.remote(segmenter, recorder)
-                for reader, recorder, (accounted, finished) in zip(readers, recorders, begun, strict=True)
+                ray.put((done, None, False)) if finished else reader.run.remote(segmenter.actor, recorder)
+                for reader, recorder, (done, finished) in zip(readers, recorders, resumed, strict=True)
             ]
             told_to_stop = False
 
@@ -220,19 +261,19 @@ def run_on_ray(
             raise
         finally:
             logs.pass_on(actors)
-            for actor in actors:
+            for actor in (*recorders, *readers):
                 ray.kill(actor)
 
 
 def _wait(
     answers: Sequence[Any], actors: Sequence[Any], logs: LogDrain, look: Callable[[], None] = lambda: None
 ) -> list[Any]:
-    """Waits for all answers, looking after the run meanwhile; an error ends the wait at once."""
+    """Waits for all answers and calls `look` meanwhile; an error ends the wait at once."""
     pending = list(answers)
     while pending:
         ended, pending = ray.wait(pending, timeout=POLL_SECONDS)
         for answer in ended:
-            _get(answer)  # a store that failed ends the run now, not when the other cameras are through
+            _get(answer)  # a store that failed ends the run now, not when the other cameras are done
         logs.pass_on(actors)
         look()
     return [_get(answer) for answer in answers]

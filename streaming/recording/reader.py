@@ -1,4 +1,4 @@
-"""Reads one camera ahead of the engine, and counts what it captured."""
+"""Reads one camera ahead of the engine and counts the frames that it captured."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource
 
 AHEAD_FRAMES = 8
-"""Frames decoded ahead of the engine, at most."""
+"""Maximum number of frames decoded ahead of the engine."""
 AHEAD_BYTES = 128 * 2**20
-"""Bytes decoded ahead of the engine, at most (but always one frame)."""
+"""Maximum number of bytes decoded ahead of the engine; one frame is always allowed."""
 
 
 class Reader:
     """Decodes in a thread of its own; iterate it to get the frames in order.
 
     Args:
-        source: read to its end, or to `frames_max` items.
-        frames_max: frames to read; all if None.
-        skip: frames at the start that are read but not handed on: an earlier run accounted for them.
+        source: the camera; read to its end, or to `frames_max` items. Closed with the reader.
+        frames_max: number of frames to read; all if None.
+        skip: number of frames at the start that are read but not handed on, because an earlier run accounted for them.
+        items: an iteration of `source` that has begun, such as that of a probe; a new one if None.
     """
 
-    def __init__(self, source: FrameSource, frames_max: int | None = None, skip: int = 0) -> None:
+    def __init__(
+        self,
+        source: FrameSource,
+        frames_max: int | None = None,
+        skip: int = 0,
+        items: Iterator[Frame | LostFrame] | None = None,
+    ) -> None:
         self._source = source
+        self._items = items
         self._frames_max = frames_max
         self._skip = skip
         self._stopped_early = False
@@ -39,7 +47,7 @@ class Reader:
 
     @property
     def captured(self) -> int:
-        """Frames captured so far; final once the iteration has ended."""
+        """Number of frames captured so far; final once the iteration has ended."""
         return self._captured
 
     @property
@@ -64,7 +72,7 @@ class Reader:
             yield item
 
     def stop(self) -> None:
-        """Ends the iteration after the frames that were read ahead; callable from any thread."""
+        """Ends the iteration after the frames that were read ahead; may be called from any thread."""
         self._stopping.set()
 
     def close(self) -> None:
@@ -89,17 +97,17 @@ class Reader:
     def _read(self) -> None:
         """Runs in the thread.
 
-        The count of captured frames comes from the source, which counts packets where they are captured, not from
-        what passes through here: a frame that is lost on the way shows in the ledger. Where reading ends early, packets
-        that are still inside the decoder do not count; the index of the last item says how many came before.
+        The number of captured frames comes from the source, which counts packets as they are captured, and not from
+        what passes through here: a frame that is lost on the way shows in the ledger. If reading ends early, packets
+        that are still inside the decoder do not count; the index of the last item says how many came before it.
         """
         try:
-            for number, item in enumerate(self._source, 1):
+            for count, item in enumerate(self._source if self._items is None else self._items, 1):
                 self._captured = item.frame_index + 1
-                if number > self._skip:
+                if count > self._skip:
                     self._bytes.acquire(_size(item))
                     self._ahead.put(item)
-                if number == self._frames_max:
+                if count == self._frames_max:
                     break
                 if self._stopping.is_set():
                     self._stopped_early = True
@@ -109,7 +117,9 @@ class Reader:
         except RoadmaskError as error:
             self._ahead.put(error)
         except Exception as error:
-            broken = SourceError(f"camera {self._source.camera!r} broke while it was read: {error!r}.")
+            broken = SourceError(
+                f"camera {self._source.camera!r} broke while it was read: {error!r}; what came before is kept."
+            )
             broken.__cause__ = error
             self._ahead.put(broken)
         else:
@@ -117,7 +127,7 @@ class Reader:
 
 
 class _ByteBudget:
-    """Blocks who acquires while more than the budget is held, unless nothing is."""
+    """Blocks a thread that acquires bytes while the budget is used up; a single holder may exceed it."""
 
     def __init__(self, budget: int) -> None:
         self._budget = budget

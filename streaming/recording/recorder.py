@@ -1,157 +1,163 @@
-"""The end of the line for one camera: follows its instances, stores them, draws them."""
+"""The recorder of one camera: tracks its instances and hands every frame to the camera's sinks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 
+from roadmask.engines.errors import RoadmaskError
+from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.pipeline import TrackStage
+from roadmask.streaming.recording.jobs import CameraJob, CameraProbe
+from roadmask.streaming.recording.result import CameraProgress, CameraResult
 from roadmask.streaming.segmentation import FailedSegmentation, Segmentation
-from roadmask.tracking import Backfill, TrackerState, Tracks, TrackState
+from roadmask.streaming.sinks.sink import CameraDescription, ResumePoint, TrackedFrame, TrackSink
+from roadmask.streaming.sinks.store import StoreSink
+from roadmask.tracking import Backfill, CameraTracker, IouTracker, Tracker, TrackerState, Tracks, TrackState
 
-if TYPE_CHECKING:
-    from roadmask.streaming.sinks.overlay import OverlayWriter
-    from roadmask.streaming.store import CameraWriter
-
-_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
-
-
-@dataclass
-class CameraProgress:
-    """How far a camera has come."""
-
-    frames: int = 0
-    """Frames that reached the recorder, lost and failed ones included."""
-    tracks: dict[int, int] = field(default_factory=dict)
-    """Confirmed tracks so far, by category id."""
-
-
-@dataclass(frozen=True)
-class CameraResult:
-    """What became of one camera."""
-
-    camera: str
-    """Its name."""
-    ledger: Ledger
-    """Every captured frame, accounted for."""
-    progress: CameraProgress
-    """Its last state."""
-    failures: dict[str, int]
-    """Messages of the engine's failures -> frames."""
-    problem: str | None = None
-    """Why the camera ended before its source did, if so."""
+T = TypeVar("T")
+_BLACK = np.zeros((1, 1, 1), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
-    """A frame that waits for its tracks to be decided."""
+class _WaitingFrame:
+    """A frame that waits until its tracks are resolved."""
 
     frame: Frame
     tracker: TrackerState
-    """What the tracker knew right after it: a run that is resumed goes on from the last frame that was committed."""
-    lost_before: tuple[str, ...]
-    """Reasons of the failed frames between the frame before and this one: losses are counted in their place."""
+    """The state of the tracker right after this frame: a resumed run continues from the last committed frame."""
+    lost_before: tuple[LostFrame, ...]
+    """The frames lost between the previous frame and this one: sinks hear of losses in their place."""
 
 
 class Recorder:
-    """One camera's tracker, back-fill, store and overlay.
+    """The tracker, the backfill and the sinks of one camera.
 
-    A recorded drive gives a track its id from its first frame on: frames wait here until each of their tentative
-    tracks is confirmed or gone, which the tracker's configuration bounds to a fraction of a second.
+    In a recorded drive a track has its id from its first frame on: frames wait here until each of their tentative
+    tracks is confirmed or dropped, which the tracker's configuration bounds to a fraction of a second.
 
     Args:
-        writer: of this camera; the recorder goes on after what its store already holds.
-        track: the tracker of this camera.
-        overlay: draws the stored tracks into a video, if given; closed with the recorder.
+        camera: name of the camera.
+        track: the camera's tracker.
+        sinks: the camera's sinks, which the recorder opens and ends. One may continue an earlier run; the recorder then
+            resumes there.
+        description: what the sinks are told of the camera.
+        frames_expected: estimated length of the source, for the progress.
+
+    Raises:
+        InputError: a sink cannot be written with these settings.
+        StoreError: a sink cannot be opened; those opened before it were aborted.
     """
 
-    def __init__(self, writer: CameraWriter, track: TrackStage, overlay: OverlayWriter | None = None) -> None:
-        self._writer = writer
+    def __init__(
+        self,
+        camera: str,
+        track: TrackStage,
+        sinks: Sequence[TrackSink],
+        description: CameraDescription,
+        frames_expected: int | None = None,
+    ) -> None:
+        self._camera = camera
         self._track = track
-        self._overlay = overlay
-        self._waiting: Backfill[_Held] = Backfill()
-        self._lost: list[str] = []
+        self._sinks = sinks
+        self._needs_image = any(sink.needs_image for sink in sinks)
+        self._waiting: Backfill[_WaitingFrame] = Backfill()
+        self._lost: list[LostFrame] = []
         self._failures: Counter[str] = Counter()
-        begun = writer.begun
-        self._epoch = None if writer.epoch is None else writer.epoch.epoch
-        self._seen = set(begun.tracks)
-        self.progress = CameraProgress(begun.ledger.accounted, dict(Counter(begun.tracks.values())))
-        if begun.tracker is not None and begun.epoch is not None:
-            track.restore(begun.tracker, begun.epoch)
+        self.resume_point = self._opened(description)
+        """What an earlier run committed; nothing in a new run."""
+        before = self.resume_point
+        self._ledger = Ledger(0, before.ledger.stored, dict(before.ledger.dropped), dict(before.ledger.failed))
+        self._epoch = before.epoch
+        self._seen = set(before.tracks)
+        self.progress = CameraProgress(before.ledger.accounted, dict(Counter(before.tracks.values())), frames_expected)
+        if before.tracker is not None and before.epoch is not None:
+            track.restore(before.tracker, before.epoch)
+
+    def _opened(self, description: CameraDescription) -> ResumePoint:
+        try:
+            points = [sink.open(self._camera, description) for sink in self._sinks]
+        except BaseException:
+            self.abort()
+            raise
+        return next((point for point in points if point is not None), ResumePoint())
 
     def push(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Takes the next frame and what was found in it.
+        """Takes the next frame and the instances found in it.
 
         Raises:
-            StoreError: the frame cannot be stored; what was committed before is safe.
+            InputError: the frame is not later than the previous one of its epoch.
+            StoreError: a sink cannot be written; what was committed before is safe.
         """
-        self.progress.frames += 1
         if isinstance(segmentation, FailedSegmentation):
             self._failures[segmentation.reason] += 1
-            self._lost.append("engine")
+            self.push_lost(LostFrame(frame.camera, frame.epoch, frame.frame_index, frame.timestamp_ns, "engine"))
             return
+        self.progress.frames += 1
         if frame.epoch != self._epoch:
-            self._record(self._waiting.flush())
-            self._writer.start_epoch(frame.epoch, frame.image_size, frame.clock)
+            self._write(self._waiting.flush())
             self._epoch = frame.epoch
         tracks = self._track(frame, segmentation)
-        if self._overlay is None:
-            frame = replace(frame, image=_NO_IMAGE)  # waiting frames need not keep theirs
-        held = _Held(frame, self._track.state(), tuple(self._lost))
+        if not self._needs_image:  # waiting frames need not hold their pixels
+            frame = replace(frame, image=np.broadcast_to(_BLACK, frame.image.shape))
+        waiting = _WaitingFrame(frame, self._track.state(), tuple(self._lost))
         self._lost.clear()
-        self._record(self._waiting.push(held, tracks))
+        self._write(self._waiting.push(waiting, tracks))
 
     def push_lost(self, lost: LostFrame) -> None:
-        """Counts a frame that was captured but gave no image."""
+        """Takes a frame that was captured but has no image or could not be segmented."""
         self.progress.frames += 1
-        self._lost.append(lost.reason)
+        self._lost.append(lost)
 
     def close(self, captured: int, problem: str | None = None) -> CameraResult:
-        """Stores what waits and checks that no frame is missing.
+        """Writes the frames that wait, closes the sinks, and checks that no frame is missing.
 
         Args:
-            captured: frames that the reader counted.
+            captured: number of frames that the reader counted.
             problem: why the source ended early, if it did.
 
         Raises:
             LedgerError: captured frames are neither stored, dropped nor failed; everything that came is committed.
+            StoreError: a sink cannot be written; what was committed before is safe.
         """
-        if not self._writer.begun.finished:
-            self._record(self._waiting.flush())
-            self._count_lost(self._lost)
-            if self._overlay is not None:
-                self._overlay.close()
-        ledger = self._writer.close(captured)
-        return CameraResult(self._writer.camera, ledger, self.progress, dict(self._failures), problem)
+        if self.resume_point.finished:
+            captured = self.resume_point.ledger.captured
+        else:
+            self._write(self._waiting.flush())
+            self._report_lost(self._lost)
+        self._close_sinks(captured)
+        self._ledger.captured = captured
+        self._ledger.check(self._camera)
+        return self._result(problem)
 
     def suspend(self, captured: int) -> CameraResult:
-        """Ends before the source did: stores what is decided; the rest is read again when the run is resumed.
+        """Ends before the source did: keeps what is resolved; a resumed run reads the rest again.
 
         Args:
-            captured: frames that the reader counted.
+            captured: number of frames that the reader counted.
 
         Raises:
-            LedgerError: captured frames did not come here; everything that is decided is committed.
-            StoreError: the store cannot be written; what was committed before is safe.
+            LedgerError: captured frames did not come here; everything that is resolved is committed.
+            StoreError: a sink cannot be written; what was committed before is safe.
         """
-        if self._overlay is not None:
-            self._overlay.close()
-        ledger = self._writer.suspend()
-        Ledger(captured, self.progress.frames).check(self._writer.camera)
-        return CameraResult(self._writer.camera, ledger, self.progress, dict(self._failures))
+        self._close_sinks(None)
+        self._ledger.captured = self._ledger.accounted
+        Ledger(captured, self.progress.frames).check(self._camera)
+        return self._result()
 
     def abort(self) -> None:
-        """Ends a run that failed: the store keeps what it can commit, the overlay's unfinished file goes."""
-        self._writer.abandon()
-        if self._overlay is not None:
-            self._overlay.discard()
+        """Ends a run that failed: the store commits what it can, an unfinished video is removed."""
+        for sink in self._sinks:
+            sink.abort()
 
     def __enter__(self) -> Recorder:
         return self
@@ -162,19 +168,30 @@ class Recorder:
         if kind is not None:
             self.abort()
 
-    def _record(self, resolved: list[tuple[_Held, Tracks]]) -> None:
-        for held, tracks in resolved:
-            self._count_lost(held.lost_before)
-            self._writer.append(held.frame.frame_index, held.frame.timestamp_ns, tracks, held.tracker)
-            if self._overlay is not None:
-                self._overlay.append(held.frame, tracks)
-            self._count(tracks)
+    def _write(self, resolved: list[tuple[_WaitingFrame, Tracks]]) -> None:
+        for waiting, tracks in resolved:
+            self._report_lost(waiting.lost_before)
+            tracked = TrackedFrame(waiting.frame, tracks, waiting.tracker)
+            for sink in self._sinks:
+                sink.write(tracked)
+            self._ledger.stored += 1
+            self._count_tracks(tracks)
 
-    def _count_lost(self, reasons: Iterable[str]) -> None:
-        for reason in reasons:
-            self._writer.count_lost("failed", reason)
+    def _report_lost(self, items: Iterable[LostFrame]) -> None:
+        for item in items:
+            for sink in self._sinks:
+                sink.lost(item)
+            counts = self._ledger.failed if item.outcome == "failed" else self._ledger.dropped
+            counts[item.reason] = counts.get(item.reason, 0) + 1
 
-    def _count(self, tracks: Tracks) -> None:
+    def _close_sinks(self, captured: int | None) -> None:
+        """Closes every sink, the first one (the store) last: a finished store says that all else is finished too."""
+        all_closed([partial(sink.close, captured) for sink in reversed(self._sinks)])
+
+    def _result(self, problem: str | None = None) -> CameraResult:
+        return CameraResult(self._camera, self._ledger, self.progress, dict(self._failures), problem)
+
+    def _count_tracks(self, tracks: Tracks) -> None:
         confirmed = tracks.states == TrackState.CONFIRMED
         for track_id, category_id in zip(
             tracks.track_ids[confirmed], tracks.instances.category_ids[confirmed], strict=True
@@ -182,3 +199,50 @@ class Recorder:
             if int(track_id) not in self._seen:
                 self._seen.add(int(track_id))
                 self.progress.tracks[int(category_id)] = self.progress.tracks.get(int(category_id), 0) + 1
+
+
+def build_tracker(config: RunConfig) -> Tracker:
+    """Returns the tracker that a configuration asks for."""
+    tracker = IouTracker(config.tracker)
+    return CameraTracker(tracker) if config.image_motion else tracker
+
+
+def build_recorder(
+    job: CameraJob, probe: CameraProbe, config: RunConfig, store: Path, class_names: Mapping[int, str], *, resume: bool
+) -> Recorder:
+    """Returns the recorder of a camera with all its sinks: the store, the overlay video and those that the job adds.
+
+    Args:
+        job: the camera.
+        probe: what is known of it.
+        config: the settings that decide the result.
+        store: an open store, made by `MaskStore.create`.
+        class_names: category id -> name of the classes that the segmenter reports.
+        resume: continue at the last commit of the camera.
+
+    Raises:
+        InputError: a sink cannot be written with these settings.
+        StoreError: the camera cannot be opened in the store, or another sink cannot be written.
+    """
+    sinks: list[TrackSink] = [StoreSink(store, config.store, resume=resume)]
+    if job.overlay is not None:
+        from roadmask.streaming.sinks.overlay import OverlayVideo  # noqa: PLC0415 - PyAV only where a video is drawn
+
+        sinks.append(OverlayVideo(job.overlay))
+    sinks += job.sinks(job.camera)
+    track = TrackStage(build_tracker(config), config.ignore_region(job.camera))
+    description = CameraDescription(class_names, probe.description, probe.fps)
+    return Recorder(job.camera, track, sinks, description, probe.frames_to_read(config.max_frames))
+
+
+def all_closed(closers: Sequence[Callable[[], T]]) -> list[T]:
+    """Calls every closer, even if one of them fails, and only then raises the first error; returns their results."""
+    results, errors = [], []
+    for close in closers:
+        try:
+            results.append(close())
+        except RoadmaskError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return results

@@ -1,54 +1,58 @@
-"""A camera's tracks as a video one can watch."""
+"""The overlay video as a sink: the tracks of a camera drawn into its images."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from roadmask.streaming.frames import Clock, Frame
 from roadmask.streaming.sinks.drawing import draw_overlay
+from roadmask.streaming.sinks.sink import BaseSink, CameraDescription, TrackedFrame
 from roadmask.streaming.sinks.video_writer import VideoWriter
 from roadmask.tracking import Tracks, TrackState
 
 _PAUSE_NS = 1_000_000_000
-"""How long the last image of an epoch stays: the time between two epochs may be hours."""
+"""Duration of the last image of an epoch in nanoseconds: the gap between two epochs may be hours."""
 _TRAIL_NS = 1_000_000_000
-"""How far back trails reach."""
+"""Length of trails in nanoseconds."""
 
 
-class OverlayWriter:
-    """Draws each frame's tracks and writes the video, frames at their own times within an epoch.
+class OverlayVideo(BaseSink):
+    """Draws the tracks of a camera into a video, each frame at its own time within an epoch.
 
-    See `VideoWriter` for what a killed run leaves behind.
+    See `VideoWriter` for what remains of a run that is killed.
 
     Args:
-        path: of the video, ends in .mp4.
-        class_names: category id -> name.
-        trails: draw where each track came from.
+        path: the video; its name ends in .mp4.
+        trails: whether to draw where each track came from.
 
     Raises:
         InputError: see `require_writable`.
     """
 
-    def __init__(self, path: Path, *, class_names: Mapping[int, str], trails: bool = True) -> None:
+    needs_image = True
+
+    def __init__(self, path: Path, *, trails: bool = True) -> None:
         self._video = VideoWriter(path)
-        self._class_names = dict(class_names)
+        self._class_names: dict[int, str] = {}
         self._trails: Trails | None = Trails() if trails else None
         self._epoch: int | None = None
         self._shift_ns = 0
         self._shown_ns = 0
 
-    def append(self, frame: Frame, tracks: Tracks) -> None:
+    def open(self, camera: str, description: CameraDescription) -> None:  # noqa: ARG002 - frames name their camera
+        """Takes the names of the classes; the video begins with the first frame."""
+        self._class_names = dict(description.class_names)
+
+    def write(self, tracked: TrackedFrame) -> None:
         """Draws the next frame.
 
         Raises:
-            InputError: time stands still or goes back within an epoch.
+            InputError: the frame is not later than the previous one of its epoch.
             StoreError: the disk is full or gone.
         """
+        frame, tracks = tracked.frame, tracked.tracks
         if frame.epoch != self._epoch:
             if self._epoch is not None:
                 self._shift_ns = self._shown_ns + _PAUSE_NS - frame.timestamp_ns
@@ -60,35 +64,27 @@ class OverlayWriter:
         self._shown_ns = frame.timestamp_ns + self._shift_ns
         self._video.write(image, self._shown_ns)
 
-    def close(self) -> None:
-        """Finishes the video; may be called again.
+    def close(self, captured: int | None) -> None:  # noqa: ARG002 - a video has only the frames that it shows
+        """Finishes the video; without a single frame there is none.
 
         Raises:
             StoreError: the disk is full or gone.
         """
         self._video.close()
 
-    def discard(self) -> None:
-        """Ends without a video; one that was there before stays."""
+    def abort(self) -> None:
+        """Removes the unfinished video; a video that was there before stays."""
         self._video.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._video.__exit__(kind, error, trace)
 
 
 class Trails:
-    """Where the confirmed tracks of one camera stood of late."""
+    """Recent positions of the confirmed tracks of one camera."""
 
     def __init__(self) -> None:
         self._points: dict[int, deque[tuple[int, tuple[float, float]]]] = {}
 
     def update(self, tracks: Tracks, timestamp_ns: int) -> dict[int, list[tuple[float, float]]]:
-        """Adds a frame's tracks; returns the feet of each track's boxes within the last second, oldest first."""
+        """Adds the tracks of a frame; returns the bottom centres of its boxes in the last second, by track."""
         confirmed = tracks[tracks.states == TrackState.CONFIRMED]
         boxes = confirmed.instances.boxes
         for track_id, box in zip(confirmed.track_ids.tolist(), boxes.tolist(), strict=True):
@@ -103,12 +99,12 @@ class Trails:
 
 
 def heading_of(frame: Frame) -> str:
-    """Returns the camera's name and the time of a frame, as people read it."""
+    """Returns the camera's name and the time of a frame as text."""
     return f"{frame.camera}    {format_time(frame.timestamp_ns, frame.clock)}"
 
 
 def format_time(timestamp_ns: int, clock: Clock) -> str:
-    """Returns 1:02:03.45 for a recording or a machine's clock, the date and time in UTC for unix time."""
+    """Returns the time as 1:02:03.45 for a media or monotonic clock, and as date and time in UTC for unix time."""
     if clock == "unix":
         return f"{datetime.fromtimestamp(timestamp_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     hundredths = timestamp_ns // 10_000_000

@@ -11,9 +11,9 @@ from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
     from roadmask.streaming.store.camera import CameraWriter as CameraWriter
-    from roadmask.streaming.store.check import CheckReport as CheckReport
-    from roadmask.streaming.store.check import Problem as Problem
     from roadmask.streaming.store.check import check_drive as check_drive
+    from roadmask.streaming.store.check_report import CheckReport as CheckReport
+    from roadmask.streaming.store.check_report import Problem as Problem
     from roadmask.streaming.store.config import StoreConfig as StoreConfig
     from roadmask.streaming.store.layout import EpochInfo as EpochInfo
     from roadmask.streaming.store.reader import CameraReader as CameraReader
@@ -52,7 +52,8 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "roadmask.streaming.store.camera": ["CameraWriter"],
-        "roadmask.streaming.store.check": ["CheckReport", "Problem", "check_drive"],
+        "roadmask.streaming.store.check": ["check_drive"],
+        "roadmask.streaming.store.check_report": ["CheckReport", "Problem"],
         "roadmask.streaming.store.config": ["StoreConfig"],
         "roadmask.streaming.store.layout": ["EpochInfo"],
         "roadmask.streaming.store.reader": ["CameraReader", "Drive", "open_drive"],

@@ -1,93 +1,33 @@
-"""Does a store agree with itself?
+"""Checks a store for damage.
 
-Everything is stored twice on purpose: labels follow from run lengths, areas from run lengths, offsets from counts,
-the ledger from frames. The check reads every byte that is committed and compares the two; files carry checksums, so a
-flipped bit shows even where both sides would still agree.
+Everything is stored twice on purpose: id maps and areas follow from run lengths, offsets from counts, the ledger from
+frames. The check reads every committed byte and compares the two. Files also carry checksums, so that a flipped bit is
+found even where both sides would still agree.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from roadmask.engines import RleMasks
-from roadmask.engines.errors import InstancesError, LedgerError, StoreCorruptError
+from roadmask.engines.errors import LedgerError, StoreCorruptError
 from roadmask.engines.files import PARTIAL
-from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.id_map import paint_id_map
-from roadmask.streaming.store.layout import ARRAYS, METADATA, PROVENANCE, FrameState
+from roadmask.streaming.store.check_epoch import EpochCheck
+from roadmask.streaming.store.check_report import CheckReport, Problem
+from roadmask.streaming.store.consolidated import outdated_metadata
+from roadmask.streaming.store.layout import METADATA, PROVENANCE
 from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
-from roadmask.streaming.store.rows import MAX_TRACK_ID
-from roadmask.tracking import TrackState
-
-MAX_PROBLEMS = 100
-"""More than that say no more; the rest is counted."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong."""
-
-    what: str
-    """What was expected and what came."""
-    camera: str | None = None
-    epoch: int | None = None
-    frame: int | None = None
-    """Position among the frames of the epoch."""
-    path: Path | None = None
-    """The broken file, relative to the store."""
-
-    def __str__(self) -> str:
-        place = [
-            self.camera or "",
-            f"epoch {self.epoch}" if self.epoch is not None else "",
-            f"frame {self.frame}" if self.frame is not None else "",
-            f"[{self.path}]" if self.path is not None else "",
-        ]
-        return f"{' '.join(part for part in place if part) or 'drive'}: {self.what}"
-
-
-@dataclass
-class CheckReport:
-    """What the check of a store found."""
-
-    path: Path
-    cameras: int = 0
-    frames: int = 0
-    instances: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    """At most `MAX_PROBLEMS`, in the order of cameras, epochs and arrays."""
-    suppressed: int = 0
-    """Problems beyond those."""
-    notes: list[str] = field(default_factory=list)
-    """What is unusual but not wrong: cameras that were never closed, half-written files."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything agrees."""
-        return not self.problems
-
-    @property
-    def first_broken_file(self) -> Path | None:
-        """The first broken file, relative to the store."""
-        return next((problem.path for problem in self.problems if problem.path is not None), None)
 
 
 def check_drive(path: Path | str) -> CheckReport:
-    """Checks that run lengths, labels, areas, offsets, ids and ledger agree.
+    """Checks that run lengths, id maps, areas, offsets, ids and ledger agree.
 
-    Memory: one shard of labels, and everything else of one epoch, some hundred bytes an instance. Damage is
-    reported, never raised.
+    Memory: one shard of id maps, and everything else of one epoch, some hundred bytes for each instance. Damage is
+    reported and not raised.
 
     Raises:
         StoreError: there is nothing at the path, or no store.
-        StoreSchemaError: a newer roadmask wrote it.
+        StoreSchemaError: the store has another schema version.
     """
     path = Path(path)
     report = CheckReport(path)
@@ -104,7 +44,7 @@ def check_drive(path: Path | str) -> CheckReport:
         try:
             camera = drive[name]
         except StoreCorruptError as error:
-            _add(report, Problem(str(error), name, path=Path(name, METADATA)))
+            report.add(Problem(str(error), name, path=Path(name, METADATA)))
             continue
         report.cameras += 1
         report.frames += len(camera)
@@ -112,35 +52,25 @@ def check_drive(path: Path | str) -> CheckReport:
         last_index = -1
         for epoch in camera.epochs:
             report.instances += epoch.extent.instances
-            last_index = _EpochCheck(camera, epoch, report).run(last_index)
+            last_index = EpochCheck(camera, epoch, report).run(last_index)
+    if finished:
+        _check_consolidated(drive.path, report)
     return report
 
 
-def _add(report: CheckReport, problem: Problem) -> None:
-    if len(report.problems) < MAX_PROBLEMS:
-        report.problems.append(problem)
-    else:
-        report.suppressed += 1
-
-
-def _why(error: StoreCorruptError) -> str:
-    """Says what is wrong with a file; the error's own words tell a reader to run this check."""
-    return str(error) if error.__cause__ is None else f"cannot be read back: {error.__cause__}"
-
-
 def _check_folders(drive: Drive, report: CheckReport) -> None:
-    """A folder without metadata is damage, unless nothing in it was ever finished."""
+    """Reports a folder without metadata, unless it only holds half-written files."""
     for folder in sorted(item for item in drive.path.iterdir() if item.is_dir() and item.name not in drive):
         if any(item.is_file() and item.suffix != PARTIAL for item in folder.glob("**/[!.]*")):
             missing = Path(folder.name, METADATA)
-            _add(report, Problem(f"{missing} is missing: restore it from a copy.", folder.name, path=missing))
+            report.add(Problem(f"{missing} is missing: restore it from a copy.", folder.name, path=missing))
     partial = sum(1 for _ in drive.path.glob(f"**/*{PARTIAL}"))
     if partial:
-        report.notes.append(f"{partial} half-written files of a killed or running writer; they are never read")
+        report.notes.append(f"{partial} half-written files of a killed or running writer, which are never read")
 
 
 def _was_closed(drive: Drive) -> bool:
-    """Whether its run came to its end; a store without provenance may be one whose run was killed."""
+    """Whether the run ended normally; without provenance it may have been killed."""
     try:
         *_, last = (drive.path / PROVENANCE).read_text(encoding="utf-8").splitlines()
         return bool(json.loads(last)["event"] == "closed")
@@ -149,187 +79,35 @@ def _was_closed(drive: Drive) -> bool:
 
 
 def _check_cameras(drive: Drive, report: CheckReport) -> None:
-    """A finished store has a folder for each camera it says it was made from."""
+    """Reports the cameras that a finished store lacks, by the description of its sources."""
     sources = drive.attributes.get("sources")
     for name in sorted(sources if isinstance(sources, dict) else ()):
         if not (drive.path / name).exists():
             missing = Path(name)
-            _add(report, Problem(f"{missing} is missing: restore it from a copy.", name, path=missing))
+            report.add(Problem(f"{missing} is missing: restore it from a copy.", name, path=missing))
+
+
+def _check_consolidated(path: Path, report: CheckReport) -> None:
+    """Reports groups and arrays whose metadata differ from their copies in the root, which xarray reads."""
+    known = {problem.path for problem in report.problems}
+    for file in outdated_metadata(path):
+        if file not in known:
+            report.add(Problem(f"{file} differs from its copy in {METADATA}: restore both from a copy.", path=file))
 
 
 def _check_ledger(camera: CameraReader, report: CheckReport, *, finished: bool) -> None:
     path = Path(camera.name, "ledger", METADATA)
     if not camera.complete and finished:
-        _add(report, Problem(f"{path} is missing: restore it from a copy.", camera.name, path=path))
+        report.add(Problem(f"{path} is missing: restore it from a copy.", camera.name, path=path))
     elif not camera.complete:
-        report.notes.append(f"camera {camera.name} was not closed: its run was killed or still goes on")
+        report.notes.append(f"camera {camera.name} was not closed: its run was killed or is still running")
     if camera.removed:
-        report.notes.append(f"camera {camera.name}: its {camera.removed} oldest frames were removed, as it was told to")
+        report.notes.append(f"camera {camera.name}: its {camera.removed} oldest frames were removed, as configured")
     if camera.ledger.stored != len(camera) + camera.removed:
         kept = camera.ledger.stored - camera.removed
         message = f"expected {kept} stored frames as the ledger says, got {len(camera)}."
-        _add(report, Problem(message, camera.name, path=path))
+        report.add(Problem(message, camera.name, path=path))
     try:
         camera.ledger.check(camera.name)
     except LedgerError as error:
-        _add(report, Problem(str(error), camera.name, path=path))
-
-
-class _EpochCheck:
-    """The check of one epoch."""
-
-    def __init__(self, camera: CameraReader, epoch: EpochReader, report: CheckReport) -> None:
-        self.camera = camera
-        self.epoch = epoch
-        self.report = report
-
-    def run(self, last_index: int) -> int:
-        """Checks everything; takes and returns the last capture index, which must rise across epochs."""
-        arrays = {name: self._read(name) for name in ARRAYS if name not in ("id_map", "instances/rle")}
-        rle = self._read("instances/rle")
-        index = arrays["frames/frame_index"]
-        self._check_frames(arrays, last_index)
-        edges = [self._edges("instances/offsets", arrays), self._edges("instances/rle_offsets", arrays)]
-        if all(edges):
-            self._check_instances(arrays)
-        self._check_masks(arrays, rle, usable=all(edges))
-        return last_index if index is None or not len(index) else int(index[-1])
-
-    def _read(self, name: str) -> NDArray[Any] | None:
-        """Reads an array file by file; None where one of them is broken."""
-        end = self.epoch.extent.rows(ARRAYS[name])
-        try:
-            files = self.epoch.files(name, 0, end)
-        except StoreCorruptError as error:
-            self._problem(str(error), path=self.epoch.folder / name / METADATA)
-            return None
-        parts = [self.epoch.read(name, 0, 0)]
-        whole = True
-        for path, (start, stop) in files.items():
-            try:
-                parts.append(self.epoch.read(name, start, stop))
-            except StoreCorruptError as error:
-                self._problem(_why(error), path=path)
-                whole = False
-        return np.concatenate(parts) if whole else None
-
-    def _check_frames(self, arrays: dict[str, NDArray[Any] | None], last_index: int) -> None:
-        index, times, states = (arrays[f"frames/{name}"] for name in ("frame_index", "timestamp_ns", "state"))
-        if index is not None:
-            wrong = np.diff(index, prepend=last_index) <= 0
-            self._first("frames/frame_index", wrong, "expected a capture index above that of the frame before", index)
-        if times is not None:
-            wrong = np.append(False, np.diff(times) <= 0)[: len(times)]
-            self._first("frames/timestamp_ns", wrong, "expected a time after that of the frame before", times)
-        if states is not None:
-            self._first("frames/state", states != FrameState.STORED, "expected a stored frame, got state", states)
-        captured = self.camera.ledger.captured
-        if index is not None and self.camera.complete:
-            wrong = index >= captured
-            self._first(
-                "frames/frame_index", wrong, f"expected a capture index below {captured} captured frames", index
-            )
-
-    def _edges(self, name: str, arrays: dict[str, NDArray[Any] | None]) -> bool:
-        """Whether the edges between items start at 0, never fall and end at the count that was committed."""
-        edges = arrays[name]
-        if edges is None:
-            return False
-        extent = self.epoch.extent
-        total = extent.instances if name == "instances/offsets" else extent.rle_bytes
-        wrong = np.append(np.diff(edges) < 0, edges[-1] != total)
-        wrong[0] |= edges[0] != 0
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            message = f"expected {name} to rise from 0 to {total}, got {edges[row : row + 2].tolist()} at row {row}."
-            frame = row if name == "instances/offsets" else None
-            self._problem(message, frame, self._file(name, row))
-        return not wrong.any()
-
-    def _check_instances(self, arrays: dict[str, NDArray[Any] | None]) -> None:
-        box, score, category_id, track_id, state = (
-            arrays[f"instances/{name}"] for name in ("box", "score", "category_id", "track_id", "state")
-        )
-        if box is not None:
-            wrong = ~np.isfinite(box).all(axis=1) | (box[:, 2:] < box[:, :2]).any(axis=1)
-            self._first("instances/box", wrong, "expected x1, y1, x2, y2 with x1 <= x2 and y1 <= y2", box)
-        if score is not None:
-            self._first("instances/score", ~np.isfinite(score), "expected a finite score", score)
-        if category_id is not None:
-            wrong = ~np.isin(category_id, list(self.camera.class_names))
-            self._first("instances/category_id", wrong, "expected a class that the store names", category_id)
-        if state is not None:
-            wrong = ~np.isin(state, [TrackState.TENTATIVE, TrackState.CONFIRMED])
-            self._first("instances/state", wrong, "expected a tentative or confirmed instance, got state", state)
-        if track_id is not None:
-            wrong = (track_id < 0) | (track_id > MAX_TRACK_ID)
-            self._first("instances/track_id", wrong, "expected a track id from 0 to 2^32 - 1", track_id)
-            order = np.lexsort((track_id, self.epoch.frame_of_instance))
-            frames = self.epoch.frame_of_instance[order]
-            again = (np.diff(track_id[order]) == 0) & (np.diff(frames) == 0) & (track_id[order][1:] > 0)
-            wrong = np.zeros(len(track_id), bool)
-            wrong[order[1:][again]] = True
-            self._first("instances/track_id", wrong, "expected a track once in each frame, got it again", track_id)
-
-    def _check_masks(self, arrays: dict[str, NDArray[Any] | None], rle: NDArray[Any] | None, *, usable: bool) -> None:
-        """Reads every file of labels and compares it with what the run lengths say."""
-        try:
-            files = self.epoch.files("id_map", 0, self.epoch.extent.frames)
-        except StoreCorruptError as error:
-            self._problem(str(error), path=self.epoch.folder / "id_map" / METADATA)
-            return
-        for path, (start, stop) in files.items():
-            try:
-                labels = self.epoch.read("id_map", start, stop)
-            except StoreCorruptError as error:
-                self._problem(_why(error), path=path)
-                labels = None
-            if usable and rle is not None:
-                for frame in range(start, stop):
-                    self._check_frame(frame, arrays, rle, None if labels is None else labels[frame - start], path)
-
-    def _check_frame(
-        self,
-        frame: int,
-        arrays: dict[str, NDArray[Any] | None],
-        rle: NDArray[Any],
-        labels: NDArray[np.uint32] | None,
-        path: Path,
-    ) -> None:
-        first, last = self.epoch.offsets[frame : frame + 2].tolist()
-        edges = self.epoch.rle_offsets[first : last + 1].tolist()
-        counts = tuple(rle[start:stop].tobytes() for start, stop in pairwise(edges))
-        masks = RleMasks(counts, self.epoch.info.image_size)
-        try:
-            masks.validate()
-        except InstancesError as error:
-            self._problem(str(error), frame, self._file("instances/rle", edges[0]))
-            return
-        area, track_id, score = (arrays[f"instances/{name}"] for name in ("area", "track_id", "score"))
-        if area is not None:
-            for n in np.flatnonzero(area[first:last] != masks.area)[:1]:
-                message = f"instance {n}: expected an area of {masks.area[n]} pixels as its mask has, got "
-                self._problem(f"{message}{area[first + n]}.", frame, self._file("instances/area", first + int(n)))
-        if labels is None or track_id is None or score is None:
-            return
-        painted = np.empty(self.epoch.info.image_size, np.uint32)
-        paint_id_map(masks, track_id[first:last], score[first:last], painted)
-        if different := int((painted != labels).sum()):
-            self._problem(f"the id map differs from the masks in {different} pixels.", frame, path)
-
-    def _first(self, name: str, wrong: NDArray[np.bool_], expected: str, values: NDArray[Any]) -> None:
-        """Reports the first row that is wrong, and how many there are."""
-        rows = np.flatnonzero(wrong)
-        if not len(rows):
-            return
-        row = int(rows[0])
-        frame = row if name.startswith("frames/") else int(self.epoch.frame_of_instance[row])
-        more = f" ({len(rows)} such rows)" if len(rows) > 1 else ""
-        self._problem(f"{expected}, got {values[row].tolist()}{more}.", frame, self._file(name, row))
-
-    def _file(self, name: str, row: int) -> Path:
-        return next(iter(self.epoch.files(name, row, row + 1)))
-
-    def _problem(self, message: str, frame: int | None = None, path: Path | None = None) -> None:
-        relative = None if path is None else path.relative_to(self.report.path)
-        _add(self.report, Problem(message, self.camera.name, self.epoch.info.epoch, frame, relative))
+        report.add(Problem(str(error), camera.name, path=path))

@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 
 import roadmask
 from roadmask.cli import main
-from roadmask.engines.load import Engine
 from roadmask.engines.segmenter import Precision
+from roadmask.engines.table import Engine
 from roadmask.streaming.store import open_drive
 
 
@@ -103,7 +103,7 @@ def test_run_stores_draws_and_logs(drive: Path) -> None:
 def test_check_passes_on_a_good_store(roadmask_cli, drive: Path) -> None:
     code, printed = roadmask_cli("check", drive)
     assert code == 0
-    assert "agrees with itself" in printed
+    assert "is not damaged" in printed
     assert "50 frames" in printed
 
 
@@ -206,7 +206,7 @@ def unknown_key(folder: Path) -> list[object]:
         (no_images, 2, "notes"),
         (zero_frames, 2, "could be decoded"),
         (lambda _: ["rtsp://10.0.0.1/stream"], 2, "rtsp"),
-        (existing_store, 2, "already there"),
+        (existing_store, 2, "already exists"),
         (newer_store, 2, "pip install --upgrade 'roadmask>=9.0'"),
         (other_weights, 2, "fc.weight"),
         (pickled_code, 2, "evil.pth"),
@@ -358,4 +358,4 @@ def test_a_signal_ends_the_run_and_keeps_the_store(tmp_path: Path, on_ray: str, 
     assert 0 < len(front) < 1500
     assert len(front) == front.ledger.captured or not complete
     assert not front.complete  # but can be gone on with
-    assert ("To go on: roadmask run 'front=synthetic:" in printed) is complete
+    assert ("To resume: roadmask run 'front=synthetic:" in printed) is complete

@@ -101,4 +101,4 @@ def test_coasting_is_for_tracking_without_later_frames(tmp_path: Path) -> None:
     command = ["track", "--detections", str(tmp_path), "--format", "kitti-box", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, [*command, "--offline", "--coast", "1"])
     assert result.exit_code != 0
-    assert "leave out --offline" in str(result.exception)
+    assert "exclude each other" in str(result.exception)

@@ -26,7 +26,7 @@ def test_compiles(code: Code) -> None:
 
 def test_every_example_is_on_a_page() -> None:
     shown = {match["path"] for code in PROGRAMS if (match := _SNIPPET.match(code.text.strip()))}
-    assert shown == {str(path.relative_to(ROOT)) for path in (DOCS / "examples").glob("*.py")}
+    assert {str(path.relative_to(ROOT)) for path in (DOCS / "examples").glob("*.py")} <= shown
 
 
 _FILE = re.compile(

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import roadmask.engines
-from roadmask.engines import ConfigError, EngineError, WeightsError, engine_report, load, load_segmenter
+from roadmask.engines import ConfigError, EngineError, WeightsError, engine_report, load_segmenter, table
 from roadmask.engines.networks import export
 from roadmask.engines.networks.export import GraphFiles, exported_graphs
 from roadmask.engines.networks.graph_settings import GraphSettings
@@ -42,12 +42,12 @@ def hide(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     def find(name: str, package: str | None = None) -> ModuleSpec | None:
         return None if name in packages else find_spec(name, package)
 
-    monkeypatch.setattr(load, "find_spec", find)
+    monkeypatch.setattr(table, "find_spec", find)
 
 
 class TestArguments:
     def test_default_is_openvino(self) -> None:
-        segmenter = load_segmenter(threads=1, size="64x96")
+        segmenter = load_segmenter(threads=1, input_size="64x96")
         assert isinstance(segmenter, OpenVinoSegmenter)
         assert segmenter.info.weights == "lite"
         assert segmenter.info.class_names == {1: "pedestrian", 3: "car"}
@@ -61,19 +61,19 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"engine": "tensorflow"}, "openvino, torch, torch-cuda or tensorrt, got 'tensorflow'"),
+            ({"engine": "tensorflow"}, "auto, openvino, torch, tensorrt or torch-cuda, got 'tensorflow'"),
             ({"classes": ["pedestrain"]}, "did you mean 'pedestrian'"),
             ({"classes": ["zebra"]}, "does not know the class 'zebra'"),  # COCO does, lite does not
             ({"classes": []}, "at least one class"),
             ({"score_min": 0.0}, r"score_min from 0\.05 to 1, got 0\.0"),
             ({"score_min": float("nan")}, "score_min"),
             ({"threads": 0}, "at least one thread"),
-            ({"size": "100x100"}, "multiples of 32"),
-            ({"size": 384}, "two whole numbers, got 384"),
+            ({"input_size": "100x100"}, "multiples of 32"),
+            ({"input_size": 384}, "two whole numbers, got 384"),
             ({"precision": "int4"}, "expected the precision auto, .*got 'int4'"),
             (
                 {"precision": "int8", "engine": "torch"},
-                "for the engine torch, got int8: choose the engine openvino",
+                "for the engine torch, got int8: choose the engine openvino or tensorrt",
             ),
             ({"precision": "bf16", "engine": "torch"}, "choose the engine openvino"),
             (
@@ -186,7 +186,7 @@ class TestImports:
             "import numpy as np, os\n"
             "os.environ['ROADMASK_CACHE'] = sys.argv[1]\n"
             "from roadmask.engines import EngineError, load_segmenter\n"
-            "try: load_segmenter(size='64x64').warm_up((64, 64))\n"
+            "try: load_segmenter(input_size='64x64').warm_up((64, 64))\n"
             "except EngineError as error: print(error)"
         )
         assert "pip install 'roadmask[torch]'" in run_python(program, str(tmp_path))

@@ -21,12 +21,13 @@ from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.weights import LITE_SHA256, Weights
 from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 from roadmask.engines.torch.segmenter import TorchSegmenter
-from support.segmenter_contract import SegmenterContract, same_bytes
+from roadmask.testing.segmenter_contract import same_bytes
+from support.segmenter_contract import PortraitContract
 
 SHAPE = (192, 160)
 
 
-class TestOpenVino(SegmenterContract):
+class TestOpenVino(PortraitContract):
     @pytest.fixture(params=["fp32", "bf16", "int8"])
     def segmenter(self, request: pytest.FixtureRequest, build_openvino: Any) -> Segmenter:
         segmenter: Segmenter = build_openvino(precision=request.param)
@@ -50,7 +51,7 @@ class TestOpenVino(SegmenterContract):
         assert same_bytes(again([portrait])[0], expected)
 
 
-class TestTorch(SegmenterContract):
+class TestTorch(PortraitContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:
@@ -69,7 +70,7 @@ def middle_person(image: Image, _number: int) -> Instances:
     return Instances((height, width), boxes, np.array([0.9], np.float32), np.array([PEDESTRIAN]), masks)
 
 
-class TestScripted(SegmenterContract):
+class TestScripted(PortraitContract):
     @pytest.fixture
     def segmenter(self) -> Segmenter:
         return ScriptedSegmenter(middle_person)

@@ -6,8 +6,23 @@ from roadmask.engines.errors import LedgerError, StoreCorruptError
 from roadmask.streaming.ledger import Ledger
 
 
-def test_adds_up() -> None:
-    Ledger(captured=10, stored=6, dropped={"engine behind": 3}, failed={"decode": 1}).check("front")
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        Ledger(),
+        Ledger(captured=6, stored=6),
+        Ledger(captured=10, stored=6, dropped={"engine behind": 3}, failed={"decode": 1}),
+        Ledger(captured=9, dropped={"engine behind": 3, "queue": 2}, failed={"decode": 1, "engine": 3}),
+    ],
+)
+def test_adds_up(ledger: Ledger) -> None:
+    ledger.check("front")
+    assert ledger.accounted == ledger.captured
+    for change in (1, -1):  # and no longer, once a single frame is missing or counted twice
+        ledger.captured += change
+        with pytest.raises(LedgerError):
+            ledger.check("front")
+        ledger.captured -= change
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from roadmask import Pipeline, SemanticMap
-from roadmask.engines import ScriptedSegmenter
+from roadmask import Pipeline
+from roadmask.engines import ScriptedSegmenter, SemanticMap
 from roadmask.engines.errors import EngineError, InputError
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ignore import IgnoreRegion

@@ -11,7 +11,7 @@ from roadmask.engines import BoxMasks, Instances, ScriptedSegmenter
 from roadmask.streaming.batch.batch import BatchPlan, BatchSettings, plan_batch
 from roadmask.streaming.batch.drives import find_drives
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.recording.drive import probe_cameras, record_drive
+from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob
 from support.video_factory import write_clip
 
@@ -80,5 +80,5 @@ def single(video: Path, out: Path, config: RunConfig | None = None) -> Path:
     """The store of one video as `roadmask run VIDEO` makes it."""
     jobs = [CameraJob(video.stem, (str(video),))]
     config = config or RunConfig()
-    record_drive(jobs, probe_cameras(jobs, config, out), config, out, build=red_segmenter)
+    record_drive(jobs, out, config, build=red_segmenter)
     return out

@@ -86,8 +86,7 @@ def main(out: Path, kill: str, on_ray: bool) -> int:
     else:
         arm()
     cameras = jobs()
-    probes = running.probe_cameras(cameras, config, out, resume=True)
-    return running.record_drive(cameras, probes, config, out, on_ray=on_ray, resume=True).exit_code
+    return running.record_drive(cameras, out, config, on_ray=on_ray, resume=True).exit_code
 
 
 if __name__ == "__main__":

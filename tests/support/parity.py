@@ -33,7 +33,7 @@ BOX_PX, SCORE, MASK = 0.05, 1e-4, 1e-3
 
 def assert_equal_numbers(ours: Found, theirs: Found, *, masks_too: bool = True) -> None:
     """Same instances in the same order."""
-    assert ours.category_ids.tolist() == theirs.category_ids.tolist()
+    assert ours.labels.tolist() == theirs.labels.tolist()
     np.testing.assert_allclose(ours.boxes, theirs.boxes, rtol=0, atol=BOX_PX)
     np.testing.assert_allclose(ours.scores, theirs.scores, rtol=0, atol=SCORE)
     if masks_too:
@@ -42,9 +42,9 @@ def assert_equal_numbers(ours: Found, theirs: Found, *, masks_too: bool = True) 
 
 def assert_same_instances(ours: Found, theirs: Found) -> None:
     """Same instances, one to one; only those whose scores tie may stand in another order."""
-    assert len(ours.category_ids) == len(theirs.category_ids)
+    assert len(ours.labels) == len(theirs.labels)
     apart = np.abs(ours.boxes[:, None] - theirs.boxes[None]).max(-1) + 1e6 * (
-        ours.category_ids[:, None] != theirs.category_ids[None]
+        ours.labels[:, None] != theirs.labels[None]
     )
     rows, partners = linear_sum_assignment(apart)
     assert apart[rows, partners].max(initial=0) <= BOX_PX
@@ -62,7 +62,7 @@ def assert_same_proposals(ours: Tensor, theirs: Tensor) -> None:
 
 
 def run_static(detector: StaticDetector, masks: StaticMasks, letterbox: Letterbox, image: Image) -> Found:
-    """Runs both graphs in torch as an engine does, again until NMS has settled."""
+    """Runs both graphs in torch as an engine does, again until NMS has converged."""
     inputs = detector.example_inputs()._replace(
         image=torch.from_numpy(letterbox.apply(image))[None], content=torch.tensor(letterbox.content_size).float()
     )
@@ -74,11 +74,11 @@ def run_static(detector: StaticDetector, masks: StaticMasks, letterbox: Letterbo
         predicted = []
         for start in range(0, count, slots):
             rows = torch.arange(start, start + slots).clamp(max=len(found.boxes) - 1)
-            predicted.append(masks(*MaskInputs(found.atlas, found.boxes[rows], found.category_ids[rows])).masks)
+            predicted.append(masks(*MaskInputs(found.atlas, found.boxes[rows], found.labels[rows])).masks)
     return Found(
         found.boxes[:count].numpy(),
         found.scores[:count].numpy(),
-        found.category_ids[:count].numpy(),
+        found.labels[:count].numpy(),
         torch.cat([*predicted, torch.zeros(0, 28, 28)])[:count].numpy(),
     )
 

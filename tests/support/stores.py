@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from roadmask.engines import Instances, RleMasks
-from roadmask.streaming.store import MaskStore, StoreConfig
+from roadmask.streaming.store import CameraWriter, MaskStore, StoreConfig
 from roadmask.tracking import LostTracks, Tracks, TrackState
 
 CLASS_NAMES = {1: "pedestrian", 3: "car"}
@@ -75,21 +75,26 @@ def street(frames: int, image_size: tuple[int, int] = (24, 40)) -> list[Tracks]:
 
 
 def create(path: Path, **changes: Any) -> MaskStore:
-    """A new store with small shards."""
+    """A new store; its cameras are written by `CameraWriter`."""
     values: dict[str, Any] = {
         "class_names": CLASS_NAMES,
         "engine": {"engine": "scripted"},
         "sources": {"front": {"kind": "scripted"}},
         "config": {},
-        "store_config": SMALL,
     }
     return MaskStore.create(path, **(values | changes))
 
 
-def record(path: Path, drive: Sequence[Tracks], *, commit_every: int | None = None, **changes: Any) -> Path:
+def record(
+    path: Path,
+    drive: Sequence[Tracks],
+    *,
+    commit_every: int | None = None,
+    store_config: StoreConfig = SMALL,
+    **changes: Any,
+) -> Path:
     """Writes a drive of one camera, `front`, in one epoch."""
-    with create(path, **changes) as store:
-        writer = store.camera("front")
+    with create(path, **changes) as store, CameraWriter(store.path, "front", store_config) as writer:
         if drive:
             writer.start_epoch(0, drive[0].instances.image_size, "media", {"fps": 10})
         for index, tracks in enumerate(drive):

@@ -1,134 +1,59 @@
-"""Which formats there are, and how their output comes to its place whole or not at all."""
+"""The formats that a stored drive is exported to. Each is registered here and nowhere else.
+
+A new format is a module in this package with `write(job, path)`, which writes the file or makes the folder at `path`,
+and an entry in `FORMATS`. It needs neither to check `path` nor to clean up: see `export_drive`.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from roadmask.engines.errors import InputError, StoreError
-from roadmask.engines.extras import missing_package
-from roadmask.engines.files import appearing
-from roadmask.streaming.formats.export.job import ExportJob
-from roadmask.streaming.redaction import redact_address, redact_text
+if TYPE_CHECKING:
+    from roadmask.streaming.formats.export.job import ExportJob
 
-Writer = Callable[[ExportJob, Path], None]
+    Writer = Callable[[ExportJob, Path], None]
 
 
 @dataclass(frozen=True)
 class ExportFormat:
     """One format."""
 
+    name: str
+    """Its name on the command line."""
+    title: str
+    """What it is called in help texts."""
     module: str
-    """Of this package; its `write(job, path)` writes the file or folder."""
+    """Full name of the module that writes it; imported when first needed."""
     suffix: str
-    """The name of the output ends so; empty for a folder."""
+    """Suffix of the output file, with the dot; empty where the output is a folder."""
     images: bool = False
-    """Whether it can hold images."""
+    """Whether it can hold images, so that they can be anonymized."""
     packages: tuple[str, ...] = ()
-    """What must be installed, from the extra `export`."""
+    """Modules that must be installed, from the extra `export`."""
 
     @property
     def writer(self) -> Writer:
-        """Loads what writes the format."""
-        write: Writer = import_module(f"roadmask.streaming.formats.export.{self.module}").write
-        return write
+        """The function that writes the format."""
+        write: Any = import_module(self.module).write
+        return write  # type: ignore[no-any-return]
 
+
+_HERE = "roadmask.streaming.formats.export"
 
 FORMATS: dict[str, ExportFormat] = {
-    "coco": ExportFormat("coco", ".json"),
-    "kitti-mots": ExportFormat("kitti_mots", ""),
-    "cvat": ExportFormat("cvat", ".xml"),
-    "rle-jsonl": ExportFormat("rle_jsonl", ".jsonl"),
-    "parquet": ExportFormat("parquet", ".parquet", packages=("pyarrow",)),
-    "video": ExportFormat("video", ".mp4", images=True),
-    "rerun": ExportFormat("rerun_file", ".rrd", images=True, packages=("rerun",)),
+    each.name: each
+    for each in (
+        ExportFormat("coco", "COCO JSON", f"{_HERE}.coco", ".json"),
+        ExportFormat("kitti-mots", "KITTI MOTS", f"{_HERE}.kitti_mots", ""),
+        ExportFormat("cvat", "CVAT XML", f"{_HERE}.cvat", ".xml"),
+        ExportFormat("rle-jsonl", "JSON lines", f"{_HERE}.rle_jsonl", ".jsonl"),
+        ExportFormat("parquet", "Parquet", f"{_HERE}.parquet", ".parquet", packages=("pyarrow",)),
+        ExportFormat("video", "a video", f"{_HERE}.video", ".mp4", images=True),
+        ExportFormat("rerun", "a rerun recording", f"{_HERE}.rerun_file", ".rrd", images=True, packages=("rerun",)),
+    )
 }
-"""Name on the command line -> format."""
-
-
-def export_drive(job: ExportJob, name: str, out: str) -> None:
-    """Writes a drive in another format.
-
-    Args:
-        job: what to export.
-        name: one of `FORMATS`.
-        out: a path, or for formats of one file a URL that fsspec knows, such as `s3://bucket/drive.json`.
-
-    Raises:
-        InputError: the format, the output or an option cannot be used together.
-        EngineError: a package is missing; the message has the command that installs it.
-        StoreError: the drive cannot be read, or the output cannot be written.
-    """
-    if name not in FORMATS:
-        raise InputError(f"expected a format of {', '.join(FORMATS)}, got {name!r}.")
-    chosen = FORMATS[name]
-    if job.anonymize and not chosen.images:
-        with_images = " or ".join(known for known, each in FORMATS.items() if each.images)
-        raise InputError(f"{name} holds no images to anonymize: export to {with_images}, or leave --anonymize out.")
-    if chosen.suffix and not out.lower().endswith(chosen.suffix):
-        raise InputError(f"expected a name that ends in {chosen.suffix} for {name}, got {out}.")
-    for package in chosen.packages:
-        if find_spec(package) is None:
-            raise missing_package(package, f"exporting to {name}", extra="export")
-    place = _remote(out, folder=not chosen.suffix) if "://" in out else _local(Path(out))
-    try:
-        with place as partial:
-            chosen.writer(job, partial)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to {out}: {error.strerror or error}. Make room, or choose another place."
-        ) from error
-
-
-@contextmanager
-def _local(out: Path) -> Iterator[Path]:
-    """Gives a place beside the output to write to, then renames it."""
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out} is already there: choose another name, or remove it first.")
-    with ExitStack() as stack:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            partial = stack.enter_context(appearing(out))
-        except OSError as error:
-            raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
-        yield partial
-
-
-@contextmanager
-def _remote(url: str, *, folder: bool) -> Iterator[Path]:
-    """Gives a local file to write to, then uploads it: object stores show an object once it is whole."""
-    if folder:
-        raise InputError(
-            f"this format is a folder, which is written to a disk: expected a path, got {redact_address(url)}."
-        )
-    if find_spec("fsspec") is None:
-        raise missing_package("fsspec", f"writing to {url.partition(':')[0]}://", extra="export")
-    import fsspec  # noqa: PLC0415 - optional
-
-    try:
-        files, path = fsspec.core.url_to_fs(url)
-        there = _asked(files.exists, path, url)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"cannot write to {redact_address(url)}: {redact_text(str(error), [url])}.") from error
-    if there:
-        raise InputError(f"{redact_address(url)} is already there: choose another name, or remove it first.")
-    with tempfile.TemporaryDirectory(prefix="roadmask-") as scratch:
-        local = Path(scratch) / Path(path).name
-        yield local
-        _asked(lambda target: files.put_file(str(local), target), path, url)
-
-
-def _asked(ask: Callable[[str], Any], path: str, url: str) -> Any:
-    try:
-        return ask(path)
-    except (ImportError, ValueError):
-        raise
-    except Exception as error:  # each object store has errors of its own
-        shown, why = redact_address(url), redact_text(str(error), [url])
-        raise StoreError(f"cannot write to {shown}: {why}. Check its name and your credentials.") from error
+"""Name -> format, in the order of help texts."""

@@ -198,12 +198,12 @@ class TestCalibrate:
         assert not has_calibration(lite, SHAPE)
 
     def test_nothing_measured_says_how(self, lite: Weights) -> None:
-        with pytest.raises(ConfigError, match=r"--weights lite --precision int8 --shape 64x96 --calibration DIR"):
+        with pytest.raises(ConfigError, match=r"--weights lite --precision int8 --input-size 64x96 --calibration DIR"):
             calibration_of(lite, SHAPE)
 
     def test_a_damaged_record_is_an_error(self, full: Path, images: Path, lite: Weights, tmp_path: Path) -> None:
         calibrate(full, lite, SHAPE, images)
         [record] = (tmp_path / "cache" / "gpu-graphs").glob("*-ranges.json")
         record.write_text(json.dumps({"ranges": 3}))
-        with pytest.raises(EngineError, match="is not what roadmask wrote"):
+        with pytest.raises(EngineError, match="is not a file that roadmask wrote"):
             calibration_of(lite, SHAPE)

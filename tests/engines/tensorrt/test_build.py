@@ -136,7 +136,7 @@ class TestErrors:
 
     def test_driver_too_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
         scripted_cuda(monkeypatch, status="cudaErrorInsufficientDriver", driver=12040)
-        with pytest.raises(DriverTooOldError, match=r"CUDA 13\.0, this one knows CUDA 12\.4"):
+        with pytest.raises(DriverTooOldError, match=r"CUDA 13\.0, got one for CUDA 12\.4"):
             describe_gpu("tensorrt")
 
     @pytest.mark.parametrize("call", ["cudaGetDeviceCount", "cudaGetDeviceProperties"])
@@ -251,11 +251,11 @@ class TestCommand:
         ("options", "message"),
         [
             (["--precision", "int8"], "give --calibration DIR"),
-            (["--calibration", "somewhere"], "--calibration is for the precision int8, got fp16"),
-            (["--precision", "int4"], "expected the precision fp32, fp16 or int8, got 'int4'"),
-            (["--flavour", "tensorflow"], "expected the flavour tensorrt or tensorrt-rtx"),
-            (["--batch", "0"], "expected batch sizes from 1 to 64"),
-            (["--batch", "many"], "expected batch sizes as 1,4,8"),
+            (["--calibration", "somewhere"], "expected --precision int8 with --calibration, got fp16"),
+            (["--precision", "int4"], "expected --precision fp32, fp16 or int8, got 'int4'"),
+            (["--flavour", "tensorflow"], "expected --flavour tensorrt or tensorrt-rtx"),
+            (["--batch", "0"], "expected --batch from 1 to 64"),
+            (["--batch", "many"], "expected --batch as whole numbers such as 1,4,8"),
             (["--input-size", "700x1280"], "multiples of 32 .* use 704x1280"),
             (["--target", "sm90"], "expected a target of sm75, .* got 'sm90'"),
             (["--flavour", "tensorrt", "--target", "sm89"], "builds for the GPU it runs on, got the target sm89"),

@@ -13,7 +13,7 @@ from roadmask.engines.classes import PEDESTRIAN
 from roadmask.engines.networks.quantization import calibrate
 from roadmask.engines.networks.typed_onnx import typed_onnx, unfit_nodes
 from roadmask.engines.networks.weights import Architecture, Weights, find_weights
-from roadmask.engines.onnxruntime.segmenter import OnnxGraphSegmenter
+from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter
 from roadmask.engines.tensorrt.build import Target, build_plan
 from roadmask.evaluation.speed.random_weights import write_random_weights
 
@@ -31,7 +31,7 @@ def test_lite_builds_in_int8(lite: Weights, portrait: Image, tmp_path: Path) -> 
     quantisers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
     assert len(quantisers) > 40
     assert len(build_plan(path, Target("tensorrt-rtx", "sm89"), 1, SHAPE)) > 5e6
-    segmenter = OnnxGraphSegmenter(lite, [PEDESTRIAN], score_min=0.5, input_size=SHAPE, precision="int8")
+    segmenter = OnnxRuntimeSegmenter(lite, [PEDESTRIAN], score_min=0.5, input_size=SHAPE, precision="int8")
     [found] = segmenter([portrait])
     assert len(found) == 1
     assert found.scores[0] > 0.9

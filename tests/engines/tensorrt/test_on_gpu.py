@@ -19,8 +19,8 @@ from roadmask.engines.tensorrt.device import describe_gpu
 from roadmask.engines.tensorrt.runner import LoadedPlan
 from roadmask.engines.tensorrt.segmenter import TensorRtSegmenter
 from roadmask.engines.tensorrt.tensorrt_module import FLAVOURS, Flavour, load_tensorrt
-from roadmask.engines.torch.cuda_segmenter import TorchCudaSegmenter
-from support.segmenter_contract import SegmenterContract
+from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
+from support.segmenter_contract import PortraitContract
 
 SHAPE = (384, 640)
 
@@ -33,7 +33,7 @@ def need_gpu(flavour: str) -> None:
         pytest.skip("needs a CUDA GPU")
 
 
-class TestTorchCuda(SegmenterContract):
+class TestTorchCuda(PortraitContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def segmenter(lite: Weights) -> Segmenter:
@@ -55,7 +55,7 @@ def installed() -> list[Flavour]:
     return found or ["tensorrt"]
 
 
-class TestTensorRt(SegmenterContract):
+class TestTensorRt(PortraitContract):
     @pytest.fixture(scope="class", params=installed())
     @staticmethod
     def segmenter(lite: Weights, request: pytest.FixtureRequest) -> Iterator[Segmenter]:

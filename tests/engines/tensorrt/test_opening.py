@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from roadmask.engines import EngineError, load, load_segmenter
+from roadmask.engines import EngineError, choosing, load_segmenter
 from roadmask.engines.errors import ConfigError, GpuMissingError, TensorRtMissingError
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
@@ -19,7 +19,7 @@ from roadmask.engines.segmenter import Precision
 from roadmask.engines.tensorrt import opening
 from roadmask.engines.tensorrt.device import Gpu
 from roadmask.engines.tensorrt.plans import RECIPE, PlanKey, find_or_build
-from roadmask.engines.torch import cuda_segmenter as torch_cuda
+from roadmask.engines.torch_cuda import segmenter as torch_cuda
 
 GPU = Gpu("Scripted sm89", "13.0")
 ONNX = b"onnx"
@@ -56,9 +56,9 @@ def cache_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(load, "_NVIDIA_DRIVER", tmp_path)
+    monkeypatch.setattr(choosing, "_NVIDIA_DRIVER", tmp_path)
     monkeypatch.setattr("roadmask.engines.tensorrt.device.describe_gpu", lambda _: GPU)
-    monkeypatch.setattr(load, "torch_sees_cuda", lambda: False)
+    monkeypatch.setattr(choosing, "torch_sees_cuda", lambda: False)
     monkeypatch.setattr(opening, "describe_gpu", lambda _: GPU)
 
 
@@ -164,8 +164,8 @@ def test_a_precision_whose_plans_are_stale_is_not_taken(lite: Weights, cache_pla
 def test_no_plan_says_how_to_build_one(lite: Weights, cache_plan: Cache, caplog: pytest.LogCaptureFixture) -> None:
     cache_plan(precision="fp32")
     cache_plan(version="1.6")
-    with pytest.raises(EngineError, match=r"engine build --weights lite --precision fp16 --batch 1,4 --shape 384x640"):
-        load_segmenter(engine="tensorrt", size="384x640")
+    with pytest.raises(EngineError, match="lite --precision fp16 --batch 1,4 --input-size 384x640"):
+        load_segmenter(engine="tensorrt", input_size="384x640")
     assert "tensorrt-rtx 1.6 built it" in caplog.text
 
 
@@ -176,15 +176,15 @@ class TestAuto:
     ) -> None:
         cache_plan()
         opened: list[str] = []
-        monkeypatch.setattr(opening, "open_tensorrt", lambda *_, precision, **__: opened.append(precision))
+        monkeypatch.setattr(opening, "open_segmenter", lambda *given: opened.append(given[2].precision))
         with caplog.at_level(logging.INFO, logger="roadmask"):
-            load_segmenter(size="384x640")
+            load_segmenter(input_size="384x640")
         assert opened == ["fp16"]
         assert "engine tensorrt: there is a fp16 plan for Scripted sm89" in caplog.text
 
     def test_without_a_plan_the_cpu_and_a_warning(self, cache_plan: Cache, caplog: pytest.LogCaptureFixture) -> None:
         cache_plan(chip="sm120")
-        assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
+        assert isinstance(load_segmenter(input_size="384x640"), OpenVinoSegmenter)
         said = "the GPU is not used: no plan of lite for Scripted sm89; see roadmask engine build"
         assert said in caplog.text
 
@@ -193,7 +193,7 @@ class TestAuto:
         self, cache_plan: Cache, stale: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         cache_plan(**stale)
-        assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
+        assert isinstance(load_segmenter(input_size="384x640"), OpenVinoSegmenter)
         assert "the GPU is not used: no plan of lite for Scripted sm89" in caplog.text
         assert ("is left out: " in caplog.text) == ("shape" not in stale)
 
@@ -207,11 +207,11 @@ class TestAuto:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         cache_plan(version="1.6", precision=taken)
-        monkeypatch.setattr(load, "torch_sees_cuda", lambda: True)
+        monkeypatch.setattr(choosing, "torch_sees_cuda", lambda: True)
         opened: list[str] = []
         monkeypatch.setattr(torch_cuda, "TorchCudaSegmenter", lambda *_, precision, **__: opened.append(precision))
         with caplog.at_level(logging.INFO, logger="roadmask"):
-            load_segmenter(size="384x640", precision=precision)
+            load_segmenter(input_size="384x640", precision=precision)
         assert opened == [taken]
         assert "engine torch-cuda: no plan of lite" in caplog.text
         assert "tensorrt-rtx 1.6 built it, 1.7 is installed" in caplog.text
@@ -220,8 +220,8 @@ class TestAuto:
         self, cache_plan: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         cache_plan(chip="sm120")
-        monkeypatch.setattr(load, "torch_sees_cuda", lambda: True)
-        assert isinstance(load_segmenter(size="384x640", precision="int8"), OpenVinoSegmenter)
+        monkeypatch.setattr(choosing, "torch_sees_cuda", lambda: True)
+        assert isinstance(load_segmenter(input_size="384x640", precision="int8"), OpenVinoSegmenter)
         assert "the GPU is not used: no plan of lite int8 for Scripted sm89" in caplog.text
 
     def test_a_gpu_that_is_not_well_is_a_warning(
@@ -231,7 +231,7 @@ class TestAuto:
             raise GpuMissingError("there is none")
 
         monkeypatch.setattr("roadmask.engines.tensorrt.device.describe_gpu", broken)
-        assert isinstance(load_segmenter(size="384x640"), OpenVinoSegmenter)
+        assert isinstance(load_segmenter(input_size="384x640"), OpenVinoSegmenter)
         assert "the GPU is not used: there is none" in caplog.text
 
 

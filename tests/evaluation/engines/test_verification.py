@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from roadmask.cli.app import app
-from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter, load
+from roadmask.engines import BoxMasks, EngineError, Image, Instances, ScriptedSegmenter, choosing
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.evaluation.engines.verification import Spread, Verification, verify_segmenter
 
@@ -102,7 +102,7 @@ def alike(data_dir: Path, tmp_path: Path) -> Path:
 
 
 def test_a_graph_of_four_is_verified_on_a_machine_without_a_gpu(alike: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "has_nvidia_driver", lambda: False)
+    monkeypatch.setattr(choosing, "has_nvidia_driver", lambda: False)
     asked = ["engine", "verify", "--precision", "fp32", "--batch", "4", "--data", str(alike)]
     said = CliRunner().invoke(app, asked, env={"COLUMNS": "200"})
     assert said.exit_code == 0, said.output

@@ -36,7 +36,7 @@ def test_faults_are_told_by_frame(tmp_path: Path, truth: Path) -> None:
     [data] = read_sequences(truth, run, "kitti-box", ["car"])
     assert [(each.frame, str(each)) for each in faults(data)] == [
         (3, "misses 2"),
-        (4, "2 comes back"),
+        (4, "2 reappears"),
         (6, "1 switches 7 → 8"),
         (8, "false 50"),
     ]

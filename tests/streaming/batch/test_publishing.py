@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.streaming.batch.batch import BatchSettings, run_batch
 from roadmask.streaming.batch.outcome import DriveOutcome
-from roadmask.streaming.batch.publishing import Shelf
+from roadmask.streaming.batch.publishing import PublishedFolder
 from roadmask.streaming.store import check_drive, open_drive
 from roadmask.streaming.store.compare import differing_files
 from support.batches import plan_of, red_segmenter, single, write_drives
@@ -43,12 +43,12 @@ def files(url: str):  # type: ignore[no-untyped-def]
 
 
 def test_a_batch_goes_to_an_object_store(tmp_path: Path, bucket: str) -> None:
-    settings = BatchSettings(workers=2, build=red_segmenter, shelf=bucket)
+    settings = BatchSettings(workers=2, build=red_segmenter, destination=bucket)
     videos = write_drives(tmp_path / "videos", 2, broken=1)
     work = tmp_path / "work"
     result = run_batch(plan_of(videos, work, settings))
     assert [outcome.status for outcome in result.outcomes] == ["stored", "stored", "failed"]
-    assert (result.exit_code, result.kept_at) == (3, bucket)
+    assert (result.exit_code, result.published_at) == (3, bucket)
     assert list(work.glob("*.zarr")) == []
     remote, root = files(bucket)
     for name in ("d00", "d01"):
@@ -70,12 +70,12 @@ def test_a_batch_goes_to_an_object_store(tmp_path: Path, bucket: str) -> None:
 def test_what_cannot_be_copied_waits_and_is_not_recorded_again(
     tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = BatchSettings(workers=1, build=red_segmenter, shelf=bucket)
+    settings = BatchSettings(workers=1, build=red_segmenter, destination=bucket)
     videos, work = write_drives(tmp_path / "videos", 1), tmp_path / "work"
     (work / ".batch").mkdir(parents=True)
     plan = plan_of(videos, work, settings)
     with monkeypatch.context() as patch:
-        patch.setattr(Shelf, "require_writable", lambda _: None)  # the way breaks after the batch has begun
+        patch.setattr(PublishedFolder, "require_writable", lambda _: None)  # the way breaks after the batch has begun
         patch.setenv("AWS_SECRET_ACCESS_KEY", "")
         patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         result = run_batch(plan)
@@ -94,9 +94,11 @@ def test_what_cannot_be_copied_waits_and_is_not_recorded_again(
     assert not remote.exists(f"{root}/d00.zarr/left-over")
 
 
-def test_a_shelf_that_cannot_be_reached_is_refused_before_anything_is_recorded(tmp_path: Path, bucket: str) -> None:
+def test_a_destination_that_cannot_be_reached_is_refused_before_anything_is_recorded(
+    tmp_path: Path, bucket: str
+) -> None:
     videos = write_drives(tmp_path / "videos", 1)
-    settings = BatchSettings(build=red_segmenter, shelf="s3://no-such-bucket/drives")
+    settings = BatchSettings(build=red_segmenter, destination="s3://no-such-bucket/drives")
     with pytest.raises(StoreError, match=r"cannot \w+ s3://no-such-bucket/drives: .*credentials") as caught:
         run_batch(plan_of(videos, tmp_path / "work", settings))
     assert caught.value.exit_code == 4
@@ -106,24 +108,24 @@ def test_a_shelf_that_cannot_be_reached_is_refused_before_anything_is_recorded(t
 @pytest.mark.parametrize("url", ["gopher://host/drives", "adl://host/drives"])
 def test_an_unknown_kind_of_url_is_named(url: str) -> None:
     with pytest.raises(InputError, match=url.partition(":")[0]):
-        Shelf(url)
+        PublishedFolder(url)
 
 
 def test_a_store_that_did_not_arrive_whole_is_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = single(write_drives(tmp_path / "videos", 1) / "d00.mp4", tmp_path / "d00.zarr")
-    shelf = Shelf(f"file://{tmp_path}/shelf")
-    put = shelf._files.put
+    folder = PublishedFolder(f"file://{tmp_path}/published")
+    put = folder._files.put
 
     def loses_one(sources: list[str], targets: list[str], **options: object) -> None:
         put(sources[1:], targets[1:], **options)
 
-    monkeypatch.setattr(shelf._files, "put", loses_one)
-    with pytest.raises(StoreError, match="1 files differ from those that were sent"):
-        shelf.put(store, DriveOutcome("d00", "stored"), {})
-    assert shelf.finished("d00", {}) is None
-    assert not (tmp_path / "shelf/d00.zarr/zarr.json").exists()
+    monkeypatch.setattr(folder._files, "put", loses_one)
+    with pytest.raises(StoreError, match="1 files differ from their copies"):
+        folder.put(store, DriveOutcome("d00", "stored"), {})
+    assert folder.finished("d00", {}) is None
+    assert not (tmp_path / "published/d00.zarr/zarr.json").exists()
     monkeypatch.undo()
-    shelf.put(store, DriveOutcome("d00", "stored"), {})
-    assert differing_files(store, tmp_path / "shelf/d00.zarr") == []
-    assert shelf.finished("d00", {}) == DriveOutcome("d00", "stored", skipped=True)
-    assert shelf.finished("d00", {"config": "another"}) is None
+    folder.put(store, DriveOutcome("d00", "stored"), {})
+    assert differing_files(store, tmp_path / "published/d00.zarr") == []
+    assert folder.finished("d00", {}) == DriveOutcome("d00", "stored", skipped=True)
+    assert folder.finished("d00", {"config": "another"}) is None

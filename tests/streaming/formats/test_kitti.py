@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from roadmask.cli import app
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats import read_kitti_box, read_kitti_mots, sequence_files
+from roadmask.streaming.formats.kitti import read_kitti_box, read_kitti_mots, sequence_files
 
 TAIL = "1.6 1.7 4.0 2.2 2.2 20.5 -10"
 

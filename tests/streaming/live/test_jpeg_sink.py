@@ -11,7 +11,7 @@ from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.jpeg_sink import JpegSink
 from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.pipeline import TrackStage
-from roadmask.streaming.recording.in_process import build_tracker
+from roadmask.streaming.recording.recorder import build_tracker
 from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame
 
 

@@ -19,7 +19,7 @@ from roadmask.streaming.live.recorder import LiveRecorder, RecorderAnswer
 from roadmask.streaming.live.retention import Retention
 from roadmask.streaming.live.store_sink import LiveStoreSink
 from roadmask.streaming.pipeline import TrackStage
-from roadmask.streaming.recording.in_process import build_tracker
+from roadmask.streaming.recording.recorder import build_tracker
 from roadmask.streaming.sinks.sink import BaseSink, TrackedFrame
 from roadmask.streaming.store import MaskStore, check_drive, open_drive
 

@@ -46,7 +46,7 @@ def test_five_chapters_with_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name, files in (("whole", [whole]), ("cut", chapters[::-1])):
         jobs = [CameraJob("front", tuple(map(str, files)))]
         out = tmp_path / f"{name}.zarr"
-        running.record_drive(jobs, running.probe_cameras(jobs, config, out), config, out)
+        running.record_drive(jobs, out, config)
     uncut, cut = (open_drive(tmp_path / f"{name}.zarr")["front"] for name in ("whole", "cut"))
     numbers = [number for number in range(96) if number not in GAP]
     assert len(cut) == len(numbers)

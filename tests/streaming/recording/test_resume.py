@@ -20,7 +20,8 @@ import pytest
 from roadmask.engines.errors import InputError, StoreLockedError, StoreResumeError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.recording import drive as running
-from roadmask.streaming.recording.jobs import CameraJob, RunResult
+from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.result import RunResult
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive
 from roadmask.streaming.store.compare import differing_files
 from roadmask.tracking import IouTrackerConfig
@@ -37,8 +38,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(out: Path, jobs: list[CameraJob], config: RunConfig = CONFIG, **options: Any) -> RunResult:
-    probes = running.probe_cameras(jobs, config, out, resume=options.get("resume", False))
-    return running.record_drive(jobs, probes, config, out, **options)
+    return running.record_drive(jobs, out, config, **options)
 
 
 def stop_after(frames: int) -> dict[str, Any]:
@@ -243,8 +243,7 @@ def test_an_overlay_cannot_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_store_without_the_trackers_state_is_refused(tmp_path: Path) -> None:
-    with create(tmp_path / "drive.zarr") as store:
-        writer = store.camera("front")
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
         writer.start_epoch(0, (24, 40), "media")
         for n, tracks in enumerate(street(8)):
             writer.append(n, n * FRAME_NS, tracks)
@@ -256,8 +255,7 @@ def test_a_store_without_the_trackers_state_is_refused(tmp_path: Path) -> None:
 
 def test_a_writer_that_lost_its_lock_writes_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "drive.zarr"
-    with create(path) as store:
-        old = store.camera("front")
+    with create(path) as store, CameraWriter(store.path, "front", SMALL) as old:
         old.start_epoch(0, (24, 40), "media")
         drive = street(8)
         for n, tracks in enumerate(drive[:7]):
@@ -265,7 +263,7 @@ def test_a_writer_that_lost_its_lock_writes_nothing_more(tmp_path: Path) -> None
         (path / "front/.writer.lock").unlink()  # somebody is sure that the old writer is gone
         with CameraWriter(path, "front", SMALL, resume=True) as new:
             before = (path / "front/zarr.json").read_bytes()
-            with pytest.raises(StoreLockedError, match=r"took .* over: process"):
+            with pytest.raises(StoreLockedError, match=r"took over .*: process"):
                 old.append(7, 7 * FRAME_NS, drive[7])
             assert (path / "front/zarr.json").read_bytes() == before
             old.abandon()

@@ -15,16 +15,15 @@ from roadmask.engines import Segmenter
 from roadmask.engines.errors import InputError, LedgerError, RunError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
-from roadmask.streaming.recording.in_process import run_in_process
-from roadmask.streaming.recording.jobs import CameraJob, RunResult
-from roadmask.streaming.recording.on_ray import run_on_ray
-from roadmask.streaming.store import MaskStore, open_drive
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.recording.result import RunResult
+from roadmask.streaming.store import open_drive
 from roadmask.streaming.store.compare import differing_files
 from roadmask.tracking import IouTrackerConfig
 from support.drives import bright_segmenter, deadly, scripted_job
 
 CONFIG = RunConfig(tracker=IouTrackerConfig(keep_lost_s=2.0))
-CLASS_NAMES = {3: "car"}
 
 
 def record(
@@ -35,12 +34,7 @@ def record(
     build: Callable[[], Segmenter] = bright_segmenter,
     **options: Any,
 ) -> RunResult:
-    described: dict[str, Any] = {"class_names": CLASS_NAMES, "engine": {}, "sources": {}, "config": CONFIG.describe()}
-    with MaskStore.create(out, **described, store_config=CONFIG.store):
-        if on_ray:
-            sizes = [(48, 96)] * len(jobs)
-            return run_on_ray(jobs, CONFIG, out, build, CLASS_NAMES, sizes, **options)
-        return run_in_process(jobs, CONFIG, out, build(), **options)
+    return record_drive(jobs, out, CONFIG, on_ray=on_ray, build=build, **options)
 
 
 def test_stores_every_frame_and_the_one_track(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import MASK_SIDE, BoxMasks, RleMasks
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.sinks import drawing
 from roadmask.streaming.sinks.drawing import draw_overlay, track_colour
-from roadmask.streaming.sinks.overlay import OverlayWriter, Trails, format_time, heading_of
+from roadmask.streaming.sinks.overlay import OverlayVideo, Trails, format_time, heading_of
+from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame
 from roadmask.tracking import LostTracks, Tracks, TrackState
 
 NAMES = {1: "pedestrian", 3: "car"}
@@ -125,14 +127,33 @@ class TestDrawing:
             (400, 300, 401, 301),  # one pixel
         ],
     )
-    @pytest.mark.parametrize("size", [(540, 960), (48, 64), (8, 8)])
+    @pytest.mark.parametrize(("size", "whole"), [((540, 960), True), ((48, 64), True), ((8, 8), False)])
     def test_labels_stay_inside_whatever_the_box(
-        self, box: tuple[float, float, float, float], size: tuple[int, int]
+        self,
+        box: tuple[float, float, float, float],
+        size: tuple[int, int],
+        whole: bool,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        scaled = tuple(np.array(box) * (size[1] / 960, size[0] / 540, size[1] / 960, size[0] / 540))
-        image = np.full((*size, 3), 96, np.uint8)
-        drawn = draw_overlay(image, tracks_of(scaled, size=size), NAMES, heading="front  0:01.20")
-        assert drawn.shape == image.shape
+        places: list[np.ndarray] = []
+        write = drawing._draw_text
+        monkeypatch.setattr(drawing, "_draw_text", lambda *given: places.append(write(*given)) or places[-1])
+        height, width = size
+        scaled = tuple(np.array(box) * (width / 960, height / 540, width / 960, height / 540))
+        image = np.full((height, width, 3), 96, np.uint8)
+        drawn = draw_overlay(image, tracks_of(scaled, size=size), NAMES)
+        assert len(places) == whole, "one label where there is room for its letters, else none"
+        monkeypatch.setattr(drawing, "_draw_text", lambda *_: np.zeros(4, np.int64))
+        unlabelled = draw_overlay(image, tracks_of(scaled, size=size), NAMES)
+        written = changed(unlabelled, drawn)
+        for left, top, right, bottom in (place.tolist() for place in places):
+            assert left >= 0
+            assert top >= 0
+            assert right <= width
+            assert bottom <= height, "no letter is cut off"
+            assert written[top:bottom, left:right].mean() > 0.9
+            written[top:bottom, left:right] = False
+        assert not written.any()
 
     def test_labels_do_not_hide_each_other(self) -> None:
         apart = tracks_of((100, 100, 300, 300))
@@ -224,9 +245,14 @@ def test_trails_reach_back_one_second() -> None:
     assert trails.update(tracks_of(), 10_000 * MS) == {}
 
 
-class TestOverlayWriter:
+class TestOverlayVideo:
     def frame(self, index: int, timestamp_ns: int, epoch: int = 0, size: tuple[int, int] = (96, 160)) -> Frame:
         return Frame("front", epoch, index, timestamp_ns, "media", np.full((*size, 3), 96, np.uint8))
+
+    def opened(self, path: Path) -> OverlayVideo:
+        overlay = OverlayVideo(path)
+        overlay.open("front", CameraDescription(NAMES))
+        return overlay
 
     def shown(self, path: Path) -> list[tuple[int, np.ndarray]]:
         with av.open(str(path)) as container:
@@ -235,20 +261,23 @@ class TestOverlayWriter:
 
     def test_frames_are_shown_at_their_times_with_their_tracks(self, tmp_path: Path) -> None:
         times = [0, 40, 45, 500]
-        with OverlayWriter(tmp_path / "o.mp4", class_names=NAMES) as overlay:
-            for index, time in enumerate(times):
-                overlay.append(self.frame(index, time * MS), tracks_of((40, 30, 120, 80), size=(96, 160)))
+        overlay = self.opened(tmp_path / "o.mp4")
+        for index, time in enumerate(times):
+            tracks = tracks_of((40, 30, 120, 80), size=(96, 160))
+            overlay.write(TrackedFrame(self.frame(index, time * MS), tracks))
+        overlay.close(len(times))
         shown = self.shown(tmp_path / "o.mp4")
         assert [time for time, _ in shown] == times
         assert np.abs(shown[2][1][60, 80].astype(int) - 96).max() > 20
 
     def test_a_new_epoch_goes_on_after_a_second_whatever_its_clock_and_size(self, tmp_path: Path) -> None:
-        with OverlayWriter(tmp_path / "o.mp4", class_names=NAMES) as overlay:
-            for index, time in enumerate((7000, 7040)):
-                overlay.append(self.frame(index, time * MS), tracks_of(size=(96, 160)))
-            for index, time in enumerate((50, 90)):
-                frame = self.frame(2 + index, time * MS, epoch=1, size=(96, 96))
-                overlay.append(frame, tracks_of(size=(96, 96)))
+        overlay = self.opened(tmp_path / "o.mp4")
+        for index, time in enumerate((7000, 7040)):
+            overlay.write(TrackedFrame(self.frame(index, time * MS), tracks_of(size=(96, 160))))
+        for index, time in enumerate((50, 90)):
+            frame = self.frame(2 + index, time * MS, epoch=1, size=(96, 96))
+            overlay.write(TrackedFrame(frame, tracks_of(size=(96, 96))))
+        overlay.close(4)
         shown = self.shown(tmp_path / "o.mp4")
         assert [time for time, _ in shown] == [0, 40, 1040, 1080]
         square = shown[-1][1]
@@ -256,9 +285,9 @@ class TestOverlayWriter:
         np.testing.assert_allclose(square[80, 10], 0, atol=6)  # black bars at the sides
         np.testing.assert_allclose(square[80, 80], 96, atol=6)
 
-    def test_discarding_leaves_nothing(self, tmp_path: Path) -> None:
-        overlay = OverlayWriter(tmp_path / "o.mp4", class_names=NAMES)
+    def test_aborting_leaves_nothing(self, tmp_path: Path) -> None:
+        overlay = self.opened(tmp_path / "o.mp4")
         for index in range(3):
-            overlay.append(self.frame(index, index * 40 * MS), tracks_of(size=(96, 160)))
-        overlay.discard()
+            overlay.write(TrackedFrame(self.frame(index, index * 40 * MS), tracks_of(size=(96, 160))))
+        overlay.abort()
         assert list(tmp_path.iterdir()) == []

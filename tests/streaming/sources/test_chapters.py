@@ -20,7 +20,22 @@ class TestChapters:
         assert times_ms(items) == [40 * i for i in range(50)]
         assert {item.epoch for item in items} == {0}
         assert [file["name"] for file in source.describe()["files"]] == ["b.mp4", "a.mp4"]
+        assert source.describe()["recorded_at"] == "2026-01-01T10:00:00+00:00", "of the first chapter"
         assert source.frames_expected == source.captured == 50
+
+    @pytest.mark.parametrize(
+        ("created", "recorded_at"),
+        [
+            (None, None),
+            ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00+00:00"),
+            ("2026-01-01T10:00:00+02:00", "2026-01-01T08:00:00+00:00"),
+        ],
+    )
+    def test_the_start_of_the_recording_is_told_where_the_container_states_it(
+        self, tmp_path: Path, created: str | None, recorded_at: str | None
+    ) -> None:
+        clip = write_clip(tmp_path / "a.mp4", range(3), created=created)
+        assert open_camera("front", [str(clip)]).describe()["recorded_at"] == recorded_at
 
     def test_a_gap_starts_the_next_epoch_and_keeps_its_time(self, tmp_path: Path) -> None:
         first = write_clip(tmp_path / "a.mp4", range(5), created="2026-01-01T10:00:00Z")

@@ -9,7 +9,7 @@ from roadmask.engines.errors import SourceError
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import FrameSource, open_camera
-from support.source_contract import SourceContract
+from roadmask.testing import SourceContract
 
 
 class TestSynthetic(SourceContract):

@@ -11,7 +11,7 @@ from av.video.reformatter import Colorspace
 
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource, open_camera
-from support.source_contract import SourceContract
+from roadmask.testing import SourceContract
 from support.video_factory import (
     BLUE,
     MS,

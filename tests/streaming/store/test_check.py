@@ -12,8 +12,7 @@ import pytest
 import zarr
 
 from roadmask.engines.errors import StoreCorruptError
-from roadmask.streaming.store import CheckReport, check_drive, open_drive
-from roadmask.streaming.store import check as check_module
+from roadmask.streaming.store import CheckReport, check_drive, check_report, open_drive
 from roadmask.streaming.store.layout import METADATA
 from support.stores import record, street
 
@@ -114,7 +113,7 @@ def test_every_byte_of_a_shard_counts(drive: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "values", "words"),
     [
-        ("frames/frame_index", 4, 3, "capture index above"),
+        ("frames/frame_index", 4, 3, "frame index above"),
         ("frames/frame_index", 19, 99, "below 20 captured frames"),
         ("frames/timestamp_ns", 4, 0, "a time after"),
         ("frames/state", 4, 0, "a stored frame"),
@@ -227,7 +226,7 @@ def test_half_written_files_are_mentioned_but_no_problem(drive: Path) -> None:
 
 
 def test_list_of_problems_is_bounded(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_module, "MAX_PROBLEMS", 3)
+    monkeypatch.setattr(check_report, "MAX_PROBLEMS", 3)
     edit(drive, "id_map", slice(None), 9)
     report = check_drive(drive)
     assert (len(report.problems), report.suppressed) == (3, 17)

@@ -19,7 +19,7 @@ from roadmask.engines.errors import StoreError, StoreExistsError, StoreLockedErr
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive
 from roadmask.streaming.store import files as store_files
 from roadmask.streaming.store.compare import differing_files
-from support.stores import FRAME_NS, create, record, street
+from support.stores import FRAME_NS, SMALL, create, record, street
 
 SIZE = (24, 40)
 
@@ -50,8 +50,7 @@ class Disk:
 def operations_of_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     with monkeypatch.context() as patch:
         disk = Disk(patch)
-        with create(tmp_path / "counted.zarr") as store:
-            writer = store.camera("front")
+        with create(tmp_path / "counted.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
             writer.start_epoch(0, SIZE, "media")
             for n, tracks in enumerate(street(12)):
                 writer.append(n, n * FRAME_NS, tracks)
@@ -68,7 +67,7 @@ def test_disk_that_fills_up_costs_nothing_that_was_committed(tmp_path: Path, mon
         path = tmp_path / f"full_{step}.zarr"
         with monkeypatch.context() as patch, create(path) as store:
             disk = Disk(patch)
-            writer = store.camera("front")
+            writer = CameraWriter(store.path, "front", SMALL)
             writer.start_epoch(0, SIZE, "media", {"fps": 10})
             for n, tracks in enumerate(street(12)):
                 writer.append(n, n * FRAME_NS, tracks)
@@ -91,7 +90,7 @@ def test_full_disk_stops_appending_instead_of_growing(tmp_path: Path, monkeypatc
     with monkeypatch.context() as patch:
         store = create(tmp_path / "drive.zarr")
         disk = Disk(patch)
-        writer = store.camera("front")
+        writer = CameraWriter(store.path, "front", SMALL)
         writer.start_epoch(0, SIZE, "media")
         disk.fill_after(0)
         for n, tracks in enumerate(street(20)):
@@ -101,6 +100,8 @@ def test_full_disk_stops_appending_instead_of_growing(tmp_path: Path, monkeypatc
                 with pytest.raises(StoreError):
                     writer.append(n, n, tracks)
         assert writer.ledger.stored == 8  # the eighth frame is buffered: it filled the shard
+        with pytest.raises(StoreError):
+            writer.close()
         with pytest.raises(StoreError):
             store.close()
     assert not list(tmp_path.rglob("*.partial"))
@@ -116,8 +117,7 @@ def test_target_without_room_fails_with_the_stores_exit_code(tmp_path: Path, mon
 
 
 def test_losses_after_the_last_frame_are_kept_too(tmp_path: Path) -> None:
-    with create(tmp_path / "drive.zarr") as store:
-        writer = store.camera("front")
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
         writer.start_epoch(0, SIZE, "media")
         writer.append(0, 0, street(1)[0])
         writer.commit()
@@ -130,8 +130,7 @@ def test_run_that_fails_keeps_its_frames_without_claiming_to_be_complete(tmp_pat
     path = tmp_path / "drive.zarr"
 
     def run() -> None:
-        with create(path) as store:
-            writer = store.camera("front")
+        with create(path) as store, CameraWriter(store.path, "front", SMALL) as writer:
             writer.start_epoch(0, SIZE, "media")
             for n, tracks in enumerate(street(11)):
                 writer.append(n, n, tracks)
@@ -151,9 +150,9 @@ def test_run_that_fails_keeps_its_frames_without_claiming_to_be_complete(tmp_pat
 
 def test_store_is_read_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "drive.zarr"
-    with create(path) as store:
+    with create(path):
         assert dict(open_drive(path)) == {}
-        writer = store.camera("front")
+        writer = CameraWriter(path, "front", SMALL)
         writer.start_epoch(0, SIZE, "media")
         assert len(open_drive(path)["front"]) == 0
         early = None
@@ -167,14 +166,15 @@ def test_store_is_read_while_it_is_written(tmp_path: Path) -> None:
         assert early.frame(7).track_ids.tolist() == [1, 2]
         assert len(open_drive(path)["front"]) == 20
         assert check_drive(path).ok
+        writer.close()
 
 
 KILLED = """
 import sys
 from pathlib import Path
-from support.stores import create, street
-with create(Path(sys.argv[1])) as store:
-    writer = store.camera("front")
+from roadmask.streaming.store import CameraWriter
+from support.stores import SMALL, create, street
+with create(Path(sys.argv[1])) as store, CameraWriter(store.path, "front", SMALL) as writer:
     writer.start_epoch(0, (24, 40), "media")
     for n, tracks in enumerate(street(100_000)):
         writer.append(n, n, tracks)
@@ -207,7 +207,7 @@ def test_killed_writer_leaves_its_last_commit_and_no_lock(tmp_path: Path) -> Non
             create(path)
         if not isinstance(caught.value, StoreLockedError) or time.monotonic() > deadline:
             break
-    assert "already there" in str(caught.value)
+    assert "already exists" in str(caught.value)
 
 
 def test_store_may_be_closed_by_another_thread(tmp_path: Path) -> None:
@@ -225,6 +225,6 @@ def test_second_writer_of_a_camera_is_told_who_holds_it(tmp_path: Path) -> None:
         (store.path / "front").mkdir()
         lock = store_files.WriterLock(store.path / "front" / ".writer.lock", store.path / "front")
         with pytest.raises(StoreLockedError, match=f"process {os.getpid()} on"):
-            store.camera("front")
+            CameraWriter(store.path, "front", SMALL)
         lock.release()
-        store.camera("front")
+        CameraWriter(store.path, "front", SMALL).close()

@@ -127,7 +127,7 @@ def jobs() -> list[CameraJob]:
 
 def record(out: Path, **options: Any) -> None:
     cameras = jobs()
-    running.record_drive(cameras, running.probe_cameras(cameras, CONFIG, out, resume=True), CONFIG, out, **options)
+    running.record_drive(cameras, out, CONFIG, **options)
 
 
 @pytest.mark.parametrize(("luck", "first"), [("none", 0), ("all", 6), ("some", 12)])

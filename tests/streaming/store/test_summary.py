@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.streaming.store import open_drive, summarize_drive
+from roadmask.streaming.store import CameraWriter, open_drive, summarize_drive
 from roadmask.streaming.store.summary import frame_seconds
-from support.stores import FRAME_NS, create, record, street
+from support.stores import FRAME_NS, SMALL, create, record, street
 
 SIZE = (24, 40)
 
@@ -38,8 +38,7 @@ def test_storage_covers_every_byte(tmp_path: Path) -> None:
 
 
 def test_time_goes_on_over_epochs(tmp_path: Path) -> None:
-    with create(tmp_path / "drive.zarr") as store:
-        writer = store.camera("front")
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
         index = 0
         for epoch, clock, first in [(0, "unix", 10**18), (1, "unix", 10**18 + 5 * FRAME_NS), (2, "monotonic", 7)]:
             writer.start_epoch(epoch, SIZE, clock, {})  # type: ignore[arg-type]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from roadmask.engines.errors import InputError, StoreError
+from roadmask.streaming.store import CameraWriter
 from roadmask.streaming.store.summary_plot import CAMERA_IN, CLASS_COLOURS, DPI, STATE_COLOURS, plot_summary
 from roadmask.tracking import Tracks
-from support.stores import FRAME_NS, create, record, street, tracks_of
+from support.stores import FRAME_NS, SMALL, create, record, street, tracks_of
 
 
 def drawn(path: Path, png: Path) -> np.ndarray:
@@ -28,7 +29,7 @@ def pixels_of(image: np.ndarray, colour: str) -> int:
 def drive_with(path: Path, cameras: dict[str, Sequence[Tracks]]) -> Path:
     with create(path) as store:
         for name, drive in cameras.items():
-            writer = store.camera(name)
+            writer = CameraWriter(store.path, name, SMALL)
             for epoch in range(2):
                 writer.start_epoch(epoch, (24, 40), "media")
                 for n, tracks in enumerate(drive):

@@ -13,8 +13,8 @@ from benchmarks.store.measuring import write_mots
 from roadmask.evaluation.tracks import COMBINED, measure_tracks
 from roadmask.streaming.formats.export import ExportJob, export_drive
 from roadmask.streaming.formats.kitti import read_kitti_mots
-from roadmask.streaming.store import open_drive
-from support.stores import FRAME_NS, create, street
+from roadmask.streaming.store import CameraWriter, open_drive
+from support.stores import FRAME_NS, SMALL, create, street
 
 FRAMES = 20
 SEQUENCES = ("0014", "0017")
@@ -56,8 +56,7 @@ def test_two_cameras_share_a_coco_file(drive: Path, tmp_path: Path) -> None:
 
 def test_a_change_of_resolution_is_told_in_every_row(tmp_path: Path) -> None:
     sizes = [(24, 40), (32, 48)]
-    with create(tmp_path / "drive.zarr") as store:
-        writer = store.camera("front")
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
         for epoch, size in enumerate(sizes):
             writer.start_epoch(epoch, size, "media")
             for n, tracks in enumerate(street(6, size)):

@@ -1,0 +1,1 @@
+"""Camera motion from the images or from the vehicle, and the tracker that uses it."""

@@ -1,0 +1,1 @@
+"""The IoU tracker: follows instances by the overlap of their boxes and masks."""
