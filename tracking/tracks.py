@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,35 @@ class Tracks:
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
                 raise InstancesError(f"expected {name} as {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}.")
+
+    @classmethod
+    def from_ids(
+        cls,
+        instances: Instances,
+        track_ids: NDArray[np.integer[Any]],
+        states: NDArray[np.integer[Any]] | None = None,
+    ) -> Tracks:
+        """Returns tracks of which only the ids are known: ages and velocities are 0, and none is lost.
+
+        Args:
+            instances: N instances of one frame.
+            track_ids: (N,) track ids; 0 where an instance belongs to no track.
+            states: (N,) states; if None, instances with a track are confirmed and the others tentative.
+
+        Raises:
+            InstancesError: the number of ids or states differs from that of the instances.
+        """
+        if states is None:
+            states = np.where(track_ids > 0, TrackState.CONFIRMED, TrackState.TENTATIVE)
+        count, none = len(instances), np.zeros(0, np.int64)
+        return cls(
+            instances,
+            track_ids.astype(np.int64),
+            states.astype(np.uint8),
+            np.zeros(count, np.int64),
+            np.zeros((count, 2), np.float32),
+            LostTracks(none, none, np.zeros((0, 4), np.float32), none),
+        )
 
     @property
     def semantic(self) -> SemanticMap | None:

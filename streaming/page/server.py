@@ -26,7 +26,7 @@ from prometheus_client.exposition import choose_encoder
 
 from roadmask.engines.errors import PageError
 from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
-from roadmask.streaming.page.address import PageAddress
+from roadmask.streaming.page.address import DEFAULT_ADDRESS, PageAddress
 from roadmask.streaming.page.client import PageClient
 from roadmask.streaming.page.feed import Feed, PageLimits
 from roadmask.streaming.page.guard import Guard, add_headers
@@ -46,7 +46,7 @@ class LivePage:
 
     def __init__(
         self,
-        address: PageAddress,
+        address: PageAddress | str = DEFAULT_ADDRESS,
         *,
         token: str | None = None,
         limits: PageLimits | None = None,
@@ -54,13 +54,14 @@ class LivePage:
         """Makes a page that is not yet served.
 
         Args:
-            address: where to listen.
+            address: where to listen: an address, or a text as `PageAddress.parse` reads it.
             token: what a browser must show; None makes one up, or needs none at a loopback address.
             limits: what it keeps; None takes the defaults.
 
         Raises:
-            PageError: the token is unfit or the host unknown.
+            PageError: the address cannot be read, the token is unfit or the host unknown.
         """
+        address = PageAddress.parse(address) if isinstance(address, str) else address
         Guard(address, token, address.port)  # refuses an unfit token before anything is started
         self._address = address
         self._token = token

@@ -101,8 +101,8 @@ def read_image(path: Path) -> Image | None:
     """Returns the image in a file as upright (H, W, 3) RGB; None if it cannot be decoded."""
     try:
         return decode_image(path)
-    except OSError as error:  # deleted or unplugged since the folder was listed
-        _log.warning("%s cannot be read: %s", path, error)
+    except OSError as error:  # deleted or unmounted after the folder was listed
+        _log.warning("cannot read %s: %s", path, error)
         return None
 
 

@@ -206,7 +206,7 @@ def unknown_key(folder: Path) -> list[object]:
         (no_images, 2, "notes"),
         (zero_frames, 2, "could be decoded"),
         (lambda _: ["rtsp://10.0.0.1/stream"], 2, "rtsp"),
-        (existing_store, 2, "already there"),
+        (existing_store, 2, "already exists"),
         (newer_store, 2, "pip install --upgrade 'roadmask>=9.0'"),
         (other_weights, 2, "fc.weight"),
         (pickled_code, 2, "evil.pth"),

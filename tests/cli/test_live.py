@@ -36,7 +36,7 @@ def refused(*arguments: str) -> str:
         (("replay:missing.mp4",), "no file or folder missing.mp4"),
         (("rtsp://host/x", "--keep", "long"), "such as 30min, 2h"),
         (("rtsp://host/x", "--page", "host:port"), "expected host:port"),
-        (("rtsp://host/x", "--out", "."), "is already there"),
+        (("rtsp://host/x", "--out", "."), "already exists"),
     ],
 )
 def test_bad_input_is_refused_before_anything_begins(arguments: tuple[str, ...], says: str) -> None:

@@ -263,7 +263,7 @@ def test_a_writer_that_lost_its_lock_writes_nothing_more(tmp_path: Path) -> None
         (path / "front/.writer.lock").unlink()  # somebody is sure that the old writer is gone
         with CameraWriter(path, "front", SMALL, resume=True) as new:
             before = (path / "front/zarr.json").read_bytes()
-            with pytest.raises(StoreLockedError, match=r"took .* over: process"):
+            with pytest.raises(StoreLockedError, match=r"took over .*: process"):
                 old.append(7, 7 * FRAME_NS, drive[7])
             assert (path / "front/zarr.json").read_bytes() == before
             old.abandon()

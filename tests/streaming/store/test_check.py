@@ -113,7 +113,7 @@ def test_every_byte_of_a_shard_counts(drive: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "values", "words"),
     [
-        ("frames/frame_index", 4, 3, "capture index above"),
+        ("frames/frame_index", 4, 3, "frame index above"),
         ("frames/frame_index", 19, 99, "below 20 captured frames"),
         ("frames/timestamp_ns", 4, 0, "a time after"),
         ("frames/state", 4, 0, "a stored frame"),
