@@ -7,6 +7,8 @@ STAMP := .venv/.installed
 # Ray and OpenVINO would otherwise count their users.
 export RAY_USAGE_STATS_ENABLED := 0
 export OPENVINO_TELEMETRY_OPT_OUT := 1
+# Hundreds of processes of the tests would each compile what they import, where an environment forbids to keep it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show what can be made

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from roadmask.sample_drive import scene
 from roadmask.sample_drive.camera import Camera, Floats
 from roadmask.sample_drive.photograph import Photograph
 from roadmask.sample_drive.render import Renderer, Seen
+
+if TYPE_CHECKING:
+    from roadmask.sample_drive.score import DriveScore
 
 VIEWS = ("front", "rear")
 """The cameras on board."""
@@ -68,6 +73,25 @@ class TruthFrame:
 
     def __len__(self) -> int:
         return len(self.object_ids)
+
+
+class TrackedInstances(Protocol):
+    """What was found in one frame of the drive."""
+
+    @property
+    def frame_index(self) -> int:
+        """Index of the frame in the drive."""
+        ...
+
+    @property
+    def instances(self) -> Instances:
+        """N instances, with masks."""
+        ...
+
+    @property
+    def track_ids(self) -> NDArray[np.integer[Any]]:
+        """(N,) track ids; 0 where an instance belongs to no track."""
+        ...
 
 
 class SampleDrive:
@@ -139,6 +163,22 @@ class SampleDrive:
         """
         image, seen = self._draw(index, without)
         return self._photograph.take(image, index), _truth(seen, self.actors)
+
+    def score(self, frames: Iterable[TrackedInstances]) -> DriveScore:
+        """Compares what was found and tracked in frames of this drive with the truth about them; see `score_drive`.
+
+        Args:
+            frames: for instance the frames of a store: `camera.frame(position)` of each position.
+
+        Raises:
+            InputError: a frame has no masks, or images of another size.
+            IndexError: the drive has no such frame.
+        """
+        from roadmask.sample_drive.score import score_drive  # noqa: PLC0415 - it scores any drive, and imports this one
+
+        found = list(frames)
+        truths = [self.truth(frame.frame_index) for frame in found]
+        return score_drive([frame.instances for frame in found], truths, [frame.track_ids for frame in found])
 
     def camera(self, index: int) -> Camera:
         """Returns where frame `index` is taken from.

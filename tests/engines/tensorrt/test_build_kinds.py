@@ -18,6 +18,8 @@ from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter
 from roadmask.engines.tensorrt.build import Target, build_plan
 from roadmask.evaluation.speed.random_weights import write_random_weights
 
+pytestmark = pytest.mark.ci
+
 SHAPE = (192, 160)
 """A small input size of about the portrait's aspect: a plan has the same layers at every size."""
 
@@ -39,7 +41,6 @@ def test_lite_builds_in_int8(lite: Weights, portrait: Image, tmp_path: Path) -> 
     assert found.scores[0] > 0.9
 
 
-@pytest.mark.ci  # a large network, built twice
 def test_resnet50_builds_in_half_and_again_alike(tmp_path: Path) -> None:
     file = tmp_path / "random.safetensors"
     write_random_weights(file, Architecture.RESNET50, np.zeros((128, 128, 3), np.uint8))
