@@ -1,4 +1,4 @@
-"""Turns the shape of a car into faces: a body lofted through its cross sections, with all that lies on it."""
+"""Turns the shape of a car into faces: a body lofted through its cross sections, and the parts on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roadmask.sample_drive.car_bodies import Body
 from roadmask.sample_drive.light import unit
 
 PAINT, GLASS, TRIM, TYRE, RIM, HEADLAMP, TAILLAMP, PLATE, CHROME, UNDER, SEAM = range(11)
-"""What a face is made of."""
+"""Material of a face."""
 
 
 @dataclass(frozen=True, eq=False)
