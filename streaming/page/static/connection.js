@@ -1,4 +1,4 @@
-// The line to the server: comes back by itself, and knows why it cannot.
+// The connection to the server: reconnects by itself, and says why it cannot.
 
 import { ServerClock } from "./clock.js";
 
@@ -103,7 +103,7 @@ async function whyLost() {
   try {
     const answer = await fetch("api/history", { signal: AbortSignal.timeout(2000) });
     if (answer.status === 401 || answer.status === 403) {
-      return "The run does not know this page any more. Open the address that roadmask printed when it started.";
+      return "The run no longer accepts this page. Open the address that roadmask printed when it started.";
     }
     if (answer.ok) return "Connection to the run lost. Trying again …";
   } catch {

@@ -65,7 +65,7 @@ export class Follow extends EventTarget {
     if (isPaused) this.#seen = Math.max(this.#seen, performance.now() - GONE_MS);
     else if (unseen > CLOSE_MS) this.set(null);
     else if (unseen > GONE_MS && this.#wasSeen) {
-      this.#tell(`gone for ${duration(unseen / 1000)}: this is the last of it`, true);
+      this.#tell(`gone for ${duration(unseen / 1000)}: last seen like this`, true);
       this.#announce(`${this.#target.label} ${this.#target.id} is gone`);
     }
   }
