@@ -77,7 +77,7 @@ def car_mesh(body: Body, table: Floats, fine: bool) -> tuple[Faces, Faces]:
 def _stations(body: Body, table: Floats, fine: bool) -> Floats:
     """Places along the car where its mesh is cut: the sections, the edges of the glass, and between them."""
     edges = {float(z) for z in table[:, 0]} | set(body.windscreen) | set(body.rear_glass)
-    edges |= {z for stretch in body.side_glass for z in stretch}
+    edges |= {z for span in body.side_glass for z in span}
     cuts: list[float] = []
     ordered = sorted(edges)
     for first, last in pairwise(ordered):
