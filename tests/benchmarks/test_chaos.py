@@ -1,6 +1,6 @@
 """A live run of four cameras that everything happens to, shortly; `python -m benchmarks.chaos` does it at length.
 
-What kills processes is in test_live_run, what befalls one connection in test_live_decoder.
+What kills processes is in test_run, what befalls one connection in sources/live/test_decoder.
 """
 
 from __future__ import annotations
