@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import pytest
 
 from roadmask.engines import Image
 from roadmask.engines.classes import PEDESTRIAN
@@ -16,6 +17,8 @@ from roadmask.engines.networks.weights import Architecture, Weights, find_weight
 from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter
 from roadmask.engines.tensorrt.build import Target, build_plan
 from roadmask.evaluation.speed.random_weights import write_random_weights
+
+pytestmark = pytest.mark.ci
 
 SHAPE = (384, 640)
 
