@@ -7,6 +7,8 @@ STAMP := .venv/.installed
 # Ray and OpenVINO would otherwise count their users.
 export RAY_USAGE_STATS_ENABLED := 0
 export OPENVINO_TELEMETRY_OPT_OUT := 1
+# Hundreds of processes of the tests would each compile what they import, where an environment forbids to keep it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show what can be made
@@ -84,7 +86,7 @@ out/bars:
 	@mkdir -p $@
 
 .PHONY: bars-parity bars-tests
-PARITY := tests/engines/test_parity_images.py
+PARITY := tests/engines/openvino/test_parity_images.py
 bars-parity: $(STAMP) | out/bars
 	ROADMASK_REQUIRE_SYSTEM=1 ROADMASK_DATA=$(DATA) $(BIN)/python -m pytest -m bars $(PARITY)
 bars-tests: $(STAMP) | out/bars # all other tests that take minutes

@@ -1,4 +1,4 @@
-"""Cameras to try a live run on: real servers and senders, and ways to break them."""
+"""Real camera servers and senders, and ways to break them."""
 
 from __future__ import annotations
 
@@ -176,16 +176,16 @@ class UdpSender:
         self._thread.join()
 
     def _send(self) -> None:
-        begun = time.monotonic()
+        start_s = time.monotonic()
         sent_s, clock_s, number = 0.0, self._clock_s, 0
         while not self._stopping.is_set():
             clip = self._clips[number % len(self._clips)]
             number += 1
-            end_s = self._send_clip(clip, begun + sent_s, clock_s)
+            end_s = self._send_clip(clip, start_s + sent_s, clock_s)
             sent_s += end_s
             clock_s += end_s + self._jump_s
 
-    def _send_clip(self, clip: Path, begun: float, clock_s: float) -> float:
+    def _send_clip(self, clip: Path, start_s: float, clock_s: float) -> float:
         """A muxer for each clip: a camera that changes its size starts its stream anew."""
         end_s = 0.0
         target_url = f"udp://127.0.0.1:{self._port}?pkt_size=1316"
@@ -198,7 +198,7 @@ class UdpSender:
                 if packet.dts is None or packet.pts is None:
                     continue
                 end_s = max(end_s, float((packet.pts + (packet.duration or 1)) * unit))
-                wait_s = begun + float(packet.dts * unit) - time.monotonic()
+                wait_s = start_s + float(packet.dts * unit) - time.monotonic()
                 if self._stopping.wait(max(wait_s, 0)):
                     return end_s
                 packet.pts += shift

@@ -1,4 +1,4 @@
-"""Trackers of others, behind one small interface: boxes, scores and classes in, ids out.
+"""Other trackers behind one small interface: boxes, scores and classes in, ids out.
 
 roboflow's trackers (SORT, ByteTrack, OC-SORT, BoT-SORT, C-BIoU) and norfair. They do not know classes, so each class
 gets a tracker of its own, as their authors advise. No images are given, so BoT-SORT goes without camera motion.
@@ -32,7 +32,7 @@ PIP = {
 
 @dataclass(frozen=True)
 class Peer:
-    """A tracker of others."""
+    """A tracker of another library."""
 
     name: str
     package: str

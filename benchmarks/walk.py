@@ -2,11 +2,11 @@
 
     python -m benchmarks.walk [SOURCE] [--max 11]
 
-The command runs in this process on a few frames, with a profiler that looks at the call stack at three moments of a
-frame: when the reader hands it out, when it is handed to the segmenter, and when its rows are written into an array of
-the store. The walk is the files of roadmask on these stacks, from the command's function down, each counted once and in
-the order of the first visit: what somebody reads to follow a frame from the command to the disk. The rooms that only
-compute, which the walk calls and comes back from (the decoder, the network, the tracker), are read on their own.
+The command runs in this process on a few frames, with a profiler that looks at the call stack at four moments: when
+the reader hands out a frame, when its image is handed to the segmenter, when its rows are put into the arrays of the
+store, and when the arrays are written to disk. The walk is the files of roadmask on these stacks, from the command's
+function down, each counted once and in the order of the first visit: what somebody reads to follow a frame from the
+command to the disk. Parts that only compute and return (the decoder, the network, the tracker) are not on the way.
 
 The exit code is 1 if the walk is longer than `--max`, or if a moment was never seen.
 """
@@ -29,6 +29,7 @@ from roadmask.cli.run import run as command
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.recording.reader import Reader
 from roadmask.streaming.segmentation import segment_each
+from roadmask.streaming.store.files import DurableStore
 from roadmask.streaming.store.growing_array import GrowingArray
 
 FRAMES = 4
@@ -62,11 +63,13 @@ def walk(source: str) -> dict[str, list[tuple[str, str]]]:
     return stacks
 
 
-_READ, _SEGMENT, _WRITE = "the reader hands the frame out", "the frame is segmented", "its rows are written"
+_READ, _SEGMENT = "the reader hands out the frame", "the image is segmented"
+_APPEND, _WRITE = "the rows are put into the arrays", "the arrays are written"
 _CODES: dict[CodeType, tuple[str, str]] = {
     Reader.__iter__.__code__: ("return", _READ),
     segment_each.__code__: ("call", _SEGMENT),
-    GrowingArray.write.__code__: ("call", _WRITE),
+    GrowingArray.append.__code__: ("call", _APPEND),
+    DurableStore.write_file.__code__: ("call", _WRITE),
 }
 """Function -> the event of the profiler, and the moment that it is."""
 
@@ -75,6 +78,8 @@ def _moment(frame: FrameType, event: str, argument: Any) -> str | None:
     wanted, moment = _CODES.get(frame.f_code, ("", ""))
     if event != wanted or (moment == _READ and not isinstance(argument, Frame)):
         return None
+    if moment == _WRITE and frame.f_back is not None and frame.f_back.f_code is not GrowingArray.write.__code__:
+        return None  # the first files of a store are its metadata
     return moment
 
 
@@ -98,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     stacks = walk(options.source)
     files: list[str] = []
-    for moment in (_READ, _SEGMENT, _WRITE):
+    for moment in (_READ, _SEGMENT, _APPEND, _WRITE):
         typer.echo(f"{moment}:")
         for file, function in stacks.get(moment, []):
             if file not in files:

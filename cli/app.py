@@ -1,4 +1,4 @@
-"""The `roadmask` program: its commands, and how errors become exit codes."""
+"""The `roadmask` program: its commands and global options."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from roadmask.streaming.redaction import redact_record
 
 app = typer.Typer(
     name="roadmask",
-    help="Masks every pedestrian and car of a drive, follows each one, and stores the masks in Zarr.",
-    epilog="Start with: roadmask run synthetic: --out drive.zarr --overlay drive.mp4",
+    help="Segment every pedestrian and car of a drive, track each one, and store the masks in Zarr.",
+    epilog="Get started: roadmask run synthetic: --out drive.zarr --overlay drive.mp4",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -50,7 +50,7 @@ app.add_typer(engine_app, name="engine")
 app.command()(track)
 app.command()(compare)
 
-eval_app = typer.Typer(help="Measure results against ground truth.", no_args_is_help=True)
+eval_app = typer.Typer(help="Evaluate results against ground truth.", no_args_is_help=True)
 app.add_typer(eval_app, name="eval")
 eval_app.command("segm")(eval_segm)
 eval_app.command("loss")(eval_loss)
@@ -68,7 +68,7 @@ def _options(
     version: Annotated[  # noqa: ARG001 - the callback acts on it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens inside.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print debug messages.")] = False,
 ) -> None:
     on_screen = RichHandler(console=Console(stderr=True), show_path=verbose, show_time=verbose)
     on_screen.setLevel(logging.DEBUG if verbose else logging.INFO)

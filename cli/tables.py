@@ -1,4 +1,4 @@
-"""The tables that commands end with."""
+"""The tables that commands print at their end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roadmask.streaming.store import DriveSummary
 
 
 def found_table(drive: DriveSummary) -> Table:
-    """Returns what was found: the tracks of each camera by class, and how long they were seen."""
+    """Returns the tracks of each camera by class, and how long they were seen."""
     table = Table("camera", "class", title="Found", title_justify="left")
     for heading in ("tracks", "masks", "median s", "longest s"):
         table.add_column(heading, justify="right")
@@ -31,11 +31,11 @@ def found_table(drive: DriveSummary) -> Table:
 
 
 def ledger_table(ledgers: Iterable[tuple[str, Ledger]], seconds: float | None = None) -> Table:
-    """Returns where the frames of each camera went.
+    """Returns the outcomes of the frames of each camera.
 
     Args:
-        ledgers: camera and its ledger.
-        seconds: wall time of the run, to state its speed.
+        ledgers: each camera's name and ledger.
+        seconds: wall-clock time of the run, to state its speed; no speed if None.
     """
     table = Table("camera", title="Ledger", title_justify="left")
     for heading in ("captured", "stored", "dropped", "failed"):
@@ -47,7 +47,7 @@ def ledger_table(ledgers: Iterable[tuple[str, Ledger]], seconds: float | None = 
             camera, str(ledger.captured), str(ledger.stored), _by_reason(ledger.dropped), _by_reason(ledger.failed)
         )
     if seconds is not None:
-        table.caption = f"{captured / seconds:.1f} frames/s over {seconds:.1f} s, starting up included"
+        table.caption = f"{captured / seconds:.1f} frames/s over {seconds:.1f} s, including start-up"
         table.caption_justify = "left"
     return table
 

@@ -1,9 +1,8 @@
 """Records a drive twice, and shows what was found.
 
-    make demo                      the sample drive, and how right the result is
-    make demo SOURCE=my.mp4        your own video
+    make demo [SOURCE=my.mp4]    records your own video; else the sample drive, and tells how right the result is
 
-First the drive runs as one camera in this process, then as two cameras on Ray; both must store the same bytes.
+The same camera is recorded in this process, then with another one on Ray; both must store the same bytes.
 """
 
 from __future__ import annotations
@@ -15,75 +14,67 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from roadmask.cli.progress import camera_bars
-from roadmask.cli.tables import found_table, ledger_table
-from roadmask.engines import RoadmaskError
-from roadmask.sample_drive import SampleDrive, score_drive
-from roadmask.streaming.recording.drive import record_drive
-from roadmask.streaming.store import CameraReader, open_drive, summarize_drive
-from roadmask.streaming.store.compare import differing_files
-from roadmask.streaming.store.summary_plot import plot_summary
+import roadmask
 
-SAMPLE_DRIVE = "synthetic:"
-SAMPLE_DRIVE_REAR = "synthetic:rear?fps=5"
 OUT = Path("out/demo")
+console = Console()
 
 
-def main() -> None:
-    """Runs the demo into out/demo, which is made anew each time."""
-    source = sys.argv[1] if len(sys.argv) > 1 else SAMPLE_DRIVE
-    second_source = SAMPLE_DRIVE_REAR if source == SAMPLE_DRIVE else source
+def main(source: str = "synthetic:", rear: str = "synthetic:rear?fps=5") -> None:
+    """Records into out/demo, which is made anew each time."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     drive, pair, overlay, summary = (OUT / n for n in ("drive.zarr", "pair.zarr", "overlay.mp4", "summary.png"))
-    console = Console()
-
-    console.rule("One camera, in this process")
-    with camera_bars(console) as on_progress:
-        result = record_drive({"front": source}, drive, overlay=overlay, on_progress=on_progress)
-
-    console.rule("Two cameras, on Ray")
-    with camera_bars(console) as on_progress:
-        record_drive({"front": source, "rear": second_source}, pair, on_ray=True, on_progress=on_progress)
-    different = differing_files(drive / "front", pair / "front")
-    if different:
-        sys.exit(f"The stores differ, first in {different[0]}: please report this.")
+    [front] = record("One camera, in this process", {"front": source}, drive, overlay=overlay)
+    record("Two cameras, on Ray", {"front": source, "rear": rear}, pair, on_ray=True)
+    if contents(drive / "front") != contents(pair / "front"):
+        sys.exit("The stores differ: please report this.")
     console.print("The stores agree: camera [bold]front[/] is the same in both, byte for byte.\n")
+    found = roadmask.summarize_drive(drive).cameras[0].classes
+    rows = [(c.class_name, c.tracks, c.instances, c.median_s, c.longest_s) for c in found]
+    show("Found", ("class", "tracks", "masks", "median s", "longest s"), rows)
+    if source == "synthetic:":
+        show_how_right(roadmask.open_drive(drive)["front"])
+    console.print(f"{front.ledger.captured} frames captured: {front.ledger}\n")
+    roadmask.plot_summary(drive, summary)
+    console.print(f"  masks  {drive}", f"  video  {overlay}", f"summary  {summary}", sep="\n")
 
-    front = open_drive(drive)["front"]
-    console.print(found_table(summarize_drive(drive)))
-    console.print(ledger_table((camera.camera, camera.ledger) for camera in result.cameras))
-    if source == SAMPLE_DRIVE:
-        console.print(truth_table(front))
-    plot_summary(drive, summary)
-    for what, path in (("masks", drive), ("video", overlay), ("summary", summary)):
-        console.print(f"{what:>8}  {path}")
+
+def record(title: str, sources: dict[str, str], out: Path, **options) -> list:
+    """Records, and shows how far each camera has come."""
+    console.rule(title)
+    with console.status("Starting") as status:
+
+        def update(progress: dict) -> None:
+            status.update(", ".join(f"{n}: {c.frames} of {c.frames_expected} frames" for n, c in progress.items()))
+
+        return roadmask.record_drive(sources, out, on_progress=update, **options).cameras
 
 
-def truth_table(camera: CameraReader) -> Table:
-    """Compares what is stored with what the sample drive's renderer knows."""
-    rendered = SampleDrive()
-    stored = [camera.frame(position) for position in range(len(camera))]
-    truths = [rendered.truth(frame.frame_index) for frame in stored]
-    score = score_drive([frame.instances for frame in stored], truths, [frame.track_ids for frame in stored])
-    title = "How right: at mask IoU 0.5, of objects that show 20 px and more"
-    table = Table("class", title=title, title_justify="left")
-    for heading in ("recall", "precision", "mean mask IoU", "objects found", "id switches"):
-        table.add_column(heading, justify="right")
-    for row in score.classes:
-        table.add_row(
-            row.name,
-            f"{row.recall:.2f}",
-            f"{row.precision:.2f}",
-            f"{row.mean_iou:.2f}",
-            f"{row.objects_found} of {row.objects}",
-            str(row.id_switches),
-        )
-    return table
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Returns the bytes of every file of a store."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def show_how_right(camera) -> None:
+    """Compares what is stored with what the renderer of the sample drive knows."""
+    stored = (camera.frame(position) for position in range(len(camera)))
+    headings = ("class", "recall", "precision", "mean mask IoU", "objects", "found", "id switches")
+    found = roadmask.SampleDrive().score(stored).classes
+    rows = [(c.name, c.recall, c.precision, c.mean_iou, c.objects, c.objects_found, c.id_switches) for c in found]
+    show("How right: at mask IoU 0.5, of objects that show 20 px and more", headings, rows)
+
+
+def show(title: str, headings: tuple[str, ...], rows: list[tuple]) -> None:
+    """Prints a table."""
+    table = Table(*headings, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
 
 
 if __name__ == "__main__":
     try:
-        main()
-    except RoadmaskError as error:
+        main(*sys.argv[1:2] * 2)
+    except roadmask.RoadmaskError as error:
         sys.exit(f"error: {error}")

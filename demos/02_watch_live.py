@@ -3,54 +3,71 @@
     make live-demo
 
 The drive is rendered into two videos once, each repeated for some minutes; `replay:` then plays them at their own pace.
-Your own camera is one command away: `roadmask live rtsp://HOST/PATH`.
+For your own camera, pass its address to `run_live`, for instance `{"front": "rtsp://HOST/PATH"}`.
 """
 
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
+import threading
+import webbrowser
 from pathlib import Path
 
+import cv2
 from rich.console import Console
 
-from roadmask.cli import main as roadmask
-from roadmask.evaluation.speed.clips import lengthened
-from roadmask.streaming.frames import Frame
-from roadmask.streaming.sinks.video_writer import VideoWriter
-from roadmask.streaming.sources import open_camera
+import roadmask
 
 OUT = Path("out/live-demo")
-CAMERAS = {"front": "synthetic:?fps=10", "rear": "synthetic:rear?fps=10"}
-MINUTES = 5
+SOURCES = {"front": "synthetic:?fps=10", "rear": "synthetic:rear?fps=10"}
+FPS, REPEATS = 10, 30
 
 
 def main() -> None:
-    """Renders what is not there yet, then runs `roadmask live`; Ctrl-C ends it."""
+    """Renders what is not there yet, then runs until Ctrl-C or the end of the videos."""
     OUT.mkdir(parents=True, exist_ok=True)
-    videos = {camera: OUT / f"{camera}.mp4" for camera in CAMERAS}
     console = Console()
-    for camera, video in videos.items():
-        if not video.exists():
-            with console.status(f"Rendering {video}"):
-                render(camera, video)
+    for camera in SOURCES:
+        if not video_of(camera).exists():
+            with console.status(f"Rendering {video_of(camera)}"):
+                render(camera)
     store = OUT / "drive.zarr"
     shutil.rmtree(store, ignore_errors=True)
-    replays = [f"{camera}=replay:{video}" for camera, video in videos.items()]
-    sys.argv = ["roadmask", "live", *replays, "--out", str(store), "--open"]
-    roadmask()
+
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    replays = {camera: f"replay:{video_of(camera)}" for camera in SOURCES}
+    with roadmask.LivePage() as page:
+        console.print(f"Watch at {page.url}; Ctrl-C ends the run and closes the store.")
+        webbrowser.open(page.url)
+        result = roadmask.run_live(replays, store, page=page, stop=stop)
+    for camera in result.cameras:
+        console.print(f"{camera.camera}: {camera.ledger.captured} frames captured: {camera.ledger}")
+    console.print(f"masks  {store}")
 
 
-def render(camera: str, video: Path) -> None:
-    """Writes one camera's drive, repeated."""
-    once = video.with_suffix(".once.mp4")
-    with open_camera(camera, [CAMERAS[camera]]) as source, VideoWriter(once) as writer:
-        for item in source:
-            if isinstance(item, Frame):
-                writer.write(item.image, item.timestamp_ns)
-    lengthened(once, video, MINUTES * 6)
-    once.unlink()
+def video_of(camera: str) -> Path:
+    """Returns the path of a camera's video."""
+    return OUT / f"{camera}.mp4"
+
+
+def render(camera: str) -> None:
+    """Writes the drive of one camera into a video, again and again."""
+    with roadmask.open_camera(camera, [SOURCES[camera]]) as source:
+        images = [frame.image for frame in source]
+    height, width = images[0].shape[:2]
+    unfinished = OUT / f"{camera}.unfinished.mp4"
+    writer = cv2.VideoWriter(str(unfinished), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (width, height))
+    for image in images * REPEATS:
+        writer.write(image[..., ::-1])
+    writer.release()
+    unfinished.rename(video_of(camera))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except roadmask.RoadmaskError as error:
+        sys.exit(f"error: {error}")

@@ -1,4 +1,4 @@
-"""How right instances are: mask AP as COCO defines it, and whether a difference between two engines is more than luck.
+"""Accuracy of instances: mask AP as COCO defines it, and whether a difference between engines is significant.
 
 Knows ground truth and instances; knows no camera, no tracker's insides, no store.
 """

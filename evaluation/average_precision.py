@@ -19,37 +19,37 @@ from roadmask.engines.errors import InputError
 from roadmask.evaluation.coco_json import CocoTruth, Result
 
 ALL_CLASSES = "all"
-"""Name of the mean over classes, as COCO ranks by it."""
+"""Name of the row of the mean over classes, by which COCO ranks."""
 
 
 @dataclass(frozen=True)
 class ClassPrecision:
-    """How well the masks of one class are found: each figure 0 to 1, None where the truth has nothing to find."""
+    """Accuracy of the masks of one class: each figure is 0 to 1, or None if the ground truth has nothing to find."""
 
     name: str
-    """Of the class; `all` for the mean over classes."""
+    """Name of the class; `all` for the mean over classes."""
     truth: int
-    """Masks to be found, crowds not counted."""
+    """Number of masks in the ground truth, without crowds."""
     found: int
-    """Masks that were reported, right or wrong."""
+    """Number of masks that were reported."""
     ap: float | None
     """Mean of the precision at 101 recalls and the mask IoUs 0.50, 0.55 .. 0.95."""
     ap50: float | None
-    """At IoU 0.50."""
+    """AP at the mask IoU 0.50."""
     ap75: float | None
-    """At IoU 0.75."""
+    """AP at the mask IoU 0.75."""
     ap_small: float | None
-    """Of objects under 32 x 32 square pixels of the original image."""
+    """AP of objects with an area under 32 x 32 pixels of the original image."""
     ap_medium: float | None
-    """From there to 96 x 96."""
+    """AP of objects with an area from 32 x 32 to 96 x 96 pixels."""
     ap_large: float | None
-    """Above."""
+    """AP of objects with an area over 96 x 96 pixels."""
     ar1: float | None
-    """Mean recall over the same IoUs, of the best instance in each image."""
+    """Mean recall over the same IoUs with the best instance in each image."""
     ar10: float | None
-    """Of the best ten."""
+    """Mean recall with the best 10 instances."""
     ar100: float | None
-    """Of the best hundred."""
+    """Mean recall with the best 100 instances."""
 
     def record(self) -> dict[str, str | int | float | None]:
         """Returns one flat row of results, with the field's names."""

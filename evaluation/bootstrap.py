@@ -1,4 +1,4 @@
-"""Whether a difference in AP between two engines is more than luck: the paired bootstrap over images.
+"""The paired bootstrap over images: is a difference in AP between two engines significant?
 
 Both engines ran on the same images. Images are drawn again and again with replacement, the same for both; how
 the difference varies over the draws is how far it can be trusted (Efron and Tibshirani, An Introduction to the
@@ -18,23 +18,23 @@ from roadmask.evaluation.average_precision import ALL_CLASSES, run_coco_eval, sc
 from roadmask.evaluation.coco_json import CocoTruth, Result
 
 _RECALLS = np.linspace(0, 1, 101)
-"""Where COCO reads the precision."""
+"""Recalls at which COCO reads the precision."""
 _INTERVAL = (2.5, 97.5)
 """Percentiles between which the middle 95 % of the draws lie."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassMatches:
-    """Which detections of one class are right, on all images together."""
+    """The matches of one class on all images."""
 
     images: NDArray[np.intp]
-    """(N,) where each detection was made, best score first; positions among the images."""
+    """(N,) position of the image of each detection, best score first."""
     right: NDArray[np.bool_]
-    """(10, N) whether it found an object, at the IoUs 0.50, 0.55 .. 0.95."""
+    """(10, N) whether the detection matches an object, at the IoUs 0.50, 0.55 .. 0.95."""
     wrong: NDArray[np.bool_]
-    """(10, N) whether it found nothing; neither where it lies on a crowd."""
+    """(10, N) whether the detection matches nothing; neither right nor wrong on a crowd."""
     expected: NDArray[np.int64]
-    """(P,) objects to be found in each image."""
+    """(P,) number of objects in each image."""
 
     def average_precision(self, weights: NDArray[Any] | None = None) -> float:
         """Returns COCO's AP, 0 to 1, as if each image were there as often as its weight (P,) says; else once.
@@ -59,16 +59,16 @@ class ClassMatches:
 
 @dataclass(frozen=True)
 class Loss:
-    """What a candidate loses against a reference; AP 0 to 1."""
+    """The AP, 0 to 1, that a candidate loses against a reference."""
 
     name: str
-    """Of the class; `all` for the mean over classes."""
+    """Name of the class; `all` for the mean over classes."""
     reference_ap: float
     candidate_ap: float
     low: float
-    """The loss exceeds this in 97.5 % of the draws."""
+    """Lower bound: the loss exceeds it in 97.5 % of the draws."""
     high: float
-    """And stays below this in 97.5 %."""
+    """Upper bound: the loss stays below it in 97.5 % of the draws."""
 
     @property
     def loss(self) -> float:

@@ -1,4 +1,4 @@
-"""COCO's JSON files of instances: ground truth and results, read with suspicion.
+"""COCO's JSON files of instances: ground truth and results, checked while they are read.
 
 pycocotools trusts its files: it crashes on malformed ones, reads past the end of malformed run lengths, and takes an
 annotation whose id is 0 for none. So everything is checked here first, and only checked masks go on.
@@ -21,7 +21,7 @@ from roadmask.engines.interop.coco import rle_of_segmentation
 
 _T = TypeVar("_T")
 Rle = dict[str, Any]
-"""`size`, height and width, and compressed `counts` as bytes."""
+"""Run lengths: `size` is height and width, `counts` are compressed bytes."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class TruthImage:
 
     id: int
     file_name: str
-    """Relative to the folder of images."""
+    """Path of the image, relative to the folder of images."""
     size: tuple[int, int]
-    """Height and width."""
+    """Height and width in pixels."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class TruthMask:
 
     image_id: int
     category_id: int
-    """As in the file."""
+    """Category id of the file."""
     rle: Rle
     area: float
-    """Square pixels: as the file says, by which COCO tells small objects from large ones."""
+    """Area in square pixels as the file states it, by which COCO tells small objects from large ones."""
     crowd: bool
-    """A group that nobody took apart; what lies on it is neither right nor wrong."""
+    """Whether it is a group of objects without masks of their own; detections on it are neither right nor wrong."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class CocoTruth:
 
     path: Path
     images: dict[int, TruthImage]
-    """By id, in the file's order."""
+    """Images by id, in the order of the file."""
     class_names: dict[int, str]
-    """The file's category ids -> names; COCO's person is called pedestrian as everywhere here."""
+    """Category id of the file -> class name; COCO's person is called pedestrian."""
     masks: tuple[TruthMask, ...]
 
     @property
     def annotated_classes(self) -> tuple[str, ...]:
-        """Names of the classes that have masks to be found, crowds not counted, in the order of their ids."""
+        """Names of the classes that have masks other than crowds, in the order of their ids."""
         seen = {mask.category_id for mask in self.masks if not mask.crowd}
         return tuple(self.class_names[category] for category in sorted(seen))
 
@@ -73,7 +73,7 @@ class Result:
 
     image_id: int
     category_id: int
-    """As in the ground truth's file."""
+    """Category id of the ground truth's file."""
     rle: Rle
     score: float
 

@@ -13,7 +13,7 @@ from roadmask.engines.segmenter import Image, Segmenter
 from roadmask.evaluation.coco_json import CocoTruth, Result, TruthImage
 
 _SHOWN = 3
-"""Missing files that an error names."""
+"""Number of missing files that an error names."""
 
 
 def common_classes(

@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     from roadmask.engines.masks import RleMasks as RleMasks
     from roadmask.engines.segmenter import Segmenter as Segmenter
     from roadmask.engines.segmenter import SegmenterInfo as SegmenterInfo
+    from roadmask.evaluation.failures import find_failures as find_failures
     from roadmask.sample_drive import SampleDrive as SampleDrive
-    from roadmask.sample_drive import score_drive as score_drive
     from roadmask.streaming.config import RunConfig as RunConfig
     from roadmask.streaming.config import load_config as load_config
+    from roadmask.streaming.formats.export.job import ExportJob as ExportJob
     from roadmask.streaming.frames import Frame as Frame
     from roadmask.streaming.frames import LostFrame as LostFrame
+    from roadmask.streaming.live.run import run_live as run_live
+    from roadmask.streaming.live.settings import LiveSettings as LiveSettings
+    from roadmask.streaming.page import LivePage as LivePage
     from roadmask.streaming.pipeline import Pipeline as Pipeline
     from roadmask.streaming.recording.drive import record_drive as record_drive
     from roadmask.streaming.recording.jobs import CameraJob as CameraJob
@@ -48,8 +52,10 @@ if TYPE_CHECKING:
     from roadmask.streaming.sinks.sink import TrackSink as TrackSink
     from roadmask.streaming.sources import BaseSource as BaseSource
     from roadmask.streaming.sources import FrameSource as FrameSource
+    from roadmask.streaming.sources import open_camera as open_camera
     from roadmask.streaming.store import open_drive as open_drive
     from roadmask.streaming.store import summarize_drive as summarize_drive
+    from roadmask.streaming.store.summary_plot import plot_summary as plot_summary
     from roadmask.tracking import IouTracker as IouTracker
     from roadmask.tracking import IouTrackerConfig as IouTrackerConfig
     from roadmask.tracking import Tracks as Tracks
@@ -67,12 +73,15 @@ __all__ = [
     "CameraDescription",
     "CameraJob",
     "EngineError",
+    "ExportJob",
     "Frame",
     "FrameSource",
     "InputError",
     "Instances",
     "IouTracker",
     "IouTrackerConfig",
+    "LivePage",
+    "LiveSettings",
     "LostFrame",
     "Pipeline",
     "RleMasks",
@@ -91,11 +100,14 @@ __all__ = [
     "category_ids",
     "checked_image",
     "draw_overlay",
+    "find_failures",
     "load_config",
     "load_segmenter",
+    "open_camera",
     "open_drive",
+    "plot_summary",
     "record_drive",
-    "score_drive",
+    "run_live",
     "summarize_drive",
 ]
 
@@ -109,16 +121,22 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.engines.load": ["load_segmenter"],
         "roadmask.engines.masks": ["BoxMasks", "RleMasks"],
         "roadmask.engines.segmenter": ["Segmenter", "SegmenterInfo"],
-        "roadmask.sample_drive": ["SampleDrive", "score_drive"],
+        "roadmask.evaluation.failures": ["find_failures"],
+        "roadmask.sample_drive": ["SampleDrive"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
+        "roadmask.streaming.formats.export.job": ["ExportJob"],
         "roadmask.streaming.frames": ["Frame", "LostFrame"],
+        "roadmask.streaming.live.run": ["run_live"],
+        "roadmask.streaming.live.settings": ["LiveSettings"],
+        "roadmask.streaming.page": ["LivePage"],
         "roadmask.streaming.pipeline": ["Pipeline"],
         "roadmask.streaming.recording.drive": ["record_drive"],
         "roadmask.streaming.recording.jobs": ["CameraJob"],
         "roadmask.streaming.sinks.drawing": ["draw_overlay"],
         "roadmask.streaming.sinks.sink": ["BaseSink", "CameraDescription", "TrackSink", "TrackedFrame"],
-        "roadmask.streaming.sources": ["BaseSource", "FrameSource"],
+        "roadmask.streaming.sources": ["BaseSource", "FrameSource", "open_camera"],
         "roadmask.streaming.store": ["open_drive", "summarize_drive"],
+        "roadmask.streaming.store.summary_plot": ["plot_summary"],
         "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "TrackState", "Tracks"],
     },
 )

@@ -1,4 +1,4 @@
-"""Instances over time become tracks. Knows no camera, no engine and no store."""
+"""Turns instances over time into tracks. Independent of cameras, engines and stores."""
 
 from roadmask.tracking.backfill import Backfill, unconfirmed_to_none
 from roadmask.tracking.camera.ego_pose import warp_of_rotation

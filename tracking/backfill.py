@@ -1,4 +1,4 @@
-"""Gives a track's id to its first, tentative frames too, which a live camera cannot wait for."""
+"""Assigns confirmed tracks to their first, tentative frames too, which a live camera cannot wait for."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ T = TypeVar("T")
 
 
 def unconfirmed_to_none(tracks: Tracks) -> Tracks:
-    """Returns the tracks with id 0 for tentative instances: what a live camera reports, which cannot wait."""
+    """Returns the tracks with id 0 for tentative instances, as a live camera reports them."""
     return replace(tracks, track_ids=np.where(tracks.states == TrackState.CONFIRMED, tracks.track_ids, 0))
 
 
 class Backfill(Generic[T]):
-    """Holds frames of a recorded drive back until every track in them was confirmed or dropped.
+    """Delays the frames of a recorded drive until every track in them is confirmed or dropped.
 
-    Instances of a track that was confirmed later leave as confirmed, with its id; those of a track that was dropped
-    leave with id 0, tentative. Frames leave in the order they came. A frame waits no longer than a track can stay
-    tentative: with `IouTracker` and its default of two hits, `confirm_after_s` plus the longer of `keep_tentative_s`
-    and the time between two frames. The frames of that time, with the items pushed along, are what is held in memory.
+    Instances of a track that is confirmed later are returned as confirmed, with its id. Those of a dropped track are
+    returned as tentative, with id 0. Frames keep their order. A frame waits no longer than a track can stay tentative:
+    with `IouTracker` and its default of two hits, `confirm_after_s` plus the longer of `keep_tentative_s` and the time
+    between two frames. The frames of that time and their items are held in memory.
 
-    Push to it the tracks of one epoch at a time: call `flush` where an epoch ends.
+    Push the tracks of one epoch at a time, and call `flush` at the end of each.
     """
 
     def __init__(self) -> None:
-        self._held: deque[tuple[T, Tracks, set[int]]] = deque()  # with the ids still undecided in that frame
-        self._confirmed: set[int] = set()  # of the tracks in the held frames
+        self._held: deque[tuple[T, Tracks, set[int]]] = deque()  # with the tentative ids of that frame
+        self._confirmed: set[int] = set()  # ids of the tracks in the held frames
 
     def __len__(self) -> int:
         return len(self._held)
 
     def push(self, item: T, tracks: Tracks) -> list[tuple[T, Tracks]]:
-        """Takes the next frame.
+        """Adds the next frame.
 
         Args:
-            item: anything that belongs to the frame and leaves with it.
-            tracks: what the tracker said about it.
+            item: anything that belongs to the frame and is returned with it.
+            tracks: tracks of the frame.
 
         Returns:
-            The frames that are decided by now, oldest first; often none, sometimes several.
+            Frames without undecided tracks, oldest first; often none, sometimes several.
         """
         tentative = set(tracks.track_ids[tracks.states == TrackState.TENTATIVE].tolist()) - {0}
         undecided = tentative | set(tracks.tentative_unseen.tolist())
@@ -53,12 +53,12 @@ class Backfill(Generic[T]):
         ready = []
         while self._held and not self._held[0][2] & undecided:
             ready.append(self._release())
-        # Only what the held frames wait for is remembered, or a long drive would fill the memory with ids.
+        # Only the ids that held frames wait for are kept, or a long drive would fill the memory with ids.
         self._confirmed &= set().union(*(waiting for _, _, waiting in self._held))
         return ready
 
     def flush(self) -> list[tuple[T, Tracks]]:
-        """Returns all frames still held, oldest first: tracks that are tentative by now will never be confirmed."""
+        """Returns all held frames, oldest first. Tracks that are tentative now will never be confirmed."""
         ready = []
         while self._held:
             ready.append(self._release())

@@ -1,7 +1,7 @@
-"""What a detector missed is still there: tracks that go on for a moment without being seen.
+"""Coasting: predicted boxes of tracks that the detector missed for a moment.
 
-A detector that misses a fifth of what is there leaves a fifth of the world out of every frame, where a detector that
-misses nothing stops seeing a thing because it is gone. How often things came back lately tells the two apart.
+If a detector misses a fifth of all things, a track without a detection is probably still there; if it misses nothing,
+the thing has probably left. How often lost tracks came back lately distinguishes the two.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from roadmask.tracking.tracks import Tracks
 
 NS = 1_000_000_000
 _DOUBT = 2
-"""Things that are taken to have gone for good before any was seen to: where nothing is known, nothing coasts."""
+"""Prior number of tracks that were gone: as long as nothing is known, no track coasts."""
 _BELIEF = 1
-"""And to have come back."""
+"""Prior number of tracks that came back."""
 
 
 class Coasting:
-    """Tells which lost tracks of an epoch are likelier there than not, frame by frame, from the past alone.
+    """Decides which lost tracks of an epoch are probably still there, frame by frame, from the past only.
 
-    A track that was not seen comes back in the first frame after `longest_s` at the latest, or counts as gone; the
-    share of those that came back, by class, is the chance that one that is missing now is there. Tracks at the
-    image's left and right border are left out: they leave.
+    A lost track comes back within `longest_s`, or in the first frame after it, or else counts as gone. The share of
+    tracks of its class that came back is the probability that a lost one is still there. Tracks at the left and right
+    border of the image do not count, because they leave it.
 
     Args:
-        longest_s: tracks coast for at most this, seconds; 0: never.
-        share_min: lowest chance at which they do, 0 to 1. Lower ones raise HOTA where a detector misses much, and cost
-            some where it misses nothing: docs/explanation/tracking.md.
+        longest_s: maximum time in seconds that a track coasts; 0 disables coasting.
+        share_min: minimum probability at which a track coasts, 0 to 1. Lower values raise HOTA if the detector misses
+            much, and lower it slightly if it misses nothing.
 
     Raises:
-        ConfigError: a value lies outside its range.
+        ConfigError: a value is outside its range.
     """
 
     def __init__(self, longest_s: float = 0.35, share_min: float = 0.6) -> None:
@@ -49,17 +49,17 @@ class Coasting:
         self._returned: Counter[int] = Counter()
         self._gone: Counter[int] = Counter()
         self._missing: dict[int, tuple[int, int]] = {}
-        """Label of each track that was lost, and when it was last seen."""
+        """Lost track -> its category id, and the time of its last detection in nanoseconds."""
 
     def update(self, tracks: Tracks, timestamp_ns: int) -> NDArray[np.intp]:
-        """Takes the next frame.
+        """Adds the next frame.
 
         Args:
-            tracks: what the tracker said about it.
-            timestamp_ns: its capture time.
+            tracks: tracks of the frame.
+            timestamp_ns: capture time of the frame in nanoseconds.
 
         Returns:
-            Rows of `tracks.lost` that should be taken to be there.
+            Rows of `tracks.lost` that are probably still there.
         """
         lost = tracks.lost
         fresh = (lost.lost_ns <= self._longest_ns) & _inside(lost.boxes, tracks.instances.image_size)
@@ -92,12 +92,12 @@ class Coasting:
 
 
 def coasted(tracked: Sequence[Tracks], times_ns: Sequence[int], coasting: Coasting) -> Filled:
-    """Returns where tracks of an epoch coast: in each frame from what came before it alone.
+    """Returns the boxes of coasting tracks of an epoch; each depends only on the frames before it.
 
     Args:
-        tracked: of the frames in their order.
-        times_ns: when each was captured.
-        coasting: of this epoch, new.
+        tracked: tracks of the frames in their order.
+        times_ns: capture time of each frame in nanoseconds.
+        coasting: new object, for this epoch.
     """
     last: dict[int, tuple[int, int]] = {}
     found: list[tuple[int, int, float, NDArray[np.float32], tuple[int, int]]] = []
@@ -119,7 +119,7 @@ def coasted(tracked: Sequence[Tracks], times_ns: Sequence[int], coasting: Coasti
 
 
 def _inside(boxes: NDArray[np.float32], image_size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Returns whether boxes keep away from the image's left and right border, where things leave it."""
+    """Returns whether boxes are away from the left and right border of the image, where things leave it."""
     margin = 0.002 * image_size[1]
     inside: NDArray[np.bool_] = (boxes[:, 0] > margin) & (boxes[:, 2] < image_size[1] - margin)
     return inside

@@ -1,8 +1,8 @@
-"""A second look at a recorded drive: what no tracker can know while it drives, because it lies ahead.
+"""Offline refinement of the tracks of a recorded drive, which uses what comes later.
 
-Tracks that ended are joined with tracks that began later where each, carried on towards the other, arrives where the
-other is (as in the global linking of StrongSORT, Du et al. 2023, but by motion from both sides instead of a network).
-Short gaps are filled between their two ends. All times are seconds.
+A track that ended is joined with one that began later if each, extrapolated towards the other, arrives where the other
+is (as in the global linking of StrongSORT, Du et al. 2023, but by motion from both sides instead of a network). Short
+gaps are interpolated. All times are in seconds.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from roadmask.tracking.tracks import Tracks
 NS = 1_000_000_000
 
 VELOCITY_S = 0.5
-"""Of a track's end or beginning that tells its velocity there."""
+"""Time in seconds at the end or beginning of a track from which its velocity there is estimated."""
 NEAR, NEAR_PER_S = 0.3, 0.6
-"""How far an end may arrive from the other track, in multiples of its size, at once and for each second between."""
+"""Maximum distance at which an end arrives from the other track, in multiples of its size: constant, and per second."""
 SIZE_RATIO_MIN = 0.5
-"""Both sides of the two must be alike up to this factor ..."""
+"""Minimum size ratio of the two tracks ..."""
 SIZE_RATIO_PER_S = 0.7
-"""... which falls by this one for each second between them."""
+"""... which is multiplied by this for each second between them."""
 ROUNDS = (0.25, 0.5, 1.0)
-"""Shares of `join_gap_s` that are joined in turn: the surest first, so that longer tracks tell velocities better."""
+"""Shares of `join_gap_s`, joined in turn: the most certain gaps first, because longer tracks have better velocities."""
 
 
 @dataclass(frozen=True)
 class OfflineConfig:
-    """Settings of the offline pass; times are seconds, so they hold at any frame rate.
+    """Settings of the offline refinement. Times are in seconds, so they hold at any frame rate.
 
     Raises:
-        ConfigError: a value lies outside the range stated below.
+        ConfigError: a value is outside the range stated below.
     """
 
     join_gap_s: float = 2.0
-    """Tracks are joined over gaps of at most this; 0: never."""
+    """Maximum gap in seconds over which tracks are joined; 0 disables joining."""
     fill_gap_s: float = 1.0
-    """Frames without a sighting are filled in gaps of at most this, from sighting to sighting; 0: never."""
+    """Maximum time in seconds between two detections of a track whose gap is filled; 0 disables filling."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -58,20 +58,20 @@ class OfflineConfig:
 
 @dataclass(frozen=True, eq=False)
 class Sightings:
-    """The tracked instances of one epoch, a row each; sorted by track, then by time."""
+    """Tracked instances of one epoch, one row each, sorted by track and then by time."""
 
     frames: NDArray[np.int64]
-    """(N,) position of the frame in the epoch."""
+    """(N,) positions of the frames in the epoch."""
     rows: NDArray[np.int64]
-    """(N,) position of the instance in its frame."""
+    """(N,) row of each instance in its frame."""
     seconds: Floats
-    """(N,) since the epoch's first frame."""
+    """(N,) time since the first frame of the epoch in seconds."""
     track_ids: NDArray[np.int64]
-    """(N,) above 0."""
+    """(N,) track ids, above 0."""
     category_ids: NDArray[np.int64]
     """(N,) COCO category ids."""
     scores: Floats
-    """(N,) 0 to 1."""
+    """(N,) scores, 0 to 1."""
     boxes: Floats
     """(N, 4) x1, y1, x2, y2 in pixels."""
 
@@ -80,15 +80,15 @@ class Sightings:
         """Collects the instances that have a track.
 
         Args:
-            tracks: the frames of one epoch in the order of their time.
-            timestamps_ns: capture time of each.
+            tracks: tracks of the frames of one epoch in their order.
+            timestamps_ns: capture time of each frame in nanoseconds.
 
         Raises:
-            InputError: there is not one time for each frame, or time stands still or goes back.
+            InputError: there is not one time for each frame, or the times do not increase.
         """
         if len(tracks) != len(timestamps_ns) or any(b <= a for a, b in pairwise(timestamps_ns)):
             raise InputError(
-                f"expected a growing capture time for each of {len(tracks)} frames, got {len(timestamps_ns)} times: "
+                f"expected increasing capture times for {len(tracks)} frames, got {len(timestamps_ns)} times: "
                 "pass the frames of one epoch in the order of capture."
             )
         counts = [len(each) for each in tracks]
@@ -113,29 +113,29 @@ class Sightings:
         return Sightings(*(getattr(self, field.name)[index] for field in fields(self)))
 
     def sorted(self) -> Sightings:
-        """Returns them by track, then by time."""
+        """Returns the rows sorted by track and then by time."""
         return self[np.lexsort((self.frames, self.track_ids))]
 
     @property
     def firsts(self) -> NDArray[np.intp]:
-        """(T + 1,) row where each track begins, and N."""
+        """(T + 1,) first row of each track, and N."""
         return np.append(np.flatnonzero(np.diff(self.track_ids, prepend=0)), len(self))
 
 
 @dataclass(frozen=True, eq=False)
 class Filled:
-    """Instances that nobody saw: where a track must have been between two sightings."""
+    """Instances that were not detected: boxes of tracks between two detections, or after the last one."""
 
     frames: NDArray[np.int64]
-    """(F,) position of the frame in the epoch, ascending."""
+    """(F,) positions of the frames in the epoch, ascending."""
     track_ids: NDArray[np.int64]
-    """(F,) of the track."""
+    """(F,) track ids."""
     scores: Floats
-    """(F,) the lower one of the two sightings'."""
+    """(F,) scores: the lower one of the two detections."""
     boxes: Floats
     """(F, 4) x1, y1, x2, y2 in pixels."""
     nearest: NDArray[np.int64]
-    """(F, 2) frame and row of the nearest of the two sightings, whose mask may stand for this one's."""
+    """(F, 2) frame and row of the nearest detection, whose mask may be used for the instance."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -143,26 +143,26 @@ class Filled:
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """What the second look changed."""
+    """Result of the offline refinement."""
 
     track_ids: list[NDArray[np.int64]]
-    """Of each frame's instances, in their order; 0 for none."""
+    """Track ids of each frame's instances in their order; 0 for no track."""
     filled: Filled
-    """What is to be added."""
+    """Instances to add."""
     joined: int
-    """Tracks that became a part of an earlier one."""
+    """Number of tracks that became a part of an earlier one."""
 
 
 def refine(tracks: Sequence[Tracks], timestamps_ns: Sequence[int], config: OfflineConfig | None = None) -> Refined:
-    """Looks at the tracks of a whole epoch again.
+    """Joins and fills the tracks of a whole epoch.
 
     Args:
-        tracks: what a tracker said about each frame, in the order of time; instances with id 0 have no track.
-        timestamps_ns: capture time of each frame.
-        config: settings.
+        tracks: tracks of the frames in their order; instances with id 0 have no track.
+        timestamps_ns: capture time of each frame in nanoseconds.
+        config: settings; None uses the defaults.
 
     Raises:
-        InputError: as `Sightings.of`.
+        InputError: there is not one time for each frame, or the times do not increase.
     """
     config = config or OfflineConfig()
     sightings = Sightings.of(tracks, timestamps_ns)
@@ -179,14 +179,14 @@ def refine(tracks: Sequence[Tracks], timestamps_ns: Sequence[int], config: Offli
 
 
 def join_tracks(sightings: Sightings, config: OfflineConfig) -> Sightings:
-    """Returns the sightings with the ids of joined tracks made one: the earliest one's."""
+    """Returns the sightings after joined tracks got the id of the earliest of them."""
     for share in ROUNDS if config.join_gap_s > 0 else ():
         ends, begins = _join_once(sightings, share * config.join_gap_s)
         if not len(ends):
             continue
         first_rows = sightings.firsts[:-1]
         ids = sightings.track_ids[first_rows]
-        # A track may be joined on both sides: the order of beginnings makes each find its earlier part's new id.
+        # A track may be joined on both sides; in the order of beginnings, its earlier part has its final id already.
         new_ids = ids.copy()
         order = np.argsort(sightings.seconds[first_rows][begins], kind="stable")
         for end, begin in zip(ends[order].tolist(), begins[order].tolist(), strict=True):
@@ -197,11 +197,11 @@ def join_tracks(sightings: Sightings, config: OfflineConfig) -> Sightings:
 
 
 def fill_gaps(sightings: Sightings, seconds: Floats, config: OfflineConfig) -> Filled:
-    """Returns what lies between two sightings of a track that are at most `fill_gap_s` apart, moved evenly.
+    """Interpolates the boxes between two detections of a track that are at most `fill_gap_s` apart.
 
     Args:
-        sightings: of one epoch.
-        seconds: time of each frame of the epoch.
+        sightings: tracked instances of one epoch.
+        seconds: time of each frame of the epoch in seconds.
         config: settings.
     """
     one, two = np.arange(len(sightings) - 1), np.arange(1, len(sightings))
@@ -228,7 +228,7 @@ def fill_gaps(sightings: Sightings, seconds: Floats, config: OfflineConfig) -> F
 
 
 def _join_once(sightings: Sightings, gap_s: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Returns the positions of tracks that ended and of those that go on with them, at most `gap_s` later."""
+    """Returns tracks that ended, and the tracks that continue them at most `gap_s` later."""
     firsts = sightings.firsts
     head, tail = firsts[:-1], firsts[1:] - 1
     elapsed = sightings.seconds[head][None] - sightings.seconds[tail][:, None]
@@ -245,7 +245,7 @@ def _join_once(sightings: Sightings, gap_s: float) -> tuple[NDArray[np.intp], ND
     forwards = np.hypot(*(apart - velocity[end] * between[:, None]).T)
     backwards = np.hypot(*(apart - later_velocity[begin] * between[:, None]).T)
     size = np.sqrt(np.minimum(sides[end].prod(axis=1), later_sides[begin].prod(axis=1)))
-    # Both must arrive; what only one of them tells is worth the mean.
+    # The mean counts both extrapolations, even if only one of them has a velocity.
     missed = (forwards + backwards) / 2 / (size * (NEAR + NEAR_PER_S * between))
     same &= missed < 1
     gain = np.zeros((len(tail), len(head)))
@@ -256,7 +256,7 @@ def _join_once(sightings: Sightings, gap_s: float) -> tuple[NDArray[np.intp], ND
 
 
 def _velocities(sightings: Sightings, firsts: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Returns the (T, 2) velocities of the tracks' centres at their ends and at their beginnings, pixels per second."""
+    """Returns the (T, 2) velocities of the centres at the ends and the beginnings of tracks, in pixels per second."""
     at = centres(sightings.boxes)
     found = np.zeros((2, len(firsts) - 1, 2))
     for track, (first, last) in enumerate(pairwise(firsts.tolist())):

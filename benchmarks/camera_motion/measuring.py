@@ -1,7 +1,7 @@
-"""What it is worth to know how the camera moved: the same scenes shaken by known amounts, followed four ways.
+"""What knowing the camera's motion is worth: the same scenes, shaken by known amounts and tracked in four ways.
 
-`none` takes the camera to stand still, `boxes` is the plain `IouTracker`, `image` looks at the background, and `pose`
-is told the shake, as by a vehicle that measures its own turns (but not what it drives).
+`none` assumes that the camera stands still, `boxes` is `IouTracker` without images or poses, `image` looks at the
+background, and `pose` gets the shake, as from a vehicle that measures its own turns (but not its speed).
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Scene:
     """What a camera at 10 frames per second saw."""
 
     name: str
-    """Of the data it comes from; scenes of one name are counted together."""
+    """Name of the data; scenes of one name are counted together."""
     instances: list[Instances]
-    """Of each frame."""
+    """Instances of each frame."""
     images: list[Image] | None = None
-    """Of each frame, where there are any."""
+    """Image of each frame; None if there are none."""
     true_ids: Ids | None = None
-    """Of each frame's instances, where they are known."""
+    """True ids of each frame's instances; None if they are unknown."""
 
 
 def sample_drive_scene(frames: int = 100) -> Scene:

@@ -31,7 +31,7 @@ class ChaosSettings:
     """Seconds before each fault, which are the baseline."""
     broken_s: float = 10.0
     """Seconds from the fault to its end, if it has one."""
-    settle_s: float = 2.0
+    steady_s: float = 2.0
     """Seconds after the camera has recovered."""
 
 
@@ -49,7 +49,7 @@ def run_chaos(
     Args:
         clip: H.264 in MP4, what the cameras see.
         small_clip: another one, of another size.
-        settings: how long things stay broken.
+        settings: durations of the phases.
         faults: which of `FAULTS`.
         build: builds the segmenter; `lite` if None.
         folder: where to work, on a small disk for the fault `disk_full`, which is left out elsewhere; a temporary one
@@ -92,7 +92,7 @@ def _break(stage: Stage, fault: str, settings: ChaosSettings) -> dict[str, Any]:
     calm_ns = time.monotonic_ns()
     time.sleep(settings.calm_s)
     lost_before = _lost(run, camera)
-    begun_ns = time.monotonic_ns()
+    broken_ns = time.monotonic_ns()
     mend = getattr(stage, fault)()
     if fault == "disk_full":
         run.until(lambda: not run.reports[-1].storing, _RECOVER_S, "storing to stop")
@@ -105,9 +105,9 @@ def _break(stage: Stage, fault: str, settings: ChaosSettings) -> dict[str, Any]:
     else:
         recovered_s = run.until(lambda: run.fresh(camera, mended_ns), _RECOVER_S, f"{camera} after {fault}")
     ended_ns = time.monotonic_ns()
-    time.sleep(settings.settle_s)
+    time.sleep(settings.steady_s)
     lost = {reason: count - lost_before.get(reason, 0) for reason, count in _lost(run, camera).items()}
-    before, during = _p95(run, others, calm_ns, begun_ns), _p95(run, others, begun_ns, ended_ns)
+    before, during = _p95(run, others, calm_ns, broken_ns), _p95(run, others, broken_ns, ended_ns)
     return {
         "fault": fault,
         "camera": camera,

@@ -1,4 +1,4 @@
-"""Who takes part in the benchmark of GPUs: each gets camera frames in pinned memory and leaves detections there."""
+"""The engines of the GPU benchmark: each gets camera frames in pinned memory and leaves detections there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from roadmask.engines.tensorrt.segmenter import TensorRtSegmenter
 from roadmask.engines.tensorrt.tensorrt_module import FLAVOURS, Flavour, load_tensorrt
 from roadmask.engines.torch_cuda.captured_graph import CapturedGraph
 from roadmask.engines.torch_cuda.segmenter import TorchCudaSegmenter
-from roadmask.evaluation.speed.random_weights import is_made_up
+from roadmask.evaluation.speed.random_weights import is_random
 
 Product = Literal["fp32", "tf32", "fp16", "int8"]
 """What numbers are rounded to before they are multiplied."""
@@ -55,13 +55,13 @@ class Contender:
     name: str
     precision: GpuPrecision
     segment: Segmenter
-    """From camera frames to instances."""
+    """Function from camera frames to instances."""
     repeat: Callable[[], None]
     """Copies the last frames to the device, runs the network on them, copies what it gives back, and waits."""
     gflop: float
-    """Its arithmetic for a frame."""
+    """GFLOP per frame of its own arithmetic."""
     product: Product
-    """What its convolutions multiply."""
+    """Type that its convolutions multiply."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Round:
-    """What all contenders get alike."""
+    """Weights, frames and settings that all contenders share."""
 
     weights: Weights
     shape: tuple[int, int]
     """Height and width of the network's input."""
     frames: Sequence[Image]
-    """The batch, of one size."""
+    """Frames of the batch, of one size."""
     device: str
     gflop: float
     """Of a frame in our graph, which computes all slots for instances, whatever is in the image."""
@@ -94,7 +94,7 @@ class Round:
 
     @property
     def category_ids(self) -> list[int]:
-        """All that the model knows."""
+        """All category ids of the model."""
         return [category for category in self.weights.architecture.category_ids if category]
 
     @property
@@ -204,7 +204,7 @@ def _torch(given: Round, precision: GpuPrecision, kind: _Kind) -> Iterator[Conte
 def _tensorrt(given: Round, precision: GpuPrecision, flavour: Flavour) -> Iterator[Contender]:
     """Builds a plan for this GPU, in memory."""
     batch = len(given.frames)
-    if precision == "int8" and is_made_up(given.weights.name):
+    if precision == "int8" and is_random(given.weights.name):
         _calibrate(given)
     onnx = typed_onnx(given.weights, given.shape, batch, precision)
     plan = LoadedPlan.of(build_plan(onnx, Target(flavour, "here"), batch, given.shape), load_tensorrt(flavour))
@@ -224,7 +224,7 @@ def _tensorrt(given: Round, precision: GpuPrecision, flavour: Flavour) -> Iterat
 
 
 def _calibrate(given: Round) -> None:
-    """Measures the ranges of made-up weights on the frames themselves, as nobody else can have measured them."""
+    """Measures the ranges of random weights on the frames themselves, as nobody else can have measured them."""
     graph = typed_onnx(given.weights, given.shape, 1, "fp32")
     with TemporaryDirectory() as folder:
         for number, frame in enumerate(given.frames):

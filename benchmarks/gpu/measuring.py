@@ -1,4 +1,4 @@
-"""How fast the engines for GPUs are, in one run on one card: first whether they are right, then their time.
+"""Agreement with torchvision, then speed, of the engines for GPUs, in one run on one card.
 
 Every contender gets the same camera frames and does the same work with them: copy to the device, resize, letterbox,
 normalise, network, copy back. Numbers of anchors, proposals and detections and the score threshold are the same.
@@ -36,7 +36,7 @@ from roadmask.engines.networks.image_folder import evenly_spread
 from roadmask.engines.networks.models import load_model
 from roadmask.engines.networks.weights import Weights
 from roadmask.engines.torch.segmenter import TorchSegmenter
-from roadmask.evaluation.speed.random_weights import find_or_make_weights, is_made_up
+from roadmask.evaluation.speed.random_weights import find_or_make_weights, is_random
 from roadmask.evaluation.speed.timing import median
 from roadmask.sample_drive import SampleDrive
 
@@ -50,14 +50,14 @@ int8's let pass what lite's graph gives in ONNX Runtime, where 97 % of the sure 
 drive are within them; 81 % are within those of fp16."""
 _AGREED_MIN = 0.9
 """Of the sure instances: of two boxes that overlap by about as much as NMS lets pass, rounding decides which stays."""
-_AGREED_MIN_MADE_UP = 0.7
-"""Made-up weights leave many such pairs: torchvision eager in half agrees with itself in fp32 on 84 % of them."""
+_AGREED_MIN_RANDOM = 0.7
+"""Random weights leave many such pairs: torchvision eager in half agrees with itself in fp32 on 84 % of them."""
 _MATMUL_SIDE = 8192
 
 
 @dataclass(frozen=True)
 class GpuBenchmark:
-    """What is measured."""
+    """Settings of the benchmark."""
 
     shapes: tuple[tuple[int, int], ...] = ((384, 640), (736, 1280))
     batches: tuple[int, ...] = (1, 4, 8)
@@ -66,9 +66,9 @@ class GpuBenchmark:
     device: str = "cuda"
     """`cpu` tests the benchmark itself."""
     engines: tuple[str, ...] = ()
-    """Names of those that take part; all by default."""
+    """Names of the engines that take part; all by default."""
     precisions: tuple[str, ...] = ()
-    """All that the engines compute in by default."""
+    """Precisions that take part; all by default."""
 
 
 def benchmark_gpu(weights: str, settings: GpuBenchmark) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def benchmark_gpu(weights: str, settings: GpuBenchmark) -> list[dict[str, Any]]:
 
 
 def require_right(results: Sequence[dict[str, Any]]) -> None:
-    """Lets results pass in which no engine is wrong.
+    """Checks that no engine is wrong.
 
     Raises:
         EngineError: one is, or could not be compared.
@@ -143,7 +143,7 @@ def _record(
             gflop, product, rate = contender.gflop, contender.product, rates.get(contender.product)
             found = contender.segment(given.frames)
             try:
-                least = _AGREED_MIN_MADE_UP if is_made_up(given.weights.name) else _AGREED_MIN
+                least = _AGREED_MIN_RANDOM if is_random(given.weights.name) else _AGREED_MIN
                 agreed = round(check(contender.name, contender.precision, found, expected, least), 3)
             except EngineError as error:
                 state, problem = "wrong", str(error)

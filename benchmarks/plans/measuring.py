@@ -1,4 +1,4 @@
-"""Batch sizes by a plan each, or by profiles of one plan: what either takes to build and to store."""
+"""Build time and size of one plan per batch size, and of one plan with a profile per batch size."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def soak(
     clip: Annotated[Path, typer.Argument(help="A video that every camera replays.", show_default=False)],
     cameras: Annotated[int, typer.Option(min=1, help="Number of cameras.")] = 4,
     minutes: Annotated[float, typer.Option(min=0.5, help="Duration of the run, minutes.")] = 30.0,
-    settle: Annotated[float, typer.Option(min=0.1, help="Minutes after which growth counts.")] = 2.0,
+    steady: Annotated[float, typer.Option(min=0.1, help="Minutes after which growth counts.")] = 2.0,
     growth_max: Annotated[
         float,
         typer.Option(help="Exit 4 if a process grows by more megabytes, or by more than 4 files or threads."),
@@ -39,7 +39,7 @@ def soak(
     console = Console(highlight=False)
     retention = None if keep is None else Retention.parse(keep)
     with console.status("Soaking"):
-        results = run_soak(clip, SoakSettings(cameras, minutes, settle, retention))
+        results = run_soak(clip, SoakSettings(cameras, minutes, steady, retention))
     whole = {name: results[0][name] for name in WHOLE}
     show_records(console, "Soak", [whole])
     show_records(console, "Processes", results, leave_out=WHOLE)

@@ -26,17 +26,17 @@ from roadmask.streaming.store import check_drive
 _START_S = 180.0
 _SAMPLE_S = 5.0
 WHOLE = ("minutes", "frames", "objects_mb", "objects_growth_mb", "spilled_bytes", "unbalanced", "stored_ok")
-"""What each record says of the whole run."""
+"""Fields of each record that describe the whole run."""
 
 
 @dataclass(frozen=True)
 class SoakSettings:
-    """How long, and how much."""
+    """Settings of a soak run."""
 
     cameras: int = 4
     minutes: float = 30.0
-    settle_minutes: float = 2.0
-    """Growth is counted from here on."""
+    steady_minutes: float = 2.0
+    """Minutes after which growth counts."""
     retention: Retention | None = None
 
 
@@ -51,19 +51,19 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
     """Replays a clip as several live cameras with store and page.
 
     Returns:
-        A record for each process that lived through: process, uss_mb (unique set size after settling), uss_growth_mb,
+        A record for each process that lived throughout: process, uss_mb (unique set size when steady), uss_growth_mb,
         files_growth (descriptors, sockets included) and threads_growth, all as the mean of the last tenth against the
-        first tenth after settling; and `WHOLE`, of the whole run, in each: minutes, frames, objects_mb and
+        first tenth once it is steady; and `WHOLE`, of the whole run, in each: minutes, frames, objects_mb and
         objects_growth_mb of Ray's object store, spilled_bytes, unbalanced and stored_ok.
 
     Raises:
         EngineError: gRPC is missing.
-        InputError: nothing would be left after settling.
+        InputError: the run ends before it is steady.
     """
     require_grpc()
-    if settings.minutes <= settings.settle_minutes:
+    if settings.minutes <= settings.steady_minutes:
         raise InputError(
-            f"expected more minutes than the {settings.settle_minutes:g} to settle, got {settings.minutes:g}."
+            f"expected --minutes above the {settings.steady_minutes:g} of --steady, got {settings.minutes:g}."
         )
     with tempfile.TemporaryDirectory(prefix="roadmask-soak-") as made:
         folder = Path(made)
@@ -75,15 +75,15 @@ def run_soak(clip: Path, settings: SoakSettings) -> list[dict[str, Any]]:
         live = LiveSettings(retention=settings.retention)
         with LivePage(PageAddress("127.0.0.1", 0)) as page, ObservedRun(addresses, out, live, page=page) as run:
             run.until(lambda: run.live(*names), _START_S, "masks of every camera")
-            time.sleep(settings.settle_minutes * 60)
-            samples, held = _sample((settings.minutes - settings.settle_minutes) * 60)
+            time.sleep(settings.steady_minutes * 60)
+            samples, held = _sample((settings.minutes - settings.steady_minutes) * 60)
             result = run.stop()
-        begun, ended = _ends([(store.used_bytes / 1e6,) for store in held])
+        first, last = _ends([(store.used_bytes / 1e6,) for store in held])
         whole = {
             "minutes": settings.minutes,
             "frames": sum(camera.ledger.stored for camera in result.cameras),
-            "objects_mb": round(float(begun[0]), 1),
-            "objects_growth_mb": round(float(ended[0] - begun[0]), 1),
+            "objects_mb": round(float(first[0]), 1),
+            "objects_growth_mb": round(float(last[0] - first[0]), 1),
             "spilled_bytes": held[-1].spilled_bytes,
             "unbalanced": len(run.unbalanced),
             "stored_ok": check_drive(out).ok and all(camera.problem is None for camera in result.cameras),
@@ -103,7 +103,7 @@ def _sample(seconds: float) -> tuple[dict[str, list[_Sample]], list[ObjectStore]
             try:
                 seen = _Sample(process.memory_full_info().uss, process.num_fds(), process.num_threads())
                 samples[process.pid, _role(process)].append(seen)
-            except psutil.Error:  # it ended
+            except psutil.Error:  # it last
                 continue
         time.sleep(_SAMPLE_S)
     return {f"{role} {pid}": taken for (pid, role), taken in samples.items() if len(taken) == rounds}, held
@@ -120,11 +120,11 @@ def _role(process: psutil.Process) -> str:
 
 
 def _growth(name: str, taken: list[_Sample]) -> dict[str, Any]:
-    begun, ended = _ends([(sample.uss / 1e6, sample.files, sample.threads) for sample in taken])
-    uss, files, threads = (ended - begun).round(1).tolist()
+    first, last = _ends([(sample.uss / 1e6, sample.files, sample.threads) for sample in taken])
+    uss, files, threads = (last - first).round(1).tolist()
     return {
         "process": name,
-        "uss_mb": round(float(begun[0]), 1),
+        "uss_mb": round(float(first[0]), 1),
         "uss_growth_mb": uss,
         "files_growth": files,
         "threads_growth": threads,

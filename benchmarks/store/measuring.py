@@ -1,4 +1,4 @@
-"""How much room a store takes, and how long a frame or a track takes from a cold open."""
+"""Size of stores, and the time to read a frame or a track from a cold open."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _MASKS = "instances/rle"
 
 @dataclass(frozen=True)
 class StoreBenchmark:
-    """How a store is measured."""
+    """Settings of the benchmark."""
 
     weights: str = "lite"
-    """That record a video."""
+    """Weights that a video is recorded with."""
     frames_max: int | None = None
-    """Of a video, or of each sequence of a folder; all if absent. Finished stores are measured whole."""
+    """Maximum number of frames of a video or sequence; None for all. Finished stores are measured whole."""
     reads: int = 200
-    """Random frames that are read."""
+    """Number of random frames that are read."""
     tracks: int = 50
-    """Random tracks that are read, at most."""
+    """Maximum number of random tracks that are read."""
     seed: int = 1
-    """Of both choices."""
+    """Seed of both random choices."""
 
 
 def benchmark_stores(sources: Sequence[Path], settings: StoreBenchmark) -> list[dict[str, Any]]:

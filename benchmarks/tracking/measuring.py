@@ -1,4 +1,4 @@
-"""How many frames a second trackers take on one core: ours with masks in both forms, those of others with boxes."""
+"""Speed of trackers on one core: ours with both kinds of masks, others with boxes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE_SIZE = (720, 1280)
 FPS = 10.0
 NS = 1_000_000_000
 _WARM_UP = 20
-"""First frames that are not timed: tracks start there, and libraries load."""
+"""Number of first frames that are not timed: tracks start there, and libraries load."""
 
 
 def synthetic_frames(frames: int, instances: int, seed: int = 0) -> list[Instances]:

@@ -1,4 +1,4 @@
-"""Ground truth made as bad as a detector's output: things missing, boxes and masks off, false ones added."""
+"""Ground truth corrupted like a detector's output: some instances missing, boxes and masks off, false ones added."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ TRUE_SCORES, FALSE_SCORES = (5, 2), (2, 4)
 
 @dataclass(frozen=True, eq=False)
 class CorruptedFrame:
-    """One frame: the truth, and what a tracker gets to see of it."""
+    """One frame: its true instances, and the corrupted ones that a tracker gets."""
 
     true_ids: NDArray[np.int64]
-    """(G,)"""
+    """(G,) true ids."""
     truth: Instances
-    """G instances."""
+    """The G true instances."""
     seen: Instances
-    """D instances in random order."""
+    """The D corrupted instances, in random order."""
     similarity: NDArray[np.float64]
-    """(G, D) mask IoU."""
+    """(G, D) mask IoU of true and corrupted instances."""
 
 
 def corrupt_sequence(path: Path, seed: int) -> list[CorruptedFrame]:

@@ -1,4 +1,4 @@
-"""How well tracks survive bad detections: ours against those of others, on the same corrupted KITTI MOTS."""
+"""Accuracy of trackers on poor detections: ours against others, on the same corrupted KITTI MOTS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from roadmask.tracking import Coasting, IouTracker, IouTrackerConfig, coasted
 TUNING = ("0003", "0005", "0014", "0017", "0018")
 """Sequences on which peers choose their settings; the figures that count are those of the others."""
 EVERY = (1, 3, 10)
-"""Every n-th frame is looked at."""
+"""Every n-th frame is tracked, for each of these n."""
 FPS = 10.0
 NS = 1_000_000_000
 OURS = "roadmask"
@@ -44,20 +44,20 @@ Advance = Callable[[], None]
 
 @dataclass(frozen=True)
 class RobustnessBenchmark:
-    """What is measured."""
+    """Settings of the benchmark."""
 
     folder: Path
-    """Of KITTI MOTS ground truth."""
+    """Folder of KITTI MOTS ground truth."""
     seeds: tuple[int, ...] = (1, 2, 3)
     sequences: tuple[str, ...] | None = None
-    """None: all in the folder."""
+    """Names of the sequences; None for all in the folder."""
     peers: tuple[str, ...] = ()
     """Names of `PEERS`."""
     tune: bool = True
     """Whether peers choose their settings on the tuning sequences; if not they take the first of their grid."""
     processes: int = 2
     config: IouTrackerConfig = field(default_factory=IouTrackerConfig)
-    """Settings of ours."""
+    """Settings of our tracker."""
 
     def files(self) -> dict[str, Path]:
         """Returns the files of its sequences.

@@ -7,6 +7,13 @@ from roadmask.streaming.store.layout import ARRAYS, SCHEMA_VERSION
 
 def store_page() -> str:
     """Returns the schema version, and a row for each array of an epoch."""
-    lines = [f"Schema version: **{SCHEMA_VERSION}**.", "", "| array | dtype | rows |", "|---|---|---|"]
-    lines += [f"| `{name}` | {spec.dtype} | {spec.rows} |" for name, spec in ARRAYS.items()]
+    lines = [
+        f"Schema version: **{SCHEMA_VERSION}**.",
+        "",
+        "| array | dtype | dimensions | value | since |",
+        "|---|---|---|---|---|",
+    ]
+    for name, spec in ARRAYS.items():
+        since = spec.since if spec.required else f"{spec.since}, optional"
+        lines.append(f"| `{name}` | {spec.dtype} | {', '.join(spec.dims)} | {spec.meaning} | {since} |")
     return "\n".join(lines)

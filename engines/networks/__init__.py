@@ -1,1 +1,1 @@
-"""The networks: their weights, static graphs of fixed shape, and what every engine shares to run them."""
+"""The networks: their weights, their static graphs, and the code that all engines share to run them."""

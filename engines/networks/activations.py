@@ -1,4 +1,4 @@
-"""How large the numbers in a network become on real images: half precision ends at 65504."""
+"""The largest numbers inside a network on real images: fp16 ends at 65504."""
 
 # ruff: noqa: PLC0415 - torch is for measuring alone, not for judging what was measured
 
@@ -15,7 +15,7 @@ from roadmask.engines.networks.weights import Weights
 from roadmask.engines.segmenter import Image
 
 ACTIVATION_MAX = 3e4
-"""Half of what fp16 holds, for images that were not measured."""
+"""Largest accepted number: half of what fp16 holds leaves room for images that were not measured."""
 
 
 def largest_activations(
@@ -59,7 +59,7 @@ def largest_activations(
 
 
 def require_half(activations: dict[str, float]) -> None:
-    """Lets networks pass whose numbers fit into half.
+    """Checks that the numbers of a network fit into fp16.
 
     Raises:
         EngineError: a layer's do not.
@@ -68,7 +68,7 @@ def require_half(activations: dict[str, float]) -> None:
     if beyond:
         named = ", ".join(f"{name} {value:.3g}" for name, value in list(beyond.items())[:3])
         raise EngineError(
-            f"expected every activation under {ACTIVATION_MAX:g}, as half ends at 65504, got {named}: choose fp32."
+            f"expected every activation under {ACTIVATION_MAX:g}, as fp16 ends at 65504, got {named}: choose fp32."
         )
 
 

@@ -1,4 +1,4 @@
-"""The folder where exported graphs and compiled models are kept between runs."""
+"""The folder that stores exported graphs and compiled models between runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from roadmask.engines.errors import EngineError
 
 
 def folder() -> Path:
-    """Returns the cache folder: the environment's ROADMASK_CACHE, else the user's cache folder for roadmask."""
+    """Returns the cache folder: ROADMASK_CACHE of the environment, or the user's cache folder for roadmask."""
     named = os.environ.get("ROADMASK_CACHE")
     return Path(named).expanduser() if named else user_cache_path("roadmask")
 
 
 def subfolder(name: str) -> Path:
-    """Returns a folder inside the cache, made if need be.
+    """Returns a folder inside the cache, created if needed.
 
     Raises:
         EngineError: it cannot be made.
@@ -36,7 +36,7 @@ def subfolder(name: str) -> Path:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Keeps other processes out while a file of the cache is made.
+    """Locks a file of the cache against other processes while it is written.
 
     Raises:
         EngineError: the lock cannot be written.
@@ -66,6 +66,6 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _unwritable(error: OSError) -> EngineError:
     return EngineError(
-        f"cannot write to the cache {folder()} ({error.strerror}): make room or set ROADMASK_CACHE to a folder where "
-        "exported graphs can be kept."
+        f"cannot write to the cache {folder()} ({error.strerror}): free disk space, or set ROADMASK_CACHE to a "
+        "folder that can hold the exported graphs."
     )

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from roadmask.engines.networks.static_graph import StaticDetector, StaticMasks
 
 _GRAPH_SOURCES = ("export.py", "models.py", "nms.py", "roi_align.py", "static_graph.py", "static_network.py")
-"""Files that say what is exported; a graph that an earlier version of them made is exported anew."""
+"""Source files that define the graphs: a graph that an earlier version of them exported is exported again."""
 _OPSET = 20
 _LOG = logging.getLogger("roadmask")
 
 
 @dataclass(frozen=True)
 class GraphFiles:
-    """The ONNX files of one network shape."""
+    """The ONNX files for one input size."""
 
     detector: Path
-    """Takes `DetectorInputs`, gives `DetectorOutputs` of static_graph.py."""
+    """Graph from `DetectorInputs` to `DetectorOutputs` of static_graph.py."""
     masks: Path
-    """Takes `MaskInputs`, gives `MaskOutputs`."""
+    """Graph from `MaskInputs` to `MaskOutputs`."""
 
 
 def exported_graphs(weights: Weights, shape: tuple[int, int], settings: GraphSettings) -> GraphFiles:
@@ -104,6 +104,6 @@ def _onnx(graph: StaticDetector | StaticMasks, outputs: tuple[str, ...]) -> byte
         verbose=False,
     )
     if program is None:
-        raise EngineError(f"torch {torch.__version__} exported nothing; try another version of torch.")
+        raise EngineError(f"torch {torch.__version__} exported no graph: install another version of torch.")
     content: bytes = program.model_proto.SerializeToString()
     return content

@@ -1,4 +1,4 @@
-"""What the one graph takes and gives: names, order, shapes and types, for whoever exports it and whoever runs it."""
+"""Inputs and outputs of the frame graph: names, order, shapes and types, for its export and its engines."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KEEPS = ("proposal_keep", "detection_keep")
-"""Inputs from which NMS starts; beside each is an output `..._out`, where it stopped."""
+"""Names of the inputs from which NMS starts; for each there is an output `..._out`, where NMS stopped."""
 
 
 class Inputs(NamedTuple):
-    """What the graph takes, by name and in this order; all but frames and the starts of NMS are shared by the batch."""
+    """Inputs of the graph, in this order; a batch shares all but the frames and the starts of NMS."""
 
     frames: Tensor
     """uint8 (B, h, w, 3) RGB, as the camera gives them; h and w may differ from call to call."""
     rows: Tensor
     """int32 (2, H), see `ResizePlan`."""
     row_weights: Tensor
-    """int32 (2, H)."""
+    """int32 (2, H): see `ResizePlan`."""
     columns: Tensor
-    """int32 (2, W)."""
+    """int32 (2, W): see `ResizePlan`."""
     column_weights: Tensor
-    """int32 (2, W)."""
+    """int32 (2, W): see `ResizePlan`."""
     content: Tensor
     """float (2,): height and width of the part of the network's input that is not padding."""
     classes: Tensor
-    """float (C,): 1 for the model's labels that are wanted, 0 for the others and the background."""
+    """float (C,): 1 for the model's labels to report, 0 for the others and the background."""
     score_min: Tensor
-    """float (1,): only detections above this score."""
+    """float (1,): minimum score of the detections."""
     proposal_keep: Tensor
     """float (B, L, N): where the proposals' NMS starts; ones for new images."""
     detection_keep: Tensor
@@ -37,7 +37,7 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What the graph gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
+    """Outputs of the graph, in this order; slots beyond `found` are undefined."""
 
     boxes: Tensor
     """float (B, D, 4) x1, y1, x2, y2 in pixels of the network's input."""
@@ -48,13 +48,13 @@ class Outputs(NamedTuple):
     masks: Tensor
     """float (B, D, 28, 28): probability of each cell."""
     found: Tensor
-    """int32 (B,): how many slots are detections."""
+    """int32 (B,): number of slots that are detections."""
     converged: Tensor
-    """float (B,): 1 where NMS converged, so that all else is exact; else run again from the `keep` outputs."""
+    """float (B,): 1 where NMS converged; otherwise the graph must be run again from the `keep` outputs."""
     proposal_keep_out: Tensor
     """float (B, L, N): where the proposals' NMS stopped."""
     detection_keep_out: Tensor
-    """float (B, M)."""
+    """float (B, M): where the detections' NMS stopped."""
 
 
 INPUT_TYPES = {

@@ -1,4 +1,4 @@
-"""How large the static graphs are."""
+"""Sizes of the static graphs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from roadmask.engines.networks.weights import Architecture
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """Slots and steps of the static graphs; part of the key under which it is cached."""
+    """Numbers of slots and steps of the static graphs; part of the key of cached graphs."""
 
     proposals: int = 128
-    """K: regions that the box head looks at."""
+    """K: number of proposals that the box head sees."""
     detections: int = 100
-    """D: instances that an image can have, best first; torchvision's own limit."""
+    """D: maximum number of instances in an image; torchvision's own limit."""
     masks_per_run: int = 4
-    """B: detections that get their masks at a time; few, as empty slots cost as much as full ones."""
+    """B: number of detections whose masks are predicted at a time; small, as empty slots cost as much as full ones."""
     candidates: int = 256
-    """M: boxes with a class that take part in the last NMS."""
+    """M: number of boxes with a class that enter the last NMS."""
     anchors_per_level: int = 500
-    """N: anchors of each FPN level that take part in the proposals' NMS."""
+    """N: number of anchors of each FPN level that enter the proposals' NMS."""
     nms_steps: int = 16
-    """T: NMS steps; images that need more run the graph again from where it stopped."""
+    """T: number of NMS steps per run; the graph is run again for images that need more."""
 
     @classmethod
     def of(cls, architecture: Architecture) -> GraphSettings:

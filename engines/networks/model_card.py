@@ -1,4 +1,4 @@
-"""The cards of models: what they are for, what they learnt from, how good they are, and where they fail.
+"""Model cards: intended use, training data, accuracy and known failures.
 
 The text is data/models.md, which the package carries and the documentation includes.
 """
@@ -23,7 +23,7 @@ def model_card(model: str) -> str:
     cards = {card["model"]: card["text"] for card in _CARD.finditer(_FILE.read_text(encoding="utf-8"))}
     if model not in cards:
         raise ConfigError(
-            f"expected a model with a card, {' or '.join(cards)}, got {model!r}; torchvision documents those that it "
-            "publishes, and who trained a file knows best what is in it."
+            f"expected a model with a card, {' or '.join(cards)}, got {model!r}; torchvision documents the models "
+            "that it publishes; for other files, ask whoever trained them."
         )
     return f"# Model card: {model}\n{cards[model].rstrip()}\n"

@@ -1,4 +1,4 @@
-"""What engines that run a network's weights share: which classes are asked for, and from its numbers to instances."""
+"""The base of engines that run a network: classes to report, batches by image size, and instances from its outputs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NetworkSegmenter(ABC):
 
     @property
     def info(self) -> SegmenterInfo:
-        """What it is made of."""
+        """Engine, weights and precision."""
         return self._info
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
@@ -69,7 +69,7 @@ class NetworkSegmenter(ABC):
 
     @abstractmethod
     def _segment(self, images: Sequence[Image], letterbox: Letterbox) -> list[Instances]:
-        """Segments images of one size, of whichever cameras."""
+        """Segments images of one size."""
 
     def _instances(
         self,

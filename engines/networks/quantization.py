@@ -42,23 +42,23 @@ from roadmask.engines.networks.resizing import ResizePlan
 from roadmask.engines.networks.weights import Weights
 
 IMAGES = 32
-"""Of a folder, evenly spread over its names; ranges hardly grow with more."""
+"""Number of images of a folder that are used, spread evenly over its names; ranges hardly grow with more."""
 _KINDS = ("Conv", "ConvTranspose", "Gemm")
 _LAST_LAYERS = ("rpn.head.cls_logits.", "rpn.head.bbox_pred.", "box_predictor.")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How large the numbers are that each layer takes in, on real images."""
+    """Ranges of the inputs of each layer on real images."""
 
     images_sha256: str
-    """Hash of the images' bytes."""
+    """SHA-256 of the images' bytes."""
     ranges: dict[str, tuple[float, float]]
     """Smallest and largest number by layer: name of its weights, and which use of them it is (`...#2`)."""
 
     @property
     def digest(self) -> str:
-        """What graphs that are made with it are cached under."""
+        """Hash that is part of the key of graphs quantised with it."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -70,7 +70,7 @@ def calibrate(
     settings: GraphSettings | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> Calibration:
-    """Measures ranges on images and keeps them in the cache, unless it has those of the same images.
+    """Measures ranges on images and stores them in the cache, unless it has those of the same images.
 
     Args:
         graph: the fp32 ONNX of the whole network at batch 1.
@@ -113,8 +113,9 @@ def calibration_of(weights: Weights, shape: tuple[int, int], settings: GraphSett
     if not record.is_file():
         size = f"{shape[0]}x{shape[1]}"
         raise ConfigError(
-            f"int8 needs ranges of {weights.name} at {size}, measured on real images: roadmask engine build "
-            f"--weights {weights.argument} --precision int8 --input-size {size} --calibration DIR, images of streets."
+            f"int8 needs the ranges of {weights.name} at {size}, measured on real images: run roadmask "
+            f"engine build --weights {weights.argument} --precision int8 --input-size {size} --calibration DIR, where "
+            "DIR is a folder of street images."
         )
     return _read(record)
 
@@ -137,8 +138,8 @@ def quantize(graph: Path, calibration: Calibration) -> bytes:
     unknown = sorted(set(layers) - set(calibration.ranges))
     if unknown or not layers:
         raise EngineError(
-            f"the ranges of {', '.join(unknown[:3]) or 'all layers'} were not measured, or of another version of the "
-            "graph: build again with --calibration DIR."
+            f"the ranges of {', '.join(unknown[:3]) or 'all layers'} were not measured, or belong to another version "
+            "of the graph: build again with --calibration DIR."
         )
     ranges: dict[str, Any] = {}
     for layer, node in layers.items():
@@ -241,7 +242,9 @@ def _read(record: Path) -> Calibration:
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in written["ranges"].items()}
         return Calibration(str(written["images_sha256"]), ranges)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise EngineError(f"{record} is not what roadmask wrote ({error}): delete it and calibrate again.") from error
+        raise EngineError(
+            f"{record} is not a file that roadmask wrote ({error}): delete it and calibrate again."
+        ) from error
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from roadmask.engines.letterbox import Letterbox
 
 WEIGHT_ONE = 2048
-"""OpenCV's weights add up to this."""
+"""Sum of OpenCV's two weights of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class ResizePlan:
     rows: NDArray[np.int32]
     """(2, H): the rows above and below each row of the network's input."""
     row_weights: NDArray[np.int32]
-    """(2, H): their shares, in 1/2048."""
+    """(2, H): weights of these rows, in 1/2048."""
     columns: NDArray[np.int32]
-    """(2, W)."""
+    """(2, W): the columns left and right of each column of the network's input."""
     column_weights: NDArray[np.int32]
-    """(2, W)."""
+    """(2, W): the columns left and right of each column of the network's input."""
     content: NDArray[np.float32]
-    """(2,): height and width of what is not padding."""
+    """(2,): height and width of the part that is not padding."""
 
     @classmethod
     def of(cls, letterbox: Letterbox) -> ResizePlan:

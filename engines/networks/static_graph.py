@@ -32,24 +32,24 @@ from roadmask.engines.networks.static_network import StaticNetwork
 
 _MAX_LOG_SCALE = math.log(1000 / 16)
 NOTHING = -1e6
-"""Rank of a slot that holds no proposal; objectness logits never come near."""
+"""Rank of a slot without a proposal, far below every objectness logit."""
 PROPOSAL_MIN_SIDE = 1e-3
 DETECTION_MIN_SIDE = 1e-2
 BOX_SIDE, MASK_SIDE_IN = 7, 14
-"""Bins along each side of what the heads take."""
+"""Number of bins along each side of the inputs of the box and mask heads."""
 
 
 class DetectorInputs(NamedTuple):
-    """What the detector takes, by name and in this order."""
+    """Inputs of the detector, in this order."""
 
     image: Tensor
     """uint8 (1, H, W, 3) RGB, letterboxed."""
     content: Tensor
     """float (2,): height and width of the part of the image that is not padding."""
     classes: Tensor
-    """float (C,): 1 for the model's labels that are wanted, 0 for the others and the background."""
+    """float (C,): 1 for the model's labels to report, 0 for the others and the background."""
     score_min: Tensor
-    """float (1,): only detections above this score."""
+    """float (1,): minimum score of the detections."""
     proposal_keep: Tensor
     """float (L, N): where the proposals' NMS starts; ones for a new image."""
     detection_keep: Tensor
@@ -57,7 +57,7 @@ class DetectorInputs(NamedTuple):
 
 
 class DetectorOutputs(NamedTuple):
-    """What the detector gives, by name and in this order; slots beyond `found` hold nothing of meaning."""
+    """Outputs of the detector, in this order; slots beyond `found` are undefined."""
 
     boxes: Tensor
     """float (D, 4) x1, y1, x2, y2 in pixels of the network's input, clipped to the content."""
@@ -66,7 +66,7 @@ class DetectorOutputs(NamedTuple):
     labels: Tensor
     """int64 (D,), the model's own."""
     found: Tensor
-    """int64 (1,): how many slots are detections."""
+    """int64 (1,): number of slots that are detections."""
     converged: Tensor
     """float (1,): 1 if NMS converged, so that all else is exact."""
     proposal_keep: Tensor
@@ -201,7 +201,7 @@ class StaticDetector(StaticNetwork):
 
 
 class MaskInputs(NamedTuple):
-    """What the mask graph takes, by name and in this order."""
+    """Inputs of the mask graph, in this order."""
 
     atlas: Tensor
     """float (1, C, h, w), the detector's."""
@@ -212,7 +212,7 @@ class MaskInputs(NamedTuple):
 
 
 class MaskOutputs(NamedTuple):
-    """What the mask graph gives, by name and in this order."""
+    """Outputs of the mask graph, in this order."""
 
     masks: Tensor
     """float (B, 28, 28): probability of each cell for the detection's label."""

@@ -1,4 +1,4 @@
-"""What every static graph begins with: the network for one shape, and slots for anchors, proposals and detections."""
+"""The base of every static graph: the network for one input size, and slots for anchors, proposals and detections."""
 
 from __future__ import annotations
 

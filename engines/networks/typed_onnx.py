@@ -20,7 +20,7 @@ from roadmask.engines.networks.weights import Weights
 
 GpuPrecision = Literal["fp32", "fp16", "int8"]
 FORBIDDEN = ("NonMaxSuppression", "RoiAlign", "NonZero", "Loop", "If", "Scan")
-"""What TensorRT for RTX has not, or would make shapes depend on the image."""
+"""Operators that TensorRT for RTX lacks, or that would make shapes depend on the image."""
 _SOURCES = (
     *("typed_onnx.py", "frame_graph.py", "graph_io.py", "graph_letterbox.py", "folding.py"),
     *("models.py", "nms.py", "roi_align.py", "static_graph.py", "static_network.py"),
@@ -119,11 +119,13 @@ def _export(
             verbose=False,
         )
     if program is None:
-        raise EngineError(f"torch {torch.__version__} exported nothing; try another version of torch.")
+        raise EngineError(f"torch {torch.__version__} exported no graph: install another version of torch.")
     model = program.model_proto
     unfit = unfit_nodes(model)
     if unfit:
-        raise EngineError(f"expected a graph of standard operators, got {', '.join(unfit)}: try another torch.")
+        raise EngineError(
+            f"expected a graph of standard operators, got {', '.join(unfit)}: install another version of torch."
+        )
     content: bytes = model.SerializeToString()
     return content
 

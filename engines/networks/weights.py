@@ -1,4 +1,4 @@
-"""Where weights come from: shipped with the package, torchvision's published ones, or a file of one's own.
+"""Finds weights: shipped with the package, published by torchvision, or in the user's own file.
 
 Nothing is ever unpickled: safetensors hold only numbers, and a .pt or .pth file is read with `weights_only`, which
 refuses everything else. torch is imported only to read such files or to download.
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 LITE_FILE = Path(__file__).parents[1] / "data" / "roadmask-lite.safetensors"
 LITE_SHA256 = "58917fe1e1e547630c7869aaa13bb88f611a43fd7aa51140154d12cac4c1a26c"
 _SHOWN = 3
-"""Keys named in an error message."""
+"""Number of keys that an error message names."""
 
 
 class Architecture(Enum):
-    """The networks roadmask knows; the value is how users name them."""
+    """The networks that roadmask knows; the value is the name that users give."""
 
     LITE = "lite"
     RESNET50 = "resnet50"
@@ -64,7 +64,7 @@ _FINGERPRINTS: dict[Architecture, dict[str, tuple[int, ...]]] = {
         "roi_heads.box_predictor.cls_score.weight": (91, 1024),
     },
 }
-"""Shapes that tell the architectures apart; `load_state_dict` compares all of them."""
+"""Tensor shapes by which the architectures are recognised."""
 
 _PUBLISHED = {
     Architecture.RESNET50: "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
@@ -82,12 +82,12 @@ class Weights:
     """lite, resnet50, resnet50_v2 or the file's name."""
     path: Path
     sha256: str
-    """Of the file, in hex."""
+    """SHA-256 of the file, in hex."""
     architecture: Architecture
 
     @property
     def argument(self) -> str:
-        """What a command takes for them: their name, or the path of a file."""
+        """Value for `--weights`: their name, or the path of a file."""
         return self.name if self.name == self.architecture.value else str(self.path)
 
 
@@ -133,7 +133,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         state = _load_weights_only(path)
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(
-            f"expected {path} to hold a state dict (names -> tensors), got {_describe(state)}; "
+            f"expected {path} to hold a state dict (names -> tensors), got {_describe(state)}: "
             "save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
         )
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
@@ -145,15 +145,15 @@ def _load_weights_only(path: Path) -> object:
     if not is_zipfile(path):
         # torch's format before 1.6 is a bare pickle; only the zip format has the restricted reader's full checks.
         raise WeightsError(
-            f"{path} is not a torch zip file; save it again with torch.save(model.state_dict(), ...) of torch 1.6 or "
+            f"{path} is not a torch zip file: save it again with torch.save(model.state_dict(), ...) of torch 1.6 or "
             "newer, or better as .safetensors."
         )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} holds pickled code, which could run anything: refused. Load it where you trust it and save the "
-            "numbers alone: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
+            f"{path} holds pickled code, which could run any program, and is refused. Load it where you trust it, and "
+            "save the tensors only: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
         ) from error
     except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
@@ -165,7 +165,7 @@ def _from_file(path: Path) -> Weights:
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise WeightsError(f"expected weights as .safetensors (preferred), .pt or .pth, got {path.name}.")
     if path.stat().st_size == 0:
-        raise WeightsError(f"{path} is empty; copy or download it again.")
+        raise WeightsError(f"{path} is empty: copy or download it again.")
     digest = _sha256(path)
     if path.suffix == ".safetensors":
         return Weights(path.name, path, digest, _recognise(path, _shapes(path)))
@@ -226,8 +226,8 @@ def _published(architecture: Architecture) -> Path:
         download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1], progress=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"cannot download the {architecture.value} weights ({error}). Download {url} on a machine with a network "
-            f"and copy it to {path}, or pass the file itself as the weights; lite needs no download."
+            f"cannot download the {architecture.value} weights ({error}). Download {url} on a machine with a "
+            f"network and copy it to {path}, or give the file itself as the weights; lite needs no download."
         ) from error
     return path
 

@@ -1,1 +1,1 @@
-"""The GPU graph in ONNX Runtime on a CPU, to verify plans where there is no GPU."""
+"""ONNX Runtime on a CPU: verifies the graph of plans without a GPU, and is a peer in benchmarks."""

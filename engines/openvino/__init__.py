@@ -1,1 +1,1 @@
-"""The static graph in OpenVINO: the default engine on a CPU."""
+"""OpenVINO on a CPU: the default engine, which runs the static graphs."""

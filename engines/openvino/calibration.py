@@ -1,4 +1,4 @@
-"""Measures how large the numbers in a network are on real images, for int8 in OpenVINO (see openvino_int8.py)."""
+"""Measures the ranges of the numbers in a network on real images, for int8 in OpenVINO (see int8.py)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 from roadmask.engines.segmenter import Image
 
 IMAGES = 32
-"""Enough: ranges hardly grow with more."""
+"""Default number of images; ranges hardly grow with more."""
 _SHARE = 0.9999
-"""Of the numbers in an image that a range holds: a few that are far out would make the steps coarse for all."""
+"""Share of an image's numbers that a range holds: a few outliers would make the steps coarse for all."""
 _SCORE_MIN = 0.05
-"""So low that the mask head sees doubtful instances, too."""
+"""Minimum score, so low that the mask head also sees uncertain instances."""
 _TAKEN = "taken "
-"""Names of tensors that layers take in begin with it, then come a number and the layer's."""
+"""Prefix of the names of the layers' input tensors; a number and the layer's name follow."""
 
 
 def calibrate(
@@ -34,7 +34,7 @@ def calibrate(
     *,
     input_size: tuple[int, int] | None = None,
 ) -> Path:
-    """Measures ranges on images, in fp32, and keeps them in the cache.
+    """Measures ranges on images, in fp32, and stores them in the cache.
 
     Args:
         weights: of the network.
@@ -56,8 +56,8 @@ def calibrate(
         on_image()
     if meter.unmet():
         raise InputError(
-            f"expected images of streets with people or cars, got some in which {weights.name} finds nothing at all: "
-            "take others, more of them, or weights that were trained."
+            f"expected street images with people or cars, but {weights.name} finds nothing in some of them: "
+            "use other images, more of them, or trained weights."
         )
     rounded = {name: [float(f"{bound:.4g}") for bound in meter.ranges[name]] for name in sorted(meter.ranges)}
     record = {"weights_sha256": weights.sha256, "ranges": rounded}
@@ -68,7 +68,7 @@ def calibrate(
 
 
 class _Meter(OpenVinoSegmenter):
-    """Runs the network in fp32 and looks at what each layer that is to become int8 takes in."""
+    """Runs the network in fp32 and records the inputs of each layer that becomes int8."""
 
     def __init__(self, weights: Weights, input_size: tuple[int, int] | None) -> None:
         everything = [category for category in weights.architecture.category_ids if category]
@@ -77,7 +77,7 @@ class _Meter(OpenVinoSegmenter):
         self._layers = set[str]()
 
     def unmet(self) -> bool:
-        """Returns whether a layer took in nothing so far."""
+        """Returns whether a layer has had no input so far."""
         return not self._layers or bool(self._layers - set(self.ranges))
 
     def _rewrite(self, model: ov.Model) -> None:

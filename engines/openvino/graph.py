@@ -1,4 +1,4 @@
-"""Rewrites exported graphs with what OpenVINO has and ONNX has not, where that is faster.
+"""Rewrites exported graphs with faster operations that OpenVINO has and ONNX lacks.
 
 RoIAlign is exported as GridSample with an average pooling behind it. GridSample reads single numbers from all over each
 channel; with the channels of a pixel side by side, RoIAlign is a sum of whole rows instead, 16 to a bin (4 samples of
@@ -14,9 +14,9 @@ from openvino import opset13 as ops
 from roadmask.engines.errors import EngineError
 
 ROWS_NAME = "roi_align_rows"
-"""Names of the layers that sum rows begin with it."""
+"""Prefix of the names of the layers that sum rows."""
 _SAMPLES = 2
-"""Along each side of a bin."""
+"""Number of samples along each side of a bin."""
 ATLAS = "atlas"
 
 
@@ -31,7 +31,9 @@ def sum_rows_for_roi_align(model: ov.Model) -> None:
     """
     found = [node for node in model.get_ordered_ops() if node.get_type_name() == "GridSample"]
     if len(found) != 1:
-        raise EngineError(f"expected a graph with one GridSample, got {len(found)}: delete it and export it again.")
+        raise EngineError(
+            f"expected a graph with one GridSample, got {len(found)}: delete the graph and export it again."
+        )
     [sampled] = found
     pooled = _only_consumer(sampled, "AvgPool")
     aligned = _only_consumer(_only_consumer(pooled, "Reshape"), "Transpose")

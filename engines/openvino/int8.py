@@ -31,13 +31,13 @@ _BACKBONE = ".backbone.body."
 _LEVELS = 256
 _WEIGHT_LEVELS = 255
 _LEAST = 1e-9
-"""Largest number of a range, for layers that take in nothing or weigh nothing: no scale is zero."""
+"""Smallest upper bound of a range, for layers whose inputs or weights are all zero: no scale may be zero."""
 _SATURATED = np.float32(127 / 63)
-"""Without VNNI two products are added in int16: weights are kept to half of int8, so that the sum fits."""
+"""Largest weight without VNNI, where two products are added in int16: half of int8, so that the sum fits."""
 
 
 def quantize(model: ov.Model, ranges: Ranges, architecture: Architecture, *, has_vnni: bool) -> None:
-    """Puts quantisers into a graph, in place.
+    """Inserts quantisers into a graph, in place.
 
     Args:
         model: of the detector or of the masks, see static_graph.py.
@@ -52,7 +52,7 @@ def quantize(model: ov.Model, ranges: Ranges, architecture: Architecture, *, has
     unknown = sorted({name for name, _ in layers} - set(ranges))
     if unknown or not layers:
         raise EngineError(
-            f"the ranges of {', '.join(unknown[:3]) or 'all layers'} are not known: measure them again with "
+            f"the ranges of {', '.join(unknown[:3]) or 'all layers'} are unknown: measure them again with "
             "`roadmask engine calibrate`."
         )
     quantized: dict[tuple[str, int, str], ov.Output] = {}
@@ -92,12 +92,12 @@ def _quantized_weights(weights: ov.Output, *, has_vnni: bool) -> ov.Output:
 
 
 def ranges_file(weights: Weights) -> Path:
-    """Returns where ranges that were measured here are kept."""
+    """Returns the file of the ranges that were measured on this machine."""
     return cache.folder() / "ranges" / f"{weights.architecture.value}-{weights.sha256[:16]}.json"
 
 
 def known_ranges(weights: Weights) -> Ranges:
-    """Returns the ranges of weights: those that were measured here, else those that come with lite.
+    """Returns the ranges of weights: those measured on this machine, or those that come with lite.
 
     Raises:
         ConfigError: there are none; the message says how to measure them.
@@ -112,8 +112,8 @@ def known_ranges(weights: Weights) -> Ranges:
         if json.loads(content)["weights_sha256"] == weights.sha256:
             return _read(content, weights, Path(str(shipped)))
     raise ConfigError(
-        f"int8 needs to know how large the numbers in {weights.name} are on real images: roadmask engine calibrate "
-        f"--weights {weights.argument} --images DIR, a folder of images of streets; or choose precision fp32."
+        f"int8 needs the ranges of {weights.name}, measured on real images: run roadmask engine calibrate "
+        f"--weights {weights.argument} --images DIR, where DIR is a folder of street images, or choose precision fp32."
     )
 
 
@@ -123,7 +123,9 @@ def _read(content: bytes, weights: Weights, path: Path) -> Ranges:
         of_these = written["weights_sha256"] == weights.sha256
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in written["ranges"].items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise EngineError(f"{path} is not what roadmask wrote ({error}): delete it and calibrate again.") from error
+        raise EngineError(
+            f"{path} is not a file that roadmask wrote ({error}): delete it and calibrate again."
+        ) from error
     if not of_these:
-        raise EngineError(f"{path} is not what roadmask wrote of these weights: delete it and calibrate again.")
+        raise EngineError(f"{path} is not a file that roadmask wrote for these weights: delete it and calibrate again.")
     return ranges

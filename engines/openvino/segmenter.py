@@ -43,7 +43,7 @@ _NATIVE_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 """Flags of processors that sum products of int8 in int32."""
 _EXACT_IN_MASKS = (ROWS_NAME,)
 _EXACT_IN_DETECTOR = ("node_exp", "node_gt", "node_topk", ROWS_NAME)
-"""What box decoding, NMS, ranking and sampling are called: reduced precision there moves boxes by pixels."""
+"""Prefixes of the layers of box decoding, NMS, ranking and sampling: in reduced precision boxes move by pixels."""
 
 
 class OpenVinoSegmenter(NetworkSegmenter):
@@ -79,9 +79,13 @@ class OpenVinoSegmenter(NetworkSegmenter):
         if precision == "auto":
             precision = "bf16" if has_native_bf16() else "fp32"
         elif precision == "bf16" and not has_native_bf16():
-            raise EngineError("expected a processor that multiplies bf16, this one does not: use precision fp32.")
+            raise EngineError(
+                "expected a processor that multiplies bf16 in hardware, this one does not: use precision fp32."
+            )
         elif precision == "fp16" and "FP16" not in cpu_capabilities():
-            raise EngineError("expected a processor that multiplies fp16, this one does not: use precision fp32.")
+            raise EngineError(
+                "expected a processor that multiplies fp16 in hardware, this one does not: use precision fp32."
+            )
         super().__init__(
             "openvino", weights, category_ids, precision=precision, score_min=score_min, input_size=input_size
         )
@@ -102,7 +106,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
 
     @property
     def unconverged_images(self) -> int:
-        """Images so far whose NMS needed more steps than the graph has and was finished by running it again."""
+        """Number of images so far whose NMS converged only when the graph was run again."""
         return self._unconverged
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
@@ -128,10 +132,10 @@ class OpenVinoSegmenter(NetworkSegmenter):
         return self._networks[shape]
 
     def _watch(self, request: ov.InferRequest) -> None:
-        """Is called after each run of a graph; `openvino_calibration.py` looks into it."""
+        """Is called after each run of a graph, for calibration.py."""
 
     def _rewrite(self, model: ov.Model) -> None:
-        """Makes of an exported graph the one that is compiled, in place."""
+        """Rewrites an exported graph, in place, into the one that is compiled."""
         sum_rows_for_roi_align(model)
         if self._ranges is not None:
             quantize(model, self._ranges, self._weights.architecture, has_vnni=has_vnni())
@@ -148,7 +152,7 @@ class OpenVinoSegmenter(NetworkSegmenter):
                 compiled = self._core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             raise EngineError(
-                f"OpenVINO {ov.get_version()} cannot compile {path} ({error}); delete {cache.folder()} and try again, "
+                f"OpenVINO {ov.get_version()} cannot compile {path} ({error}): delete {cache.folder()} and try again, "
                 "or choose another engine."
             ) from error
         inexact = sorted(inexact_layers(compiled, exact_layers))
@@ -241,18 +245,18 @@ class _Network:
 
 
 def _output(request: ov.InferRequest, name: str) -> NDArray[Any]:
-    """Returns what OpenVINO owns and overwrites at the next run."""
+    """Returns an output in OpenVINO's memory, which the next run overwrites."""
     data: NDArray[Any] = request.get_tensor(name).data
     return data
 
 
 def has_native_bf16() -> bool:
-    """Returns whether this processor multiplies bf16 in hardware, as far as Linux tells."""
+    """Returns whether this processor multiplies bf16 in hardware, according to /proc/cpuinfo."""
     return _processor_has(_NATIVE_BF16)
 
 
 def has_vnni() -> bool:
-    """Returns whether this processor sums products of int8 in int32, as far as Linux tells."""
+    """Returns whether this processor sums products of int8 in int32, according to /proc/cpuinfo."""
     return _processor_has(_NATIVE_VNNI)
 
 
@@ -265,12 +269,12 @@ def _processor_has(any_of: Sequence[str]) -> bool:
 
 
 def cpu_capabilities() -> tuple[str, ...]:
-    """Returns what this processor computes in hardware, as OpenVINO tells: FP32, FP16, INT8, ..."""
+    """Returns the precisions that this processor computes in hardware, according to OpenVINO: FP32, FP16, INT8, ..."""
     return tuple(map(str, ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
 
 
 def inexact_layers(compiled: ov.CompiledModel, kinds: Sequence[str]) -> Iterator[str]:
-    """Yields the layers that compute in another type than fp32, of those whose names begin with one of `kinds`."""
+    """Yields the layers whose names begin with one of `kinds` and that do not compute in fp32."""
     seen = set()
     for layer in compiled.get_runtime_model().get_ordered_ops():
         info = layer.get_rt_info()

@@ -1,13 +1,13 @@
-"""The static graph on an NVIDIA GPU: built into TensorRT plans anywhere, run with nothing in the way.
+"""TensorRT on an NVIDIA GPU: the network is built into plans on any machine, and run from memory allocated once.
 
-    graph.py         the whole network, camera frames in, instances out, as one graph
-    typed_onnx.py    that graph as ONNX in fp32, fp16 or int8
-    onnx_engine.py   that ONNX run on a CPU, to judge it
-    build.py         ONNX -> plan, on a machine with or without a GPU
-    plans.py         the cache of plans and their manifests
-    cuda.py, run.py  plan -> numbers, buffers allocated once
-    segmenter.py     numbers -> instances, for the sizes of frames that newest.py keeps ready
-    opening.py       which plans of the cache the GPU here can run
+    tensorrt_module.py  imports TensorRT 10, 11 or TensorRT for RTX
+    build.py            ONNX of networks/typed_onnx.py -> plan, on a machine with or without a GPU
+    plans.py            the cache of plans and their manifests
+    device.py           the GPU of this machine
+    opening.py          finds the plans that this GPU can run, and opens the engine
+    segmenter.py        the engine: frames of any size -> instances
+    runner.py, cuda.py  one plan on frames of one size
+    status.py           rows for `roadmask doctor`
 
 Importing this loads neither torch nor TensorRT nor CUDA.
 """

@@ -13,7 +13,7 @@ from roadmask.engines.tensorrt.device import describe_gpu
 from roadmask.engines.tensorrt.tensorrt_module import Flavour, find_target, listener, load_tensorrt, targets
 
 SIDE_MAX = 3840
-"""Pixels of the longest side of a frame that a plan takes: its profile needs a bound."""
+"""Largest side of a frame that a plan takes, in pixels: its profile needs a bound."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Target:
 
     flavour: Flavour
     chip: str
-    """`sm89` and the like for TensorRT for RTX without a GPU, or `here`: the GPU of this machine."""
+    """Chip such as `sm89`, for TensorRT for RTX without a GPU; `here` is the GPU of this machine."""
 
     def __post_init__(self) -> None:
         if self.chip != "here" and self.flavour == "tensorrt":
             raise BuildError(
-                f"the flavour tensorrt builds for the GPU it runs on, got the target {self.chip}: leave the target "
-                "out, or use --flavour tensorrt-rtx, which builds for other chips."
+                f"expected no --target with the flavour tensorrt, which builds for the GPU here, got {self.chip}: "
+                "leave it out, or use --flavour tensorrt-rtx, which builds for other chips."
             )
 
 
@@ -66,8 +66,8 @@ def build_plan(
         # TensorRT for RTX builds for any GPU that is here, and says only when it is loaded that the plan cannot run.
         if target.flavour == "tensorrt-rtx" and gpu.target not in targets(tensorrt):
             raise BuildError(
-                f"TensorRT for RTX {tensorrt.__version__} does not run on this GPU, {gpu.chip}, but on "
-                f"{', '.join(targets(tensorrt))}: use the flavour tensorrt, or the engine torch-cuda without a plan."
+                f"TensorRT for RTX {tensorrt.__version__} does not support this GPU, {gpu.chip}, but only "
+                f"{', '.join(targets(tensorrt))}: use --flavour tensorrt, or the engine torch-cuda without a plan."
             )
     heard = listener(tensorrt)
     builder = tensorrt.Builder(heard)
@@ -96,7 +96,7 @@ def build_plan(
     config.progress_monitor = _monitor(tensorrt, progress)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise BuildError(f"TensorRT {tensorrt.__version__} built no plan of {onnx.name}; it said: {heard.said()}.")
+        raise BuildError(f"TensorRT {tensorrt.__version__} built no plan of {onnx.name}: {heard.said()}.")
     return bytes(plan)
 
 

@@ -1,4 +1,4 @@
-"""The few calls of CUDA that running a plan takes, through cuda-bindings, with errors as roadmask says them."""
+"""The calls of CUDA that running a plan needs, through cuda-bindings, with roadmask's errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Cuda:
             try:
                 runtime = import_module("cuda.bindings.runtime")
             except ImportError as error:
-                raise EngineError("running a plan needs cuda-bindings: pip install cuda-bindings") from error
+                raise EngineError(
+                    "running a plan needs cuda-bindings, which is not installed: pip install cuda-bindings"
+                ) from error
         self._runtime = runtime
 
     def call(self, name: str, *arguments: Any) -> Any:
@@ -43,10 +45,10 @@ class Cuda:
         if status == self._runtime.cudaError_t.cudaErrorMemoryAllocation:
             raise DeviceMemoryError(
                 f"the GPU has no memory left for cuda{name}({', '.join(map(str, arguments))}): use a smaller batch or "
-                "network shape, or end other programs that use the GPU."
+                "input size, or end other programs that use the GPU."
             )
         if status != self._runtime.cudaError_t.cudaSuccess:
-            raise EngineError(f"cuda{name} failed with {status}: `nvidia-smi` shows whether the GPU is well.")
+            raise EngineError(f"cuda{name} failed with {status}: check the GPU with `nvidia-smi`.")
         return results[0] if results else None
 
     def stream(self) -> Any:

@@ -1,4 +1,4 @@
-"""The GPU of this machine, as CUDA tells."""
+"""The GPU of this machine, as CUDA describes it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from roadmask.engines.errors import DriverTooOldError, EngineError, GpuMissingEr
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a plan that is built here depends on."""
+    """The GPU that plans built on this machine depend on."""
 
     chip: str
-    """Name and compute capability."""
+    """Name and compute capability of the GPU, such as `NVIDIA H200 sm90`."""
     driver: str
-    """CUDA version of the driver, as 13.0."""
+    """CUDA version that the driver supports, such as 13.0."""
 
     @property
     def target(self) -> str:
-        """Its compute capability as plans name it: sm89."""
+        """Compute capability as plans name it, such as sm89."""
         return self.chip.rsplit(" ", 1)[-1]
 
 
@@ -35,13 +35,15 @@ def describe_gpu(flavour: str) -> Gpu:
     try:
         runtime: Any = import_module("cuda.bindings.runtime")
     except ImportError as error:
-        raise EngineError("asking for the GPU needs cuda-bindings: pip install cuda-bindings") from error
+        raise EngineError(
+            "describing the GPU needs cuda-bindings, which is not installed: pip install cuda-bindings"
+        ) from error
     status, count = runtime.cudaGetDeviceCount()
     no_driver = runtime.cudaError_t.cudaErrorInsufficientDriver  # what CUDA says where there is no driver at all, too
     if status == no_driver and runtime.cudaDriverGetVersion()[1] > 0:
         wanted, found = runtime.cudaRuntimeGetVersion()[1], runtime.cudaDriverGetVersion()[1]
         raise DriverTooOldError(
-            f"expected a driver for CUDA {_version(wanted)}, this one knows CUDA {_version(found)}: update the NVIDIA "
+            f"expected a driver for CUDA {_version(wanted)}, got one for CUDA {_version(found)}: update the NVIDIA "
             "driver."
         )
     if status not in {runtime.cudaError_t.cudaSuccess, runtime.cudaError_t.cudaErrorNoDevice, no_driver}:

@@ -22,18 +22,18 @@ from roadmask.engines.tensorrt.segmenter import TensorRtSegmenter
 from roadmask.engines.tensorrt.tensorrt_module import Flavour, load_tensorrt
 
 PREFERENCE: tuple[GpuPrecision, ...] = ("fp16", "int8", "fp32")
-"""What `auto` takes first: int8 costs accuracy, fp32 time."""
+"""Order in which `auto` prefers precisions: int8 costs accuracy, fp32 costs time."""
 _LOG = logging.getLogger("roadmask")
 
 
 @dataclass(frozen=True)
 class FoundPlans:
-    """What the cache holds of some weights and a precision for the GPU here."""
+    """The plans in the cache for some weights and a precision."""
 
     usable: dict[tuple[int, int], dict[int, Plan]] = field(default_factory=dict)
-    """By network shape and batch."""
+    """Usable plans: input size -> batch size -> plan."""
     left_out: list[str] = field(default_factory=list)
-    """Plans that cannot be used, each with its reason, and manifests that are damaged; not plans for other GPUs."""
+    """Reasons why plans for this GPU cannot be used, and messages about damaged manifests."""
 
 
 def open_segmenter(weights: Weights, category_ids: Sequence[int], options: EngineOptions) -> TensorRtSegmenter:
@@ -73,7 +73,7 @@ def open_segmenter(weights: Weights, category_ids: Sequence[int], options: Engin
 def choose_precision(
     weights: Weights, shape: tuple[int, int] | None, gpu: Gpu, wanted: str = "auto"
 ) -> tuple[GpuPrecision | None, list[str]]:
-    """Returns the best precision that this GPU has a usable plan of, or None, and why other plans were left out.
+    """Returns the best precision with a usable plan for this GPU, or None, and why other plans were left out.
 
     Args:
         weights: that were built into it.
@@ -92,12 +92,12 @@ def choose_precision(
 
 
 def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPrecision, gpu: Gpu) -> FoundPlans:
-    """Looks for plans that were built of these weights for this GPU, and whether they can be used.
+    """Finds the plans of some weights and a precision for this GPU, and checks that they can be used.
 
     Args:
         weights: that were built into them.
         shape: of the network's input. By default those that images are fitted to, and others only where there is no
-            plan of any of these: who built for 736x1280 alone means it.
+            plan of any of these: a user who built for 736x1280 alone wants that size.
         precision: of the plans.
         gpu: that is here.
     """
@@ -126,7 +126,7 @@ def find_plans(weights: Weights, shape: tuple[int, int] | None, precision: GpuPr
 
 
 def _why_not(plan: Plan, weights: Weights, shape: tuple[int, int], precision: GpuPrecision, gpu: Gpu) -> str | None:
-    """Returns why a plan of this use and chip cannot run any more, or None."""
+    """Returns the reason why a plan cannot run any more, or None."""
     key = plan.key
     if key.driver not in {"", gpu.driver}:
         return f"it was built under a driver for CUDA {key.driver}, here is one for {gpu.driver}; build it again"

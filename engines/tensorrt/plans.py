@@ -20,27 +20,27 @@ from roadmask.engines.letterbox import parse_input_size
 from roadmask.engines.networks import cache
 
 RECIPE = 2
-"""Raised whenever build.py builds otherwise of the same graph: plans of before are stale."""
+"""Version of build.py: raised when it builds another plan from the same graph, which makes earlier plans stale."""
 _LOG = logging.getLogger("roadmask")
 
 
 @dataclass(frozen=True)
 class PlanKey:
-    """All that a plan depends on."""
+    """Everything that a plan depends on."""
 
     onnx_sha256: str
     weights: str
-    """Name of the weights, to read; their hash is in that of the ONNX."""
+    """Name of the weights, for people; the hash of the ONNX covers their content."""
     flavour: str
     version: str
-    """Of TensorRT."""
+    """Version of TensorRT that built it."""
     chip: str
-    """Target as `sm89`, or name and compute capability of the GPU it was built on."""
+    """Target such as `sm89`, or the name and compute capability of the GPU that it was built on."""
     driver: str
     """Version of the GPU's driver; empty for a plan that was built without a GPU."""
     precision: str
     shape: str
-    """HxW of the network's input."""
+    """Height and width of the network's input as HxW."""
     batch: int
     recipe: int = RECIPE
 
@@ -60,11 +60,11 @@ class Plan:
     bytes: int
     sha256: str
     measured: dict[str, Any] | None
-    """What its precision costs, as it was measured before the plan was built; None: it was built unmeasured."""
+    """Measured accuracy of the precision before the plan was built; None if the plan was built unmeasured."""
 
     @property
     def manifest(self) -> Path:
-        """Where its manifest lies."""
+        """Path of its manifest."""
         return self.path.with_suffix(".json")
 
 
@@ -112,7 +112,7 @@ def _write_manifest(plan: Plan) -> None:
 
 
 def _say_what_is_stale(key: PlanKey) -> None:
-    """Names the plans of the same use that cannot serve any more, and what is different."""
+    """Logs the plans for the same purpose that are stale, and what differs."""
     for path in manifests():
         try:
             old = read_manifest(path).key
@@ -180,7 +180,7 @@ def manifests() -> list[Path]:
 
 
 def unfinished() -> dict[str, int]:
-    """Returns names and bytes of what killed builds have left, or builds under way: plans without a manifest."""
+    """Returns name and size in bytes of plans without a manifest: from builds that are running or were killed."""
     folder, left = cache.subfolder("plans"), dict[str, int]()
     for path in sorted((*folder.glob("*.plan"), *folder.glob(".*.plan.*"))):  # whole, and while they are written
         name = path.name.removeprefix(".").partition(".plan")[0]
@@ -191,7 +191,7 @@ def unfinished() -> dict[str, int]:
 
 
 def remove(name: str) -> int:
-    """Removes the plans whose name begins so, unfinished ones too; returns how many. A build is waited for.
+    """Removes the plans whose names begin with `name`, unfinished ones too; waits for running builds. Returns how many.
 
     The locks stay: who waits for one that was unlinked would hold another than who comes next.
     """

@@ -1,4 +1,4 @@
-"""Plan -> numbers. All memory is allocated when a runner is made; a batch is one copy, one launch and one wait.
+"""Runs a plan on frames of one size. All memory is allocated once; a batch is one copy, one launch and one wait.
 
 Who owns what: the runner owns its context, stream, CUDA graph, device memory and pinned memory, and frees them in
 `close`. `frames` is the runner's pinned memory, which the caller fills. What `collect` returns is the runner's pinned
@@ -36,13 +36,17 @@ class LoadedPlan:
     """A plan in the GPU's memory; any number of runners share its weights."""
 
     tensorrt: Any
+    """TensorRT's Python module."""
     engine: Any
+    """TensorRT's engine."""
     runtime: Any
-    """Kept as long as the engine, which needs it."""
+    """TensorRT's runtime, which must live as long as the engine."""
     heard: Any
-    """What TensorRT complains of, see `listener`."""
+    """Logger that collects TensorRT's messages, see `listener`."""
     batch: int
+    """Batch size of the plan."""
     input_size: tuple[int, int]
+    """Height and width of the network's input."""
 
     @classmethod
     def of(cls, content: bytes, tensorrt: Any) -> LoadedPlan:
@@ -59,10 +63,10 @@ class LoadedPlan:
             if _MEMORY.search(heard.said()):
                 raise DeviceMemoryError(
                     f"the GPU has no memory left for a plan of {len(content) / 1e6:.1f} MB ({heard.said()}): end other "
-                    "programs that use the GPU, or build for a smaller batch or network shape."
+                    "programs that use the GPU, or build for a smaller batch or input size."
                 )
             raise PlanForeignError(
-                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU; it said: {heard.said()}. Build "
+                f"TensorRT {tensorrt.__version__} does not load the plan on this GPU: {heard.said()}. Build "
                 "it again here, or for this chip, with `roadmask engine build`."
             )
         found = {name: np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))).name for name in _names(engine)}
@@ -71,7 +75,7 @@ class LoadedPlan:
             text for text, (k, v) in zip(wrong, (INPUT_TYPES | OUTPUT_TYPES).items(), strict=True) if found.get(k) != v
         ]
         if wrong:
-            raise PlanForeignError(f"the plan is of another graph ({'; '.join(wrong[:3])}): build it again.")
+            raise PlanForeignError(f"the plan was built from another graph ({'; '.join(wrong[:3])}): build it again.")
         frames, rows, columns = (tuple(engine.get_tensor_shape(name)) for name in ("frames", "rows", "columns"))
         return cls(tensorrt, engine, runtime, heard, frames[0], (rows[1], columns[1]))
 
@@ -92,11 +96,11 @@ def _context(plan: LoadedPlan, frame_size: tuple[int, int]) -> Any:
         context = plan.engine.create_execution_context(config)
     if context is None:
         raise DeviceMemoryError(
-            f"TensorRT made no context, most often for want of GPU memory; it said: {plan.heard.said()}. Use a smaller "
-            "batch or network shape, or end other programs that use the GPU."
+            f"TensorRT made no execution context, usually because GPU memory is full: {plan.heard.said()}. Use a "
+            "smaller batch or input size, or end other programs that use the GPU."
         )
     if not context.set_input_shape("frames", (plan.batch, *frame_size, 3)):
-        raise EngineError(f"the plan takes no frames of {frame_size}: shrink them to at most {SIDE_MAX} pixels a side.")
+        raise EngineError(f"expected frames of at most {SIDE_MAX} pixels a side, got {frame_size}: shrink them.")
     return context
 
 
@@ -196,7 +200,7 @@ class PlanRunner:
         self._cuda.call("StreamSynchronize", self._stream)
 
     def close(self) -> None:
-        """Frees everything, also after something that cannot be; safe to call twice.
+        """Frees everything, even if freeing a part fails; safe to call twice.
 
         Raises:
             EngineError: CUDA failed.
@@ -262,7 +266,7 @@ class PlanRunner:
         self._upload("frames")
         if not self._context.execute_async_v3(int(self._stream)):
             raise EngineError(
-                f"TensorRT refused to run the plan; it said: {self._plan.heard.said()}. Build it again, or choose "
+                f"TensorRT refused to run the plan: {self._plan.heard.said()}. Build it again, or choose "
                 "another engine."
             )
         for name in _ON_HOST:

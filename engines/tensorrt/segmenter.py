@@ -1,4 +1,4 @@
-"""Plans behind the interface of every engine."""
+"""The engine `tensorrt`: plans behind the interface of every engine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from roadmask.engines.tensorrt.cuda import Cuda
 from roadmask.engines.tensorrt.runner import LoadedPlan, PlanRunner
 
 _STREAMS = 2
-"""At most, of a plan and a size of frames: one copies while the other computes."""
+"""Maximum number of streams for a plan and a frame size: one copies while the other computes."""
 _LOG = logging.getLogger("roadmask")
 
 Plans = Mapping[tuple[int, int], Mapping[int, Callable[[], LoadedPlan]]]
-"""By network shape and batch: what loads the plan, called once, when it is first needed."""
+"""Input size -> batch size -> function that loads the plan, called once, when the plan is first needed."""
 _Runners = dict[int, list[PlanRunner]]
-"""By batch."""
+"""Batch size -> its runners."""
 
 
 class TensorRtSegmenter(NetworkSegmenter):
@@ -36,7 +36,7 @@ class TensorRtSegmenter(NetworkSegmenter):
     Args:
         weights: the plans' own.
         category_ids: COCO category ids to report.
-        plans: at least one, of `input_size` if that is given.
+        plans: at least one plan, of `input_size` if that is given.
         cuda: the GPU.
         precision: of the plans.
         score_min: instances below it are not reported.
@@ -91,7 +91,7 @@ class TensorRtSegmenter(NetworkSegmenter):
         return found
 
     def close(self) -> None:
-        """Frees the GPU's memory, all that can be.
+        """Frees the memory on the GPU, as far as possible.
 
         Raises:
             EngineError: CUDA failed.
@@ -102,12 +102,12 @@ class TensorRtSegmenter(NetworkSegmenter):
             self._loaded.clear()
 
     def runner_for(self, letterbox: Letterbox, count: int, busy: Sequence[PlanRunner] = ()) -> PlanRunner:
-        """Returns a runner for so many frames that lie so in the network's input; made and captured the first time.
+        """Returns a runner for a letterbox and a number of frames, made and captured the first time.
 
         Args:
             letterbox: of the frames.
-            count: of frames, at most the largest batch there is a plan of.
-            busy: runners that are not to be returned, as they still run.
+            count: number of frames, at most the largest batch size that there is a plan for.
+            busy: runners that still run, which are not returned.
         """
         shape = letterbox.input_size
         batch = min(batch for batch in self._plans[shape] if batch >= count)
@@ -126,7 +126,9 @@ class TensorRtSegmenter(NetworkSegmenter):
         best = choose_input_size(letterbox.image_size)
         if self._input_size is None and best != letterbox.input_size:
             ours, theirs = (f"{shape[0]}x{shape[1]}" for shape in (letterbox.input_size, best))
-            _LOG.warning("frames of %d x %d go through %s, for want of a plan of %s", width, height, ours, theirs)
+            _LOG.warning(
+                "frames of %d x %d run at the input size %s, as there is no plan for %s", width, height, ours, theirs
+            )
         return {}
 
     def _collect(self, runner: PlanRunner, count: int) -> list[Instances]:
@@ -141,7 +143,7 @@ class TensorRtSegmenter(NetworkSegmenter):
 
 
 def _close(runners: _Runners) -> None:
-    """Closes every runner, also after one that cannot be."""
+    """Closes every runner, even if closing one of them fails."""
     with ExitStack() as closing:
         for each in (runner for some in runners.values() for runner in some):
             closing.callback(each.close)

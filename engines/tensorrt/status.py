@@ -36,4 +36,6 @@ def _tensorrt(flavour: Flavour, name: str) -> EngineStatus:
         here = describe_gpu(flavour).target
     except EngineError:
         return EngineStatus(name, True, detail, "")
-    return EngineStatus(name, True, detail if here in known else f"{detail}: not for the GPU here, {here}", "")
+    return EngineStatus(
+        name, True, detail if here in known else f"{detail}: not for the GPU of this machine, {here}", ""
+    )

@@ -17,7 +17,7 @@ _MAJORS = {"tensorrt": (10, 11), "tensorrt-rtx": (1,)}
 
 
 def package_of(flavour: Flavour) -> str:
-    """Returns the name under which pip installs it."""
+    """Returns the name of the package that pip installs."""
     return _PACKAGES[flavour]
 
 
@@ -69,7 +69,7 @@ def find_target(module: Any, target: str) -> Any:
 
 
 def listener(tensorrt: Any) -> Any:
-    """Returns a logger of TensorRT's kind that keeps what it complains of: `said()` is for the error's message."""
+    """Returns a logger for TensorRT that collects warnings and errors; `said()` returns them for an error message."""
 
     class Listener(tensorrt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:

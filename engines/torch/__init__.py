@@ -1,1 +1,1 @@
-"""The networks in torch: the reference engine on a CPU, and the static graph on a CUDA GPU."""
+"""torch on a CPU: torchvision's own Mask R-CNN, the reference that every engine is compared with. Imports torch."""

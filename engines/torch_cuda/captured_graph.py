@@ -14,18 +14,19 @@ from roadmask.engines.segmenter import Image
 
 @dataclass(frozen=True)
 class CapturedGraph:
-    """The graph on inputs and outputs that stay where they are."""
+    """The graph with inputs and outputs at fixed addresses."""
 
     inputs: Inputs
     outputs: Outputs
-    """On the device."""
+    """Outputs of the graph on the device."""
     frames: torch.Tensor
-    """Pinned; what the GPU copies from."""
+    """Frames in pinned memory, which the GPU copies from."""
     host: Outputs
-    """Pinned; what the GPU copies to. `keep` outputs stay on the device."""
+    """Outputs in pinned memory, which the GPU copies to; the `keep` outputs stay on the device."""
     replay: Callable[[], None]
-    """Copies the frames, runs the graph, and copies what it gives; enqueued, not awaited."""
+    """Enqueues the copy of the frames, the graph and the copy of its outputs; does not wait."""
     wait: Callable[[], None]
+    """Waits for the last replay."""
 
     @classmethod
     def of(cls, graph: Callable[..., Outputs], inputs: Inputs, *, capture: bool) -> CapturedGraph:

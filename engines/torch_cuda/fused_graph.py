@@ -1,4 +1,4 @@
-"""The same graph for torch on a GPU, with fewer passes over memory.
+"""The network's graph for torch on a GPU, with fused operations that make fewer passes over memory.
 
 Convolutions add their bias, the shortcut beside them and a ReLU while their result is still in registers (cuDNN's own
 fusions), letterbox and RoIAlign are a kernel each, and `torch.compile` joins what is left between them. It needs

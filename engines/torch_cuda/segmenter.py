@@ -1,4 +1,4 @@
-"""The same graph in torch on a CUDA GPU, for machines without TensorRT: half, channels last, captured as a CUDA graph.
+"""torch on a CUDA GPU, for machines without TensorRT: fp16, channels last, captured as a CUDA graph.
 
 torch compiles it first (fused_graph.py), which takes about 15 seconds for each shape of the network's input and batch;
 what it makes is kept in the cache. Where it cannot be compiled, the graph runs as it is.
@@ -39,7 +39,7 @@ _Graph = TypeVar("_Graph", bound=GpuGraph)
 
 
 class TorchCudaSegmenter(NetworkSegmenter):
-    """Runs frames of one size together.
+    """Runs frames of one size in batches.
 
     A call takes the smallest batch that holds its frames, and the largest again and again if none does. In half
     precision a batch of another size moves the last digits of a result.
@@ -73,8 +73,8 @@ class TorchCudaSegmenter(NetworkSegmenter):
     ) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             raise GpuMissingError(
-                f"the engine torch-cuda needs an NVIDIA GPU, torch {torch.__version__} sees none: choose the engine "
-                "openvino, or install a torch for this GPU's driver."
+                f"the engine torch-cuda needs an NVIDIA GPU, and torch {torch.__version__} sees none: choose "
+                "the engine openvino, or install a torch for this GPU's driver."
             )
         super().__init__(
             "torch-cuda",
@@ -107,15 +107,17 @@ class TorchCudaSegmenter(NetworkSegmenter):
                     boxes, scores, labels, masks = (each[row, :slots].numpy().copy() for each in found[:4])
                     results.append(self._instances(letterbox, boxes, scores, labels, masks))
         except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError(f"the GPU has no memory left ({error}): use a smaller batch or shape.") from error
+            raise DeviceMemoryError(
+                f"the GPU has no memory left ({error}): use a smaller batch or input size."
+            ) from error
         return results
 
     def captured_for(self, letterbox: Letterbox, count: int) -> CapturedGraph:
-        """Returns the graph for so many frames that lie so in the network's input, captured the first time.
+        """Returns the graph for a letterbox and a number of frames, captured the first time.
 
         Args:
             letterbox: of the frames.
-            count: of frames, at most the largest batch.
+            count: number of frames, at most the largest batch.
         """
         batch = next(batch for batch in self._batches if batch >= count)
         captured = self._captured.get(letterbox.image_size, dict)
@@ -132,8 +134,8 @@ class TorchCudaSegmenter(NetworkSegmenter):
             except Exception as error:  # compilers fail in many ways
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 _LOG.warning(
-                    "torch cannot compile the network here (%s): it runs as it is, at about half the speed. Compiling "
-                    "needs Triton, which comes with torch on Linux, and a C compiler.",
+                    "torch cannot compile the network here (%s): it runs uncompiled, at about half the speed. "
+                    "Compiling needs Triton, which comes with torch on Linux, and a C compiler.",
                     reason,
                 )
                 self._compiles = False

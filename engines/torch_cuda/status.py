@@ -33,10 +33,10 @@ def engine_status() -> list[EngineStatus]:
     except EngineError:  # torch asks CUDA itself
         gpu = None
     if not torch_sees_cuda():
-        detail = f"{found} does not see the GPU: it is built for CPUs, or for another driver's CUDA"
+        detail = f"{found} does not see the GPU: it was built for CPUs, or for the CUDA of another driver"
         return [EngineStatus("torch-cuda", False, detail, "")]
     lacks = [what for what, there in (("Triton", find_spec("triton")), ("a C compiler", _compiler())) if not there]
-    slow = f"; half as fast for want of {' and '.join(lacks)}" if lacks else ""
+    slow = f"; at half the speed without {' and '.join(lacks)}" if lacks else ""
     return [EngineStatus("torch-cuda", True, f"{found}{f' on {gpu.chip}' if gpu else ''}{slow}", "")]
 
 

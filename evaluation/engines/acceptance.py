@@ -1,4 +1,4 @@
-"""Whether a precision costs too much: mask AP against fp32, measured on a CPU before a plan is built.
+"""Accepts or refuses a precision by its mask AP against fp32, measured on a CPU before a plan is built.
 
 int8, and fp16 on most CPUs, is measured on the graph that plans are built from, in ONNX Runtime: all that a precision
 rounds away shows, the order of a GPU's sums does not. On a CPU that reports FP16, fp16 is measured in OpenVINO, whose
@@ -32,29 +32,29 @@ from roadmask.engines.segmenter import Precision
 from roadmask.evaluation import common_classes, evaluate_masks, read_truth, segment_truth
 
 Reduced = Literal["fp16", "int8"]
-"""Precisions that have to be accepted: in int8, what is not is half."""
+"""Precisions that must be accepted; the parts of an int8 graph that are not int8 are fp16."""
 AP_DROP_MAX: Mapping[Reduced, float] = {"fp16": 0.003, "int8": 0.007}
-"""By how much mask AP, 0 to 1, may fall against fp32 on each set of images."""
+"""Largest drop of mask AP, 0 to 1, against fp32 on each set of images."""
 SETS = ("coco_dev", "pennfudan_dev")
 _IMAGES = 16
-"""Of each set, evenly spread, in which the largest numbers are looked for."""
+"""Number of images of each set, spread evenly, on which the largest numbers are measured."""
 _SCORE_MIN = 0.05
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What a precision costs."""
+    """The measured cost of a precision."""
 
     precision: Reduced
     way: str
-    """What was measured, in what, and why so."""
+    """Description of the engine and images of the measurement."""
     mask_ap: dict[str, dict[str, float]]
-    """0 to 1, by set of images and precision."""
+    """Mask AP, 0 to 1: set of images -> precision -> AP."""
     largest: dict[str, float]
-    """The layer that takes or gives the largest number in fp32, and that number."""
+    """Layer with the largest number in fp32 -> that number."""
 
     def require(self) -> None:
-        """Lets the precision pass.
+        """Checks that the precision is accepted.
 
         Raises:
             ConfigError: mask AP falls too far on one of the sets.
@@ -71,7 +71,7 @@ class Acceptance:
         require_half(self.largest)
 
     def record(self) -> dict[str, Any]:
-        """Returns what a plan's manifest says of it."""
+        """Returns the record for a plan's manifest."""
         return asdict(self)
 
 
@@ -122,7 +122,7 @@ class _Judged:
     """What is measured."""
 
     key: str
-    """Under which the cache keeps the result: the program and the hash of the graph."""
+    """Key of the cached result: the engine and the hash of the graph."""
     segmenter: Callable[[Sequence[int]], Segmenter]
     """Reports these category ids."""
 

@@ -1,4 +1,4 @@
-"""Whether an engine for GPUs finds what torchvision eager finds: differences of each output, and mask AP of both."""
+"""Verifies an engine for GPUs against torchvision eager: differences of each output, and mask AP of both."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Tolerance:
     """How far an engine may be from torchvision eager."""
 
     ap: float
-    """By how much mask AP, 0 to 1, may be below."""
+    """Largest drop of mask AP, 0 to 1."""
     lost: float
-    """Share of the sure instances that may be missing: two that nearly tie may change places in NMS."""
+    """Largest share of sure instances that may be missing: two that nearly tie may change places in NMS."""
     box_px: float
-    """Difference of a corner's coordinate, in the image's pixels, that `share` must keep to; so the others."""
+    """Largest difference of a corner's coordinate, in pixels of the image, for `share` of the instances."""
     score: float
     mask: float
     share: Literal["half", "most"] = "most"
-    """int8 moves some instances to another one beside them."""
+    """Share of the instances that the limits hold for: `half` for int8, which moves some to a neighbour, or `most`."""
 
 
 TOLERANCES: Mapping[str, Tolerance] = {
@@ -43,26 +43,26 @@ TOLERANCES: Mapping[str, Tolerance] = {
 
 
 class Spread(NamedTuple):
-    """How large a difference is, over all sure instances that were found."""
+    """Distribution of a difference over all sure instances that were found."""
 
     half: float
-    """Half of them are within this."""
+    """Median of the difference."""
     most: float
-    """99 % of them."""
+    """99th percentile of the difference."""
     largest: float
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What two segmenters found in the same images."""
+    """Comparison of two segmenters on the same images."""
 
     images: int
     sure: int
-    """Instances of torchvision above `SURE`."""
+    """Number of torchvision's instances above `SURE`."""
     lost: int
-    """Of these, how many the engine has not (same class, box IoU 0.5)."""
+    """Number of these that the engine lacks (same class, box IoU 0.5)."""
     box_px: Spread
-    """Largest difference of a corner's coordinate, in the image's pixels."""
+    """Difference of a corner's coordinate, in pixels of the image."""
     score: Spread
     """Difference of the score."""
     mask: Spread
@@ -70,10 +70,10 @@ class Verification:
     ap: float
     """Mask AP of the engine, 0 to 1."""
     eager_ap: float
-    """Of torchvision eager."""
+    """Mask AP of torchvision eager, 0 to 1."""
 
     def require(self, precision: str) -> None:
-        """Lets what is within the tolerances pass.
+        """Checks that the differences are within the tolerances.
 
         Raises:
             EngineError: something is beyond them.

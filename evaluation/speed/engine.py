@@ -1,4 +1,4 @@
-"""How fast the default engine segments an image, against torchvision eager and others on the same images."""
+"""Speed of the default engine against torchvision eager and others on the same images."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 from roadmask.engines.segmenter import Precision
 from roadmask.engines.torch.segmenter import TorchSegmenter
 from roadmask.evaluation.speed.engine_peers import Side, Terms, peer_sides
-from roadmask.evaluation.speed.random_weights import find_or_make_weights, is_made_up
+from roadmask.evaluation.speed.random_weights import find_or_make_weights, is_random
 from roadmask.evaluation.speed.sample_images import street_images
 from roadmask.evaluation.speed.timing import interleaved_ms, median
 
 
 @dataclass(frozen=True)
 class EngineBenchmark:
-    """What is measured; both sides get all of it."""
+    """Settings of the benchmark, the same for every engine."""
 
     shape: tuple[int, int] = (384, 640)
     """Height and width of the network's input."""
     batches: tuple[int, ...] = (1,)
-    """Images in a call, a record each; torchvision eager takes one at a time."""
+    """Batch sizes, one record each; torchvision eager takes one image at a time."""
     threads: int = field(default_factory=torch.get_num_threads)
     precision: Precision = "auto"
-    """Of the default engine."""
+    """Precision of the default engine."""
     score_min: float = 0.5
     images: int = 20
     rounds: int = 2
@@ -80,7 +80,7 @@ def _benchmark(weights: Weights, images: Sequence[Image], settings: EngineBenchm
     graph = GraphSettings.of(weights.architecture)
     everything = [category for category in weights.architecture.category_ids if category]
     terms = Terms(settings.score_min, settings.shape, settings.threads, graph)
-    if settings.precision == "int8" and is_made_up(weights.name):
+    if settings.precision == "int8" and is_random(weights.name):
         calibrate(weights, images, input_size=settings.shape)
     default = OpenVinoSegmenter(weights, everything, precision=settings.precision, **terms.common())
     eager = TorchSegmenter(weights, everything, **terms.common())

@@ -1,4 +1,4 @@
-"""What people would run on a CPU in the place of the default engine: each on the same letterboxed images."""
+"""Alternatives to the default engine on a CPU, on the same letterboxed images."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Segment = Callable[[Sequence[Image]], list[Instances]]
 
 @dataclass(frozen=True)
 class Side:
-    """One that is timed."""
+    """An engine that is timed."""
 
     engine: str
     precision: str
     batch: int
     segment: Segment
     gflop: float | None = None
-    """Of an image, of a network other than that of the weights; None for that."""
+    """GFLOP per image, if it runs another network than the weights'; None otherwise."""
 
     @property
     def runs_weights(self) -> bool:
@@ -50,7 +50,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Terms:
-    """What every side gets alike."""
+    """Settings that all engines share."""
 
     score_min: float
     input_size: tuple[int, int]

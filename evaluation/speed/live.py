@@ -1,4 +1,4 @@
-"""What a live run makes of its engine: images a second against the engine alone, and how old masks are."""
+"""Speed of a live run against its engine alone, and the age of its masks."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _IMAGES = 60
 
 @dataclass(frozen=True)
 class LiveBenchmark:
-    """What is measured."""
+    """Settings of the benchmark."""
 
     cameras: int = 2
     seconds: float = 30.0
     show: bool = False
-    """Draw the images of a page, too."""
+    """Whether the images of a page are drawn, too."""
     scripted_ms: float | None = None
-    """What an engine takes for an image that only waits; the real one if None."""
+    """Milliseconds per image of an engine that only waits; None for the real engine."""
     adapt: bool = True
-    """Let the rate of images follow the load."""
+    """Whether the image rate follows the load."""
 
 
 def benchmark_live(clip: Path, settings: LiveBenchmark) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A recording that begins again when it ends, for as long as one likes: to see what a long run does to memory."""
+"""A recording that is played again and again, to measure the memory of a long run."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ class LoopedSource(BaseSource):
             start_ns += last_ns - first_ns + max(step_ns, 1)
 
     def close(self) -> None:
-        """Lets go of the recording."""
+        """Closes the recording."""
         super().close()
         self._source.close()

@@ -1,4 +1,4 @@
-"""How fast masks get from the network's grids to run lengths of the image, against torchvision and pycocotools."""
+"""Speed from the network's mask grids to run lengths of the image, against torchvision and pycocotools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from roadmask.engines.masks import MASK_SIDE, MASK_THRESHOLD, BoxMasks
 from roadmask.evaluation.speed.timing import interleaved_ms, median
 
 SIZE_SETS = ((20, 60), (40, 200), (200, 900))
-"""Shortest and longest side of the boxes, in pixels."""
+"""Shortest and longest side of the boxes of each set, in pixels."""
 IMAGE_SIZE = (1080, 1920)
 INSTANCES = 50
 _REFERENCE_ROUNDS = 5

@@ -1,4 +1,4 @@
-"""What lies in Ray's object store, and what did not fit into it."""
+"""Usage of Ray's object store."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class ObjectStore:
     used_bytes: int
     objects: int
     spilled_bytes: int
-    """Written to disk for want of room, since Ray began."""
+    """Bytes written to disk since Ray started, because the store was full."""
 
 
 def require_grpc() -> None:
-    """Says early that the object store cannot be looked at.
+    """Checks that the object store can be inspected.
 
     Raises:
         EngineError: gRPC is missing.
     """
     if find_spec("grpc") is None:
-        raise EngineError("asking Ray what it spilled needs gRPC: pip install grpcio")
+        raise EngineError("reading Ray's object store needs gRPC, which is not installed: pip install grpcio")
 
 
 def object_store() -> ObjectStore:

@@ -1,4 +1,4 @@
-"""Weights that say nothing but cost what real ones cost, where those cannot be had."""
+"""Random weights, which take as much time as trained ones and need no download."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from roadmask.engines.segmenter import Image
 _SUFFIX = "-random"
 
 
-def is_made_up(name: str) -> bool:
-    """Says whether a name asks for made-up weights."""
+def is_random(name: str) -> bool:
+    """Returns whether a name asks for random weights."""
     return name in {kind.value + _SUFFIX for kind in Architecture}
 
 
 def find_or_make_weights(name: str, folder: Path, image: Image) -> Weights:
-    """Returns weights by name, or made-up ones of a network.
+    """Returns weights by name, or random ones of a network.
 
     Args:
         name: as `find_weights` takes it, or `lite-random`, `resnet50-random` or `resnet50_v2-random`.
-        folder: where made-up weights are written.
+        folder: folder in which random weights are written.
         image: see `write_random_weights`.
 
     Raises:
         WeightsError: they cannot be used.
     """
-    if not is_made_up(name):
+    if not is_random(name):
         return find_weights(name)
     path = folder / f"{name}.safetensors"
     write_random_weights(path, Architecture(name.removesuffix(_SUFFIX)), image)
@@ -41,7 +41,7 @@ def find_or_make_weights(name: str, folder: Path, image: Image) -> Weights:
 
 
 def write_random_weights(path: Path, architecture: Architecture, image: Image) -> None:
-    """Writes seeded random weights that find a dozen things or so in a street.
+    """Writes seeded random weights that find about a dozen instances in a street image.
 
     Raw random outputs are either nearly equal or endless: the last layers are scaled to the spread of a trained
     network's.
@@ -76,9 +76,9 @@ def _spread_outputs(model: MaskRCNN, image: Tensor) -> None:
 
 
 _NEVER = -100.0
-"""A class logit that leaves no probability."""
+"""Class logit with a probability of about zero."""
 _CLASS_SPREAD = 1.0
-"""Of the class logits over proposals."""
+"""Standard deviation of the class logits over proposals."""
 
 
 def _scale(layer: nn.Module, outputs: Tensor, deviation: float) -> None:

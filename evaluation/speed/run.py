@@ -1,4 +1,4 @@
-"""What a run costs beside its engine: throughput against the engine alone, processor time a frame, memory over time."""
+"""Cost of a run beside its engine: throughput against the engine alone, processor time per frame, memory growth."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.sources import open_camera
 
 _CAMERA = "camera"
-SETTLED = 200
-"""Frames after which a run has allocated all it needs."""
+STEADY_FROM = 200
+"""Number of frames after which a run has allocated all it needs."""
 
 
 @dataclass(frozen=True)
 class RunBenchmark:
-    """How a run is measured."""
+    """Settings of the benchmark."""
 
     weights: str = "lite"
     on_ray: bool = False
     frames: int = 100
-    """Of the clip."""
+    """Number of frames of the clip."""
     rounds: int = 3
-    """How often the run and the engine alone take turns."""
+    """Number of turns of the run and of the engine alone."""
     replayed: int = 400
-    """Frames of the looped clip that are recorded with replayed instances."""
+    """Number of frames of the looped clip that are recorded with replayed instances."""
 
 
 def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segmenter] | None = None) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class _Watch:
     """Looks at a run's processes once it is steady, and each time it tells of progress after that."""
 
     def __init__(self, total: int) -> None:
-        self._from = min(SETTLED, total // 4)
+        self._from = min(STEADY_FROM, total // 4)
         self._total = total
         self.steady_frame: int | None = None
         self._last_frame = 0

@@ -1,4 +1,4 @@
-"""Timing two things fairly on a machine that does other work, too."""
+"""Fair timing on a machine that also does other work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 def interleaved_ms(
     sides: Sequence[Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> list[list[float]]:
-    """Runs several things in turn, so that what else the machine does slows all of them alike.
+    """Runs several functions in turn, so that other work on the machine slows all of them alike.
 
     Args:
         sides: each is called once a round.

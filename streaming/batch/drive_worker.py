@@ -32,7 +32,7 @@ from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import open_drive, summarize_drive
-from roadmask.streaming.store.layout import plain
+from roadmask.streaming.store.layout import json_data
 
 Build = Callable[[], Segmenter]
 _THUMBNAIL_FRAMES = 250
@@ -82,7 +82,7 @@ class DriveTask:
     def made_of(self) -> dict[str, Any]:
         """Returns what the store depends on: configuration, weights, and name, size and time of change of each file."""
         files = {camera: [_state(path) for path in paths] for camera, paths in self.drive.cameras.items()}
-        return {"config": plain(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
+        return {"config": json_data(self.config.describe(), "config"), "weights": self.weights_sha256, "files": files}
 
     def finished_before(self) -> DriveOutcome | None:
         """Returns the outcome of the drive if it was finished with the same files, weights and settings, else None.
@@ -144,13 +144,13 @@ def _publish(task: DriveTask, outcome: DriveOutcome) -> None:
 
 
 def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], None]) -> DriveOutcome:
-    notes, begun = Notes(task.out), False
+    notes, started = Notes(task.out), False
 
     def on_progress(cameras: dict[str, CameraProgress]) -> None:
-        nonlocal begun
-        if not begun:  # its sources could be read, and nothing is written yet
+        nonlocal started
+        if not started:  # the sources are readable, and nothing is written yet
             notes.begin(task.drive.name)
-            begun = True
+            started = True
         on_frames(sum(progress.frames for progress in cameras.values()))
 
     result = record_drive(
@@ -171,7 +171,7 @@ def _record(task: DriveTask, stop: threading.Event, on_frames: Callable[[int], N
         for camera in result.cameras
         for reason, count in camera.failures.items()
     ]
-    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", "; ".join(reasons))
+    outcome = _outcome(task, "stored" if result.exit_code == 0 else "incomplete", redact_text("; ".join(reasons)))
     return replace(outcome, skipped=result.finished_before)
 
 
@@ -207,7 +207,7 @@ def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
 def _thumbnail(task: DriveTask) -> str:
     """Draws the early frame with the most tracks for the report; returns an empty text if that fails."""
     from roadmask.streaming.sinks.drawing import draw_overlay  # noqa: PLC0415 - fonts are loaded only where they are used
-    from roadmask.tracking import LostTracks, Tracks  # noqa: PLC0415
+    from roadmask.tracking import Tracks  # noqa: PLC0415
 
     try:
         job = task.drive.jobs()[0]
@@ -231,10 +231,7 @@ def _thumbnail(task: DriveTask) -> str:
             source.close()
         if image is None:
             return ""
-        count, none = len(stored), np.zeros(0, np.int64)
-        lost = LostTracks(none, none, np.zeros((0, 4), np.float32), none)
-        zeros = np.zeros(count, np.int64), np.zeros((count, 2), np.float32)
-        tracks = Tracks(stored.instances, stored.track_ids, stored.states, *zeros, lost)
+        tracks = Tracks.from_ids(stored.instances, stored.track_ids, stored.states)
         drawn = draw_overlay(image.image, tracks, camera.class_names)
         height, width = drawn.shape[:2]
         scale = min(1.0, _THUMBNAIL_WIDTH / width)

@@ -14,7 +14,8 @@ from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.batch.patterns import NameParts, Pattern, camera_in_drive_folder, recorder_name
 from roadmask.streaming.camera_names import camera_name
 from roadmask.streaming.recording.jobs import CameraJob
-from roadmask.streaming.sources.files import VIDEO_SUFFIXES, is_image, natural_key
+from roadmask.streaming.sources.files import is_image, natural_key
+from roadmask.streaming.sources.registry import recording_suffixes
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,8 @@ def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out:
     """
     items = list(_all_items(inputs, out))
     if not items:
-        raise InputError(
-            f"no video and no folder of images in {', '.join(inputs)}: expected {', '.join(sorted(VIDEO_SUFFIXES))}."
-        )
+        expected = ", ".join(sorted(recording_suffixes()))
+        raise InputError(f"no video and no folder of images in {', '.join(inputs)}: expected {expected}.")
     if patterns:
         parts = {item: _first_match(patterns, item) for item in items}
         left_out = [item.path for item, found in parts.items() if found is None]
@@ -188,10 +188,10 @@ def _items_of(text: str, out: Path | None) -> Iterator[_Item]:
             if match.is_dir():
                 for item in _walk(match.resolve(), out):
                     yield _Item(item.path, match.resolve().parent)
-            elif match.suffix.lower() in VIDEO_SUFFIXES:
+            elif match.suffix.lower() in recording_suffixes():
                 yield _Item(match.resolve(), match.resolve().parent)
     else:
-        raise SourceError(f"no such file or folder: {path}. Check its name.")
+        raise SourceError(f"no file or folder {path}: check its name.")
 
 
 def _walk(root: Path, out: Path | None) -> Iterator[_Item]:
@@ -211,7 +211,7 @@ def _walk(root: Path, out: Path | None) -> Iterator[_Item]:
             key=lambda inner: natural_key(Path(inner)),
         )
         shown = sorted((Path(file) for file in files if not file.startswith(".")), key=natural_key)
-        videos = [file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES]
+        videos = [file for file in shown if file.suffix.lower() in recording_suffixes()]
         for file in videos:
             yield _Item(folder / file, root)
         if not videos and any(is_image(file) for file in shown):

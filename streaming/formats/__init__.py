@@ -1,1 +1,1 @@
-"""Files in which others keep detections and tracks: read here, and written by `export`."""
+"""Formats of other tools: detections and tracks that are read, and exports that are written."""

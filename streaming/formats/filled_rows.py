@@ -1,4 +1,4 @@
-"""Rows for what nobody detected: where a track must have been, or is taken to be."""
+"""Rows for boxes that were not detected: filled gaps of a track, and coasting."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from roadmask.streaming.formats.names import KittiFormat
 from roadmask.tracking import Filled
 
 Filling = list[tuple[Row, int]]
-"""Rows to be added to a frame, each with its track id."""
+"""Rows to add to a frame, each with its track id."""
 
 
 def filled_rows(frames: list[KittiFrame], filled: Filled, kind: KittiFormat, *, every: int = 1) -> list[Filling]:
-    """Writes what was filled in as rows of a format.
+    """Turns filled boxes into rows of a format.
 
-    A row takes all but frame, id, box and mask from the nearest sighting of its track. A mask is that sighting's,
-    moved to the box's centre, without the pixels that another instance of the frame has: masks of KITTI MOTS never
-    overlap. One that nothing is left of makes no row.
+    A row takes all fields but frame, id, box and mask from the nearest sighting of its track. Its mask is that of the
+    sighting, moved to the centre of the box, without the pixels of other instances of the frame, because masks of KITTI
+    MOTS never overlap. An empty mask gives no row.
 
     Args:
-        frames: of the sequence.
-        filled: where tracks are that nobody saw there.
+        frames: frames of the sequence.
+        filled: boxes of tracks in frames in which they were not detected.
         kind: format of the rows.
-        every: number of the file's frames from one of `frames` to the next.
+        every: distance of two of `frames` in frames of the file.
     """
     rows: list[Filling] = [[] for _ in frames]
     for n in range(len(filled)):
@@ -52,7 +52,7 @@ def _size(row: Row) -> tuple[int, int]:
 
 
 def _moved_mask(frames: list[KittiFrame], filled: Filled, n: int, added: list[RleMasks]) -> str | None:
-    """Returns the run lengths of the n-th filled mask, or None where others cover all of it."""
+    """Returns the run lengths of the n-th filled mask; None where other instances cover all of it."""
     near, row = filled.nearest[n].tolist()
     seen, frame = frames[near].instances[[row]], frames[int(filled.frames[n])].instances
     moved = moved_mask(seen, filled.boxes[n], [*([] if frame.masks is None else [frame.masks.to_rle()]), *added])
@@ -60,13 +60,16 @@ def _moved_mask(frames: list[KittiFrame], filled: Filled, n: int, added: list[Rl
 
 
 def moved_mask(seen: Instances, box: NDArray[np.floating], others: Sequence[RleMasks]) -> RleMasks | None:
-    """Returns the mask of the one instance seen, moved to the centre of a box, without the pixels of others.
+    """Returns the mask of a single instance, moved to the centre of a box, without the pixels of other masks.
 
     Returns:
-        One mask, or None where nothing is left of it.
+        One mask; None where no pixel is left.
+
+    Raises:
+        TypeError: the mask is not given as run lengths.
     """
     if not isinstance(seen.masks, RleMasks):
-        raise TypeError("expected masks as run lengths, as read_kitti_mots gives them")
+        raise TypeError("expected masks as run lengths, as read_kitti_mots returns them.")
     own = seen.boxes[0]
     offset = (box[:2] + box[2:] - own[:2] - own[2:]) / 2
     (mask,) = seen.masks.translated(offset[None]).dense()

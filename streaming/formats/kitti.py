@@ -1,8 +1,8 @@
-"""Detections in the text files of KITTI: boxes of its tracking benchmark, masks of KITTI MOTS.
+"""Reads and writes the text files of KITTI: boxes of its tracking benchmark, masks of KITTI MOTS.
 
-Each row is one instance: frame, id, class, then in KITTI tracking truncation, occlusion, alpha, x1, y1, x2, y2, seven
-fields of the 3D box and perhaps a score; in KITTI MOTS height, width and COCO compressed run lengths. The id is never
-looked at. All other fields of a row leave as they came.
+Each row is one instance: frame, id, class; then, in KITTI tracking, truncation, occlusion, alpha, x1, y1, x2, y2, seven
+fields of the 3D box and optionally a score; in KITTI MOTS, height, width and COCO's compressed run lengths. Ids are
+ignored on reading. All other fields are written as they were read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
 
 KITTI_IMAGE_SIZE = (375, 1242)
-"""Height and width of most of KITTI's images; the text files of boxes do not tell."""
+"""Height and width in pixels of most images of KITTI, which the text files of boxes do not state."""
 
 BOX_CATEGORIES = {"car": CAR, "pedestrian": PEDESTRIAN}
 """Class in KITTI tracking, in lower case -> COCO category id."""
@@ -40,20 +40,20 @@ class KittiFrame:
     """One frame of a sequence."""
 
     instances: Instances
-    """Cars and pedestrians; score 1 where the file has none of roadmask's scale."""
+    """Its cars and pedestrians; with score 1 where the file has no scores between 0 and 1."""
     rows: tuple[Row, ...]
-    """The fields of the row that each instance was read from."""
+    """Fields of the row of each instance."""
 
 
 def sequence_files(folder: Path) -> dict[str, Path]:
-    """Returns the sequences of a folder, or of the subfolder where KITTI keeps them: name -> file.
+    """Returns the sequences of a folder as name -> file.
 
     Args:
-        folder: holds 0000.txt, 0001.txt, ..., itself or in `label_02` (ground truth) or `data` (results). Files with
-            other names count where none is a number.
+        folder: folder with 0000.txt, 0001.txt, ..., directly or in its subfolder `label_02` (ground truth) or `data`
+            (results). Files with other names are used only if no name is a number.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no sequence.
     """
     places = (folder, folder / "label_02", folder / "data")
     files = [{path.stem: path for path in sorted(place.glob("*.txt"))} for place in places]
@@ -61,27 +61,29 @@ def sequence_files(folder: Path) -> dict[str, Path]:
     for found in (*numbered, *files):  # summaries may lie beside the folder of the sequences
         if found:
             return found
-    raise InputError(f"expected a file for each sequence in {folder}, such as 0000.txt: found none.")
+    raise InputError(
+        f"expected a text file for each sequence in {folder}, such as 0000.txt, found none: check the folder."
+    )
 
 
 def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -> list[KittiFrame]:
     """Reads the cars and pedestrians of a sequence in the format of KITTI tracking.
 
-    KITTI leaves the scale of scores open. Those of a file are used if all lie between 0 and 1, as roadmask's do.
+    KITTI leaves the scale of scores open: those of a file are used if all of them lie between 0 and 1.
 
     Args:
-        path: of the file.
-        image_size: height and width of the images.
+        path: text file of the sequence.
+        image_size: height and width of the images in pixels.
 
     Returns:
-        The frames from 0 up, those without a row included.
+        All frames from frame 0, including those without a row.
 
     Raises:
-        InputError: the file cannot be read or is none of this format; the message names the line.
+        InputError: the file cannot be read or has another format; the message names the line.
     """
     rows = [row for row in _rows(path, 17) if row[2].lower() in BOX_CATEGORIES]
     values = _numbers(path, [(*row[6:10], row[17] if len(row) > 17 else "1") for row in rows], 5)
-    # A box cut off at the edge of the image ends before it begins if it lay beyond: it has no area.
+    # A box beyond the edge of the image has its end before its start once it is clipped: it has no area.
     values[:, :2] = np.minimum(values[:, :2], values[:, 2:4])
     scores = values[:, 4]
     if not ((scores >= 0) & (scores <= 1)).all():
@@ -99,18 +101,21 @@ def read_kitti_box(path: Path, image_size: tuple[int, int] = KITTI_IMAGE_SIZE) -
 
 
 def read_kitti_mots(path: Path) -> list[KittiFrame]:
-    """Reads the cars and pedestrians of a sequence in the format of KITTI MOTS; regions to ignore are left out.
+    """Reads the cars and pedestrians of a sequence in the format of KITTI MOTS, without regions to ignore.
+
+    Args:
+        path: text file of the sequence.
 
     Returns:
-        The frames from 0 up, those without a row included.
+        All frames from frame 0, including those without a row.
 
     Raises:
-        InputError: as `read_kitti_box`.
+        InputError: the file cannot be read or has another format; the message names the line.
     """
     every = _rows(path, 6)
     sizes = {(row[3], row[4]) for row in every}
     if len(sizes) > 1:
-        raise InputError(f"{path}: expected images of one size, got {sorted(sizes)} (height, width).")
+        raise InputError(f"{path}: expected one image size, got {sorted(sizes)} (height, width): split the sequence.")
     try:
         image_size = tuple(int(side) for side in next(iter(sizes))) if sizes else KITTI_IMAGE_SIZE
         rows = [row for row in every if row[2] in _MOTS_CATEGORIES]
@@ -189,7 +194,7 @@ def _numbers(path: Path, texts: Sequence[Row], width: int) -> NDArray[np.float64
 
 
 def _by_frame(path: Path, rows: Sequence[Row]) -> list[NDArray[np.intp]]:
-    """Returns the positions of the rows of each frame, from 0 to the last one."""
+    """Returns the indices of the rows of each frame, from frame 0 to the last one."""
     numbers = np.array([int(row[0]) for row in rows], np.int64)
     if len(numbers) and numbers.max() > 10_000_000:
         raise InputError(f"{path}: expected frame numbers below 10,000,000, got {numbers.max()}.")

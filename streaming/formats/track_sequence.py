@@ -1,4 +1,4 @@
-"""One sequence of detections in, the same rows with the ids of tracks out."""
+"""Tracks a file of detections and writes the same rows with the ids of tracks."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class TrackedSequence:
-    """What became of a sequence."""
+    """The counts of a tracked sequence."""
 
     frames: int
+    """Number of its frames."""
     read: int
-    """Rows of cars and pedestrians."""
+    """Number of rows of cars and pedestrians that were read."""
     written: int
-    """Rows that belong to a track."""
+    """Number of these rows that belong to a track."""
     tracks: int
+    """Number of tracks."""
     filled: int = 0
-    """Rows that nobody detected: filled in by the offline pass, or coasting."""
+    """Number of further rows that were not detected: gaps filled by the offline pass, or coasting."""
 
 
 def read_kitti(path: Path, kind: KittiFormat) -> list[KittiFrame]:
-    """Reads a sequence, see `read_kitti_box` and `read_kitti_mots`."""
+    """Reads a sequence in one of the formats, see `read_kitti_box` and `read_kitti_mots`."""
     return read_kitti_box(path) if kind == "kitti-box" else read_kitti_mots(path)
 
 
 def track_frames(
     frames: list[KittiFrame], config: IouTrackerConfig | None = None, *, fps: float = 10.0
 ) -> list[Tracks]:
-    """Tracks the frames of a sequence in the order of their time; each answer knows the past only."""
+    """Tracks the frames of a sequence in the order of time; each result depends only on earlier frames."""
     tracker = IouTracker(config)
     return [tracker.update(frame.instances, round(n * NS / fps)) for n, frame in enumerate(frames)]
 
@@ -61,13 +63,13 @@ def track_sequence(
     Args:
         source: file of detections; its ids are ignored.
         target: file to write, in the same format.
-        kind: format of both.
-        config: of the tracker.
+        kind: format of both files.
+        config: configuration of the tracker.
         fps: frames per second of the sequence.
-        every: looks at every n-th frame only, as a camera of a lower rate would.
-        offline: looks at the whole sequence again, if given; then nothing coasts.
-        coast_s: see `Coasting`.
-        shuffle: seed to shuffle the rows of each frame by; None leaves them in their order.
+        every: uses only every n-th frame, like a camera with a lower rate.
+        offline: configuration of the offline pass over the whole sequence, which replaces coasting; None for none.
+        coast_s: maximum time in seconds for which a track coasts, see `Coasting`.
+        shuffle: seed for shuffling the rows of each frame; None keeps their order.
 
     Raises:
         InputError: a file cannot be read or written.

@@ -50,7 +50,8 @@ def record_drive(
         print(result.cameras[0].ledger)
 
     Args:
-        sources: camera name -> source or list of chapters; or a list of sources as `roadmask run` takes them; or jobs.
+        sources: one source; or camera name -> source or list of chapters; or a list of sources as `roadmask run` takes
+            them, or of jobs.
         out: the store to write; must not exist unless it is to be resumed.
         config: the settings that decide the result; the defaults if None.
         overlay: video to draw the tracks into; with several cameras `out.mp4` becomes one `out.NAME.mp4` for each.

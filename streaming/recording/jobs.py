@@ -13,8 +13,8 @@ from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sinks.sink import TrackSink
 from roadmask.streaming.sources import FrameSource, open_camera, parse_sources
 
-Sources = Mapping[str, str | Path | Sequence[str | Path]] | Sequence["str | CameraJob"]
-"""Camera name -> its source or its chapters; or sources as `roadmask run` takes them; or finished jobs."""
+Sources = str | Path | Mapping[str, str | Path | Sequence[str | Path]] | Sequence["str | Path | CameraJob"]
+"""One source; or camera name -> its source or its chapters; or sources as `roadmask run` takes them; or jobs."""
 SinkFactory = Callable[[str], Sequence[TrackSink]]
 """Returns further sinks for a camera, given its name; with Ray it is pickled and called in another process."""
 
@@ -52,20 +52,21 @@ def camera_jobs(sources: Sources, overlay: Path | None = None, sinks: SinkFactor
     """Returns one job for each camera.
 
     Args:
-        sources: the cameras; finished jobs stay as they are, apart from what the other arguments add.
+        sources: the cameras; jobs stay as they are, apart from what the other arguments add.
         overlay: video to draw the tracks into; with several cameras `out.mp4` becomes one `out.NAME.mp4` for each.
         sinks: makes further sinks for each camera.
 
     Raises:
         InputError: there is no source, or a name cannot be used for a camera.
     """
-    if isinstance(sources, Mapping):
+    if isinstance(sources, Mapping) and sources:
         jobs = [CameraJob(camera, _specs(given)) for camera, given in sources.items()]
     else:
-        given = [source for source in sources if isinstance(source, str)]
-        jobs = [source for source in sources if isinstance(source, CameraJob)]
-        if given or not jobs:
-            jobs += [CameraJob(camera, tuple(specs)) for camera, specs in parse_sources(given).items()]
+        listed = [sources] if isinstance(sources, str | Path) else list(sources)
+        jobs = [source for source in listed if isinstance(source, CameraJob)]
+        typed = [str(source) for source in listed if not isinstance(source, CameraJob)]
+        if typed or not jobs:
+            jobs += [CameraJob(camera, tuple(specs)) for camera, specs in parse_sources(typed).items()]
     if overlay is not None:
         several = len(jobs) > 1
         named = [overlay.with_name(f"{overlay.stem}.{job.camera}{overlay.suffix}") for job in jobs]

@@ -1,4 +1,4 @@
-"""Tracks drawn onto their frame: masks, labels, trails and a line that says what is seen."""
+"""Draws tracks onto their image: masks, labels, trails and a heading with the number of tracks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from roadmask.tracking import Tracks, TrackState
 
 Colour = tuple[int, int, int]
 
-# After Okabe and Ito, for people with any common kind of colour blindness; a little brighter, for grey streets, and
-# ordered so that neighbouring ids differ in hue and in lightness.
+# The palette of Okabe and Ito, which people with any common kind of colour blindness can tell apart; a little brighter,
+# for grey streets, and ordered so that neighbouring ids differ in hue and in lightness.
 _COLOURS: tuple[Colour, ...] = (
     (255, 166, 0),
     (86, 190, 255),
@@ -33,19 +33,19 @@ _COLOURS: tuple[Colour, ...] = (
     (190, 255, 190),
 )
 _SHADES = ((0, 0.0), (255, 0.4), (0, 0.3))
-"""Grey level and share mixed into the colours: plain, light and dark, so that 24 ids pass before one comes again."""
+"""Grey level mixed into the colours, and its share: pure, light and dark, so that colours repeat after 24 ids."""
 _UNSURE: Colour = (190, 190, 190)
 _FILL = 0.42
 _SMOOTHING = 5
-"""Points of a trail that are averaged into one; odd."""
+"""Number of points of a trail that are averaged into one; odd."""
 _INK, _PAPER = (255, 255, 255), (18, 20, 24)
 
 TrailPoints = Mapping[int, Sequence[tuple[float, float]]]
-"""Track id -> where it stood, x, y in pixels, oldest first."""
+"""Track id -> its past positions (x, y) in pixels, oldest first."""
 
 
 def track_colour(track_id: int) -> Colour:
-    """Returns the RGB colour of a track; the same id has the same colour everywhere."""
+    """Returns the RGB colour of a track; an id has the same colour everywhere."""
     colour = _COLOURS[track_id % len(_COLOURS)]
     grey, share = _SHADES[track_id // len(_COLOURS) % len(_SHADES)]
     red, green, blue = (round(channel * (1 - share) + grey * share) for channel in colour)
@@ -60,18 +60,17 @@ def draw_overlay(
     heading: str = "",
     trails: TrailPoints | None = None,
 ) -> Image:
-    """Draws tracks onto a frame.
+    """Draws tracks onto an image.
 
-    Confirmed tracks are filled and labelled in the colour of their id; what is tentative or belongs to no track gets a
-    thin grey outline. Lines and letters grow with the image.
+    Confirmed tracks are filled and labelled in the colour of their id; tentative instances and those without a track
+    get a thin grey outline. Line widths and font sizes scale with the image.
 
     Args:
         image: uint8 (H, W, 3) RGB, not changed.
-        tracks: what was seen in it.
+        tracks: the tracks in the image.
         class_names: category id -> name.
-        heading: begins the line at the top left, which goes on with the number of tracks of each class; without a
-            heading there is no line.
-        trails: where tracks came from; drawn for the confirmed tracks seen in this frame.
+        heading: text at the top left, followed by the number of tracks of each class; no such line if empty.
+        trails: past positions of tracks; drawn for the confirmed tracks in this image.
 
     Returns:
         A new image.
@@ -104,7 +103,7 @@ def draw_overlay(
 
 @dataclass(frozen=True)
 class _Style:
-    """Sizes in pixels, for one size of image."""
+    """Font size, padding and line widths in pixels, for one image size."""
 
     text: int
     pad: int
@@ -119,7 +118,7 @@ class _Style:
 
 
 def _crops(tracks: Tracks) -> list[Crop]:
-    """Cuts every mask out of its image, or takes the box where there are no masks."""
+    """Crops every mask to its box; without masks, takes the boxes themselves."""
     instances = tracks.instances
     if instances.masks is not None:
         masks = instances.masks.to_rle()
@@ -139,13 +138,13 @@ def _draw_mask(canvas: Image, mask: Crop, colour: Colour, style: _Style) -> None
 
 @lru_cache(maxsize=64)
 def _tint(colour: Colour) -> NDArray[np.uint8]:
-    """Returns the table (1, 256, 3) that mixes a colour into each channel."""
+    """Returns the lookup table (1, 256, 3) that mixes a colour into each channel."""
     levels = np.arange(256)[:, None] * (1 - _FILL) + np.array(colour) * _FILL
     return np.rint(levels)[None].astype(np.uint8)
 
 
 def _pixels(mask: Crop) -> NDArray[np.uint8]:
-    """Returns a mask as OpenCV takes it, 1 inside."""
+    """Returns a mask as uint8, 1 inside, as OpenCV expects it."""
     return np.ascontiguousarray(mask.inside).view(np.uint8)
 
 
@@ -160,7 +159,7 @@ def _draw_contours(canvas: Image, mask: Crop, colour: Colour, thickness: int) ->
 
 def _draw_trail(canvas: Image, points: Sequence[tuple[float, float]], colour: Colour, style: _Style) -> None:
     path = np.asarray(points, np.float64).reshape(-1, 2)
-    if len(path) < 3 or np.hypot(*(path[-1] - path[0])) < 2 * style.text:  # jitter on the spot says nothing
+    if len(path) < 3 or np.hypot(*(path[-1] - path[0])) < 2 * style.text:  # standing still: jitter is no trail
         return
     for side in range(2):
         padded = np.pad(path[:, side], _SMOOTHING // 2, mode="edge")
@@ -190,7 +189,7 @@ def _draw_label(
     style: _Style,
     taken: list[NDArray[np.int64]],
 ) -> None:
-    """Writes a label above, below or inside its box, where it hides no other label; drops it where there is no room."""
+    """Draws a label above, below or inside its box, where it hides no other label; none if there is no room."""
     x1, y1, _, y2 = (int(edge) for edge in box)
     small = y2 - y1 < 3 * style.text
     for words in (short,) if small else (text, short):
@@ -212,7 +211,7 @@ def _overlap(one: NDArray[np.int64], two: NDArray[np.int64]) -> bool:
 def _draw_text(
     canvas: Image, glyphs: NDArray[np.float32], left: int, top: int, paper: Colour, opacity: float, pad: int
 ) -> NDArray[np.int64]:
-    """Writes on a backdrop, in the ink that reads better on it, and returns the place it takes."""
+    """Draws text on a backdrop, in the colour that contrasts with it, and returns the rectangle that it covers."""
     place = np.array([left, top, left + glyphs.shape[1] + 2 * pad, top + glyphs.shape[0] + 2 * pad])
     bottom, right = min(place[3], canvas.shape[0]), min(place[2], canvas.shape[1])
     region = canvas[top:bottom, left:right].astype(np.float32)
@@ -228,7 +227,7 @@ def _draw_text(
 
 @lru_cache(maxsize=4096)
 def _glyphs(text: str, size: int) -> NDArray[np.float32]:
-    """Returns how much of each pixel the letters cover, (h, w) from 0 to 1; texts of one size share one height."""
+    """Returns the coverage of each pixel by the text, (h, w) from 0 to 1; texts of one font size have one height."""
     font = _font(size)
     _, top, _, bottom = (round(edge) for edge in font.getbbox("Agjy0"))
     width = max(round(font.getlength(text)), 1)
@@ -241,5 +240,7 @@ def _glyphs(text: str, size: int) -> NDArray[np.float32]:
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow built without FreeType
-        raise TypeError("this build of Pillow cannot draw letters of any size: pip install --force-reinstall pillow")
+        raise TypeError(
+            "this build of Pillow lacks FreeType, which draws text of any size: pip install --force-reinstall pillow"
+        )
     return font

@@ -13,9 +13,9 @@ from roadmask.streaming.sinks.video_writer import VideoWriter
 from roadmask.tracking import Tracks, TrackState
 
 _PAUSE_NS = 1_000_000_000
-"""How long the last image of an epoch stays: the time between two epochs may be hours."""
+"""Duration of the last image of an epoch in nanoseconds: the gap between two epochs may be hours."""
 _TRAIL_NS = 1_000_000_000
-"""How far back trails reach."""
+"""Length of trails in nanoseconds."""
 
 
 class OverlayVideo(BaseSink):
@@ -78,13 +78,13 @@ class OverlayVideo(BaseSink):
 
 
 class Trails:
-    """Where the confirmed tracks of one camera stood of late."""
+    """Recent positions of the confirmed tracks of one camera."""
 
     def __init__(self) -> None:
         self._points: dict[int, deque[tuple[int, tuple[float, float]]]] = {}
 
     def update(self, tracks: Tracks, timestamp_ns: int) -> dict[int, list[tuple[float, float]]]:
-        """Adds a frame's tracks; returns the feet of each track's boxes within the last second, oldest first."""
+        """Adds the tracks of a frame; returns the bottom centres of its boxes in the last second, by track."""
         confirmed = tracks[tracks.states == TrackState.CONFIRMED]
         boxes = confirmed.instances.boxes
         for track_id, box in zip(confirmed.track_ids.tolist(), boxes.tolist(), strict=True):
@@ -99,12 +99,12 @@ class Trails:
 
 
 def heading_of(frame: Frame) -> str:
-    """Returns the camera's name and the time of a frame, as people read it."""
+    """Returns the camera's name and the time of a frame as text."""
     return f"{frame.camera}    {format_time(frame.timestamp_ns, frame.clock)}"
 
 
 def format_time(timestamp_ns: int, clock: Clock) -> str:
-    """Returns 1:02:03.45 for a recording or a machine's clock, the date and time in UTC for unix time."""
+    """Returns the time as 1:02:03.45 for a media or monotonic clock, and as date and time in UTC for unix time."""
     if clock == "unix":
         return f"{datetime.fromtimestamp(timestamp_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     hundredths = timestamp_ns // 10_000_000

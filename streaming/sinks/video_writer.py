@@ -1,4 +1,4 @@
-"""Writes images into an MP4 file that is either whole or not there."""
+"""Writes images into an MP4 file that is either complete or absent."""
 
 from __future__ import annotations
 
@@ -23,31 +23,33 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _TICKS = 90_000
-"""Per second: MP4's customary clock."""
+"""Ticks per second of the video's clock, as usual in MP4."""
 _LAST_FRAME_NS = 40_000_000
-"""How long a video of a single image shows it."""
+"""Duration of a video of a single image in nanoseconds."""
 _BT709 = 1
 
 
 def require_writable(path: Path) -> Path:
-    """Returns the path of a video that can be written; call it before work is done that would be in vain.
+    """Returns the path of a video if it can be written; call it before work starts that would be in vain.
 
     Raises:
-        InputError: the name does not end in .mp4, the folder is missing or closed to this user, or it is a folder.
+        InputError: the name does not end in .mp4, the path is a folder, or its folder is missing or not writable.
     """
     if path.is_dir():
-        raise InputError(f"expected a file to write the video to, got the folder {path}: add a name such as masks.mp4.")
+        raise InputError(
+            f"expected a file to write the video to, got the folder {path}: add a file name such as masks.mp4."
+        )
     if path.suffix.lower() != ".mp4":
-        raise InputError(f"the video is written as MP4: expected a name that ends in .mp4, got {path.name!r}.")
+        raise InputError(f"expected a file name that ends in .mp4 for the video, got {path.name!r}: rename it.")
     if not path.parent.is_dir():
-        raise InputError(f"cannot write the video {path}: there is no folder {path.parent}; create it first.")
+        raise InputError(f"cannot write the video {path}: the folder {path.parent} does not exist; create it first.")
     partial = partial_path(path)
     try:
         partial.touch()
         partial.unlink()
     except OSError as error:
         raise InputError(
-            f"cannot write the video {path}: {error.strerror or error}. Choose another place or change its permissions."
+            f"cannot write the video {path}: {error.strerror or error}. Choose another path or change its permissions."
         ) from error
     return path
 
@@ -55,14 +57,14 @@ def require_writable(path: Path) -> Path:
 class VideoWriter:
     """An H.264 video in an MP4 file, each image shown at its own time.
 
-    It grows under `NAME.partial` and takes its name, replacing an older video, when it is closed: a run that is killed
-    leaves no broken file behind under that name. The first image sets the size; later ones of another size are fitted
-    into it with black bars. Used as a context manager it is closed at the end, or discarded after an exception.
+    The file grows as `NAME.partial` and is renamed when it is closed, replacing an older video: a run that is killed
+    leaves no broken file under that name. The first image sets the size; later images of another size are fitted into
+    it with black bars. As a context manager, it is closed at the end, or discarded after an exception.
 
     Args:
-        path: of the video; its name ends in .mp4.
-        crf: quality of libx264, lower is better and larger.
-        preset: speed of libx264.
+        path: the video; its name ends in .mp4.
+        crf: constant rate factor of libx264: lower means better quality and a larger file.
+        preset: speed preset of libx264.
 
     Raises:
         InputError: see `require_writable`.
@@ -86,18 +88,20 @@ class VideoWriter:
         """Takes the next image.
 
         Args:
-            image: uint8 (H, W, 3) RGB; read before the call after the next returns, so do not draw into it again.
-            timestamp_ns: when it is shown, later than the one before; the first starts the video.
+            image: uint8 (H, W, 3) RGB; kept until the next call returns, so do not change it.
+            timestamp_ns: when the image is shown, later than the previous one; the video starts with the first.
 
         Raises:
-            InputError: time stands still or goes back, or the video is closed.
+            InputError: the time is not later than the previous one, or the video is closed.
             StoreError: the disk is full or gone.
         """
         if self._closed:
-            raise InputError(f"the video {self.path} is closed: nothing can be added to it.")
+            raise InputError(f"cannot add an image to the video {self.path}: it is closed; write to it before close.")
         if self._held is not None:
             if timestamp_ns <= self._held[1]:
-                raise InputError(f"expected a time after {self._held[1]} ns in {self.path}, got {timestamp_ns} ns.")
+                raise InputError(
+                    f"expected a time after {self._held[1]} ns in {self.path}, got {timestamp_ns} ns: sort by time."
+                )
             self._period_ns = timestamp_ns - self._held[1]
             self._encode_held()
         else:
@@ -105,7 +109,7 @@ class VideoWriter:
         self._held = (image, timestamp_ns)
 
     def close(self) -> None:
-        """Finishes the file; without a single image there is none. May be called again.
+        """Finishes the file; without a single image none is written. May be called again.
 
         Raises:
             StoreError: the disk is full or gone.
@@ -123,14 +127,14 @@ class VideoWriter:
             self._partial.replace(self.path)
 
     def discard(self) -> None:
-        """Ends without a video; what was at its place before stays."""
+        """Removes the unfinished video; an older video at its path stays."""
         if not self._closed:
             self._abandon()
 
     def _abandon(self) -> None:
         self._closed = True
         if self._container is not None:
-            with contextlib.suppress(av.FFmpegError):  # its trailer is of no interest any more
+            with contextlib.suppress(av.FFmpegError):  # the file is removed anyway
                 self._container.close()
         self._partial.unlink(missing_ok=True)
 
@@ -146,7 +150,7 @@ class VideoWriter:
             self.discard()
 
     def _encode_held(self) -> None:
-        # One image is always held back, because how long it is shown is known only when the next one comes.
+        # One image is always held back, because its duration is known only when the next one comes.
         if self._held is None:
             return
         image, timestamp_ns = self._held
@@ -202,6 +206,6 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as error:
             self._abandon()
             raise StoreError(
-                f"the video {self.path} cannot be written any further ({error}): is the disk full? "
+                f"cannot write the video {self.path} ({error}): check that the disk is not full. "
                 "What the store has committed is safe."
             ) from error

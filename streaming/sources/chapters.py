@@ -1,4 +1,4 @@
-"""Video files of one camera, joined by time."""
+"""Joins the video files of one camera by time."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from roadmask.streaming.sources.timeline import Timeline
 from roadmask.streaming.sources.video import VideoFile
 
 _CLOCK_STEP_NS = 1_000_000_000
-"""Containers state when they were created in whole seconds."""
+"""Precision of creation times in containers: whole seconds."""
 
 
 class VideoSource(BaseSource):
-    """One video file, or the chapters that a camera cut its recording into.
+    """One video file, or the chapters of a recording.
 
-    Timestamps are on one media clock: 0 is the start of the first chapter. Chapters are put in order by the creation
-    times in their containers when every one has its own; otherwise they follow each other as given. Where a creation
-    time leaves more than a second and two frame periods between two chapters, the time between is kept and the next
-    epoch begins; a smaller difference is the rounding of creation times, and the chapters are joined without a gap.
-    The next epoch also begins where the image's size or rotation changes.
+    Timestamps are on one media clock, which starts at 0 with the first chapter. Chapters are sorted by the creation
+    times in their containers if all of them differ; otherwise they keep the given order. If creation times leave more
+    than a second and two frame periods between two chapters, the gap is kept and the next epoch begins. A smaller
+    difference comes from the rounding of creation times, and the chapters are joined without a gap. An epoch also
+    begins when the size or the rotation of images changes.
 
     Args:
         camera: name of the camera.
-        paths: the files.
+        paths: video files.
 
     Raises:
         SourceError: a file cannot be read, or is given twice.
@@ -42,7 +42,7 @@ class VideoSource(BaseSource):
         self.camera = camera
         if len({path.resolve() for path in paths}) < len(paths):
             raise SourceError(f"camera {camera!r} was given the same file twice: {', '.join(map(str, paths))}.")
-        self._files = _in_order([VideoFile(path) for path in paths])
+        self._files = _in_order([VideoFile(path, keep_probe=len(paths) == 1) for path in paths])
         expected = [file.frames_expected for file in self._files]
         self.frames_expected: int | None = None if None in expected else sum(count or 0 for count in expected)
         fps = self._files[0].fps
@@ -50,7 +50,7 @@ class VideoSource(BaseSource):
         self.captured = 0
 
     def describe(self) -> dict[str, Any]:
-        """Returns the files in the order they are read, each with its hash, and the first one's rate and size."""
+        """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first."""
         first = self._files[0]
         return {
             "kind": "video",
@@ -62,7 +62,7 @@ class VideoSource(BaseSource):
         }
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
-        """Reads chapter after chapter."""
+        """Yields the frames of one chapter after the other."""
         self.require_open()
         self.captured = 0
         timeline = Timeline(self._files[0].period_ns)
@@ -106,13 +106,13 @@ def open_videos(request: SourceRequest) -> VideoSource:
 
 def _in_order(files: list[VideoFile]) -> list[VideoFile]:
     created = [file.created for file in files if file.created is not None]
-    if len(set(created)) < len(files):  # some have none, or all share the time the drive began
+    if len(set(created)) < len(files):  # some have none, or share the time when the drive began
         return files
     return [file for _, file in sorted(zip(created, files, strict=True), key=lambda pair: pair[0])]
 
 
 def _gap_ns(previous: VideoFile, file: VideoFile, start_ns: int, timeline: Timeline) -> int:
-    """Returns the time between two chapters, 0 where they are taken to follow each other."""
+    """Returns the gap between two chapters in nanoseconds; 0 if they follow each other."""
     if previous.created is None or file.created is None:
         return 0
     between = (file.created - previous.created) // timedelta(microseconds=1) * 1000

@@ -1,4 +1,4 @@
-"""Decoded video frames as upright RGB."""
+"""Converts decoded video frames to upright RGB images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_HEIGHT = 720
 _LIMITED_BY_DEFAULT = frozenset({"av1", "h264", "hevc", "mpeg2video", "mpeg4", "vp8", "vp9"})
 _STRETCH = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
-"""Limited range, 16 to 235, to full range."""
+"""Table from limited range, 16 to 235, to full range."""
 
 
 class Orientation(NamedTuple):
-    """How an image is to be turned, one of the eight ways a display matrix can ask for in whole pixels."""
+    """Orientation of an image: one of the eight that a display matrix can state in whole pixels."""
 
     transposed: bool = False
     mirrored_x: bool = False
@@ -30,15 +30,18 @@ class Orientation(NamedTuple):
 
 
 UPRIGHT = Orientation()
-"""An image that is shown as it is stored."""
+"""Orientation of an image that is shown as it is stored."""
 
 
 class RgbConverter:
-    """Turns the decoded frames of one stream into uint8 (H, W, 3) RGB, C-contiguous.
+    """Converts the decoded frames of one stream to RGB images: uint8 (H, W, 3), C-contiguous.
 
-    Matrix and range are those that the frame states. An unstated matrix is BT.709 from 720 lines up and BT.601 below,
-    as players do. Pixels stay those of the stream: an anamorphic image is not stretched, so that masks fit the file.
-    Ten bits become eight; transparency is ignored.
+    Matrix and range are those that the frame states. If it states no matrix, BT.709 is used from 720 lines up and
+    BT.601 below, as in players. Anamorphic images are not resized, so that masks fit the pixels of the file. Ten bits
+    are reduced to eight, and transparency is ignored.
+
+    Args:
+        codec: FFmpeg's name of the codec.
     """
 
     def __init__(self, codec: str) -> None:
@@ -46,12 +49,12 @@ class RgbConverter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> tuple[Image, Orientation]:
-        """Returns the upright image, and how it was turned."""
+        """Returns the upright image, and the orientation that was applied."""
         grey = frame.format.name.startswith("gray")
         hd = frame.colorspace == _UNSPECIFIED_MATRIX and frame.height >= _HD_HEIGHT and not frame.format.is_rgb
         rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None)
         image = np.asarray(rgb.to_ndarray(), np.uint8)
-        if grey and self._is_limited(frame):  # swscale takes grey for full range whatever the frame says
+        if grey and self._is_limited(frame):  # swscale treats grey as full range whatever the frame states
             image = _STRETCH[image]
         orientation = orientation_of(frame)
         return turn(image, orientation), orientation
@@ -63,8 +66,8 @@ class RgbConverter:
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """Reads a frame's display matrix; angles that are not a quarter turn go to the nearest."""
-    # Not `frame.side_data`: the frame would keep that, and it the frame, so that a hundred images pile up in memory.
+    """Returns the orientation in a frame's display matrix, rounded to quarter turns."""
+    # Not `frame.side_data`, which makes a reference cycle with the frame: a hundred images would pile up in memory.
     side_data = cast("Any", SideDataContainer)(frame)
     if SideDataType.DISPLAYMATRIX not in side_data:
         return UPRIGHT
@@ -77,7 +80,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 def turn(image: Image, orientation: Orientation) -> Image:
-    """Returns the image as it is to be shown."""
+    """Returns an image after turning it upright."""
     if orientation.transposed:
         image = image.transpose(1, 0, 2)
     rows = slice(None, None, -1 if orientation.mirrored_y else 1)

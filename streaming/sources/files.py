@@ -1,4 +1,4 @@
-"""Finding the files of a source, and saying which ones they are."""
+"""Finds and identifies the files of a source."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".h264", ".h265", ".hevc", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".ts", ".webm"}
 )
-"""What counts as a video when a folder is searched; a file named outright may be called anything."""
+"""Suffixes of videos in a searched folder. A file that is given by its path may have any name."""
 
 
 def is_image(path: Path) -> bool:
-    """Returns whether a file is named like an image."""
+    """Returns whether a file has the suffix of an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def split_query(spec: str) -> tuple[str, str]:
-    """Splits `drive/?fps=25` at its '?'; a '?' that is part of a name or a pattern stays where it is."""
+    """Splits `drive/?fps=25` at its '?'. A '?' that is part of a name or a glob is not split at."""
     match = re.fullmatch(r"(.+?)\?(\w+=.*)", spec)
     return (match[1], match[2]) if match and not Path(spec).exists() else (spec, "")
 
 
 def is_glob(spec: str) -> bool:
-    """Returns whether a source is a pattern; what exists under that very name is not."""
+    """Returns whether a source is a glob. The name of an existing file or folder is not."""
     return has_magic(spec) and not Path(spec).exists()
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Sorts img2 before img10."""
+    """Returns a sort key that puts img2 before img10."""
     parts = re.split(r"([0-9]+)", path.name)
     return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Returns the files of a folder in natural order, hidden ones left out.
+    """Returns the files of a folder in natural order, without hidden ones.
 
     Raises:
-        SourceError: this user may not read the folder.
+        SourceError: this user has no permission to read the folder.
     """
     try:
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     except PermissionError as error:
-        raise SourceError(f"the folder {folder} may not be read by this user: change its permissions.") from error
+        raise SourceError(f"no permission to read the folder {folder}: change its permissions.") from error
     return sorted(files, key=natural_key)
 
 
 def list_glob(pattern: str) -> list[Path]:
-    """Returns the files that match a pattern, in natural order.
+    """Returns the files that match a glob, in natural order.
 
     Raises:
-        SourceError: none does.
+        SourceError: no file matches.
     """
     files = [path for path in map(Path, iglob(pattern, recursive=True)) if path.is_file()]  # noqa: PTH207  absolute patterns too
     if not files:
-        raise SourceError(f"no file matches {pattern!r}: check the pattern and the folder it names.")
+        raise SourceError(f"no file matches {pattern!r}: check the glob and its folder.")
     return sorted(files, key=lambda path: (path.parent.as_posix(), natural_key(path)))
 
 
 def require_file(path: Path) -> Path:
-    """Returns the path of a file that exists, may be read and holds something.
+    """Returns a path after checking that it is a readable file that is not empty.
 
     Raises:
-        SourceError: otherwise; the message names the nearest existing file.
+        SourceError: it is not; the message suggests a file with a similar name.
     """
     try:
         if path.is_file():
@@ -79,9 +79,9 @@ def require_file(path: Path) -> Path:
                     raise SourceError(f"{path} is an empty file (0 bytes): copy it again from where it was recorded.")
             return path
         if path.exists():
-            raise SourceError(f"expected a file, got {path}, which is a folder or device.")
+            raise SourceError(f"expected a file, got the folder or device {path}.")
     except PermissionError as error:
-        raise SourceError(f"{path} may not be read by this user: change its permissions.") from error
+        raise SourceError(f"no permission to read {path}: change its permissions.") from error
     raise SourceError(f"no file or folder {path}: {_nearest(path)}")
 
 
@@ -92,7 +92,7 @@ def _nearest(path: Path) -> str:
     try:
         names = [entry.name for entry in folder.iterdir()]
     except PermissionError:
-        return f"this user may not list the folder {folder}."
+        return f"there is no permission to list the folder {folder}."
     near = get_close_matches(path.name, names, n=1)
     return f"did you mean {near[0]!r} in the same folder?" if near else "check the name and the folder."
 
@@ -105,7 +105,7 @@ def identify(path: Path) -> dict[str, Any]:
 
 
 def identify_all(paths: Iterable[Path]) -> dict[str, Any]:
-    """Returns the number, total size and one common SHA-256 of files too many to list."""
+    """Returns the number, the total size in bytes and one common SHA-256 of files."""
     common, count, size = hashlib.sha256(), 0, 0
     for path in paths:
         one = identify(path)

@@ -17,23 +17,23 @@ from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
 
 DEFAULT_FPS = 10.0
-"""Frame rate of images without times; a folder says otherwise by `folder/?fps=25`. KITTI's drives have 10."""
+"""Frame rate of images, as in KITTI; `folder/?fps=25` sets another."""
 _log = logging.getLogger(__name__)
 
 
 class ImageSource(BaseSource):
-    """Images in files, one frame each: JPEG, PNG, BMP, TIFF or WebP of one size.
+    """Frames from image files: JPEG, PNG, BMP, TIFF or WebP of one size.
 
-    EXIF rotation is applied, transparency is ignored, 16 bits become 8 and grey becomes RGB. A file that cannot be
-    decoded gives a `LostFrame`.
+    EXIF rotation is applied, transparency is ignored, 16 bits are reduced to 8, and grey is converted to RGB. A file
+    that cannot be decoded gives a `LostFrame`.
 
     Args:
         camera: name of the camera.
-        paths: the files in order.
-        fps: frames per second; the first is at time 0.
+        paths: image files in the order of frames.
+        fps: frame rate in frames per second; the first frame is at time 0.
 
     Raises:
-        SourceError: no file can be decoded, or (while reading) an image has another size than the first.
+        SourceError: no file can be decoded, or, during iteration, an image has another size than the first.
     """
 
     clock: Clock = "media"
@@ -52,12 +52,12 @@ class ImageSource(BaseSource):
                 break
         else:
             raise SourceError(
-                f"none of the {len(paths)} images of camera {camera!r} could be decoded ({paths[0]} is the first): "
+                f"cannot decode any of the {len(paths)} images of camera {camera!r}, such as {paths[0]}: "
                 "expected JPEG, PNG, BMP, TIFF or WebP files."
             )
 
     def describe(self) -> dict[str, Any]:
-        """Returns names, sizes and one hash over all files."""
+        """Returns names, size, frame rate and a common hash of the files."""
         return {
             "kind": "images",
             "first": self._paths[0].name,
@@ -68,7 +68,7 @@ class ImageSource(BaseSource):
         }
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
-        """Reads file after file."""
+        """Yields one frame for each file."""
         self.require_open()
         self.captured = 0
         for index, path in enumerate(self._paths):
@@ -98,11 +98,11 @@ def open_images(request: SourceRequest) -> ImageSource:
 
 
 def read_image(path: Path) -> Image | None:
-    """Returns an image as RGB, upright; None where the file holds none."""
+    """Returns the image in a file as upright (H, W, 3) RGB; None if it cannot be decoded."""
     try:
         return decode_image(path)
-    except OSError as error:  # deleted or unplugged since the folder was listed
-        _log.warning("%s cannot be read: %s", path, error)
+    except OSError as error:  # deleted or unmounted after the folder was listed
+        _log.warning("cannot read %s: %s", path, error)
         return None
 
 

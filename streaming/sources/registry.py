@@ -119,6 +119,11 @@ def kind_of_file(path: Path) -> SourceKind:
     return next((kind for kind in KINDS if path.suffix.lower() in kind.suffixes), KINDS[0])
 
 
+def recording_suffixes() -> frozenset[str]:
+    """Returns the suffixes of files that are recordings by themselves: those of all kinds except images."""
+    return frozenset().union(*(kind.suffixes for kind in KINDS if kind.name != "images"))
+
+
 def kind_named(name: str) -> SourceKind | None:
     """Returns the kind with a name, if there is one."""
     return next((kind for kind in KINDS if kind.name == name), None)

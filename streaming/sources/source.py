@@ -1,4 +1,4 @@
-"""What every source of frames offers."""
+"""The interface of sources of frames."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from roadmask.streaming.frames import Clock, Frame, LostFrame
 
 
 class FrameSource(Protocol):
-    """The frames of one camera, in the order they were captured.
+    """The frames of one camera in the order of capture.
 
-    Iterating yields one item for each frame that was captured, numbered from 0 without gaps: a `Frame`, or a
-    `LostFrame` where it gave no image. Timestamps of frames strictly increase. Iterating again starts again.
+    Iteration yields one item for each captured frame, with frame indices from 0 without gaps: a `Frame`, or a
+    `LostFrame` if the frame gave no image. Timestamps of frames strictly increase. Each iteration starts from the
+    beginning.
     """
 
     camera: str
     """Name of the camera."""
     clock: Clock
-    """What its timestamps count from."""
+    """What the timestamps count from."""
     fps: float | None
-    """Nominal frames per second; None where the recording does not say."""
+    """Nominal frame rate in frames per second; None if the recording does not state it."""
     frames_expected: int | None
-    """How many frames the recording claims to hold, for progress bars: an estimate."""
+    """Number of frames that the recording states, as an estimate for progress bars; None if it does not state it."""
     captured: int
-    """Frames counted at the reader since iteration last began; at its end, the number of items it yielded."""
+    """Number of captured frames since the last iteration began; at its end, the number of items it yielded."""
 
     def describe(self) -> dict[str, Any]:
-        """Returns what identifies the recording: names of files without their folders, sizes, hashes of their content.
+        """Returns what identifies the recording: names of files without folders, sizes, and hashes of their content.
 
-        The same recording gives the same answer every time, wherever it lies; it holds JSON types and no secrets.
+        The result has only JSON types and no secrets. It is the same for the same recording, in whatever folder.
         """
         ...
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
-        """Reads from the start.
+        """Reads from the beginning.
 
         Raises:
-            SourceError: the source was closed, or what comes next cannot be used; what came before is good.
+            SourceError: the source was closed, or the next frame cannot be used; the frames before it are valid.
         """
         ...
 
     def close(self) -> None:
-        """Lets go of files; may be called again."""
+        """Closes files; may be called repeatedly."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -55,13 +56,13 @@ class FrameSource(Protocol):
 
 
 class BaseSource:
-    """What sources share: closing."""
+    """Base class of sources: closing, and the context manager."""
 
     camera: str
     _closed = False
 
     def close(self) -> None:
-        """Lets go of files; may be called again."""
+        """Closes files; may be called repeatedly."""
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -79,4 +80,4 @@ class BaseSource:
             SourceError: the source was closed.
         """
         if self._closed:
-            raise SourceError(f"the source of camera {self.camera!r} was closed: open it again to read from its start.")
+            raise SourceError(f"the source of camera {self.camera!r} is closed: open it again to read it.")

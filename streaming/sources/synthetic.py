@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from roadmask.engines.errors import SourceError
+from roadmask.engines.segmenter import Image
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.frames import Clock, Frame, LostFrame
 from roadmask.streaming.sources.registry import SourceRequest
@@ -30,17 +31,19 @@ class SyntheticSource(BaseSource):
         self.fps: float | None = float(self._drive.fps)
         self.frames_expected: int | None = len(self._drive)
         self.captured = 0
+        self._first: Image | None = None
+        """The first image, once it was rendered."""
 
     def describe(self) -> dict[str, Any]:
         """Returns the configuration, and a hash of the first image that changes when the renderer does."""
-        first = hashlib.sha256(self._drive.render(0).tobytes()).hexdigest()
+        first = self._drive.render(0) if self._first is None else self._first
         config = asdict(self._config)
         return {
             "kind": "synthetic",
             "fps": self.fps,
             "image_size": [config["height"], config["width"]],
             "config": config,
-            "first_frame_sha256": first,
+            "first_frame_sha256": hashlib.sha256(first.tobytes()).hexdigest(),
         }
 
     def __iter__(self) -> Iterator[Frame | LostFrame]:
@@ -51,6 +54,8 @@ class SyntheticSource(BaseSource):
         for index in range(len(self._drive)):
             self.require_open()
             image = np.ascontiguousarray(self._drive.render(index), np.uint8)
+            if index == 0:
+                self._first = image
             self.captured += 1
             yield Frame(self.camera, 0, index, round(index * period), self.clock, image)
 

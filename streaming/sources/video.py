@@ -1,13 +1,13 @@
-"""One video file, through FFmpeg."""
+"""Reads one video file with FFmpeg."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 _FORMATS = (
     "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,webm,yuv4mpegpipe"
 )
-"""Containers that hold images themselves. Playlists stay out: they could name other files or hosts."""
+"""Containers that hold images themselves; not playlists, which may name other files and hosts."""
 _DEFAULT_FPS = 25
-"""Spacing of frames where a recording states neither times nor a rate."""
+"""Frame rate of a recording that states neither times nor a rate."""
 _log = logging.getLogger(__name__)
 
 
 _CUT_OFF_NS = 1_000_000_000
-"""Frames may end this much before the recording does: sound often goes on for a moment."""
+"""Time by which frames may end before the recording, because sound often lasts longer."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrameAt:
-    """What a packet gave, at the file's own time."""
+    """A packet of a file after decoding."""
 
     media_ns: int | None
     """Nanoseconds since the start of the stream; None where the packet has no timestamp."""
@@ -53,15 +53,22 @@ class VideoFrameAt:
 class VideoFile:
     """A recorded video.
 
-    Time 0 is the start of the video stream as its container states it, or else its first packet. Frames of variable
-    rate keep their times.
+    Time 0 is the start of the video stream that the container states, or else the first packet. Variable frame rates
+    are kept.
+
+    Args:
+        path: video file.
+        keep_probe: keep the file open after its first image was decoded here, and let the first `read` begin with that
+            image, instead of decoding it again.
 
     Raises:
-        SourceError: the file is missing, empty, no video, has no decoder here, or not one of its frames decodes.
+        SourceError: the file is missing, empty or not a video, this build of FFmpeg has no decoder for it, or none of
+            its frames can be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep_probe: bool = False) -> None:
         self.path = require_file(path)
+        self._probed: Iterator[VideoFrameAt] | None = None
         with self._open() as container:
             stream = _video_stream(container, path)
             rate = stream.average_rate or stream.guessed_rate
@@ -70,13 +77,17 @@ class VideoFile:
             self.period_ns = round(1_000_000_000 / (self.fps or _DEFAULT_FPS))
             self.frames_expected = _frames_expected(container, stream, self.fps)
             self.created = _creation_time(container, stream)
-            """When the recording says it began; None where it does not."""
+            """Creation time that the container states; None if it states none."""
         self.packets = 0
-        """Packets read since `read` was last called."""
-        self.image_size, self.orientation = self._probe()
+        """Number of packets that were read since the last call of `read`."""
+        self.image_size, self.orientation = self._probe(keep_probe)
 
     def read(self) -> Generator[VideoFrameAt]:
-        """Yields what each packet gave, in the order frames are shown."""
+        """Yields what each packet gave, in display order."""
+        probed, self._probed = self._probed, None
+        yield from self._decoded() if probed is None else probed
+
+    def _decoded(self) -> Generator[VideoFrameAt]:
         self.packets = 0
         with self._open() as container:
             stream = _video_stream(container, self.path)
@@ -103,7 +114,7 @@ class VideoFile:
                 there = f"{taken} of the {stream.frames} frames in its index are there"
                 _log.warning("%s was cut off: %s", self.path, there)
             return
-        # Other containers count no frames, but some say how long they last.
+        # Other containers do not state the number of frames, but some state their duration.
         stated_ns = (container.duration or 0) * 1000
         if stated_ns - end_ns > max(_CUT_OFF_NS, stated_ns // 20):
             there = f"it lasts {stated_ns / 1e9:.1f} s, its frames end at {end_ns / 1e9:.1f} s"
@@ -114,19 +125,24 @@ class VideoFile:
             yield from container.demux(stream)
         except av.FFmpegError as error:
             _log.warning("%s is damaged: reading ends early (%s); what was read is kept", self.path, error)
-        except IndexError:  # PyAV 18 trips, at the very end, over streams that a damaged table added on the way
+        except IndexError:  # PyAV 18 fails at the end over streams that a damaged table added
             _log.warning("%s is damaged: its table of streams changes; what was read is kept", self.path)
 
-    def _probe(self) -> tuple[tuple[int, int], Orientation]:
-        with closing(self.read()) as items:
-            for item in items:
-                if item.image is not None:
-                    height, width = item.image.shape[:2]
-                    return (height, width), item.orientation
+    def _probe(self, keep: bool) -> tuple[tuple[int, int], Orientation]:
+        items, read = self._decoded(), []
+        for item in items:
+            read.append(item)
+            if item.image is not None:
+                if keep:
+                    self._probed = chain(read, items)
+                else:
+                    items.close()
+                height, width = item.image.shape[:2]
+                return (height, width), item.orientation
         if not self.packets:
-            raise SourceError(f"{self.path} has a video stream ({self.codec}) of zero frames: nothing was recorded.")
+            raise SourceError(f"the video stream ({self.codec}) of {self.path} has no frames: nothing was recorded.")
         raise SourceError(
-            f"not one of the {self.packets} frames in {self.path} ({self.codec}) can be decoded: "
+            f"cannot decode any of the {self.packets} frames in {self.path} ({self.codec}): "
             "the file is damaged, copy it again from where it was recorded."
         )
 
@@ -138,21 +154,21 @@ class VideoFile:
                 options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
             )
         except av.PermissionError as error:
-            raise SourceError(f"{self.path} may not be read by this user: change its permissions.") from error
+            raise SourceError(f"no permission to read {self.path}: change its permissions.") from error
         except (av.FFmpegError, ValueError) as error:
-            raise SourceError(f"{self.path} cannot be read as a video: {_diagnosis(self.path)}") from error
+            raise SourceError(f"cannot read {self.path} as a video: {_diagnosis(self.path)}") from error
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     streams = [stream for stream in container.streams if stream.type == "video" and not _is_cover(stream)]
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream of any kind"
-        raise SourceError(f"expected a video stream in {path}, got {kinds}: it holds no images.")
+        raise SourceError(f"expected a video stream in {path}, got {kinds}: the file has no images.")
     for stream in container.streams.video:
         if not _is_cover(stream) and stream.codec_context is not None:
             return stream
     raise SourceError(
-        f"{path} is coded in a way that this build of FFmpeg cannot decode: convert it, "
+        f"this build of FFmpeg has no decoder for {path}: convert it, "
         "for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`."
     )
 
@@ -191,19 +207,19 @@ def _diagnosis(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
-        return f"it cannot be read any more ({error.strerror})."
+        return f"it is no longer readable ({error.strerror})."
     if head[4:8] == b"ftyp":
         return (
             "its index (the MP4 'moov' box) is missing or damaged, as when the camera lost power while recording: "
             "repair it with `untrunc`, or copy it again."
         )
     if not head.strip(b"\0"):
-        return "it begins with zeros only: the copy or the recording never finished."
+        return "it begins with zeros only: the copy or the recording was not finished."
     if b"\0" not in head:
         try:
             head.decode()
         except UnicodeDecodeError:
             pass
         else:
-            return "it is a text file, whatever its name says."
-    return "its content is no video container that roadmask knows (MP4, MOV, MKV, WebM, AVI, TS, ...)."
+            return "it is a text file."
+    return "it is not a video container that roadmask reads (MP4, MOV, MKV, WebM, AVI, TS, ...)."

@@ -1,4 +1,4 @@
-"""Makes the arrays of an epoch, empty, and opens them to write."""
+"""Creates the empty arrays of an epoch, and opens them for writing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from roadmask.streaming.store.layout import (
 
 
 def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> None:
-    """Makes the group of an epoch with all of `ARRAYS`.
+    """Creates the group of an epoch with all of `ARRAYS`.
 
-    Labels and run lengths are sharded, so that one image or one mask can be read out of a large file; the other
-    arrays are small. Every chunk ends with a crc32c: zstd's own checksum does not cover its header.
+    Id maps and run lengths are sharded, so that a single image or mask can be read from a large file; the other arrays
+    are small. Every chunk ends with a crc32c, because zstd's own checksum does not cover its header.
 
     Raises:
         StoreError: the store cannot be written.
@@ -52,7 +52,7 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
                 attributes=array_attributes(name, info.clock),
                 dimension_names=spec.dims,
                 chunk_key_encoding={"name": "default", "separator": "."},  # no folder for each file
-                config={"write_empty_chunks": True},  # so that a missing file is always a loss
+                config={"write_empty_chunks": True},  # so that a missing file always means damage
             )
             if rows:
                 array[:] = 0
@@ -61,10 +61,10 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
 def open_arrays(
     store: DurableStore, camera: str, info: EpochInfo, extent: Extent, config: StoreConfig
 ) -> dict[str, GrowingArray]:
-    """Opens the arrays of an epoch for what comes after its extent; optional ones that it lacks are left out.
+    """Opens the arrays of an epoch to append after its extent; missing optional arrays are left out.
 
     Raises:
-        StoreCorruptError: they cannot be read back.
+        StoreCorruptError: an array cannot be read back.
     """
     base = f"{camera}/{info.epoch}"
     return {

@@ -1,8 +1,8 @@
-"""Does a store agree with itself?
+"""Checks a store for damage.
 
-Everything is stored twice on purpose: labels follow from run lengths, areas from run lengths, offsets from counts,
-the ledger from frames. The check reads every byte that is committed and compares the two; files carry checksums, so a
-flipped bit shows even where both sides would still agree.
+Everything is stored twice on purpose: id maps and areas follow from run lengths, offsets from counts, the ledger from
+frames. The check reads every committed byte and compares the two. Files also carry checksums, so that a flipped bit is
+found even where both sides would still agree.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from pathlib import Path
 
 from roadmask.engines.errors import LedgerError, StoreCorruptError
 from roadmask.engines.files import PARTIAL
+from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.check_epoch import EpochCheck
 from roadmask.streaming.store.check_report import CheckReport, Problem
 from roadmask.streaming.store.consolidated import outdated_metadata
+from roadmask.streaming.store.drive_reader import Drive, open_drive
 from roadmask.streaming.store.layout import METADATA, PROVENANCE
-from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
 
 
 def check_drive(path: Path | str) -> CheckReport:
-    """Checks that run lengths, labels, areas, offsets, ids and ledger agree.
+    """Checks that run lengths, id maps, areas, offsets, ids and ledger agree.
 
-    Memory: one shard of labels, and everything else of one epoch, some hundred bytes an instance. Damage is
-    reported, never raised.
+    Memory: one shard of id maps, and everything else of one epoch, some hundred bytes for each instance. Damage is
+    reported and not raised.
 
     Raises:
         StoreError: there is nothing at the path, or no store.
-        StoreSchemaError: a newer roadmask wrote it.
+        StoreSchemaError: the store has another schema version.
     """
     path = Path(path)
     report = CheckReport(path)
@@ -59,18 +60,18 @@ def check_drive(path: Path | str) -> CheckReport:
 
 
 def _check_folders(drive: Drive, report: CheckReport) -> None:
-    """A folder without metadata is damage, unless nothing in it was ever finished."""
+    """Reports a folder without metadata, unless it only holds half-written files."""
     for folder in sorted(item for item in drive.path.iterdir() if item.is_dir() and item.name not in drive):
         if any(item.is_file() and item.suffix != PARTIAL for item in folder.glob("**/[!.]*")):
             missing = Path(folder.name, METADATA)
             report.add(Problem(f"{missing} is missing: restore it from a copy.", folder.name, path=missing))
     partial = sum(1 for _ in drive.path.glob(f"**/*{PARTIAL}"))
     if partial:
-        report.notes.append(f"{partial} half-written files of a killed or running writer; they are never read")
+        report.notes.append(f"{partial} half-written files of a killed or running writer, which are never read")
 
 
 def _was_closed(drive: Drive) -> bool:
-    """Whether its run came to its end; a store without provenance may be one whose run was killed."""
+    """Whether the run ended normally; without provenance it may have been killed."""
     try:
         *_, last = (drive.path / PROVENANCE).read_text(encoding="utf-8").splitlines()
         return bool(json.loads(last)["event"] == "closed")
@@ -79,7 +80,7 @@ def _was_closed(drive: Drive) -> bool:
 
 
 def _check_cameras(drive: Drive, report: CheckReport) -> None:
-    """A finished store has a folder for each camera it says it was made from."""
+    """Reports the cameras that a finished store lacks, by the description of its sources."""
     sources = drive.attributes.get("sources")
     for name in sorted(sources if isinstance(sources, dict) else ()):
         if not (drive.path / name).exists():
@@ -88,7 +89,7 @@ def _check_cameras(drive: Drive, report: CheckReport) -> None:
 
 
 def _check_consolidated(path: Path, report: CheckReport) -> None:
-    """What xarray reads in the root of a finished store is what its groups and arrays say themselves."""
+    """Reports groups and arrays whose metadata differ from their copies in the root, which xarray reads."""
     known = {problem.path for problem in report.problems}
     for file in outdated_metadata(path):
         if file not in known:
@@ -100,9 +101,9 @@ def _check_ledger(camera: CameraReader, report: CheckReport, *, finished: bool) 
     if not camera.complete and finished:
         report.add(Problem(f"{path} is missing: restore it from a copy.", camera.name, path=path))
     elif not camera.complete:
-        report.notes.append(f"camera {camera.name} was not closed: its run was killed or still goes on")
+        report.notes.append(f"camera {camera.name} was not closed: its run was killed or is still running")
     if camera.removed:
-        report.notes.append(f"camera {camera.name}: its {camera.removed} oldest frames were removed, as it was told to")
+        report.notes.append(f"camera {camera.name}: its {camera.removed} oldest frames were removed, as configured")
     if camera.ledger.stored != len(camera) + camera.removed:
         kept = camera.ledger.stored - camera.removed
         message = f"expected {kept} stored frames as the ledger says, got {len(camera)}."

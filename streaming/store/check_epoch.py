@@ -1,4 +1,4 @@
-"""The check of one epoch: what is stored twice must agree."""
+"""Checks one epoch: what is stored twice must agree."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError, StoreCorruptError
+from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.check_report import CheckReport, Problem
-from roadmask.streaming.store.epoch import EpochReader
+from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
-from roadmask.streaming.store.reader import CameraReader
 from roadmask.streaming.store.rows import MAX_TRACK_ID
 from roadmask.tracking import TrackState
 
@@ -29,7 +29,7 @@ class EpochCheck:
         self.report = report
 
     def run(self, last_index: int) -> int:
-        """Checks everything; takes and returns the last capture index, which must rise across epochs."""
+        """Checks everything; takes and returns the last frame index, which must rise across epochs."""
         self._note_arrays()
         arrays = {name: self._read(name) for name in ARRAYS if name not in ("id_map", "instances/rle")}
         rle = self._read("instances/rle")
@@ -42,7 +42,7 @@ class EpochCheck:
         return last_index if index is None or not len(index) else int(index[-1])
 
     def _note_arrays(self) -> None:
-        """Notes optional arrays that are not there, and those that this roadmask does not know."""
+        """Notes optional arrays that are missing, and arrays that this version of roadmask does not know."""
         where = f"camera {self.camera.name} epoch {self.epoch.info.epoch}"
         for name, spec in ARRAYS.items():
             if not spec.required and not self.epoch.has(name):
@@ -51,7 +51,7 @@ class EpochCheck:
             self.report.notes.append(f"{where} has {name}, which this roadmask does not know: it was not checked")
 
     def _read(self, name: str) -> NDArray[Any] | None:
-        """Reads an array file by file; None where one of them is broken."""
+        """Reads an array file by file; returns None where a file is broken or an optional array is missing."""
         if not ARRAYS[name].required and not self.epoch.has(name):
             return None
         end = self.epoch.extent.rows(ARRAYS[name])
@@ -74,21 +74,19 @@ class EpochCheck:
         index, times, states = (arrays[f"frames/{name}"] for name in ("frame_index", "timestamp_ns", "state"))
         if index is not None:
             wrong = np.diff(index, prepend=last_index) <= 0
-            self._first("frames/frame_index", wrong, "expected a capture index above that of the frame before", index)
+            self._first("frames/frame_index", wrong, "expected a frame index above that of the previous frame", index)
         if times is not None:
             wrong = np.append(False, np.diff(times) <= 0)[: len(times)]
-            self._first("frames/timestamp_ns", wrong, "expected a time after that of the frame before", times)
+            self._first("frames/timestamp_ns", wrong, "expected a time after that of the previous frame", times)
         if states is not None:
-            self._first("frames/state", states != FrameState.STORED, "expected a stored frame, got state", states)
+            self._first("frames/state", states != FrameState.STORED, "expected the state of a stored frame", states)
         captured = self.camera.ledger.captured
         if index is not None and self.camera.complete:
             wrong = index >= captured
-            self._first(
-                "frames/frame_index", wrong, f"expected a capture index below {captured} captured frames", index
-            )
+            self._first("frames/frame_index", wrong, f"expected a frame index below {captured} captured frames", index)
 
     def _edges(self, name: str, arrays: dict[str, NDArray[Any] | None]) -> bool:
-        """Whether the edges between items start at 0, never fall and end at the count that was committed."""
+        """Whether the edges between items start at 0, never fall and end at the committed count."""
         edges = arrays[name]
         if edges is None:
             return False
@@ -114,10 +112,10 @@ class EpochCheck:
             self._first("instances/score", ~np.isfinite(score), "expected a finite score", score)
         if category_id is not None:
             wrong = ~np.isin(category_id, list(self.camera.class_names))
-            self._first("instances/category_id", wrong, "expected a class that the store names", category_id)
+            self._first("instances/category_id", wrong, "expected a category id among class_names", category_id)
         if state is not None:
             wrong = ~np.isin(state, [TrackState.TENTATIVE, TrackState.CONFIRMED])
-            self._first("instances/state", wrong, "expected a tentative or confirmed instance, got state", state)
+            self._first("instances/state", wrong, "expected the state of a tentative or confirmed track", state)
         if track_id is not None:
             wrong = (track_id < 0) | (track_id > MAX_TRACK_ID)
             self._first("instances/track_id", wrong, "expected a track id from 0 to 2^32 - 1", track_id)
@@ -126,10 +124,10 @@ class EpochCheck:
             again = (np.diff(track_id[order]) == 0) & (np.diff(frames) == 0) & (track_id[order][1:] > 0)
             wrong = np.zeros(len(track_id), bool)
             wrong[order[1:][again]] = True
-            self._first("instances/track_id", wrong, "expected a track once in each frame, got it again", track_id)
+            self._first("instances/track_id", wrong, "expected each track at most once in a frame", track_id)
 
     def _check_masks(self, arrays: dict[str, NDArray[Any] | None], rle: NDArray[Any] | None, *, usable: bool) -> None:
-        """Reads every file of labels and compares it with what the run lengths say."""
+        """Reads every file of id maps and compares it with the run lengths."""
         try:
             files = self.epoch.files("id_map", 0, self.epoch.extent.frames)
         except StoreCorruptError as error:
@@ -137,20 +135,20 @@ class EpochCheck:
             return
         for path, (start, stop) in files.items():
             try:
-                labels = self.epoch.read("id_map", start, stop)
+                id_maps = self.epoch.read("id_map", start, stop)
             except StoreCorruptError as error:
                 self._problem(_why(error), path=path)
-                labels = None
+                id_maps = None
             if usable and rle is not None:
                 for frame in range(start, stop):
-                    self._check_frame(frame, arrays, rle, None if labels is None else labels[frame - start], path)
+                    self._check_frame(frame, arrays, rle, None if id_maps is None else id_maps[frame - start], path)
 
     def _check_frame(
         self,
         frame: int,
         arrays: dict[str, NDArray[Any] | None],
         rle: NDArray[Any],
-        labels: NDArray[np.uint32] | None,
+        id_maps: NDArray[np.uint32] | None,
         path: Path,
     ) -> None:
         first, last = self.epoch.offsets[frame : frame + 2].tolist()
@@ -167,15 +165,15 @@ class EpochCheck:
             for n in np.flatnonzero(area[first:last] != masks.area)[:1]:
                 message = f"instance {n}: expected an area of {masks.area[n]} pixels as its mask has, got "
                 self._problem(f"{message}{area[first + n]}.", frame, self._file("instances/area", first + int(n)))
-        if labels is None or track_id is None or score is None:
+        if id_maps is None or track_id is None or score is None:
             return
         painted = np.empty(self.epoch.info.image_size, np.uint32)
         paint_id_map(masks, track_id[first:last], score[first:last], painted)
-        if different := int((painted != labels).sum()):
+        if different := int((painted != id_maps).sum()):
             self._problem(f"the id map differs from the masks in {different} pixels.", frame, path)
 
     def _first(self, name: str, wrong: NDArray[np.bool_], expected: str, values: NDArray[Any]) -> None:
-        """Reports the first row that is wrong, and how many there are."""
+        """Reports the first wrong row, and the number of wrong rows."""
         rows = np.flatnonzero(wrong)
         if not len(rows):
             return
@@ -193,5 +191,5 @@ class EpochCheck:
 
 
 def _why(error: StoreCorruptError) -> str:
-    """Says what is wrong with a file; the error's own words tell a reader to run this check."""
+    """Returns why a file cannot be read, without the advice to run this check."""
     return str(error) if error.__cause__ is None else f"cannot be read back: {error.__cause__}"

@@ -1,4 +1,4 @@
-"""What a check of a store found."""
+"""The report of a check of a store."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_PROBLEMS = 100
-"""More than that say no more; the rest is counted."""
+"""Maximum number of reported problems; further ones are only counted."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong."""
+    """One problem of a store."""
 
     what: str
-    """What was expected and what came."""
+    """Description: what was expected and what was found."""
     camera: str | None = None
+    """Name of the camera; None for the whole drive."""
     epoch: int | None = None
+    """Number of the epoch; None for the whole camera."""
     frame: int | None = None
-    """Position among the frames of the epoch."""
+    """Position among the frames of the epoch; None where it concerns no single frame."""
     path: Path | None = None
-    """The broken file, relative to the store."""
+    """Broken file, relative to the store; None where it is not known."""
 
     def __str__(self) -> str:
         place = [
@@ -34,21 +36,25 @@ class Problem:
 
 @dataclass
 class CheckReport:
-    """What the check of a store found."""
+    """The findings of a check."""
 
     path: Path
+    """Folder of the store."""
     cameras: int = 0
+    """Number of cameras that were checked."""
     frames: int = 0
+    """Number of frames that were checked."""
     instances: int = 0
+    """Number of instances that were checked."""
     problems: list[Problem] = field(default_factory=list)
-    """At most `MAX_PROBLEMS`, in the order of cameras, epochs and arrays."""
+    """Problems in the order of cameras, epochs and arrays; at most `MAX_PROBLEMS`."""
     suppressed: int = 0
-    """Problems beyond those."""
+    """Number of further problems."""
     notes: list[str] = field(default_factory=list)
-    """What is unusual but not wrong: cameras that were never closed, half-written files."""
+    """Findings that are unusual but no damage: cameras that were not closed, half-written files."""
 
     def add(self, problem: Problem) -> None:
-        """Notes a problem, or counts it where there are many already."""
+        """Adds a problem, or counts it once there are `MAX_PROBLEMS`."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
         else:
@@ -56,10 +62,10 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything agrees."""
+        """Whether there is no problem."""
         return not self.problems
 
     @property
     def first_broken_file(self) -> Path | None:
-        """The first broken file, relative to the store."""
+        """First broken file, relative to the store; None where no file is broken."""
         return next((problem.path for problem in self.problems if problem.path is not None), None)

@@ -1,4 +1,4 @@
-"""Whether two stores hold the same bytes."""
+"""Compares the bytes of two stores."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def differing_files(one: Path, other: Path) -> list[str]:
     """Compares two stores, or two cameras, file by file.
 
     Returns:
-        The files, relative to the folders, that differ or that only one of them has, in alphabetical order. The
-        provenance (when, where, by which command) is left out: it is meant to differ.
+        The files that differ or that only one of them has, relative to the folders, in alphabetical order. The
+        provenance (when, where, by which command) is left out, since it differs between equal runs.
 
     Raises:
-        InputError: one of them is no folder.
+        InputError: a path is not a folder.
     """
     for folder in (one, other):
         if not folder.is_dir():
-            raise InputError(f"expected a store or a camera of one at {folder}, found no folder.")
+            raise InputError(f"expected a store or a camera of a store at {folder}, found no folder: check the path.")
     files = {
         path.relative_to(folder)
         for folder in (one, other)

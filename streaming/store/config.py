@@ -1,4 +1,4 @@
-"""How a store is cut into files. Needs no zarr, so that configurations load without it."""
+"""How a store is divided into files. Needs no zarr, so that configurations load without it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from roadmask.engines.errors import ConfigError
 
 MIN_SHARD_FRAMES, MAX_SHARD_FRAMES = 8, 64
-"""Fewer frames make many small files; more of them are lost when a run is killed."""
+"""Limits of the number of frames in a shard: fewer make many small files, more are lost when a run is killed."""
 
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """How a store is cut into files.
+    """How a store is divided into files.
 
-    A shard is what one commit writes and what a killed run can lose. A writer holds one shard of labels in memory,
-    compressed.
+    A shard is what one commit writes and what a killed run can lose. A writer holds one compressed shard of id maps in
+    memory.
 
     Raises:
         ConfigError: a value is out of range.
     """
 
     shard_mb: float = 256.0
-    """Label images in one file, in 10^6 bytes before they are compressed. The number of frames this gives is kept
-    between 8 and 64: 64 frames of 960 x 540, 30 of 1920 x 1080."""
+    """Size of the id maps in one file before compression, in 10^6 bytes. The resulting number of frames is limited to
+    8 to 64: 64 frames of 960 x 540, 30 frames of 1920 x 1080."""
     compression_level: int = 1
-    """zstd level, 1 (fast) to 22 (small)."""
+    """zstd level, from 1 (fast) to 22 (small)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.shard_mb <= 4096:
@@ -34,7 +34,7 @@ class StoreConfig:
             raise ConfigError(f"expected compression_level from 1 to 22, got {self.compression_level}: 1 is fast.")
 
     def shard_frames(self, image_size: tuple[int, int]) -> int:
-        """Returns how many category_id images of (H, W) pixels go into one file."""
+        """Returns the number of id maps of (H, W) pixels in one file."""
         height, width = image_size
         fitting = int(self.shard_mb * 1e6 // (height * width * 4))
         return min(max(fitting, MIN_SHARD_FRAMES), MAX_SHARD_FRAMES)

@@ -1,8 +1,8 @@
-"""The metadata of a whole store in its root, where xarray and zarr look first.
+"""Consolidated metadata: the metadata of a whole store in its root, where xarray and zarr look first.
 
-With it xarray opens a drive from one file, and without asking what the other files in it are. It would be out of date
-with the next commit, so a store has it only while nobody writes: it is written when a run ends, and removed when one is
-resumed. roadmask itself reads each group's own metadata.
+xarray then opens a drive from a single file, and does not warn about files that are not part of Zarr. The next commit
+would make it out of date, so a store has it only while nobody writes: it is written when a run ends, and removed when a
+run is resumed. roadmask itself reads the own metadata of each group.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ _KEY = "consolidated_metadata"
 
 
 def consolidate(path: Path) -> None:
-    """Writes the metadata of everything in a store into its root, unless it is there.
+    """Writes the consolidated metadata of a store, unless it has them.
 
     Raises:
+        StoreCorruptError: metadata of the store cannot be read.
         StoreError: the store cannot be written.
     """
     if _KEY in _root(path):
         return
     try:
         with warnings.catch_warnings():
-            # zarr says that it is not part of the specification yet, and that it does not know provenance.jsonl.
+            # zarr warns that they are not part of the specification, and that provenance.jsonl is not part of Zarr.
             warnings.simplefilter("ignore", UserWarning)
             zarr.consolidate_metadata(DurableStore(path), zarr_format=3)
     except (LookupError, OSError, TypeError, ValueError) as error:
-        raise StoreCorruptError(f"cannot read the metadata of {path} back: {error!r}. Run `roadmask check`.") from error
+        raise StoreCorruptError(f"cannot read the metadata of {path}: {error!r}. Run `roadmask check`.") from error
 
 
 def remove_consolidated(path: Path) -> None:
-    """Takes that metadata out again.
+    """Removes the consolidated metadata of a store before it is written again.
 
     Raises:
+        StoreCorruptError: the metadata of the root cannot be read.
         StoreError: the store cannot be written.
     """
     root = _root(path)
@@ -50,10 +52,10 @@ def remove_consolidated(path: Path) -> None:
 
 
 def outdated_metadata(path: Path) -> list[Path]:
-    """Returns the files of a store's groups and arrays that say something else than its consolidated metadata.
+    """Returns the metadata files of groups and arrays that differ from the consolidated metadata.
 
     Raises:
-        StoreCorruptError: the root's metadata cannot be read.
+        StoreCorruptError: the metadata of the root cannot be read.
     """
     consolidated = _root(path).get(_KEY)
     if consolidated is None:

@@ -1,7 +1,7 @@
 """Files that survive a crash, and the lock that keeps a second writer out.
 
-zarr's own local store renames files into place but never flushes them to the disk, so a crash can leave a committed
-file empty. Here nothing is renamed before its bytes are on the disk, and a commit renames all its files together.
+zarr's local store renames files into place but never flushes them to the disk, so a crash can leave a committed file
+empty. Here a file is renamed only when its bytes are on the disk, and a commit renames all its files together.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from roadmask.engines.files import flush, partial_path
 
 _log = logging.getLogger(__name__)
 _FSYNC_THREADS = 8
-"""File systems merge flushes that are asked for together."""
+"""Number of threads that flush files: file systems merge flushes that are requested together."""
 
 
 class DurableStore(LocalStore):
     """A zarr store on the local file system that flushes what it writes.
 
-    Inside `commit` files are only prepared; leaving it flushes all of them, then renames them into place, then flushes
-    their folders. Outside of it each file goes through the same steps on its own. One writer at a time.
+    Inside `commit`, files are only prepared; leaving it flushes all of them, renames them into place, then flushes
+    their folders. Outside it, each file takes these steps on its own. It serves one writer at a time.
     """
 
     def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
@@ -48,17 +48,17 @@ class DurableStore(LocalStore):
         self._write(key, value)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        """Writes one file unless it is there."""
+        """Writes one file unless it exists."""
         path = self.root / key
         if path not in self._prepared and not path.exists():
             self._write(key, value)
 
     @contextmanager
     def commit(self) -> Iterator[None]:
-        """Makes all files that are written inside appear together, after their bytes reached the disk.
+        """Makes all files that are written inside it appear together, once their bytes are on the disk.
 
         Raises:
-            StoreError: the file system refused; nothing was renamed unless it failed while renaming.
+            StoreError: the file system refused; no file was renamed unless renaming itself failed.
         """
         self._in_commit = True
         try:
@@ -74,7 +74,7 @@ class DurableStore(LocalStore):
             self._prepared.clear()
 
     def write_file(self, key: str, data: bytes) -> None:
-        """Writes a file without zarr, as durably as zarr's."""
+        """Writes a file without zarr, as durably as those of zarr."""
         self._write(key, default_buffer_prototype().buffer.from_bytes(data))
 
     def _write(self, key: str, value: Buffer) -> None:
@@ -82,7 +82,7 @@ class DurableStore(LocalStore):
             with self.commit():
                 return self._write(key, value)
         path = self.root / key
-        if not self.root.is_dir():  # never make it anew: its disk was taken away, and another would fill up instead
+        if not self.root.is_dir():  # never recreate it: its disk was removed, and another disk would fill up instead
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.root))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._prepared.add(path)
@@ -105,33 +105,33 @@ class DurableStore(LocalStore):
     def _refused(self, error: OSError) -> StoreError:
         why = error.strerror or error
         if not self.root.is_dir():
-            why = f"{self.root} is gone, was its disk taken away?"
+            why = f"{self.root} is gone, was its disk removed?"
         return StoreError(
-            f"cannot write to {error.filename or self.root}: {why}. What was committed is safe and opens; make room or "
-            f"repair the disk, then go on with --resume."
+            f"cannot write to {error.filename or self.root}: {why}. What was committed is safe and opens; free space "
+            f"or repair the disk, then continue with --resume."
         )
 
 
 class WriterLock:
-    """Keeps a second writer out; the file names who holds it, and goes away with the lock.
+    """Keeps a second writer out. The lock's file names its holder and disappears with the lock.
 
-    A killed process gives its lock back by itself: the operating system holds it, the file only describes it.
+    A killed process releases its lock, because the operating system holds it and the file only describes it.
     """
 
     def __init__(self, path: Path, guarded: Path, wait_s: float = 0) -> None:
-        """Takes the lock.
+        """Acquires the lock.
 
         Args:
-            path: the lock's file.
-            guarded: what it guards, for messages.
-            wait_s: how long to wait for another writer to end; one that was orphaned needs some seconds.
+            path: file of the lock.
+            guarded: file or folder that the lock guards, for messages.
+            wait_s: maximum time in seconds to wait for another writer, such as one that outlives its killed run.
 
         Raises:
-            StoreLockedError: another writer holds it; the message says who.
+            StoreLockedError: another writer holds the lock; the message names it.
             StoreError: the file cannot be written.
         """
         self._path = path
-        # Not bound to a thread: who closes a store need not be who opened it.
+        # Not bound to a thread: a store may be closed by another thread than the one that opened it.
         self._lock = filelock.FileLock(path, thread_local=False)
         self._guarded = guarded
         self._name = json.dumps({**this_process(), "token": uuid.uuid4().hex}) + "\n"
@@ -140,8 +140,8 @@ class WriterLock:
             path.write_text(self._name)
         except filelock.Timeout as error:
             raise StoreLockedError(
-                f"another process is writing to {guarded}: {_holder(path)}. Wait until it is done, stop it, or write "
-                f"to another --out."
+                f"another process is writing to {guarded}: {_holder(path)}. Wait until it ends, stop it, or choose "
+                f"another --out."
             ) from error
         except OSError as error:
             raise StoreError(
@@ -159,35 +159,35 @@ class WriterLock:
             self._lock.acquire(timeout=wait_s)
 
     def require_held(self) -> None:
-        """Makes sure that nobody took the lock's file away: a writer that lost it must not write any more.
+        """Checks that the lock's file is still its own: a writer that lost its lock must not write any more.
 
         Raises:
-            StoreLockedError: somebody did.
+            StoreLockedError: the file was removed or belongs to another process.
         """
         try:
             if self._path.read_text() == self._name:
                 return
         except OSError as error:
             raise StoreLockedError(
-                f"the lock of {self._guarded} is gone ({error.strerror}): the folder was moved, its disk was "
-                f"taken away, or another process took over. Nothing more is written; see that it is back, then go on "
-                f"with --resume."
+                f"the lock of {self._guarded} is gone ({error.strerror}): the folder was moved, its disk was removed, "
+                f"or another process took over. Nothing more is written. Restore the folder, then continue with "
+                f"--resume."
             ) from error
         raise StoreLockedError(
-            f"another process took {self._guarded} over: {_holder(self._path)}. This one writes nothing more to it."
+            f"another process took over {self._guarded}: {_holder(self._path)}. This process writes nothing more."
         )
 
     def release(self) -> None:
-        """Gives the lock back; does nothing the second time."""
+        """Releases the lock; does nothing the second time."""
         if self._lock.is_locked:
-            with suppress(StoreLockedError):  # then the file is another's
+            with suppress(StoreLockedError):  # the file belongs to another process
                 self.require_held()
-                self._path.unlink(missing_ok=True)  # while it is held: a waiter notices that its file lost its name
+                self._path.unlink(missing_ok=True)  # before the release: a waiter notices that its file was removed
             self._lock.release()
 
 
 def this_process() -> dict[str, str | int]:
-    """Returns who and when this is, for people who wonder later."""
+    """Returns process id, host and wall clock, to name the holder of a lock or the author of an event."""
     return {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
 
 
@@ -196,9 +196,9 @@ def _holder(path: Path) -> str:
         holder = json.loads(path.read_text())
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "it did not leave its name"
+        return "it is unknown"
 
 
 def now() -> str:
-    """Returns the wall clock as ISO 8601 in UTC."""
+    """Returns the wall clock in UTC as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
-"""An array of an epoch that grows at its end, a commit at a time.
+"""An array of an epoch that grows at its end, one commit at a time.
 
-zarr makes the array and can read it at any moment. It is not asked to append: it would read a shard back and compress
-all of it again for each commit, where here each chunk is compressed once, when it is full.
+zarr creates the array and can read it at any moment, but does not append to it: it would read a shard back and compress
+all of it again for each commit, whereas here each chunk is compressed once, when it is full.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from roadmask.streaming.store.stored_array import NO_CHUNK, SHARD_INDEX, StoredA
 
 
 class GrowingArray:
-    """Takes rows, and writes them with all others of a commit.
+    """Collects rows, and writes them as part of a commit.
 
-    In memory: the compressed chunks of the file that is being filled, and the rows of a chunk that is not full.
+    Memory: the compressed chunks of the file that is being filled, and the rows of the last, incomplete chunk.
 
     Args:
-        store: of the drive.
-        name: of the array, below the drive.
-        rows: how many rows of it count; what lies behind them is overwritten.
-        level: of zstd.
+        store: the store of the drive.
+        name: path of the array below the drive.
+        rows: number of committed rows; rows after them are overwritten.
+        level: zstd level.
 
     Raises:
         StoreCorruptError: the array, or what is in its last file, cannot be read back.
@@ -44,12 +44,12 @@ class GrowingArray:
         number, inside = divmod(rows, layout.file_rows)
         chunks, self._open_rows = divmod(inside, layout.chunk_rows)
         self._files = {number: layout.chunks(number, chunks)} if chunks else {}
-        """The full chunks of each file that is not yet written as it will be."""
+        """Complete chunks of each file that is not written in its final form, compressed."""
         self._open = [layout.read(rows - self._open_rows, rows)[0]] if self._open_rows else []
-        """Rows of the chunk that is not full yet."""
+        """Rows of the last, incomplete chunk."""
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Takes rows; those that fill a chunk are compressed at once and may change afterwards."""
+        """Appends rows; those that complete a chunk are compressed at once and may be changed afterwards."""
         size = self._layout.chunk_rows
         while len(rows) + self._open_rows >= size:
             fitting = size - self._open_rows
@@ -65,7 +65,7 @@ class GrowingArray:
             self._rows += len(rows)
 
     def write(self) -> None:
-        """Prepares the files that changed since `settle`, for the commit that is open; may be done again."""
+        """Prepares the files that changed since the last commit, within an open commit; may be repeated."""
         if self._rows == self._written:
             return
         layout = self._layout
@@ -79,8 +79,8 @@ class GrowingArray:
         self._metadata["shape"] = [self._rows, *layout.shape[1:]]
         self._store.write_file(f"{self._name}/{METADATA}", json.dumps(self._metadata, indent=2).encode())
 
-    def settle(self) -> None:
-        """Forgets what need not be written again: the commit has succeeded."""
+    def mark_committed(self) -> None:
+        """Forgets what need not be written again, after the commit has succeeded."""
         self._written = self._rows
         for number in [number for number in self._files if number < self._rows // self._layout.file_rows]:
             del self._files[number]

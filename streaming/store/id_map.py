@@ -13,15 +13,15 @@ def paint_id_map(
 ) -> None:
     """Paints the track id of every pixel; where masks overlap the higher score wins, then the lower id.
 
-    Classes play no part: a car that a bus with a higher score covers loses the pixels that both claim.
+    The class has no influence: a car under a bus with a higher score loses the pixels that both claim.
 
-    Only the part that a mask covers is touched: full images would cost more than segmenting some of them.
+    Only the part of the image that a mask covers is touched, because full images would take longer than segmentation.
 
     Args:
         masks: N masks.
-        track_ids: (N,) instances with id 0 are not painted.
-        scores: (N,)
-        out: (H, W), overwritten.
+        track_ids: (N,) track ids; instances with id 0 are not painted.
+        scores: (N,) confidences.
+        out: (H, W) id map, overwritten.
 
     Raises:
         InstancesError: a mask does not fill the image.
@@ -38,7 +38,7 @@ def visible_masks(masks: RleMasks, track_ids: NDArray[np.int64], scores: NDArray
 
     Args:
         masks: N masks of one frame.
-        track_ids: (N,) ids of their tracks; instances with id 0 own no pixel.
+        track_ids: (N,) track ids; instances with id 0 own no pixel.
         scores: (N,) confidences.
 
     Returns:

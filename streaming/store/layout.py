@@ -1,23 +1,24 @@
-"""What lies where in a store. The writer, the reader and the check all go by this page.
+"""The layout of a store, which the writer, the reader and the check follow.
 
 ::
 
     drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config
       provenance.jsonl             wall clock, host, command: all that differs between two equal runs
       <camera>/                    attributes: committed = {epoch: {frames, instances, rle_bytes}}, dropped, failed,
-                                   removed = frames of whole epochs that were removed again, if any,
-                                   recording_start = wall clock of time 0 of the media clock, where the source states it
+                                   removed = number of frames of epochs that were removed again, if any,
+                                   recording_start = wall clock at time 0 of the media clock, if the source states it
         ledger/                    attributes: captured, stored, dropped, failed; written when the camera is closed
         <epoch>/                   attributes: image_size, clock, info
           id_map, frames/*, instances/*    the arrays of `ARRAYS`
 
-T frames, N instances, B bytes of run lengths: the instances of frame t are offsets[t]:offsets[t + 1], the run lengths
-of instance n are rle[rle_offsets[n]:rle_offsets[n + 1]]. Arrays may hold more than `committed` says while a camera is
-being written; what lies beyond it does not count.
+The instances of frame t are offsets[t]:offsets[t + 1], the run lengths of instance n are
+rle[rle_offsets[n]:rle_offsets[n + 1]]. While a camera is being written, arrays may hold more rows than `committed`
+says; readers ignore those.
 
-Every array names its dimensions, so that xarray opens each group and the whole. No dimension shares its name with an
-array, which would become its index, and no array with a group. While nobody writes, the root's metadata also holds that
-of everything below it (`consolidated_metadata`), which is what xarray looks for first; roadmask does not read it.
+Every array names its dimensions, so that xarray opens each group and the whole store. No dimension has the name of an
+array, which would turn the array into an index, and no array has the name of a group. While nobody writes, the root
+also holds the metadata of everything below it (`consolidated_metadata`), which xarray reads first; roadmask does not
+read it.
 """
 
 from __future__ import annotations
@@ -36,27 +37,30 @@ from roadmask.streaming.frames import Clock
 from roadmask.streaming.redaction import redact_json
 
 SCHEMA_VERSION = 2
-"""Raised whenever an older reader would misread a newer store; a new optional array does not raise it."""
+"""Version of the layout; raised when an older reader would misread a newer store, not for a new optional array."""
 PROVENANCE = "provenance.jsonl"
+"""Name of the file with when, where and by which command a store was written."""
 METADATA = "zarr.json"
+"""Name of the file with the metadata of a group or an array."""
 LEDGER = "ledger"
+"""Name of the group with the final ledger of a camera."""
 
 ROWS_PER_CHUNK = 8192
-"""Rows of the small arrays in one file: 64 KiB of int64."""
+"""Number of rows of a small array in one file: 64 KiB of int64."""
 RLE_CHUNK = 4096
-"""Bytes of run lengths that are read together: one or two frames of a busy street."""
+"""Number of bytes of run lengths in a chunk: one or two frames of a busy street."""
 RLE_SHARD = 256 * RLE_CHUNK
-"""Bytes of run lengths in one file."""
+"""Number of bytes of run lengths in one file."""
 
 MAX_SIDE = 2**16
-"""No image is as wide or high; a damaged size must not allocate the memory of one."""
+"""Limit of width and height of images in pixels, so that a damaged size cannot allocate much memory."""
 
 
 class FrameState(IntEnum):
-    """What became of a frame that has a place in the store."""
+    """Outcome of a frame that has a position in the store."""
 
     STORED = 1
-    """Its tracks are stored. Dropped and failed frames have no place, only a count in the ledger."""
+    """Its tracks are stored. Dropped and failed frames have no position, only a count in the ledger."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,15 @@ class ArraySpec:
     dtype: str
     """NumPy's name of the type."""
     dims: tuple[str, ...]
-    """Names of its dimensions: one of `Extent.sizes`, then some of y, x and corner."""
+    """Names of its dimensions: one of `Extent.sizes`, then those of a row."""
     meaning: str
-    """What a value says, with its unit; stored as the attribute `long_name`."""
+    """Meaning of a value, with its unit; stored as the attribute `long_name`."""
     owner: str = "store.rows"
-    """Module of `roadmask.streaming` that makes its values."""
+    """Module below `roadmask.streaming` that produces its values."""
     since: str = "0.1"
-    """Release of roadmask that first wrote it."""
+    """First release of roadmask that wrote it."""
     required: bool = True
-    """Whether every epoch has it. A reader goes on without an optional one, and past one that it does not know."""
+    """Whether every epoch has it. Readers do without an optional array, and ignore an array that is not listed."""
 
 
 ARRAYS: dict[str, ArraySpec] = {
@@ -92,20 +96,23 @@ ARRAYS: dict[str, ArraySpec] = {
     "instances/rle_offsets": ArraySpec("int64", ("instance_edge",), "first byte of each mask, then their number"),
     "instances/rle": ArraySpec("uint8", ("rle_byte",), "COCO's compressed run lengths, mask after mask"),
 }
-"""Path below the epoch -> what lies there."""
+"""Path below the epoch -> array at that path."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much of an epoch is committed."""
+    """The committed part of an epoch."""
 
     frames: int = 0
+    """Number of frames."""
     instances: int = 0
+    """Number of instances of these frames."""
     rle_bytes: int = 0
+    """Number of bytes of their run lengths."""
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Sizes of the dimensions that grow; those of edges between items are one longer than the items."""
+        """Size of each growing dimension; there is one more edge than there are items between edges."""
         return {
             "frame": self.frames,
             "frame_edge": self.frames + 1,
@@ -115,11 +122,11 @@ class Extent:
         }
 
     def rows(self, spec: ArraySpec) -> int:
-        """Returns how many rows of an array are committed."""
+        """Returns the number of committed rows of an array."""
         return self.sizes[spec.dims[0]]
 
     def to_dict(self) -> dict[str, int]:
-        """Returns plain data."""
+        """Returns JSON data."""
         return {"frames": self.frames, "instances": self.instances, "rle_bytes": self.rle_bytes}
 
     @classmethod
@@ -133,28 +140,28 @@ class Extent:
             counts = [data[name] for name in ("frames", "instances", "rle_bytes")]
         except (KeyError, TypeError) as error:
             raise StoreCorruptError(
-                f"expected committed counts of frames, instances, rle_bytes; got {data}."
+                f"expected committed counts of frames, instances and rle_bytes, got {data}: restore it from a copy."
             ) from error
         if not all(isinstance(count, int) and count >= 0 for count in counts):
-            raise StoreCorruptError(f"expected committed counts from 0 up, got {data}.")
+            raise StoreCorruptError(f"expected committed counts of at least 0, got {data}: restore it from a copy.")
         return cls(*counts)
 
 
 @dataclass(frozen=True)
 class EpochInfo:
-    """What holds for a whole epoch: a stretch of one camera with one resolution, rotation and clock."""
+    """The properties of an epoch, the part of a camera with one image size, rotation and clock."""
 
     epoch: int
-    """From 0."""
+    """Number of the epoch, from 0."""
     image_size: tuple[int, int]
-    """Height and width in pixels."""
+    """Height and width of its images in pixels."""
     clock: Clock
-    """What timestamps count from."""
+    """Origin of its timestamps."""
     info: dict[str, Any] = field(default_factory=dict)
-    """What else the source says: rotation, file, frame rate."""
+    """Further properties stated by the source, such as rotation, file and frame rate."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain data; the epoch itself is the name of its folder."""
+        """Returns JSON data, without the number of the epoch, which is the name of its folder."""
         return {"clock": self.clock, "image_size": list(self.image_size), "info": self.info}
 
     @classmethod
@@ -162,13 +169,15 @@ class EpochInfo:
         """Reads what `to_dict` wrote.
 
         Raises:
-            StoreCorruptError: something is missing or of another type.
+            StoreCorruptError: a property is missing or has another type.
         """
         match data:
             case {"image_size": [int(height), int(width)], "clock": "media" | "unix" | "monotonic", "info": dict(info)}:
                 if 0 < height < MAX_SIDE and 0 < width < MAX_SIDE:
                     return cls(epoch, (height, width), data["clock"], info)
-        raise StoreCorruptError(f"expected image_size, clock and info of epoch {epoch}, got {dict(data)}.")
+        raise StoreCorruptError(
+            f"expected image_size, clock and info of epoch {epoch}, got {dict(data)}: restore it from a copy."
+        )
 
 
 def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
@@ -178,9 +187,9 @@ def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
 
 
 def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
-    """Returns the attributes of an array; those of times let xarray decode them (CF conventions).
+    """Returns the attributes of an array; those of timestamps follow the CF conventions, so that xarray decodes them.
 
-    Times since 1970 become datetime64, those since another moment timedelta64, without losing a nanosecond.
+    Timestamps since 1970 are decoded to datetime64, others to timedelta64, both exact to the nanosecond.
     """
     attributes: dict[str, Any] = {"long_name": ARRAYS[name].meaning}
     if name != "frames/timestamp_ns":
@@ -191,20 +200,20 @@ def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
 
 
 def rows_per_file(name: str, shard_frames: int) -> int:
-    """Returns how many rows of an array share a file."""
+    """Returns the number of rows of an array in one file."""
     return {"id_map": shard_frames, "instances/rle": RLE_SHARD}.get(name, ROWS_PER_CHUNK)
 
 
-def plain(value: Any, what: str) -> Any:
-    """Returns JSON data with sorted keys, so that equal runs write equal bytes, and without credentials.
+def json_data(value: Any, what: str) -> Any:
+    """Returns a value as JSON data with sorted keys, so that equal runs write equal bytes, and without credentials.
 
     Raises:
-        InputError: there is something in it that JSON does not know.
+        InputError: the value cannot be represented in JSON.
     """
     try:
         text = json.dumps(value, sort_keys=True, allow_nan=False, default=_to_json)
     except (TypeError, ValueError) as error:
-        raise InputError(f"expected {what} as plain JSON data, got {value!r}: {error}.") from error
+        raise InputError(f"expected {what} as JSON data, got {value!r}: {error}.") from error
     return redact_json(json.loads(text))
 
 
@@ -213,11 +222,11 @@ def _to_json(value: Any) -> Any:
         return str(value)
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{type(value).__name__} is not plain data")
+    raise TypeError(f"{type(value).__name__} is not JSON data")
 
 
 def is_group(folder: Path) -> bool:
-    """Says whether there is a Zarr group in a folder."""
+    """Returns whether a folder holds a Zarr group."""
     try:
         return bool(json.loads((folder / METADATA).read_text(encoding="utf-8"))["node_type"] == "group")
     except (OSError, ValueError, KeyError, TypeError):
@@ -225,10 +234,10 @@ def is_group(folder: Path) -> bool:
 
 
 def read_attributes(folder: Path) -> dict[str, Any]:
-    """Reads the attributes of a Zarr group: plain JSON, and one file, so it is always of one piece.
+    """Reads the attributes of a Zarr group from its one file, so that they are always consistent.
 
     Raises:
-        StoreCorruptError: the file is missing or is no group's.
+        StoreCorruptError: the file is missing, or is not that of a group.
     """
     path = folder / METADATA
     try:
@@ -237,5 +246,7 @@ def read_attributes(folder: Path) -> dict[str, Any]:
         raise StoreCorruptError(f"cannot read {path}: {error}. Restore it from a copy.") from error
     attributes = metadata.get("attributes") if isinstance(metadata, dict) else None
     if not isinstance(attributes, dict) or metadata.get("zarr_format") != 3 or metadata.get("node_type") != "group":
-        raise StoreCorruptError(f"{path}: expected the attributes of a Zarr v3 group, got something else.")
+        raise StoreCorruptError(
+            f"{path}: expected the attributes of a Zarr v3 group, found none. Restore it from a copy."
+        )
     return attributes

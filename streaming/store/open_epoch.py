@@ -1,4 +1,4 @@
-"""The epoch that a writer is in, and its frames that are not committed yet."""
+"""The current epoch of a writer, with the frames that are not committed yet."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ from roadmask.streaming.store.rows import Rows
 
 @dataclass
 class OpenEpoch:
-    """The epoch that frames go into, and its frames that are not committed yet: at most one shard."""
+    """The epoch that frames are appended to, with those that are not committed yet: at most one shard."""
 
     info: EpochInfo
+    """Properties of the epoch."""
     arrays: dict[str, GrowingArray]
+    """Arrays of the epoch by name; one that is optional may be missing."""
     shard_frames: int
+    """Number of frames in a shard."""
     committed: Extent = field(default_factory=Extent)
+    """Extent at the last commit."""
     end: Extent = field(default_factory=Extent)
-    """The committed extent plus what waits in the arrays."""
+    """Extent including the frames that are not committed."""
     last_timestamp_ns: int | None = None
+    """Capture time of the last frame in nanoseconds; None before the first frame."""
 
     @classmethod
     def of(cls, store: DurableStore, camera: str, info: EpochInfo, extent: Extent, config: StoreConfig) -> OpenEpoch:
-        """Opens an epoch whose arrays exist, behind what is committed of it."""
+        """Opens an existing epoch to append to what is committed of it."""
         arrays = open_arrays(store, camera, info, extent, config)
         return cls(info, arrays, config.shard_frames(info.image_size), extent, extent)
 
@@ -39,16 +44,16 @@ class OpenEpoch:
 
     @property
     def waiting(self) -> int:
-        """Frames that are not committed."""
+        """Number of frames that are not committed."""
         return self.end.frames - self.committed.frames
 
     @property
     def full(self) -> bool:
-        """Whether what waits reaches the end of the shard."""
+        """Whether the waiting frames complete a shard."""
         return self.waiting > 0 and self.end.frames % self.shard_frames == 0
 
     def push(self, rows: Rows, masks: RleMasks) -> None:
-        """Takes the rows of a frame, and the masks they are of."""
+        """Appends the rows of a frame, and the id map painted from its masks."""
         paint_id_map(masks, rows["instances/track_id"], rows["instances/score"], self._image[0])
         self.arrays["id_map"].append(self._image)
         for name, row in rows.items():
@@ -61,12 +66,12 @@ class OpenEpoch:
         )
 
     def write(self) -> None:
-        """Writes what waits into the arrays; doing it again after a failure is safe."""
+        """Prepares the files of the waiting frames; may be repeated after a failure."""
         for array in self.arrays.values():
             array.write()
 
-    def settle(self) -> None:
-        """Forgets what waited: it is committed."""
+    def mark_committed(self) -> None:
+        """Marks the waiting frames as committed."""
         self.committed = self.end
         for array in self.arrays.values():
-            array.settle()
+            array.mark_committed()

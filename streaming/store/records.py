@@ -1,4 +1,4 @@
-"""What a reader hands out."""
+"""The records that a reader returns."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class StoredFrame:
     """One stored frame of a camera."""
 
     position: int
-    """Place among the stored frames of the camera, from 0, over all epochs."""
+    """Position among the stored frames of the camera, from 0, over all epochs."""
     frame_index: int
-    """Capture count of the camera; higher than the position where frames were lost."""
+    """Capture count of the camera; above the position where frames were lost."""
     timestamp_ns: int
-    """Capture time in the clock of its epoch."""
+    """Capture time in nanoseconds on the clock of its epoch."""
     epoch: int
-    """Stretch of the camera it belongs to."""
+    """Number of its epoch."""
     instances: Instances
-    """N instances with exact masks, in the order they were written."""
+    """N instances with exact masks, in the order in which they were written."""
     track_ids: NDArray[np.int64]
-    """(N,) 0 where an instance belongs to no track."""
+    """(N,) track ids; 0 for an instance without a track."""
     states: NDArray[np.uint8]
-    """(N,) `TrackState`."""
+    """(N,) values of `TrackState`."""
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -41,23 +41,23 @@ class Sighting:
     """One frame of a track."""
 
     position: int
-    """Place of the frame among the stored frames of the camera."""
+    """Position of the frame among the stored frames of the camera."""
     frame_index: int
     """Capture count of the frame."""
     timestamp_ns: int
-    """Capture time in the clock of its epoch."""
+    """Capture time in nanoseconds on the clock of its epoch."""
     epoch: int
-    """Stretch of the camera it belongs to."""
+    """Number of its epoch."""
     box: NDArray[np.float32]
-    """(4,) x1, y1, x2, y2 in pixels."""
+    """(4,) box x1, y1, x2, y2 in pixels."""
     score: float
     """Confidence, 0 to 1."""
     category_id: int
     """COCO category id."""
     state: int
-    """`TrackState`."""
+    """Value of `TrackState`."""
     mask: RleMasks
-    """The one mask."""
+    """The mask, as a set of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +65,13 @@ class TrackView(Sequence[Sighting]):
     """All sightings of a track, in the order of time."""
 
     track_id: int
-    """Unique within the camera."""
+    """Track id, unique within the camera."""
     category_id: int
-    """COCO category id it was seen as most often."""
+    """Most frequent COCO category id of the track."""
     class_name: str
     """Name of that class."""
     sightings: tuple[Sighting, ...]
-    """One for each frame it was seen in."""
+    """One sighting for each frame in which the track was detected."""
 
     def __len__(self) -> int:
         return len(self.sightings)
@@ -92,18 +92,18 @@ class TrackSummary:
     """A track without its masks."""
 
     track_id: int
-    """Unique within the camera."""
+    """Track id, unique within the camera."""
     category_id: int
-    """COCO category id it was seen as most often."""
+    """Most frequent COCO category id of the track."""
     class_name: str
     """Name of that class."""
     frames: int
-    """Frames it was seen in."""
+    """Number of frames in which the track was detected."""
     first_position: int
-    """Place of its first frame among the stored frames of the camera."""
+    """Position of its first frame among the stored frames of the camera."""
     last_position: int
-    """Place of its last frame."""
+    """Position of its last frame."""
     first_timestamp_ns: int
-    """Capture time of its first frame."""
+    """Capture time of its first frame in nanoseconds on the clock of that frame's epoch."""
     last_timestamp_ns: int
-    """Capture time of its last frame, in the clock of that frame's epoch."""
+    """Capture time of its last frame in nanoseconds on the clock of that frame's epoch."""

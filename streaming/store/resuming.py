@@ -1,8 +1,8 @@
-"""What a run that ended early left of a camera, and the state of its tracker at the last commit.
+"""Resumes a camera: what an earlier run committed, and the state of its tracker at the last commit.
 
-A commit keeps the tracker as it was right after the last frame that it stored, in a file named by the frames that were
-accounted for by then. The attributes that make the commit count give the same number, so that the two always belong
-together whatever happens in between; a camera that is finished keeps none.
+A commit stores the tracker as it was right after the last stored frame, in a file named after the number of frames
+accounted for. The attributes that publish the commit give the same number, so the two always match, whenever a run is
+killed. A finished camera has no such file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from safetensors import SafetensorError
 from roadmask.engines.errors import StoreCorruptError, StoreResumeError
 from roadmask.engines.files import PARTIAL
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.reader import CameraReader
+from roadmask.streaming.store.camera_reader import CameraReader
+from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.tracking import TrackerState, TrackState
 
 _TRACKER_FILES = ".tracker-*.safetensors"
@@ -31,33 +31,33 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, eq=False)
-class Begun:
-    """What is committed of a camera; nothing by default."""
+class EarlierRun:
+    """What an earlier run committed of a camera; nothing by default."""
 
     ledger: Ledger = field(default_factory=Ledger)
-    """Where its frames went so far. `accounted` is how many items of its source need not be read again."""
+    """Outcomes of its frames; `accounted` items of its source need not be read again."""
     finished: bool = False
     """Whether its source was read to the end."""
     epochs: Sequence[EpochReader] = ()
-    """Its epochs so far."""
+    """Committed epochs."""
     removed: int = 0
-    """Frames that were stored and removed again."""
+    """Number of frames that were stored and removed again."""
     tracker: Arrays | None = None
-    """State of the tracker after the last stored frame; None before the first one, and once it is finished."""
+    """State of the tracker after the last stored frame; None before the first frame and for a finished camera."""
 
     @property
     def epoch(self) -> int | None:
-        """The epoch of the last frame, if there was one."""
+        """Number of the epoch of the last frame; None before the first frame."""
         return max((epoch.info.epoch for epoch in self.epochs if len(epoch)), default=None)
 
     @property
     def last_index(self) -> int:
-        """Capture count of the last stored frame, -1 before the first one."""
+        """Capture count of the last stored frame; -1 before the first frame."""
         return max((int(epoch.frame_index[-1]) for epoch in self.epochs if len(epoch)), default=-1)
 
     @cached_property
     def tracks(self) -> dict[int, int]:
-        """Id of each confirmed track -> its category id when it was first seen."""
+        """Id of each confirmed track -> its category id in its first frame."""
         category_of: dict[int, int] = {}
         for epoch in self.epochs:
             known = epoch.read("instances/state") == TrackState.CONFIRMED
@@ -68,7 +68,7 @@ class Begun:
         return category_of
 
     def tracker_state(self) -> TrackerState | None:
-        """Returns the state as a tracker gives it: the next commit may come before the next frame."""
+        """Returns the state in the form of a tracker's, since the next commit may come before the next frame."""
         return None if self.tracker is None else _StoredState(self.tracker)
 
 
@@ -81,27 +81,27 @@ class _StoredState:
 
 
 def tracker_file(accounted: int) -> str:
-    """Returns the name of the tracker's file in the folder of its camera."""
+    """Returns the name of the file with the tracker's state in the folder of its camera."""
     return _TRACKER_FILES.replace("*", str(accounted))
 
 
 def tracker_bytes(state: TrackerState) -> bytes:
-    """Returns a state as safetensors: plain arrays, never code."""
+    """Serialises a state as safetensors, which hold arrays and no code."""
     return safetensors.numpy.save({name: np.asarray(values, order="C") for name, values in state.to_arrays().items()})
 
 
 def remove_trackers(folder: Path, keep: str = "") -> None:
-    """Removes the states of commits that no longer count."""
+    """Removes the states of earlier commits."""
     for path in folder.glob(_TRACKER_FILES):
         if path.name != keep:
             path.unlink(missing_ok=True)
 
 
-def begun_camera(folder: Path) -> Begun:
-    """Looks at a camera that was begun, and removes what was written after its last commit.
+def committed_camera(folder: Path) -> EarlierRun:
+    """Reads what is committed of a camera, and removes what was written after its last commit.
 
     Raises:
-        StoreResumeError: there are frames, but no state of their tracker.
+        StoreResumeError: there are frames but no state of the tracker.
         StoreCorruptError: the camera cannot be read.
     """
     for path in folder.rglob(f"*{PARTIAL}"):
@@ -110,35 +110,35 @@ def begun_camera(folder: Path) -> Begun:
     known = {str(epoch.info.epoch) for epoch in camera.epochs}
     for path in folder.iterdir():
         if path.name.isdecimal() and path.name not in known:
-            shutil.rmtree(path)  # an epoch that no commit speaks of
+            shutil.rmtree(path)  # an epoch that no commit refers to
     tracker = None
     if not camera.complete and len(camera):
         tracker = _read_tracker(folder / tracker_file(camera.ledger.accounted))
-    return Begun(camera.ledger, camera.complete, camera.epochs, camera.removed, tracker)
+    return EarlierRun(camera.ledger, camera.complete, camera.epochs, camera.removed, tracker)
 
 
 def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Refuses to go on with a store under other conditions than those it was begun with.
+    """Checks that a store is resumed with the settings it was created with; the number of threads may differ.
 
     Args:
         stored: attributes of the store.
         now: attributes that a new store would get.
-        path: of the store, for the message.
+        path: folder of the store, for the message.
 
     Raises:
-        StoreResumeError: something that decides what is stored differs; the message says what.
+        StoreResumeError: a setting that affects the result differs; the message names it.
     """
     was, would_be = dict(_leaves(stored)), dict(_leaves(now))
     differing = [
-        f"{name} was {was.get(name, 'not there')}, now {would_be.get(name, 'not there')}"
+        f"{name} was {was.get(name, 'not set')}, is now {would_be.get(name, 'not set')}"
         for name in sorted(was.keys() | would_be.keys())
         if name != "config.engine.threads" and was.get(name) != would_be.get(name)
     ]
     if differing:
         more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
         raise StoreResumeError(
-            f"cannot go on with {path}, it was begun otherwise: {'; '.join(differing[:5])}{more}. Run with what it was "
-            f"begun with, or start anew with another --out."
+            f"cannot resume {path}: it was created with different settings: {'; '.join(differing[:5])}{more}. Run with "
+            f"the original settings, or start again with another --out."
         )
 
 
@@ -157,8 +157,10 @@ def _read_tracker(path: Path) -> Arrays:
         return safetensors.numpy.load(path.read_bytes())
     except FileNotFoundError:
         raise StoreResumeError(
-            f"expected the state of the tracker at {path}, found none: what "
-            f"did not come from roadmask run cannot be gone on with. Start anew with another --out."
+            f"cannot resume without the state of the tracker: expected it at {path}, found none. Start again with "
+            f"another --out."
         ) from None
     except (OSError, SafetensorError) as error:
-        raise StoreCorruptError(f"cannot read {path}: {error}. What is stored opens; start anew elsewhere.") from error
+        raise StoreCorruptError(
+            f"cannot read {path}: {error}. The stored frames can be read; start again with another --out."
+        ) from error

@@ -1,4 +1,4 @@
-"""One frame as the rows it adds to the arrays of its epoch."""
+"""Turns a frame into rows of the arrays of its epoch."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from roadmask.streaming.store.layout import EpochInfo, Extent, FrameState
 from roadmask.tracking import Tracks
 
 MAX_TRACK_ID = 2**32 - 1
-"""Labels are uint32."""
+"""Largest track id: id maps are uint32."""
 
 Rows = dict[str, NDArray[Any]]
-"""Name of an array but labels -> its new rows."""
+"""Name of each array except id_map -> its new rows."""
 
 
 def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMasks, end: Extent) -> Rows:
-    """Turns a frame into rows. They share no memory with the tracks, which may lie in another process's memory.
+    """Turns a frame into rows, which share no memory with the tracks: those may lie in another process's memory.
 
     Args:
         frame_index: capture count of the frame.
-        timestamp_ns: capture time.
-        tracks: what was seen.
-        masks: its masks, see `storable_masks`.
-        end: the extent of the epoch without the frame.
+        timestamp_ns: capture time in nanoseconds.
+        tracks: tracks of the frame.
+        masks: their masks, see `storable_masks`.
+        end: extent of the epoch before the frame.
     """
     seen = tracks.instances
     lengths = np.array([len(counts) for counts in masks.counts], np.int64)
@@ -49,29 +49,30 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
 
 
 def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_ids: Collection[int]) -> RleMasks:
-    """Returns the masks of a frame, and refuses what a store cannot hold.
+    """Returns the masks of a frame as run lengths, after checking that the store can hold the frame.
 
     Raises:
-        InstancesError: masks are missing or malformed, the images have another size, an id or a class has no place.
+        InstancesError: masks are missing or malformed, the image size differs from that of the epoch, a track id does
+            not fit, or a class has no name in the store.
     """
     seen = tracks.instances
     if seen.masks is None:
         raise InstancesError(
-            f"frame {frame_index}: expected instances with masks, got boxes only; a store keeps masks."
+            f"frame {frame_index}: expected instances with masks, got boxes only: a store holds masks."
         )
     if seen.image_size != info.image_size:
         raise InstancesError(
-            f"frame {frame_index}: expected instances in images of {info.image_size} (H, W), got {seen.image_size}; "
-            f"start an epoch when the resolution changes."
+            f"frame {frame_index}: expected instances in images of {info.image_size} (H, W), got {seen.image_size}: "
+            f"start another epoch when the image size changes."
         )
     named = [track for track in tracks.track_ids.tolist() if track]
     if named and (min(named) < 0 or max(named) > MAX_TRACK_ID or len(set(named)) < len(named)):
-        raise InstancesError(f"frame {frame_index}: expected different track ids from 1 to 2^32 - 1, got {named}.")
+        raise InstancesError(f"frame {frame_index}: expected unique track ids from 1 to 2^32 - 1, got {named}.")
     unknown = sorted(set(seen.category_ids.tolist()).difference(class_ids))
     if unknown:
         raise InstancesError(
-            f"frame {frame_index}: the store was made for classes {sorted(class_ids)}, got {unknown}: name every "
-            "class that may occur in class_names."
+            f"frame {frame_index}: expected category ids among {sorted(class_ids)}, got {unknown}: create the store "
+            "with class_names for every class that may occur."
         )
     masks = seen.masks.to_rle()
     masks.validate()

@@ -1,8 +1,8 @@
 """Reads the rows of one array straight from its files.
 
-zarr can read every store, and the tests hold this module to what zarr reads. But opening an array in zarr takes
-milliseconds, and a frame lies in eleven of them; here a frame costs a few reads of a few kilobytes. Only what a store
-is written with is understood: little-endian bytes, zstd and crc32c, in plain chunks or in shards, cut along the first
+zarr can read every store, and tests compare this module with zarr. But zarr takes milliseconds to open an array, and a
+frame is spread over eleven of them; here a frame takes a few reads of a few kilobytes. Only the encodings that roadmask
+writes are supported: little-endian bytes, zstd and crc32c, in plain chunks or in shards, divided along the first
 axis (specification: https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html, sharding-indexed: .../v3/codecs).
 """
 
@@ -27,35 +27,38 @@ from roadmask.streaming.store.layout import METADATA
 
 _CRC_BYTES = 4
 SHARD_INDEX = np.dtype("<u8")
-"""Of a shard's index: offset and bytes of each chunk, then a crc32c."""
+"""Type of the index of a shard, which holds offset and length of each chunk, then a crc32c."""
 NO_CHUNK = np.uint64(2**64 - 1)
-"""What the index says of a chunk that was never written."""
+"""Entry of the index for a chunk that was never written."""
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array of an epoch: knows how it is cut into files, and reads rows from them."""
+    """An array of an epoch: how it is divided into files, and how rows are read from them."""
 
     folder: Path
+    """Folder of the array."""
     shape: tuple[int, ...]
+    """Shape of the array."""
     dtype: np.dtype[Any]
+    """Type of its values, little-endian."""
     file_rows: int
-    """Rows in one file."""
+    """Number of rows in one file."""
     chunk_rows: int
-    """Rows that are compressed together; fewer than `file_rows` in a shard."""
+    """Number of rows that are compressed together; below `file_rows` in a shard."""
     compressed: bool
     """Whether chunks are zstd frames."""
     checked: bool
     """Whether chunks end with their crc32c."""
     separator: str
-    """Between the parts of a file's name."""
+    """Separator between the parts of a file name."""
 
     @classmethod
     def open(cls, folder: Path) -> StoredArray:
-        """Reads how the array in a folder is laid out.
+        """Reads the metadata of the array in a folder.
 
         Raises:
-            StoreCorruptError: its description is missing or not one that roadmask writes.
+            StoreCorruptError: the metadata are missing or are not those of an array of roadmask.
         """
         path = folder / METADATA
         try:
@@ -98,21 +101,21 @@ class StoredArray:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row before they are compressed."""
+        """Number of bytes of a row before compression."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def file(self, number: int) -> Path:
-        """Returns the file that holds the n-th stretch of `file_rows` rows."""
+        """Returns the n-th file, which holds rows n * file_rows to (n + 1) * file_rows."""
         return self.folder / self.separator.join(["c", str(number), *("0" for _ in self.shape[1:])])
 
     def read(self, start: int, stop: int) -> tuple[NDArray[Any], int]:
-        """Reads rows start to stop, which must lie in the array.
+        """Reads rows start to stop, which must lie within the array.
 
-        A file is opened once for all that is read from it: a writer replaces whole files, so what is read is of one
-        piece also while it writes.
+        A file is opened once for everything that is read from it. A writer replaces whole files, so the result is
+        consistent even while the array is being written.
 
         Returns:
-            The rows, and how many bytes of chunks and indices were read for them.
+            The rows, and the number of bytes of chunks and indices that were read.
 
         Raises:
             StoreCorruptError: a file or chunk is missing or broken.
@@ -125,7 +128,7 @@ class StoredArray:
         return rows, size
 
     def chunks(self, number: int, count: int) -> list[bytes]:
-        """Reads the first chunks of a file as they are stored, each still compressed.
+        """Reads the first chunks of a file without decompressing them.
 
         Raises:
             StoreCorruptError: the file is missing or broken.
@@ -153,7 +156,7 @@ class StoredArray:
             os.close(handle)
 
     def _read_file(self, handle: int, file_start: int, start: int, rows: NDArray[Any]) -> int:
-        """Fills those of the rows, which begin at start, that lie in a file; returns the bytes read."""
+        """Fills the rows (which begin at `start`) that lie in a file; returns the number of bytes read."""
         first = max(start - file_start, 0) // self.chunk_rows
         last = -(-min(start + len(rows) - file_start, self.file_rows) // self.chunk_rows)
         extents, size = self._extents(handle, first, last)
@@ -166,7 +169,7 @@ class StoredArray:
         return size
 
     def _extents(self, handle: int, first: int, last: int) -> tuple[list[tuple[int, int]], int]:
-        """Returns where chunks first to last lie in a file (offset, bytes), and the bytes read to know it."""
+        """Returns (offset, length) of chunks first to last of a file, and the number of bytes read to find them."""
         file_bytes = os.fstat(handle).st_size
         if self.chunk_rows == self.file_rows:
             return [(0, file_bytes)], 0
@@ -184,7 +187,7 @@ class StoredArray:
         return extents, index_bytes
 
     def _decode(self, data: bytes) -> NDArray[Any]:
-        """Returns the rows of a chunk. One that says it is larger is refused before it is unpacked."""
+        """Returns the rows of a chunk. A chunk that declares another size is refused before it is decompressed."""
         data = _checked(data) if self.checked else data
         expected = self.chunk_rows * self.row_bytes
         if self.compressed:

@@ -1,4 +1,4 @@
-"""What is in a drive, as plain numbers: what `roadmask info` prints and draws."""
+"""Summarises a drive in numbers, for `roadmask info` to print and draw."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.store.camera_reader import CameraReader
+from roadmask.streaming.store.drive_reader import open_drive
 from roadmask.streaming.store.layout import METADATA, PROVENANCE
-from roadmask.streaming.store.reader import CameraReader, open_drive
 
 PARTS = ("id_map", "masks", "instances", "frames", "metadata", "other")
 """What the bytes of a store are spent on: `masks` are the run lengths, `other` is what this roadmask does not know."""
@@ -21,20 +22,22 @@ PARTS = ("id_map", "masks", "instances", "frames", "metadata", "other")
 
 @dataclass(frozen=True)
 class TrackLife:
-    """When a track was seen."""
+    """The time spans in which a track was detected."""
 
     track_id: int
+    """Track id, unique within the camera."""
     category_id: int
-    """COCO category id it was seen as most often."""
+    """Most frequent COCO category id of the track."""
     class_name: str
+    """Name of that class."""
     frames: int
-    """Frames it was seen in."""
+    """Number of frames in which the track was detected."""
     spans_s: tuple[tuple[float, float], ...]
-    """Start and end of each stretch without a gap, in seconds since the camera's first frame."""
+    """Start and end of each span without a gap, in seconds since the first frame of the camera."""
 
     @property
     def seconds(self) -> float:
-        """From its first to its last frame, gaps included."""
+        """Duration from its first to its last frame in seconds, gaps included."""
         return self.spans_s[-1][1] - self.spans_s[0][0]
 
 
@@ -45,27 +48,33 @@ class ClassSummary:
     category_id: int
     """COCO category id."""
     class_name: str
+    """Name of the class."""
     tracks: int
+    """Number of its tracks."""
     instances: int
-    """Instances with this category_id, those without a track included."""
+    """Number of its instances, including those without a track."""
     median_s: float
-    """Half of its tracks lived at least this long; 0 without tracks."""
+    """Median duration of its tracks in seconds; 0 without tracks."""
     longest_s: float
-    """The longest life; 0 without tracks."""
+    """Duration of its longest track in seconds; 0 without tracks."""
 
 
 @dataclass(frozen=True)
 class EpochSummary:
-    """One stretch of a camera."""
+    """One epoch of a camera."""
 
     epoch: int
+    """Number of the epoch."""
     image_size: tuple[int, int]
     """Height and width in pixels."""
     clock: Clock
+    """Origin of its timestamps."""
     frames: int
+    """Number of its frames."""
     instances: int
+    """Number of its instances."""
     seconds: float
-    """From its first frame to the end of its last."""
+    """Duration from its first frame to the end of its last, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +82,23 @@ class CameraSummary:
     """One camera."""
 
     name: str
+    """Name of the camera."""
     epochs: tuple[EpochSummary, ...]
+    """Its epochs in the order of time."""
     frames: int
+    """Number of its stored frames."""
     instances: int
+    """Number of its stored instances."""
     seconds: float
-    """Sum over its epochs."""
+    """Sum of the durations of its epochs in seconds."""
     ledger: Ledger
+    """Outcomes of its frames."""
     complete: bool
-    """Whether it was closed."""
+    """Whether the camera was closed."""
     classes: tuple[ClassSummary, ...]
-    """By category id."""
+    """Its classes, by category id."""
     tracks: tuple[TrackLife, ...]
-    """By first appearance."""
+    """Its tracks, by first appearance."""
 
 
 @dataclass(frozen=True)
@@ -92,30 +106,32 @@ class DriveSummary:
     """A whole drive."""
 
     path: Path
+    """Folder of the store."""
     cameras: tuple[CameraSummary, ...]
+    """Its cameras in alphabetical order."""
     storage: dict[str, int]
-    """Bytes on disk by part, see `PARTS`."""
+    """Number of bytes on disk by part, see `PARTS`."""
     raw_id_map_bytes: int
-    """What the labels would take uncompressed."""
+    """Number of bytes of the id maps before compression."""
 
     @property
     def frames(self) -> int:
-        """Stored frames of all cameras."""
+        """Number of stored frames of all cameras."""
         return sum(camera.frames for camera in self.cameras)
 
     @property
     def seconds(self) -> float:
-        """Length of the longest camera."""
+        """Duration of the longest camera in seconds."""
         return max((camera.seconds for camera in self.cameras), default=0.0)
 
     @property
     def stored_bytes(self) -> int:
-        """All bytes on disk."""
+        """Number of bytes on disk."""
         return sum(self.storage.values())
 
 
 def summarize_drive(path: Path | str) -> DriveSummary:
-    """Reads everything but labels and masks.
+    """Summarises a drive, without reading id maps and masks.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
@@ -129,13 +145,13 @@ def summarize_drive(path: Path | str) -> DriveSummary:
 
 
 def frame_seconds(camera: CameraReader) -> tuple[NDArray[np.float64], float]:
-    """Returns when each stored frame was taken, and how long a frame usually lasts.
+    """Returns the capture times of the stored frames, and the usual distance between two frames.
 
-    Epochs of one clock keep their distance; where the clock changes or goes back, an epoch follows right behind the
-    one before.
+    Epochs on one clock keep their distance; where the clock changes or goes back, an epoch follows the previous one
+    without a gap.
 
     Returns:
-        (T,) seconds since the camera's first frame, rising; and the median distance of two frames in seconds.
+        (T,) rising seconds since the first frame of the camera; and the median distance of two frames in seconds.
     """
     stamps = [epoch.timestamp_ns for epoch in camera.epochs]
     steps = np.concatenate([np.zeros(0), *(np.diff(each) for each in stamps)]) / 1e9

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError
-from roadmask.streaming.store.reader import CameraReader, open_drive
+from roadmask.streaming.store.camera_reader import CameraReader
+from roadmask.streaming.store.drive_reader import open_drive
 from roadmask.streaming.store.summary import CameraSummary, DriveSummary, frame_seconds, summarize_drive
 
 INK, FAINT, PAPER = "#22303c", "#8a97a3", "#ffffff"
@@ -69,9 +70,9 @@ def plot_summary(path: Path | str, png_path: Path | str) -> None:
 
 
 def _class_colours(summary: DriveSummary) -> dict[int, str]:
-    labels = sorted({each.category_id for camera in summary.cameras for each in camera.classes})
-    others = [label for label in labels if label not in CLASS_COLOURS]
-    return CLASS_COLOURS | {label: OTHER_COLOURS[n % len(OTHER_COLOURS)] for n, label in enumerate(others)}
+    category_ids = sorted({each.category_id for camera in summary.cameras for each in camera.classes})
+    others = [category_id for category_id in category_ids if category_id not in CLASS_COLOURS]
+    return CLASS_COLOURS | {category_id: OTHER_COLOURS[n % len(OTHER_COLOURS)] for n, category_id in enumerate(others)}
 
 
 def _draw_header(figure: Figure, summary: DriveSummary, colours: dict[int, str], height: float) -> None:
@@ -83,7 +84,7 @@ def _draw_header(figure: Figure, summary: DriveSummary, colours: dict[int, str],
         _size(summary.stored_bytes),
     ]
     if summary.stored_bytes < summary.raw_id_map_bytes:
-        facts[-1] += f" ({_share(summary.stored_bytes / summary.raw_id_map_bytes)} of the raw labels)"
+        facts[-1] += f" ({_share(summary.stored_bytes / summary.raw_id_map_bytes)} of the raw id maps)"
     figure.text(0.022, 1 - 0.78 / height, "   ·   ".join(facts), fontsize=11.5, color=FAINT)
     x = 0.983
     totals: dict[int, tuple[str, int]] = {}
@@ -91,8 +92,10 @@ def _draw_header(figure: Figure, summary: DriveSummary, colours: dict[int, str],
         for each in camera.classes:
             if each.tracks:
                 totals[each.category_id] = (each.class_name, totals.get(each.category_id, ("", 0))[1] + each.tracks)
-    for label, (name, tracks) in sorted(totals.items(), reverse=True):
-        text = figure.text(x, 1 - 0.47 / height, f"{name} {tracks:,}", fontsize=14, color=colours[label], ha="right")
+    for category_id, (name, tracks) in sorted(totals.items(), reverse=True):
+        text = figure.text(
+            x, 1 - 0.47 / height, f"{name} {tracks:,}", fontsize=14, color=colours[category_id], ha="right"
+        )
         text.set_fontweight("bold")
         x -= 0.022 + 0.0078 * len(text.get_text())
     if totals:
@@ -163,8 +166,8 @@ def _draw_counts(
     axes.set_xlabel("seconds", color=FAINT, fontsize=9)
     axes.set_ylabel("in sight", color=FAINT, fontsize=9)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    labels = sorted({life.category_id for life in summary.tracks})
-    if not labels:
+    category_ids = sorted({life.category_id for life in summary.tracks})
+    if not category_ids:
         axes.set_ylim(0, 1)
         return
     bins = min(len(seconds), TIME_BINS)
@@ -172,12 +175,14 @@ def _draw_counts(
     frames = np.bincount(of_frame, minlength=bins)
     positions = camera.track_positions()
     counts = []
-    for label in labels:
-        seen = np.concatenate([positions[life.track_id] for life in summary.tracks if life.category_id == label])
+    for category_id in category_ids:
+        seen = np.concatenate([positions[life.track_id] for life in summary.tracks if life.category_id == category_id])
         counts.append(np.bincount(of_frame[seen], minlength=bins) / frames)
     edges = np.append(seconds[np.searchsorted(of_frame, np.arange(bins))], seconds[-1] + step)
     counts = [np.append(count, count[-1]) for count in counts]
-    axes.stackplot(edges, counts, colors=[colours[label] for label in labels], step="post", lw=0, alpha=0.85)
+    axes.stackplot(
+        edges, counts, colors=[colours[category_id] for category_id in category_ids], step="post", lw=0, alpha=0.85
+    )
     axes.set_ylim(0, None)
 
 
@@ -202,31 +207,31 @@ def _draw_places(axes: Axes, camera: CameraReader, summary: CameraSummary, colou
         axes.text(0.5, 0.5, "nothing was seen", transform=axes.transAxes, ha="center", color=FAINT, fontsize=12)
         return
     canvas = np.full((*next(iter(shares.values())).shape, 3), to_rgb("#f6f8f9"))
-    for label, share in sorted(shares.items(), reverse=True):
+    for category_id, share in sorted(shares.items(), reverse=True):
         strength = np.sqrt(share / share.max())[..., None] * 0.92  # the root shows what was there only once, too
-        canvas = canvas * (1 - strength) + np.array(to_rgb(colours[label])) * strength
+        canvas = canvas * (1 - strength) + np.array(to_rgb(colours[category_id])) * strength
     axes.imshow(canvas, interpolation="bilinear", aspect="equal")
     axes.set_anchor("NW")
 
 
-def _places(camera: CameraReader, label_of: dict[int, int]) -> dict[int, NDArray[np.float64]] | None:
+def _places(camera: CameraReader, category_of: dict[int, int]) -> dict[int, NDArray[np.float64]] | None:
     """Returns for each class how often it covered each cell of the image, from evenly spread frames."""
-    if not label_of or not len(camera):
+    if not category_of or not len(camera):
         return None
-    ids = np.array(sorted(label_of))
-    labels = np.array([label_of[track_id] for track_id in ids.tolist()])
+    ids = np.array(sorted(category_of))
+    category_ids = np.array([category_of[track_id] for track_id in ids.tolist()])
     height, width = max(camera.epochs, key=len).info.image_size
     rows = max(HEAT_COLUMNS * height // width, 1)
-    seen = {label: np.zeros((rows, HEAT_COLUMNS)) for label in dict.fromkeys(labels.tolist())}
+    seen = {category_id: np.zeros((rows, HEAT_COLUMNS)) for category_id in dict.fromkeys(category_ids.tolist())}
     for position in np.unique(np.linspace(0, len(camera) - 1, HEAT_FRAMES).astype(int)):
         image = camera.id_map(int(position))
         y = (np.arange(rows) + 0.5) * image.shape[0] / rows
         x = (np.arange(HEAT_COLUMNS) + 0.5) * image.shape[1] / HEAT_COLUMNS
         cells = image[np.ix_(y.astype(int), x.astype(int))]
-        of_cell = labels[np.searchsorted(ids, cells).clip(max=len(ids) - 1)]
-        for label in seen:
-            seen[label] += (cells > 0) & (of_cell == label)
-    return {label: count for label, count in seen.items() if count.any()} or None
+        of_cell = category_ids[np.searchsorted(ids, cells).clip(max=len(ids) - 1)]
+        for category_id in seen:
+            seen[category_id] += (cells > 0) & (of_cell == category_id)
+    return {category_id: count for category_id, count in seen.items() if count.any()} or None
 
 
 def _draw_sizes(axes: Axes, camera: CameraReader, summary: CameraSummary, colours: dict[int, str]) -> None:
@@ -235,17 +240,17 @@ def _draw_sizes(axes: Axes, camera: CameraReader, summary: CameraSummary, colour
     axes.set_yticks([])
     axes.set_title("mask size, square root of pixels", loc="left", fontsize=10, color=FAINT)
     sides = np.sqrt(np.concatenate([np.zeros(0), *(epoch.area for epoch in camera.epochs)]))
-    labels = np.concatenate([np.zeros(0, np.int64), *(epoch.category_id for epoch in camera.epochs)])
+    category_ids = np.concatenate([np.zeros(0, np.int64), *(epoch.category_id for epoch in camera.epochs)])
     if not len(sides):
         axes.set_xticks([])
         return
     bins = np.linspace(0, max(float(np.quantile(sides, 0.995)), 1.0), SIZE_BINS + 1)
     shown = [each.category_id for each in summary.classes]
     axes.hist(
-        [sides[labels == label] for label in shown],
+        [sides[category_ids == category_id] for category_id in shown],
         bins=bins.tolist(),
         stacked=True,
-        color=[colours[label] for label in shown],
+        color=[colours[category_id] for category_id in shown],
         alpha=0.85,
     )
     axes.set_xlim(0, bins[-1])

@@ -7,12 +7,13 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
 import roadmask
 from roadmask.testing import ScriptedSegmenter
-from support.pages import DOCS
+from support.pages import DOCS, ROOT, code_of
 
 EXAMPLES = DOCS / "examples"
 SAMPLE_DRIVE_SIZE = (384, 640)
@@ -77,3 +78,29 @@ def test_own_source(run: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "front.npy", np.zeros((5, *SAMPLE_DRIVE_SIZE, 3), np.uint8))
     run("own_source", "front.npy", "drive.zarr")
     assert len(roadmask.open_drive(tmp_path / "drive.zarr")["front"]) == 5
+
+
+def test_the_readme(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    [program] = [code.text for code in code_of(ROOT / "README.md") if code.language == "python"]
+    exec(compile(program, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("[1] [[100. 200. 180. 260.]]")
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_ways_to_read_a_store_without_roadmask(run: Any) -> None:
+    run("record_a_drive", "synthetic:?seconds=1", "drive.zarr")
+    with_xarray, with_zarr = [c.text for c in code_of(DOCS / "reference" / "store.md") if c.language == "python"]
+    names: dict[str, Any] = {}
+    exec(compile(with_xarray + with_zarr, "store.md", "exec"), names)
+    assert names["id_map"].max() == 1
+    assert names["frames"]["timestamp_ns"].dtype.kind == "m"
+    assert "/front/0/instances" in names["everything"].groups
+    assert names["last"] - names["first"] == 1
+
+
+def test_watch_live_calls_the_library_as_it_is(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_live = create_autospec(roadmask.run_live)  # refuses arguments that the real one does not take
+    run_live.return_value.cameras = []
+    monkeypatch.setattr(roadmask, "run_live", run_live)
+    run("watch_live", "rtsp://camera.local/stream", "drive.zarr")
+    run_live.assert_called_once_with({"front": "rtsp://camera.local/stream"}, out="drive.zarr")

@@ -48,7 +48,7 @@ def test_what_is_here_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_gpu_that_plans_would_not_run_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     describe_as(monkeypatch, lambda _: Gpu("NVIDIA H200 sm90", "13.0"))
-    assert rows()["TensorRT for RTX"].detail.endswith("sm121: not for the GPU here, sm90")
+    assert rows()["TensorRT for RTX"].detail.endswith("sm121: not for the GPU of this machine, sm90")
 
 
 def test_what_slows_torch_down_and_what_keeps_it_from_the_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_what_slows_torch_down_and_what_keeps_it_from_the_gpu_is_said(monkeypatc
     monkeypatch.setattr(torch_cuda, "torch_sees_cuda", lambda: True)
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert rows()["torch-cuda"].detail.endswith("half as fast for want of a C compiler")
+    assert rows()["torch-cuda"].detail.endswith("at half the speed without a C compiler")
     monkeypatch.setattr(torch_cuda, "torch_sees_cuda", lambda: False)
     assert not rows()["torch-cuda"].works
     assert "does not see the GPU" in rows()["torch-cuda"].detail

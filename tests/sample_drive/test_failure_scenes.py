@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import math
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.engines.instances import Instances
-from roadmask.engines.masks import RleMasks
-from roadmask.engines.scripted import ScriptedSegmenter
 from roadmask.sample_drive import SampleDrive, score_drive
-from roadmask.sample_drive.failure_scenes import FailureScene, failure_scenes
+from roadmask.sample_drive.failure_scenes import failure_scenes
 from roadmask.sample_drive.night import night
 from roadmask.sample_drive.people import PersonLook
 from roadmask.sample_drive.rain import rain
 from roadmask.sample_drive.scene import ACTORS, Rider
 from roadmask.sample_drive.shot import Shot, take_shot
 from roadmask.sample_drive.verdict import Outcome, judge
+from support.failure_scenes import said_of_the_crowd
 
 SCENES = {scene.name: scene for scene in failure_scenes()}
-DEMO = Path(__file__).resolve().parents[2] / "demos" / "03_where_it_fails.py"
-demo = SourceFileLoader("where_it_fails", str(DEMO)).load_module()
 
 
 @pytest.fixture(scope="module")
@@ -114,30 +108,9 @@ def test_no_more_actors_than_ids() -> None:
         SampleDrive(actors=ACTORS[:44] * 6)
 
 
-def rows(instances: Instances, dense: list[np.ndarray], category_ids: list[int]) -> Instances:
-    masks = np.stack(dense)
-    boxes = np.zeros((len(dense), 4), np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        ys, xs = np.nonzero(mask)
-        box[:] = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
-    scores = np.full(len(dense), 0.9, np.float32)
-    size = instances.image_size
-    return Instances(size, boxes, scores, np.array(category_ids, np.int64), RleMasks.from_dense(masks, size))
-
-
 @pytest.fixture(scope="module")
 def said(shots: dict[str, Shot]) -> Instances:
-    """Of the crowd: one right, the same again, a strip of another, something in the sky, and two as one."""
-    truth = shots["crowd"].truth.instances
-    dense = list(truth.masks.to_rle().dense())
-    order = np.argsort(-truth.masks.to_rle().area)
-    right, other, one, two = (dense[i] for i in order[:4])
-    upper = other.copy()
-    upper[np.flatnonzero(other.any(axis=1))[len(np.flatnonzero(other.any(axis=1))) // 3] :] = False
-    sky = np.zeros_like(right)
-    sky[5:40, 300:330] = True
-    again = cv2.erode(right.astype(np.uint8), np.ones((3, 3))).astype(bool)
-    return rows(truth, [right, again, upper, sky, one | two], [PEDESTRIAN] * 5)
+    return said_of_the_crowd(shots["crowd"])
 
 
 def test_each_prediction_comes_to_something(shots: dict[str, Shot], said: Instances) -> None:
@@ -163,33 +136,3 @@ def test_the_right_shape_of_another_class_is_wrong(shots: dict[str, Shot], said:
 def test_boxes_alone_are_refused(shots: dict[str, Shot], said: Instances) -> None:
     with pytest.raises(InputError, match="boxes only"):
         judge(Instances(said.image_size, said.boxes, said.scores, said.category_ids), shots["crowd"].truth)
-
-
-def short(name: str) -> FailureScene:
-    scene = SCENES[name]
-    return FailureScene(name, scene.actors, scene.shown, range(scene.shown, scene.shown + 1), scene.weather, "by day")
-
-
-def test_the_demo_writes_an_image_and_counts(tmp_path: Path, said: Instances) -> None:
-    result = demo.run_scene(short("crowd"), ScriptedSegmenter([said]), tmp_path / "new")
-    assert result.path == tmp_path / "new" / "crowd.png"
-    assert result.shown == result.whole
-    assert result.dry_shown is None
-    assert result.shown.missed == result.shown.truth[PEDESTRIAN] - result.shown.found[PEDESTRIAN]
-    assert result.shown.outcomes[Outcome.AGAIN] == 1
-    image = cv2.imread(str(result.path))
-    assert image.shape[1] == 1280
-    assert (image == 255).all(axis=2).sum() > 500, "dashes around those who were missed"
-
-
-def test_the_demo_looks_without_the_weather_too(tmp_path: Path, shots: dict[str, Shot]) -> None:
-    """Finds nobody at night and everybody by day."""
-    truth = shots["night"].truth.instances
-    segmenter = ScriptedSegmenter([Instances.empty(truth.image_size), truth])
-    result = demo.run_scene(short("night"), segmenter, tmp_path)
-    assert result.shown.found_of(PEDESTRIAN) == "0 of 8"
-    assert result.dry_shown.found_of(PEDESTRIAN) == "8 of 8"
-    title, lines = demo.caption(short("night"), result.shown, result.dry_shown)
-    assert title == "Night: found 0 of 8 pedestrians and 0 of 4 cars"
-    assert lines == ["The same frame by day: 8 of 8 pedestrians and 4 of 4 cars."]
-    assert demo.table("", [result], whole=False).row_count == 2

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from roadmask.engines import BoxMasks, Instances, ScriptedSegmenter
 from roadmask.engines.errors import EngineError, SourceError
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.sinks.sink import BaseSink, TrackedFrame
 from roadmask.streaming.sources import BaseSource
 
 CAR_COLOUR = 200
@@ -113,3 +115,28 @@ def deadly() -> ScriptedSegmenter:
         return find_bright(image, index)
 
     return ScriptedSegmenter(find)
+
+
+def built_outside(process: int | None) -> ScriptedSegmenter:
+    """Returns a segmenter, except in one process; None refuses in every process."""
+    if process in (None, os.getpid()):
+        raise EngineError("expected to be built in another process: start one.")
+    return ScriptedSegmenter(find_bright)
+
+
+class CountingSink(BaseSink):
+    """Writes how many frames it took, and how many there were, into NAME.txt: it may live in another process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.frames = 0
+
+    def write(self, _tracked: TrackedFrame) -> None:
+        self.frames += 1
+
+    def close(self, captured: int | None) -> None:
+        self.path.write_text(f"{self.frames} frames of {captured}")
+
+
+def counting_sinks(folder: Path, camera: str) -> list[CountingSink]:
+    return [CountingSink(folder / f"{camera}.txt")]

@@ -21,8 +21,7 @@ from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.live.reports import LiveImage, ShownInstance
 from roadmask.streaming.page import LivePage, PageAddress
 from roadmask.streaming.sinks.drawing import draw_overlay
-from roadmask.tracking import Tracks, TrackState
-from roadmask.tracking.tracks import LostTracks
+from roadmask.tracking import Tracks
 from support.browser import opened
 from support.live_feed import Moving, ScriptedLive
 
@@ -39,22 +38,14 @@ def drive_images(view: str, number: int) -> list[tuple[bytes, tuple[int, int], t
         image, truth = drive.frame(index)
         seen = truth.visible_fraction > 0.3
         instances, ids = truth.instances[seen], truth.object_ids[seen].astype(np.int64)
-        count, none = len(instances), np.zeros(0, np.int64)
-        tracks = Tracks(
-            instances,
-            ids,
-            np.full(count, TrackState.CONFIRMED, np.uint8),
-            np.zeros(count, np.int64),
-            np.zeros((count, 2), np.float32),
-            LostTracks(none, none, np.zeros((0, 4), np.float32), none),
-        )
+        tracks = Tracks.from_ids(instances, ids)
         drawn = draw_overlay(image, tracks, CLASS_NAMES)
         _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
         shown = tuple(
             ShownInstance(
                 int(ids[i]), CLASS_NAMES[int(instances.category_ids[i])], 0.97, tuple(map(float, instances.boxes[i]))
             )  # type: ignore[arg-type]
-            for i in range(count)
+            for i in range(len(instances))
         )
         images.append((jpeg.tobytes(), drive.image_size, shown))
     return images

@@ -103,9 +103,9 @@ def test_nothing_in_nothing_out() -> None:
 
 
 def test_times_must_grow() -> None:
-    with pytest.raises(InputError, match="growing capture time"):
+    with pytest.raises(InputError, match="increasing capture time"):
         refine([tracks(), tracks()], [5, 5])
-    with pytest.raises(InputError, match="growing capture time"):
+    with pytest.raises(InputError, match="increasing capture time"):
         refine([tracks()], [])
 
 

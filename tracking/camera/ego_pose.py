@@ -1,4 +1,4 @@
-"""What a camera sees of its own turn, where the vehicle knows it: a warp of the image."""
+"""Image motion by a rotation of the camera that the vehicle measured."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from roadmask.tracking.iou.motion import Floats
 
 
 def warp_of_rotation(rotation: NDArray[np.floating], intrinsics: NDArray[np.floating]) -> Floats:
-    """Returns how a turn of the camera moves the image: the homography K R K^-1 (Hartley and Zisserman 2004, 8.4).
+    """Returns the image motion by a rotation of the camera: the homography K R K^-1 (Hartley and Zisserman 2004, 8.4).
 
-    Exact for things at any distance as long as the camera only turns. What it drives between two frames moves near
-    things more than far ones, and is left to the tracks' own velocities.
+    It is exact at any distance if the camera only rotates. Translation between two frames moves near things more than
+    far ones, and is left to the velocities of the tracks.
 
-    Example: a camera of 700 pixels focal length that yawed to the right by one degree since the frame before::
+    Example: a camera with a focal length of 700 pixels that yawed to the right by one degree since the previous frame::
 
         intrinsics = np.array([[700, 0, 480], [0, 700, 270], [0, 0, 1]])
         yaw = np.deg2rad(1)
@@ -24,15 +24,15 @@ def warp_of_rotation(rotation: NDArray[np.floating], intrinsics: NDArray[np.floa
         tracks = tracker.update(instances, timestamp_ns, camera=warp_of_rotation(rotation, intrinsics))
 
     Args:
-        rotation: (3, 3) from the camera's axes at the frame before to its axes at this one, R_now R_before^T of its
-            poses that map the world's axes to the camera's.
-        intrinsics: (3, 3) of the camera, in pixels of the images that the instances were found in.
+        rotation: (3, 3) rotation from the camera's axes at the previous frame to its axes at this one: R_now
+            R_before^T of poses that map the world's axes to the camera's.
+        intrinsics: (3, 3) matrix of the camera, in pixels of the images of the instances.
 
     Returns:
-        (3, 3) homography from pixels of the frame before to pixels of this one.
+        (3, 3) homography from pixels of the previous frame to pixels of this one.
 
     Raises:
-        InputError: `rotation` is no rotation, or `intrinsics` cannot be inverted.
+        InputError: `rotation` is not a rotation matrix, or `intrinsics` is not invertible.
     """
     turn, camera = np.asarray(rotation, np.float64), np.asarray(intrinsics, np.float64)
     if (

@@ -1,9 +1,9 @@
-"""How the camera's own motion moved the image, told from two images.
+"""Estimates from two images how camera motion moved the background.
 
-Corners of the background are followed from a small grey image to the next (pyramidal Lucas-Kanade, Bouguet 2000),
-from where phase correlation puts the whole image, so that a jolt of a tenth of the width is found as well. One
-shift, turn and scale is fitted to them by reweighted least squares (Geman-McClure weights, the closed form of Umeyama
-1991). Nothing is drawn at random: the same two images give the same answer in every process of one type of processor.
+Corners of the background are tracked from one small grey image to the next (pyramidal Lucas-Kanade, Bouguet 2000).
+They start from the shift of the whole image by phase correlation, so that a jolt of a tenth of the width is found as
+well. A shift, rotation and scale is fitted to them by iteratively reweighted least squares (Geman-McClure weights, the
+closed form of Umeyama 1991). Nothing is random: the same images give the same result on one type of processor.
 """
 
 from __future__ import annotations
@@ -19,62 +19,65 @@ from roadmask.engines.errors import InputError
 from roadmask.tracking.iou.motion import Floats
 
 WIDTH = 320
-"""Of the small image, at most: what a pixel of it hides is far less than a box needs."""
+"""Maximum width of the small image in pixels; its precision is sufficient for boxes."""
 POINTS_MAX = 120
+"""Maximum number of corners."""
 POINTS_MIN = 12
-"""Fewer corners tell nothing certain."""
+"""Minimum number of corners for a reliable fit."""
 POINT_QUALITY, POINT_DISTANCE = 0.01, 8
-"""Of a corner, relative to the best one (Shi and Tomasi 1994); and pixels between two of them."""
+"""Minimum quality of a corner relative to the best one (Shi and Tomasi 1994), and minimum distance of two in pixels."""
 WINDOW = (15, 15)
+"""Window of Lucas-Kanade in pixels of the small image."""
 LEVELS = 3
-"""Of the pyramid above the small image."""
+"""Number of pyramid levels above the small image."""
 TOLERANCES = (8.0, 4.0, 2.0, 1.0, 1.0, 1.0)
-"""Pixels of the small image at which a corner loses most of its weight, round by round."""
+"""Error in pixels of the small image at which a corner loses most of its weight, iteration by iteration."""
 INLIER_PX = 2.0
+"""Maximum error of an inlier in pixels of the small image."""
 INLIERS_MIN = 0.4
-"""Share of the corners that must lie within `INLIER_PX` of the fit ..."""
+"""Minimum share of inliers among the corners."""
 SHIFT_MAX = 0.3
-"""... which may shift the image by at most this share of its width ..."""
+"""Maximum shift of the image as a share of its width."""
 SCALE_MAX = 1.25
-"""... scale it by at most this factor either way ..."""
+"""Maximum scale factor, in either direction."""
 TURN_MAX = np.deg2rad(15)
-"""... and turn it by at most this angle; anything else is no camera but a cut, a blackout or a car that fills all."""
+"""Maximum rotation. Anything beyond these limits is a cut, a blackout or a car that fills the image."""
 
 
 @dataclass(frozen=True, eq=False)
 class SmallImage:
-    """What is remembered of an image."""
+    """The part of an image that is needed to estimate motion."""
 
     grey: NDArray[np.uint8]
-    """(h, w) at most `WIDTH` wide."""
+    """(h, w) grey image, at most `WIDTH` wide."""
     image_size: tuple[int, int]
-    """(H, W) of the image it was made from."""
+    """Height and width of the original image in pixels."""
     moving: NDArray[np.float32]
-    """(N, 4) x1, y1, x2, y2 in pixels of the image: boxes of what may move by itself, and is not looked at."""
+    """(N, 4) boxes of instances, which may move by themselves and are ignored: x1, y1, x2, y2 in original pixels."""
 
     @classmethod
     def of(cls, image: NDArray[np.uint8], moving: NDArray[np.float32]) -> SmallImage:
-        """Shrinks an image.
+        """Makes a small image.
 
         Args:
-            image: (H, W, 3).
-            moving: (N, 4) boxes of the instances found in it.
+            image: (H, W, 3) uint8 RGB image.
+            moving: (N, 4) boxes of its instances.
 
         Raises:
             InputError: the image has another shape or type.
         """
-        import cv2  # noqa: PLC0415 - slow to import, and not everybody gives images
+        import cv2  # noqa: PLC0415 - slow to import, and needed only with images
 
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"expected an image as uint8 (H, W, 3), got {image.dtype} {image.shape}.")
         height, width = image.shape[:2]
         small = (min(WIDTH, width), max(1, round(height * min(1.0, WIDTH / width))))
-        # Green is nearly what is seen as brightness, and a third of the work.
+        # The green channel is close to brightness and costs a third.
         grey: Any = cv2.resize(cv2.extractChannel(image, 1), small, interpolation=cv2.INTER_AREA)
         return cls(grey, (height, width), moving)
 
     def background(self) -> NDArray[np.uint8]:
-        """Returns (h, w), 255 where nothing moves by itself, else 0."""
+        """Returns an (h, w) mask: 255 outside the boxes of instances, else 0."""
         height, width = self.grey.shape
         mask = np.full((height, width), 255, np.uint8)
         scale = np.array([width / self.image_size[1], height / self.image_size[0]] * 2)
@@ -85,15 +88,15 @@ class SmallImage:
         return mask
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Returns it as arrays of plain numbers."""
+        """Returns the small image as named arrays of numbers."""
         return {"grey": self.grey, "image_size": np.array(self.image_size, np.int64), "moving": self.moving}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> SmallImage:
-        """Reads what `to_arrays` gave.
+        """Returns the small image that `to_arrays` was called on.
 
         Raises:
-            InputError: it is not such an image.
+            InputError: the arrays are not those of a small image.
         """
         grey, size, moving = (arrays.get(name) for name in ("grey", "image_size", "moving"))
         if (
@@ -109,11 +112,11 @@ class SmallImage:
 
 
 def image_motion(before: SmallImage, now: SmallImage) -> Floats | None:
-    """Returns how the background moved between two images of one size.
+    """Estimates how the background moved between two images of one size.
 
     Returns:
-        (3, 3) similarity from pixels of the image before to pixels of this one; None where the images do not
-        tell: too few corners, or no single motion that most of them follow.
+        (3, 3) similarity from pixels of the previous image to pixels of this one; None if there are too few corners, or
+        no single motion that most of them follow.
     """
     import cv2  # noqa: PLC0415 - as above
 
@@ -140,14 +143,14 @@ def image_motion(before: SmallImage, now: SmallImage) -> Floats | None:
 
 
 def fit_similarity(points: Floats, later: Floats) -> Floats | None:
-    """Fits one shift, turn and scale to points, most of which follow it.
+    """Fits a shift, rotation and scale that most points follow.
 
     Args:
         points: (N, 2) x, y in pixels of the small image.
-        later: (N, 2) where each was found next.
+        later: (N, 2) x, y of the same points in the next small image.
 
     Returns:
-        (3, 3), or None where too few follow it or it is more than a camera does between two frames.
+        (3, 3) similarity; None if too few points follow it, or it exceeds what a camera does between two frames.
     """
     warp = np.eye(3)
     warp[:2, 2] = np.median(later - points, axis=0)

@@ -1,4 +1,4 @@
-"""A tracker that knows how the camera moved: by the vehicle's word, else by the image, else by the boxes alone."""
+"""A tracker that takes camera motion from the vehicle, or else from the images, or else from the boxes."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _IMAGE = "image/"
 
 @dataclass(frozen=True, eq=False)
 class CameraTrackerState:
-    """All that a `CameraTracker` knows at one moment."""
+    """State of a `CameraTracker` after a frame."""
 
     tracker: IouTrackerState
-    """Of the tracker inside."""
+    """State of the inner tracker."""
     image: SmallImage | None
-    """The last image of the epoch, if it came with one."""
+    """Last image of the epoch; None if the last frame came without one."""
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Returns it as named arrays of plain numbers."""
+        """Returns the state as named arrays of numbers."""
         image = {} if self.image is None else self.image.to_arrays()
         return self.tracker.to_arrays() | {_IMAGE + name: values for name, values in image.items()}
 
 
 class CameraTracker:
-    """Gives an `IouTracker` the camera's motion between frames, told from the images of the background.
+    """An `IouTracker` with camera motion that is estimated from the background of the images.
 
-    A frame whose motion the images do not tell, or that comes without one, is followed as `IouTracker` alone would.
+    A frame without an image, or whose motion cannot be estimated, is tracked as by `IouTracker` alone.
 
     Args:
-        tracker: its own.
+        tracker: inner tracker, used by nothing else; None creates one with the default settings.
     """
 
     def __init__(self, tracker: IouTracker | None = None) -> None:
@@ -48,23 +48,23 @@ class CameraTracker:
 
     @property
     def next_id(self) -> int:
-        """Id that the next new track will get."""
+        """Id of the next new track."""
         return self._tracker.next_id
 
     def start_epoch(self) -> None:
-        """Ends all tracks and forgets the last image. Ids go on."""
+        """Ends all tracks and forgets the last image. Ids continue."""
         self._tracker.start_epoch()
         self._image = None
 
     def state(self) -> CameraTrackerState:
-        """Returns what it knows now; cheap enough to be taken after every frame."""
+        """Returns the current state; cheap enough to be called after every frame."""
         return CameraTrackerState(self._tracker.state(), self._image)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Goes on from a state; see `Tracker.restore`.
+        """Continues from a state; see `Tracker.restore`.
 
         Raises:
-            InputError: the arrays are not such a state.
+            InputError: the arrays are not the state of a `CameraTracker`.
         """
         image = {name.removeprefix(_IMAGE): values for name, values in arrays.items() if name.startswith(_IMAGE)}
         remembered = SmallImage.from_arrays(image) if image else None
@@ -79,14 +79,14 @@ class CameraTracker:
         *,
         camera: Floats | None = None,
     ) -> Tracks:
-        """Takes the instances of the next frame; see `IouTracker.update`.
+        """Tracks the instances of the next frame; see `IouTracker.update`.
 
         Args:
-            instances: what a segmenter found.
-            timestamp_ns: capture time; must be later than that of the frame before.
-            image: (H, W, 3) RGB, the image they were found in, if it is to be looked at.
-            camera: (3, 3) homography from pixels of the frame before to pixels of this one, where the vehicle knows
-                how it moved (see `warp_of_rotation`); the image is then not asked.
+            instances: instances of the frame.
+            timestamp_ns: capture time in nanoseconds, later than that of the previous frame.
+            image: (H, W, 3) RGB image of the instances; None to estimate camera motion from the boxes only.
+            camera: (3, 3) homography from pixels of the previous frame to pixels of this one, if the vehicle knows
+                its motion (see `warp_of_rotation`). The image is then not used for this frame.
 
         Raises:
             InputError: as `IouTracker.update`, or the image is not (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""Which instance belongs to which track."""
+"""Overlap measures of boxes, and the assignment of instances to tracks by overlap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def box_iou(boxes: Floats, others: Floats) -> Floats:
-    """Returns the (N, M) intersection over union of xyxy boxes; 0 where both are empty."""
+    """Returns the (N, M) intersection over union of xyxy boxes; 0 if both are empty."""
     # Side by side, not as (N, M, 2): NumPy is fast along its last axis, and this runs for every frame.
     left, top, right, bottom = boxes.T[:, :, None]
     other_left, other_top, other_right, other_bottom = others.T[:, None]
@@ -36,8 +36,8 @@ def box_iou(boxes: Floats, others: Floats) -> Floats:
 def generalized_iou(boxes: Floats, others: Floats) -> Floats:
     """Returns the (N, M) generalised IoU of xyxy boxes, above -1 to 1 (Rezatofighi et al. 2019).
 
-    It is the IoU less the share of the common hull that neither covers: the farther apart two boxes, in multiples of
-    their size, the nearer to -1.
+    It is the IoU minus the share of the enclosing box that neither box covers. It approaches -1 with the distance of
+    the boxes in multiples of their size.
     """
     hull = np.maximum(boxes[:, None, 2:], others[None, :, 2:]) - np.minimum(boxes[:, None, :2], others[None, :, :2])
     hull_area = hull[..., 0] * hull[..., 1]
@@ -54,7 +54,7 @@ def generalized_iou(boxes: Floats, others: Floats) -> Floats:
 
 
 def centre_distance(boxes: Floats, others: Floats) -> Floats:
-    """Returns the (N, M) distance of centres in multiples of the first boxes' size, the root of their area."""
+    """Returns the (N, M) distances of centres in multiples of the first boxes' size, the root of their area."""
     apart = (others[None, :, :2] + others[None, :, 2:] - boxes[:, None, :2] - boxes[:, None, 2:]) / 2
     size = np.sqrt(np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1))
     distance: Floats = np.hypot(apart[..., 0], apart[..., 1]) / size[:, None]
@@ -62,7 +62,7 @@ def centre_distance(boxes: Floats, others: Floats) -> Floats:
 
 
 def size_ratio(boxes: Floats, others: Floats) -> Floats:
-    """Returns the (N, M) factor between the sides of boxes: the smaller one of width and height, 0 to 1."""
+    """Returns the (N, M) ratios of box sides, 0 to 1: the smaller one of the ratios of widths and of heights."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)[:, None]
     other_sides = np.maximum(others[:, 2:] - others[:, :2], 1)[None]
     ratio: Floats = np.minimum(sides / other_sides, other_sides / sides).min(axis=2)
@@ -70,16 +70,16 @@ def size_ratio(boxes: Floats, others: Floats) -> Floats:
 
 
 def associate(overlap: Floats, tracks: Rows, instances: Rows, overlap_min: float) -> tuple[Rows, Rows]:
-    """Pairs tracks with instances so that the summed overlap is the largest possible.
+    """Matches tracks with instances so that the sum of overlaps is largest.
 
     Args:
         overlap: (T, N) overlap of every track with every instance, 0 to 1.
-        tracks: rows of `overlap` that take part.
-        instances: columns of `overlap` that take part.
-        overlap_min: pairs below it are never made.
+        tracks: rows of `overlap` to match.
+        instances: columns of `overlap` to match.
+        overlap_min: minimum overlap of a pair.
 
     Returns:
-        The paired rows and columns of `overlap`, in the order of the rows.
+        Rows and columns of `overlap` that were matched, in the order of the rows.
     """
     part = overlap[np.ix_(tracks, instances)]
     allowed = part >= overlap_min

@@ -1,8 +1,8 @@
-"""How far the camera's own turn moved the image, told from the boxes alone.
+"""Estimates from the boxes alone how far a turn of the camera moved the image.
 
-A camera that turns moves everything by about as many pixels. Where most tracks find their box again at one common
-displacement from where they were expected, the camera has turned by it, even if no box overlaps its prediction any
-more. No image is needed.
+A camera that turns moves everything by about the same number of pixels. If most tracks find their box at one common
+displacement from its predicted place, the camera has turned by that displacement, even if no box overlaps its
+prediction any more. No image is needed.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from roadmask.tracking.iou.association import size_ratio
 from roadmask.tracking.iou.motion import Floats, centres
 
 SIZE_RATIO_MIN = 0.75
-"""Pairs whose sides differ by more cannot be the same thing a frame later, or tell little about the displacement."""
+"""Minimum ratio of the sides of two boxes that are compared: others are not the same thing one frame later."""
 TOLERANCE = 0.2
-"""Standard deviation of where a box is found around the common displacement, in multiples of its size ..."""
+"""Standard deviation of a box around the common displacement, in multiples of its size ..."""
 TOLERANCE_PX = 2.0
-"""... and in pixels, which are added."""
+"""... plus this many pixels."""
 TRACKS_MIN = 2
-"""One track alone may as well have sped up."""
+"""Minimum number of tracks: a single one may as well have accelerated."""
 CANDIDATES_MAX = 128
-"""Displacements tried; bounds the time a crowd takes."""
+"""Maximum number of displacements that are tried, which limits the time that a crowd takes."""
 
 
 def stands_still(predicted: Floats, boxes: Floats, iou: Floats, reach: tuple[float, float], share_min: float) -> bool:
-    """Tells at little cost that `common_displacement` would find none: enough tracks find a box where they should be.
+    """Returns, at little cost, whether `common_displacement` is zero because enough tracks match without it.
 
     Args:
-        predicted: (T, 4) where tracks seen a moment ago were expected.
-        boxes: (N, 4) boxes of the frame.
-        iou: (T, N) of those boxes, 0 across classes.
+        predicted: (T, 4) predicted boxes of the tracks that were detected in the last frame.
+        boxes: (N, 4) detected boxes.
+        iou: (T, N) IoU of these boxes, 0 across classes.
         reach: as in `common_displacement`.
         share_min: as in `common_displacement`.
     """
@@ -43,7 +43,7 @@ def stands_still(predicted: Floats, boxes: Floats, iou: Floats, reach: tuple[flo
     possible = (alike & (offsets <= reach)).all(axis=1) & (iou[np.arange(len(iou)), best] > 0)
     deviation = offsets / (TOLERANCE * np.sqrt(sides[:, 0] * sides[:, 1]) + TOLERANCE_PX)[:, None]
     fit = np.exp(-0.5 * (deviation * deviation).sum(axis=1))
-    # No displacement can win more than what the tracks lack that find their box without one.
+    # No displacement can gain more than what the tracks lack that match without one.
     return bool(len(predicted) - fit[possible].sum() < share_min * len(predicted))
 
 
@@ -55,15 +55,16 @@ def common_displacement(
     reach: tuple[float, float],
     share_min: float,
 ) -> Floats:
-    """Returns the displacement, x and y in pixels, at which the most tracks find a box of their class and size.
+    """Returns the displacement, x and y in pixels, with which most tracks match a box of their class and size.
 
     Args:
-        predicted: (T, 4) where tracks seen a moment ago were expected.
-        category_ids: (T,) their classes.
-        boxes: (N, 4) boxes of the frame.
-        box_category_ids: (N,) their classes.
-        reach: largest displacement to look for, x and y in pixels.
-        share_min: share of the tracks that must find a box there and not without displacement; else it is zero.
+        predicted: (T, 4) predicted boxes of the tracks that were detected in the last frame.
+        category_ids: (T,) category ids of the tracks.
+        boxes: (N, 4) detected boxes.
+        box_category_ids: (N,) category ids of the detected boxes.
+        reach: maximum displacement, x and y in pixels.
+        share_min: minimum share of the tracks that must match with the displacement and not without it; else zero is
+            returned.
     """
     none = np.zeros(2)
     if len(predicted) < TRACKS_MIN or not len(boxes):
@@ -78,7 +79,7 @@ def common_displacement(
     step = -(-len(offsets) // CANDIDATES_MAX)
     candidates = np.concatenate([none[None], offsets[::step]])
 
-    # Each track votes for a displacement as well as its best box fits there.
+    # The vote of a track for a displacement is how well its best box fits there.
     size = np.sqrt(np.prod(predicted[track, 2:] - predicted[track, :2], axis=1))
     deviation = (offsets[None] - candidates[:, None]) / (TOLERANCE * size + TOLERANCE_PX)[None, :, None]
     fit = np.exp(-0.5 * (deviation**2).sum(axis=2))

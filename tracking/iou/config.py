@@ -1,4 +1,4 @@
-"""What can be set on the IoU tracker."""
+"""Settings of the IoU tracker."""
 
 from __future__ import annotations
 
@@ -10,54 +10,56 @@ from roadmask.engines.errors import ConfigError
 
 @dataclass(frozen=True)
 class IouTrackerConfig:
-    """Settings of `IouTracker`; times are seconds, so they hold at any frame rate.
+    """Settings of `IouTracker`. Times are in seconds, so they hold at any frame rate.
 
     Raises:
-        ConfigError: a value lies outside the range stated below.
+        ConfigError: a value is outside the range stated below.
     """
 
     overlap_min: float = 0.2
-    """Lowest overlap (see `mask_weight`) at which a predicted track and an instance may belong together, 0 to 1."""
+    """Minimum overlap (see `mask_weight`) between a predicted track and an instance to match them, above 0 to 1."""
     mask_weight: float = 0.5
-    """Share of the mask IoU in the overlap, 0 to 1; the rest is box IoU. Without masks the box IoU counts alone."""
+    """Weight of the mask IoU in the overlap, 0 to 1. The box IoU has the rest, and all of it without masks."""
     score_confident: float = 0.5
-    """Instances of at least this score are matched first and may start tracks, 0 to 1; weaker ones only go on with
-    tracks that they overlap, and tell nothing of the camera."""
+    """Minimum score of a confident instance, 0 to 1. Confident instances are matched first, may start tracks and
+    contribute to the estimate of camera motion. Other instances only continue tracks that they overlap."""
     duplicate_iou: float = 0.85
-    """An instance starts no track where it overlaps another of its class by more, by the boxes and by the masks where
-    there are any, 0 to 1. 1: it always may."""
+    """Maximum IoU, 0 to 1, between an unmatched instance and another instance of its class at which it may start a
+    track. Boxes are compared, and masks too where there are any. 1 disables the check."""
     confirm_hits: int = 2
-    """A track is believed once it was seen in at least this many frames ..."""
+    """Minimum number of frames in which a track must be detected before it is confirmed."""
     confirm_after_s: float = 0.1
-    """... and at least this long after it was first seen. 0: the hits alone decide."""
+    """Minimum time in seconds between the first detection of a track and its confirmation."""
     keep_tentative_s: float = 0.1
-    """A tentative track that is missed in a frame is given up if it was last seen longer ago than this ..."""
+    """Time in seconds without a detection after which a tentative track is given up."""
     recall_tentative_s: float = 2.0
-    """... but goes on with its id when it is found again within this time. Up to `keep_tentative_s`: never."""
+    """Time in seconds within which a tentative track that was given up continues with its id if it is detected again.
+    A value of at most `keep_tentative_s` disables this."""
     newborn_still: bool = True
-    """A track that was seen once is looked for also where it was, not only where the others' motion would take it."""
+    """Whether a track that was detected once is also searched for at the place where it was, in addition to where the
+    motion of the other tracks would take it."""
     far_overlap_min: float = -0.35
-    """What is left without a partner may be paired at this generalised IoU or above, -1 to 1: below 0 even things as
-    large as each other that do not touch. 1: never."""
+    """Minimum generalised IoU, -1 to 1, to match the tracks and instances that are left over. Below 0, boxes of equal
+    size may match without touching. 1 disables this stage."""
     far_doubt: float = 3.0
-    """An instance of score s that far must be nearer by this times 1 - s, unless it is as large as what was seen there
-    a moment ago. 0: the score does not count."""
+    """Raises the GIoU threshold `far_overlap_min` for low-score detections by far_doubt * (1 - score), unless the
+    detection has the size that the track had a moment ago. 0 ignores the score."""
     recall_overlap_min: float = -0.2
-    """A track that is lost may go on with what nothing else claimed at this generalised IoU or above with where it
-    would be if it moved evenly in space, -1 to 1; see `motion.nearer`. 1: never."""
+    """Minimum generalised IoU, -1 to 1, between an unmatched instance and the box that a lost track would have if it
+    moved evenly in space (see `motion.nearer`). 1 disables the recall of lost tracks."""
     whole_fade_s: float = 2.0
-    """What was hidden of a thing when it was last seen is recalled with it; time constant by which a larger size is
-    forgotten. 0: what is seen is the whole."""
+    """Time constant in seconds with which the full size of a partly hidden thing is forgotten. 0 takes the visible
+    part as the whole."""
     camera_share: float = 0.3
-    """Share of the tracks that must find their box again by a common displacement, and would not without it, for the
-    camera to have turned, above 0 to 1. 1: the camera is taken to stand still."""
+    """Minimum share of the tracks, above 0 to 1, that must match a box with a common displacement, and not without it,
+    before the displacement is taken as camera motion. 1 assumes a static camera."""
     follow_lost_s: float = 2.0
-    """A track that was last seen longer ago than this may only go on as `recall_overlap_min` tells."""
+    """Time in seconds without a detection after which a lost track can only be recalled (see `recall_overlap_min`)."""
     keep_lost_s: float = 4.0
-    """A track is dropped if it was last seen longer ago than this. Above the time between two frames, or nothing is
-    ever tracked."""
+    """Time in seconds without a detection after which a track is dropped. It must exceed the time between two frames,
+    or nothing is ever tracked."""
     velocity_smoothing_s: float = 0.3
-    """Time constant of the exponential smoothing of velocities; 0: the last two sightings alone."""
+    """Time constant in seconds of the exponential smoothing of velocities. 0 uses the last two detections only."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.newborn_still, bool):
@@ -72,9 +74,11 @@ class IouTrackerConfig:
             if not lowest <= value <= highest:
                 raise ConfigError(f"expected {field.name} {meaning}, got {value}.")
         if self.overlap_min == 0:
-            raise ConfigError("expected overlap_min above 0, got 0: tracks would jump to instances they never touch.")
+            raise ConfigError(
+                "expected overlap_min above 0, got 0: tracks would jump to instances that they do not touch."
+            )
         if int(self.confirm_hits) != self.confirm_hits:
-            raise ConfigError(f"expected confirm_hits as a whole number from 1 up, got {self.confirm_hits}.")
+            raise ConfigError(f"expected confirm_hits as a whole number of at least 1, got {self.confirm_hits}.")
         for name in ("camera_share", "keep_lost_s"):
             if getattr(self, name) == 0:
                 raise ConfigError(f"expected {name} {_RANGES[name][2]}, got 0.")
@@ -93,7 +97,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "mask_weight": _SHARE,
     "score_confident": _SHARE,
     "duplicate_iou": _SHARE,
-    "confirm_hits": (1, math.inf, "as a whole number from 1 up"),
+    "confirm_hits": (1, math.inf, "as a whole number of at least 1"),
     "confirm_after_s": _SECONDS,
     "keep_tentative_s": _SECONDS,
     "recall_tentative_s": _SECONDS,
@@ -106,4 +110,4 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "keep_lost_s": (0.0, math.inf, "in seconds, above 0"),
     "velocity_smoothing_s": _SECONDS,
 }
-"""Lowest and highest value of each number, and how a message says so."""
+"""Minimum and maximum of each number, and how error messages state them."""

@@ -1,7 +1,7 @@
-"""Who goes on with which track in a frame: stage by stage, the surest pairs first.
+"""Matches the instances of a frame with tracks in stages, the most certain pairs first.
 
-Pairs are made by optimal assignment, confident instances before weak ones (as in ByteTrack, Zhang et al. 2022). Masks
-are looked into only where boxes leave a choice.
+Pairs are made by optimal assignment, confident instances before low-score ones (as in ByteTrack, Zhang et al. 2022).
+Masks are compared only where boxes are ambiguous.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from roadmask.tracking.iou.seen_masks import FrameMasks
 from roadmask.tracking.iou.track_table import TrackTable
 
 CLEAR_IOU = 0.5
-"""Boxes that overlap by at least this are of one thing, unless another box ..."""
+"""Minimum IoU of two boxes of the same thing, unless another box ..."""
 RIVAL_SHARE = 0.5
-"""... overlaps one of them by this share of it or more."""
+"""... overlaps one of them by at least this share of their IoU."""
 FAR_SPEED = 20.0
-"""What does not overlap must not have been faster, in multiples of its size per second."""
+"""Maximum speed of a thing whose boxes do not overlap, in multiples of its size per second."""
 FAR_SIZE_RATIO_MIN = 0.6
-"""What does not overlap must at least be as large, up to this factor."""
+"""Minimum size ratio of boxes that do not overlap."""
 SURE_SIZE_RATIO_MIN = 0.8
-"""What is as large as a thing seen a moment ago, up to this factor, is that thing whatever its score."""
+"""Minimum size ratio with the last detection at which the score of an instance is ignored."""
 
 RECALL_SIZE_RATIO_MIN = 0.8
-"""What was lost and does not touch where it should be must be as large as it should be, up to this factor."""
+"""Minimum size ratio of a lost track and an instance that its predicted box does not touch."""
 RECALL_HITS = 3
-"""Sightings from which on growth is told well enough to look for a lost track by it."""
+"""Minimum number of detections after which the growth of a track is known well enough to recall it."""
 
 _NONE = np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, eq=False)
 class Sightings:
-    """N instances of a frame, in an order that does not depend on the one they came in."""
+    """N instances of a frame, in an order that does not depend on the order of the input."""
 
     boxes: Floats
     """(N, 4) x1, y1, x2, y2 in pixels."""
     category_ids: NDArray[np.int64]
     """(N,) COCO category ids."""
     scores: Floats
-    """(N,) confidence, 0 to 1."""
+    """(N,) scores, 0 to 1."""
     confident: NDArray[np.bool_]
-    """(N,) whether each is likely to be a thing."""
+    """(N,) whether the score of each is at least `score_confident`."""
     masks: FrameMasks | None
-    """The masks of the frame."""
+    """Masks of the frame in the order of the input; None if there are none."""
     order: Rows
-    """(N,) position of each in the frame, and so among its masks."""
+    """(N,) row of each instance in the input, and so in `masks`."""
 
     @classmethod
     def of(cls, instances: Instances, score_confident: float) -> Sightings:
-        """Takes them best score first, then by category_id and box: the order of rows must not decide ids or ties."""
+        """Sorts instances by score, category id and box, so that the order of the input does not affect ids or ties."""
         scores = instances.scores
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]
@@ -76,7 +76,7 @@ class Sightings:
 
 
 class Pairs:
-    """Tracks and instances that were paired so far, and those that are free."""
+    """Tracks and instances that are matched so far, and those that are not."""
 
     def __init__(self, tracks: int, instances: int) -> None:
         self._free_tracks, self._free_instances = np.ones(tracks, np.bool_), np.ones(instances, np.bool_)
@@ -84,7 +84,7 @@ class Pairs:
         self._columns: list[Rows] = []
 
     def add(self, rows: Rows, columns: Rows) -> None:
-        """Adds pairs of free tracks and instances."""
+        """Adds pairs of unmatched tracks and instances."""
         self._free_tracks[rows] = False
         self._free_instances[columns] = False
         self._rows.append(rows)
@@ -92,27 +92,27 @@ class Pairs:
 
     @property
     def tracks(self) -> Rows:
-        """The paired tracks."""
+        """(P,) matched tracks."""
         return np.concatenate(self._rows)
 
     @property
     def instances(self) -> Rows:
-        """(P,) the instance of each."""
+        """(P,) instance of each matched track."""
         return np.concatenate(self._columns)
 
     @property
     def free_tracks(self) -> Rows:
-        """Tracks without an instance."""
+        """Unmatched tracks."""
         return np.flatnonzero(self._free_tracks)
 
     @property
     def free_instances(self) -> Rows:
-        """Instances without a track."""
+        """Unmatched instances."""
         return np.flatnonzero(self._free_instances)
 
 
 def class_iou(predicted: Floats, category_ids: NDArray[np.int64], seen: Sightings) -> Floats:
-    """Returns the (T, N) box IoU of tracks where they should be with instances, 0 across classes."""
+    """Returns the (T, N) IoU of predicted boxes with those of instances, 0 across classes."""
     iou = box_iou(predicted, seen.boxes)
     iou *= category_ids[:, None] == seen.category_ids
     return iou
@@ -121,17 +121,17 @@ def class_iou(predicted: Floats, category_ids: NDArray[np.int64], seen: Sighting
 def where_new_ones_are(
     tracks: TrackTable, predicted: Floats, iou: Floats, still: Floats, seen: Sightings
 ) -> tuple[Floats, Floats]:
-    """Looks for tracks that were seen once also where they were: nobody knows their velocity yet.
+    """Searches for tracks with one detection also at the place where they were, since their velocity is unknown.
 
     Args:
         tracks: T tracks.
-        predicted: (T, 4) boxes where they should be if they moved as others do.
-        iou: (T, N) of those boxes, see `class_iou`.
-        still: (T, 4) boxes where they are if they do not.
+        predicted: (T, 4) predicted boxes of tracks that move like the others.
+        iou: (T, N) IoU of these boxes, see `class_iou`.
+        still: (T, 4) predicted boxes of tracks that do not move.
         seen: N instances.
 
     Returns:
-        Both with the better place of each.
+        `predicted` and `iou` with the better place of each track.
     """
     new = np.flatnonzero(tracks.hits == 1)
     if not len(new) or not len(seen.boxes):
@@ -154,15 +154,15 @@ def match(
     recent: NDArray[np.bool_],
     config: IouTrackerConfig,
 ) -> Pairs:
-    """Pairs tracks with instances.
+    """Matches tracks with instances.
 
     Args:
         tracks: T tracks.
-        predicted: (T, 4) boxes where they should be.
-        iou: (T, N) of those boxes, see `class_iou`.
+        predicted: (T, 4) predicted boxes.
+        iou: (T, N) IoU of these boxes, see `class_iou`.
         seen: N instances.
-        elapsed_s: (T,) time since each was seen.
-        recent: (T,) whether each was seen in the frame before.
+        elapsed_s: (T,) time since the last detection of each track in seconds.
+        recent: (T,) whether each track was detected in the previous frame.
         config: settings.
     """
     pairs = Pairs(*iou.shape)
@@ -174,15 +174,15 @@ def match(
     if not len(rows) or not len(columns):
         return pairs
     overlap = _overlap(tracks, predicted, iou, seen, rows, columns, config.mask_weight)
-    # Confirmed tracks with confident instances, then all that is left.
+    # Confirmed tracks with confident instances, then all others.
     first_rows, first_columns = np.flatnonzero(tracks.confirmed[rows]), np.flatnonzero(seen.confident[columns])
     some, others = associate(overlap, first_rows, first_columns, config.overlap_min)
     pairs.add(rows[some], columns[others])
     rest = (_without(len(rows), some), _without(len(columns), others))
     some, others = associate(overlap, *rest, config.overlap_min)
     pairs.add(rows[some], columns[others])
-    # What is left moved unexpectedly, or all but a part of it is hidden. A weak instance that far from where the
-    # track is expected is rather a false one: it would carry the track off.
+    # The rest moved unexpectedly, or is mostly hidden. A low-score instance that far from a predicted box is more
+    # likely a false positive, which would pull the track away.
     rows, columns = pairs.free_tracks, pairs.free_instances
     rows, columns = rows[~late[rows]], columns[seen.confident[columns]]
     pairs.add(*_far(tracks, predicted, seen, rows, columns, elapsed_s, recent, config))
@@ -193,34 +193,34 @@ def match(
 
 
 def without_duplicates(free: Rows, paired: Rows, seen: Sightings, duplicate_iou: float) -> Rows:
-    """Returns the free instances but those that show again what is paired already, or what a surer free one shows.
+    """Returns the unmatched instances without duplicates of matched instances and of unmatched ones with higher scores.
 
     Args:
-        free: instances without a track.
-        paired: instances with one.
+        free: unmatched instances.
+        paired: matched instances.
         seen: N instances.
-        duplicate_iou: boxes of one class, and their masks where there are any, that overlap by more show one thing.
+        duplicate_iou: IoU of boxes, and of masks if there are any, above which instances of one class are duplicates.
     """
     if duplicate_iou >= 1 or not len(free):
         return free
     others = np.concatenate([paired, free])
     same = box_iou(seen.boxes[free], seen.boxes[others]) > duplicate_iou
     same &= seen.category_ids[free][:, None] == seen.category_ids[others]
-    # Of two free ones the surer stays: instances come in the order of their scores.
+    # Of two unmatched ones, the one with the higher score stays: instances are in the order of their scores.
     same[:, len(paired) :] &= free[:, None] > free
     rows, columns = same.nonzero()
     if len(rows) and seen.masks is not None:
-        # Two people behind one another share their box, but not their mask.
+        # Two people behind each other share a box, but not a mask.
         alike = seen.masks[seen.order[free[rows]]].iou(seen.masks[seen.order[others[columns]]]).diagonal()
         rows = rows[alike > duplicate_iou]
     return free[_without(len(free), rows)]
 
 
 def _clear(iou: Floats) -> tuple[Rows, Rows]:
-    """Pairs what overlaps well, where no other box comes near: there is nothing to decide, and no mask to ask."""
+    """Matches boxes that overlap well and have no rival, which needs no assignment and no masks."""
     if not iou.size:
         return _NONE, _NONE
-    # Whatever comes near its best box has a rival there, and so has the box.
+    # A box near the best one of a track is a rival, and a track near the best one of a box is too.
     rival = iou >= RIVAL_SHARE * iou.max(axis=1, keepdims=True)
     rival |= iou >= RIVAL_SHARE * iou.max(axis=0)
     alone = (np.count_nonzero(rival, axis=1) == 1)[:, None] & (np.count_nonzero(rival, axis=0) == 1)
@@ -232,11 +232,11 @@ def _clear(iou: Floats) -> tuple[Rows, Rows]:
 def _overlap(
     tracks: TrackTable, predicted: Floats, iou: Floats, seen: Sightings, rows: Rows, columns: Rows, weight: float
 ) -> Floats:
-    """Returns the (R, C) overlap of some tracks with some instances: the mean of box IoU and mask IoU."""
+    """Returns the (R, C) overlap of some tracks with some instances: the weighted mean of box IoU and mask IoU."""
     overlap: Floats = iou[rows[:, None], columns]
     if seen.masks is None or weight == 0:
         return overlap
-    # Masks cannot overlap where boxes do not.
+    # Masks of boxes that do not overlap do not overlap either.
     near, asked = np.nonzero(overlap)
     some, row_of_pair = np.unique(rows[near], return_inverse=True)
     moved = centres(predicted[some]) - tracks.seen_centres[some]
@@ -257,7 +257,7 @@ def _far(
     recent: NDArray[np.bool_],
     config: IouTrackerConfig,
 ) -> tuple[Rows, Rows]:
-    """Pairs what is left by generalised IoU: things that hardly overlap, or not at all but are as large."""
+    """Matches the rest by generalised IoU: boxes that hardly overlap, or do not overlap but are equally large."""
     if config.far_overlap_min >= 1 or not len(rows) or not len(columns):
         return rows[:0], columns[:0]
     from_boxes, to_boxes = predicted[rows], seen.boxes[columns]
@@ -267,7 +267,7 @@ def _far(
     alike, seen_before = size_ratio(from_boxes, to_boxes), recent[rows][:, None]
     in_reach = centre_distance(from_boxes, to_boxes) <= FAR_SPEED * elapsed_s[rows][:, None]
     near[apart & ~(seen_before & (alike >= FAR_SIZE_RATIO_MIN) & in_reach)] = -1
-    # What may be false must be nearer, unless it is as large as what was seen a moment ago.
+    # A low-score instance must be nearer, unless it has the size that the track had a moment ago.
     least = config.far_overlap_min + config.far_doubt * (1 - seen.scores[columns])
     near[(near < least) & ~(seen_before & (alike >= SURE_SIZE_RATIO_MIN))] = -1
     every_row, every_column = np.arange(len(rows)), np.arange(len(columns))
@@ -284,7 +284,7 @@ def _recalled(
     recent: NDArray[np.bool_],
     config: IouTrackerConfig,
 ) -> tuple[Rows, Rows]:
-    """Pairs lost tracks with what is left where they would be if they moved evenly, in space or in the image."""
+    """Matches lost tracks with the rest near where they would be if they moved evenly, in space or in the image."""
     overlap_min = config.recall_overlap_min
     rows = rows[~recent[rows] & (tracks.hits[rows] >= RECALL_HITS)]
     if overlap_min >= 1 or not len(rows) or not len(columns):
@@ -294,7 +294,7 @@ def _recalled(
     moved = shifted(nearer(whole, velocities, tracks.growth[rows], lost_s), drift)
     in_image = shifted(whole, velocities * lost_s[:, None] + drift)
     near = np.maximum(generalized_iou(moved, to_boxes), generalized_iou(in_image, to_boxes))
-    # What does not touch must at least be as large.
+    # Boxes that do not touch must be equally large.
     near[(near < 0) & (size_ratio(moved, to_boxes) < RECALL_SIZE_RATIO_MIN)] = -1
     near[tracks.category_ids[rows][:, None] != seen.category_ids[columns]] = -1
     every_row, every_column = np.arange(len(rows)), np.arange(len(columns))

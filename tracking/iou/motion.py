@@ -1,7 +1,7 @@
-"""Where a box will be: its centre keeps its velocity, its size stays.
+"""Motion model of boxes: the centre keeps its velocity, and the size stays constant.
 
-A size that went on changing from frame to frame was measured to be worse: boxes shrink behind obstacles and at the
-image's edge, not because the thing itself does. Over a longer gap what comes nearer must grow: see `nearer`.
+Extrapolating the size from frame to frame was measured to be worse, because boxes shrink behind obstacles and at the
+edge of the image without the thing changing. Over longer gaps, what approaches must grow: see `nearer`.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ NS = 1_000_000_000
 """Nanoseconds in a second."""
 
 STRETCH_MAX = 4.0
-"""What comes nearer is not expected to grow by a larger factor while it is not seen."""
+"""Maximum factor by which an approaching thing grows while it is not detected."""
 SIDE_CHANGE = 0.4
-"""A side that changes by more from one sighting to the next, as a share of the longer, is being covered or freed."""
+"""Share of the longer side; a side that changes by more between two detections is being covered or uncovered."""
 
 
 def shifted(boxes: Floats, offsets: Floats) -> Floats:
-    """Returns (N, 4) boxes moved by (N, 2) offsets x, y; they may lie outside the image."""
+    """Returns (N, 4) boxes moved by (N, 2) offsets x, y; they may be outside the image."""
     moved: Floats = (boxes.reshape(-1, 2, 2) + offsets[:, None]).reshape(-1, 4)
     return moved
 
 
 def nearer(boxes: Floats, velocities: Floats, growth: Floats, elapsed_s: Floats) -> Floats:
-    """Returns (N, 4) boxes as things moving evenly in space are seen later: what comes nearer grows and gets faster.
+    """Returns (N, 4) boxes of things that moved with constant velocity in space: what approaches grows and accelerates.
 
-    The inverse of a height changes evenly with time, as the distance does, and so does the place in multiples of the
-    height. So after a time t with a growth g both the size and the way v t are stretched by 1 / (1 - g t); where the
-    camera looks need not be known.
+    The inverse of a height changes linearly with time, as the distance does, and so does the position in multiples of
+    the height. After a time t with a growth g, the size and the path v t are therefore multiplied by 1 / (1 - g t).
+    The direction of the camera is not needed.
 
     Args:
-        boxes: (N, 4) when last seen, x1, y1, x2, y2 in pixels.
-        velocities: (N, 2) of the centre then, x and y in pixels per second.
-        growth: (N,) of the height then, as a share per second.
-        elapsed_s: (N,) seconds since.
+        boxes: (N, 4) boxes at the last detection, x1, y1, x2, y2 in pixels.
+        velocities: (N, 2) velocities of the centres at that time, x and y in pixels per second.
+        growth: (N,) relative growth of the heights at that time, per second.
+        elapsed_s: (N,) time since then in seconds.
     """
     stretch = 1 / np.maximum(1 - growth * elapsed_s, 1 / STRETCH_MAX)
     middle = centres(boxes) + velocities * (elapsed_s * stretch)[:, None]
@@ -46,17 +46,17 @@ def nearer(boxes: Floats, velocities: Floats, growth: Floats, elapsed_s: Floats)
 
 
 def warped(boxes: Floats, camera: Floats) -> Floats:
-    """Returns (N, 4) boxes as a camera that moved sees them: centres mapped, sides scaled as the mapping does there.
+    """Returns (N, 4) boxes after camera motion: centres are mapped, sides are scaled as the homography does there.
 
     Args:
-        boxes: (N, 4) x1, y1, x2, y2 in pixels of the image before.
-        camera: (3, 3) homography from pixels of the image before to pixels of this one; it must keep every box in
-            front of the camera.
+        boxes: (N, 4) x1, y1, x2, y2 in pixels of the previous image.
+        camera: (3, 3) homography from pixels of the previous image to pixels of this one, which must keep every box
+            in front of the camera.
     """
     corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2)
     mapped = corners @ camera[:2, :2].T + camera[:2, 2]
     mapped /= (corners @ camera[2, :2] + camera[2, 2])[..., None]
-    # Opposite edges are averaged, not enclosed: a turn of the image must not let boxes grow frame by frame.
+    # Opposite edges are averaged, not enclosed: a rotated image must not make boxes grow frame by frame.
     left, right = mapped[:, [0, 2], 0].mean(axis=1), mapped[:, [1, 3], 0].mean(axis=1)
     top, bottom = mapped[:, [0, 1], 1].mean(axis=1), mapped[:, [2, 3], 1].mean(axis=1)
     return np.stack([left, top, right, bottom], axis=1)
@@ -68,16 +68,16 @@ def centres(boxes: Floats) -> Floats:
 
 
 def displacement(boxes: Floats, later: Floats, expected: Floats, hits: NDArray[np.int64]) -> Floats:
-    """Returns how far (N,) things moved, (N, 2) x and y in pixels, even while something hides a part of them.
+    """Returns the (N, 2) displacements of things, x and y in pixels, even while something covers a part of them.
 
-    What covers a thing moves one edge of its box and the centre, but not the other edge. Where a side changed by more
-    than `SIDE_CHANGE`, the edge or the centre counts that moved most nearly as expected; else the centre.
+    An obstacle moves one edge of a box and the centre, but not the other edge. If a side changed by more than
+    `SIDE_CHANGE`, the edge or the centre is used whose displacement is nearest to the expected one; else the centre.
 
     Args:
-        boxes: (N, 4) where each was seen.
-        later: (N, 4) where it was seen next.
-        expected: (N, 2) displacement by what was known before.
-        hits: (N,) sightings before this one; after a single one nothing is expected yet.
+        boxes: (N, 4) boxes at one detection.
+        later: (N, 4) boxes at the next detection.
+        expected: (N, 2) expected displacements, x and y in pixels.
+        hits: (N,) number of detections before the later one; after a single one there is no expectation.
     """
     moved = later - boxes
     first, last = moved[:, :2], moved[:, 2:]
@@ -96,31 +96,31 @@ def displacement(boxes: Floats, later: Floats, expected: Floats, hits: NDArray[n
 def smooth_velocity(
     velocities: Floats, measured: Floats, elapsed_s: Floats, hits: NDArray[np.int64], time_constant_s: float
 ) -> Floats:
-    """Blends measured velocities into known ones.
+    """Returns (N, 2) velocities after exponential smoothing with new measurements.
 
-    Exponential smoothing with a time constant means the same at 3 and at 30 frames per second. The first measurement
-    of a track is taken whole: before it, nothing is known.
+    A time constant has the same effect at 3 and at 30 frames per second. The first measurement of a track is used
+    without smoothing, because nothing was known before.
 
     Args:
-        velocities: (N, 2) what was believed.
-        measured: (N, 2) displacement since the last sighting, divided by `elapsed_s`.
-        elapsed_s: (N,) seconds since the last sighting.
-        hits: (N,) sightings before this one.
-        time_constant_s: 0 believes the measurement alone.
+        velocities: (N, 2) velocities before the measurement, in pixels per second.
+        measured: (N, 2) displacements since the last detection, divided by `elapsed_s`.
+        elapsed_s: (N,) time since the last detection in seconds.
+        hits: (N,) number of detections before this one.
+        time_constant_s: time constant in seconds; 0 uses the measurement only.
     """
     gain = np.where(hits == 1, 1.0, smoothing_gain(elapsed_s, time_constant_s))
     return velocities + gain[:, None] * (measured - velocities)
 
 
 def smooth_growth(growth: Floats, boxes: Floats, later: Floats, elapsed_s: Floats, time_constant_s: float) -> Floats:
-    """Blends how much taller (N,) boxes got into what was believed, beginning with no growth at all.
+    """Returns the (N,) relative growth of heights after exponential smoothing with a new measurement.
 
     Args:
-        growth: (N,) what was believed, as a share per second.
-        boxes: (N, 4) where each was seen.
-        later: (N, 4) where it was seen next.
-        elapsed_s: (N,) seconds between.
-        time_constant_s: as in `smooth_velocity`.
+        growth: (N,) growth before the measurement, per second; 0 for a new track.
+        boxes: (N, 4) boxes at one detection.
+        later: (N, 4) boxes at the next detection.
+        elapsed_s: (N,) time between them in seconds.
+        time_constant_s: time constant in seconds, see `smooth_velocity`.
     """
     height = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
     later_height = np.maximum(later[:, 3] - later[:, 1], 1)
@@ -129,21 +129,21 @@ def smooth_growth(growth: Floats, boxes: Floats, later: Floats, elapsed_s: Float
 
 
 def smoothing_gain(elapsed_s: Floats, time_constant_s: float) -> Floats:
-    """Returns the share (N,) of a new measurement in the blend."""
+    """Returns the (N,) weights of a new measurement in exponential smoothing, 0 to 1."""
     return 1 - np.exp(-elapsed_s / time_constant_s) if time_constant_s > 0 else np.ones_like(elapsed_s)
 
 
 def whole_boxes(expected: Floats, seen: Floats, elapsed_s: Floats, fade_s: float) -> Floats:
-    """Returns (N, 4) boxes of whole things, of which a part may be hidden.
+    """Returns (N, 4) boxes of whole things, parts of which may be hidden.
 
-    A side that is seen shorter than it was is taken to be partly hidden, and the less so the longer that lasts. The
-    thing lies where it was expected, as far as it then holds what is seen of it.
+    A side that became shorter is assumed to be partly hidden, less so the longer this lasts. The box stays where it
+    was expected as far as it then contains the visible part.
 
     Args:
-        expected: (N, 4) boxes of the whole things where they should be.
-        seen: (N, 4) what is seen of them.
-        elapsed_s: (N,) seconds since the last sighting.
-        fade_s: time constant by which longer sides are forgotten; 0: what is seen is the whole.
+        expected: (N, 4) predicted boxes of the whole things.
+        seen: (N, 4) boxes of their visible parts.
+        elapsed_s: (N,) time since the last detection in seconds.
+        fade_s: time constant in seconds with which longer sides are forgotten; 0 takes the visible part as the whole.
     """
     first, last = seen[:, :2], seen[:, 2:]
     sides = (expected[:, 2:] - expected[:, :2]) * (1 - smoothing_gain(elapsed_s, fade_s))[:, None]

@@ -1,6 +1,6 @@
-"""The masks of tracks, kept as they came and looked into only where boxes leave a choice.
+"""The masks of tracks, stored as they came and compared only where boxes are ambiguous.
 
-Drawing and decoding masks takes longer than all the rest of tracking, and most boxes tell enough.
+Pasting and decoding masks takes longer than the rest of tracking, and boxes are sufficient for most tracks.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ FrameMasks = BoxMasks | RleMasks
 
 @dataclass(frozen=True, eq=False)
 class SeenMasks:
-    """T masks out of several frames."""
+    """T masks from several frames."""
 
     frames: NDArray[np.object_]
-    """(T,) the `FrameMasks` that each is one of; None where there is none."""
+    """(T,) `FrameMasks` that contain each mask; None for a track without a mask."""
     rows: NDArray[np.int64]
-    """(T,) position among them; -1 where there is none."""
+    """(T,) row of each mask in its `FrameMasks`; -1 for a track without a mask."""
 
     @classmethod
     def of(cls, masks: FrameMasks | None, rows: NDArray[np.int64]) -> SeenMasks:
-        """Takes these rows of a frame's masks; -1 for none."""
+        """Returns the masks in some rows of a frame; -1 stands for no mask."""
         frames = np.full(len(rows), None, np.object_)
         if masks is None:
             return cls(frames, np.full(len(rows), -1, np.int64))
@@ -42,18 +42,18 @@ class SeenMasks:
         return SeenMasks(self.frames[index], self.rows[index])
 
     def followed_by(self, other: SeenMasks) -> SeenMasks:
-        """Returns the masks of both."""
+        """Returns these masks and then the others."""
         return SeenMasks(np.concatenate([self.frames, other.frames]), np.concatenate([self.rows, other.rows]))
 
     def replaced(self, index: NDArray[np.intp], masks: FrameMasks | None, rows: NDArray[np.int64]) -> SeenMasks:
-        """Returns them with those at `index` taken from these rows of another frame's masks."""
+        """Returns these masks with those at `index` replaced by rows of another frame's masks."""
         frames, own = self.frames.copy(), self.rows.copy()
         _fill(frames, index, masks)
         own[index] = rows if masks is not None else -1
         return SeenMasks(frames, own)
 
     def counts(self) -> list[bytes | None]:
-        """Returns COCO's compressed run lengths of each, None where there is none."""
+        """Returns the compressed COCO run lengths of each mask; None for a track without a mask."""
         found: list[bytes | None] = [None] * len(self)
         for index, masks in self._by_frame():
             for n, counts in zip(index.tolist(), masks[self.rows[index]].to_rle().counts, strict=True):
@@ -63,13 +63,13 @@ class SeenMasks:
     def iou(
         self, rows: NDArray[np.intp], offsets: NDArray[np.float64], others: FrameMasks, columns: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Returns the (P,) intersection over union with masks of another frame, pair by pair; NaN where there is none.
+        """Returns the (P,) intersection over union with masks of another frame, pair by pair; NaN without a mask.
 
         Args:
-            rows: (P,) positions among these masks.
-            offsets: (T, 2) pixels x, y that these are moved by first, rounded to whole ones.
+            rows: (P,) rows of these masks.
+            offsets: (T, 2) displacements x, y that these masks are moved by first, rounded to whole pixels.
             others: masks of the other frame.
-            columns: (P,) positions among those.
+            columns: (P,) rows of `others`.
         """
         iou = np.full(len(rows), np.nan)
         frames = self._by_frame()
@@ -84,7 +84,7 @@ class SeenMasks:
         return iou
 
     def _by_frame(self) -> list[tuple[NDArray[np.intp], FrameMasks]]:
-        """Returns the positions of the masks of each frame, and that frame's masks."""
+        """Returns for each frame the rows of its masks here, and the masks of that frame."""
         places: dict[int, tuple[list[int], FrameMasks]] = {}
         for n, masks in enumerate(self.frames.tolist()):
             if masks is not None:
@@ -93,7 +93,7 @@ class SeenMasks:
 
 
 def _fill(frames: NDArray[np.object_], index: NDArray[Any], masks: FrameMasks | None) -> None:
-    """Sets all at `index` to the same object, which NumPy would take for a sequence of masks."""
+    """Sets all elements at `index` to one object, which NumPy would otherwise treat as a sequence."""
     holder = np.empty(1, np.object_)
     holder[0] = masks
     frames[index] = holder

@@ -1,4 +1,4 @@
-"""What an `IouTracker` knows at one moment, as it is kept beside a recording to go on after a stop."""
+"""State of an `IouTracker`, as it is stored with a recording to resume it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from roadmask.tracking.iou.track_table import TrackTable
 
 @dataclass(frozen=True, eq=False)
 class IouTrackerState:
-    """All that an `IouTracker` knows at one moment."""
+    """State of an `IouTracker` after a frame."""
 
     next_id: int
     """Id that the next new track will get."""
     now_ns: int | None
-    """Capture time of the last frame of the epoch, if there was one."""
+    """Capture time of the last frame of the epoch in nanoseconds; None before the first frame."""
     image_size: tuple[int, int] | None
-    """(H, W) of the epoch's images, if there was one."""
+    """Height and width of the epoch's images in pixels; None before the first frame."""
     tracks: TrackTable
-    """The tracks it follows."""
+    """Tracks that are followed."""
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Returns it as named arrays of plain numbers."""
+        """Returns the state as named arrays of numbers."""
         seen = [] if self.now_ns is None or self.image_size is None else [self.now_ns, *self.image_size]
         return {
             "next_id": np.array(self.next_id, np.int64),
@@ -36,10 +36,10 @@ class IouTrackerState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> IouTrackerState:
-        """Reads what `to_arrays` gave.
+        """Returns the state that `to_arrays` was called on.
 
         Raises:
-            InputError: it is not such a state.
+            InputError: the arrays are not the state of an `IouTracker`.
         """
         next_id, last_frame = arrays.get("next_id"), arrays.get("last_frame")
         if next_id is None or next_id.shape != () or last_frame is None or last_frame.shape not in {(0,), (3,)}:

@@ -1,4 +1,4 @@
-"""The tracks a tracker follows, one row each."""
+"""The tracks that an `IouTracker` follows, one row each."""
 
 from __future__ import annotations
 
@@ -16,42 +16,39 @@ from roadmask.tracking.iou.seen_masks import SeenMasks
 
 @dataclass(frozen=True, eq=False)
 class TrackTable:
-    """All a tracker knows of its T tracks, in the order of their ids.
-
-    Plain arrays and masks; `to_arrays` gives them as they are written to disk.
-    """
+    """T tracks in the order of their ids, as arrays and masks. `to_arrays` returns what is written to disk."""
 
     ids: NDArray[np.int64]
     """(T,) track ids."""
     category_ids: NDArray[np.int64]
     """(T,) COCO category ids."""
     boxes: NDArray[np.float64]
-    """(T, 4) x1, y1, x2, y2 when last seen, in pixels of the newest image: moved along where the camera is known to
-    have moved since."""
+    """(T, 4) boxes at the last detection, x1, y1, x2, y2 in pixels of the newest image: known camera motion since then
+    is applied."""
     extents: NDArray[np.float64]
-    """(T, 4) the same with what is believed to be hidden of it; see `motion.whole_boxes`."""
+    """(T, 4) the same with the parts that are believed to be hidden; see `motion.whole_boxes`."""
     seen_centres: NDArray[np.float64]
-    """(T, 2) x, y of the box when last seen, in pixels of the image it was seen in, where the mask belongs."""
+    """(T, 2) x, y of the box centre at the last detection, in pixels of the image of that detection and its mask."""
     velocities: NDArray[np.float64]
-    """(T, 2) of the box centre, x and y in pixels per second."""
+    """(T, 2) velocities of the box centre, x and y in pixels per second."""
     growth: NDArray[np.float64]
-    """(T,) by how much taller it gets a second, as a share: above 0 for what comes nearer."""
+    """(T,) relative growth of the height per second; positive for things that approach."""
     drift: NDArray[np.float64]
-    """(T, 2) what the camera's own turns moved it by since it was last seen, x and y in pixels."""
+    """(T, 2) displacement by turns of the camera since the last detection, x and y in pixels."""
     first_seen_ns: NDArray[np.int64]
-    """(T,) capture time of the first sighting."""
+    """(T,) capture times of the first detection in nanoseconds."""
     last_seen_ns: NDArray[np.int64]
-    """(T,) capture time of the last sighting."""
+    """(T,) capture times of the last detection in nanoseconds."""
     hits: NDArray[np.int64]
-    """(T,) frames it was seen in."""
+    """(T,) number of frames with a detection."""
     confirmed: NDArray[np.bool_]
-    """(T,) whether it is believed."""
+    """(T,) whether each track is confirmed."""
     masks: SeenMasks
-    """T masks when last seen."""
+    """T masks of the last detections."""
 
     @classmethod
     def empty(cls) -> TrackTable:
-        """Returns a table of no tracks."""
+        """Returns a table without tracks."""
         integers = np.zeros(0, np.int64)
         return cls(
             ids=integers,
@@ -77,18 +74,18 @@ class TrackTable:
         return TrackTable(**columns)
 
     def kept(self, mask: NDArray[np.bool_]) -> TrackTable:
-        """Returns the rows where `mask` holds; itself where that is all of them, as in most frames."""
+        """Returns the rows where `mask` is true; the table itself if that is all of them, as in most frames."""
         return self if mask.all() else self[mask]
 
     def followed_by(self, other: TrackTable) -> TrackTable:
-        """Returns the rows of both tables."""
+        """Returns the rows of this table and then those of the other."""
         columns: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS[:-1]
         }
         return TrackTable(**columns, masks=self.masks.followed_by(other.masks))
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Returns the table as arrays of numbers: the masks as one run of bytes, with the length of each (-1: None)."""
+        """Returns the table as named arrays; masks are concatenated run lengths and their byte counts (-1: none)."""
         counts = self.masks.counts()
         arrays: dict[str, NDArray[np.generic]] = {name: getattr(self, name) for name in _COLUMNS[:-1]}
         arrays["mask_lengths"] = np.array([-1 if each is None else len(each) for each in counts], np.int64)
@@ -97,14 +94,14 @@ class TrackTable:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], image_size: tuple[int, int] | None) -> TrackTable:
-        """Reads what `to_arrays` gave.
+        """Returns the table that `to_arrays` was called on.
 
         Args:
-            arrays: of the table.
-            image_size: height and width of the image of the masks; None where there is no mask.
+            arrays: arrays of the table.
+            image_size: height and width of the masks' images in pixels; None if there is no mask.
 
         Raises:
-            InputError: an array is missing, or has another type or shape.
+            InputError: an array is missing, or has the wrong type or shape.
         """
         empty, count = cls.empty().to_arrays(), len(arrays.get("ids", ()))
         for name, like in empty.items():
@@ -112,7 +109,7 @@ class TrackTable:
             tail = like.shape[1:]
             if got is None or got.dtype != like.dtype or got.shape[1:] != tail or got.ndim != like.ndim:
                 raise InputError(
-                    f"expected a state of a tracker with {name} as {like.dtype} (T, *{tail}), got {got!r}."
+                    f"expected the state of a tracker with {name} as {like.dtype} (T, *{tail}), got {got!r}."
                 )
             if name != "mask_bytes" and len(got) != count:
                 raise InputError(f"expected a state of {count} tracks, got {len(got)} values of {name}.")

@@ -1,8 +1,8 @@
 """The IoU tracker: predict, match, start, age, drop.
 
-Boxes move at constant velocity between frames (as in SORT, Bewley et al. 2016); `matching` tells who goes on with
-which track. A turn of the camera is told from the boxes (see `camera_motion`). Everything is decided by time, never by
-a count of frames at an assumed rate.
+Boxes move at constant velocity between frames (as in SORT, Bewley et al. 2016). `matching` decides which instance
+continues which track. A turn of the camera is estimated from the boxes (see `camera_motion`). All decisions depend on
+time, not on a count of frames at an assumed rate.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ from roadmask.tracking.iou.track_table import TrackTable
 from roadmask.tracking.tracks import LostTracks, Tracks, TrackState
 
 CAMERA_REACH = 0.16
-"""Largest turn of the camera between two frames that is looked for, in multiples of the image's sides."""
+"""Maximum displacement by a turn of the camera between two frames, in multiples of the image's sides."""
 
 
 class IouTracker:
-    """Follows instances of one camera over time.
+    """Follows the instances of one camera over time.
 
-    An id is given when a track is first seen and is never given again, so ids of tracks that were never confirmed are
-    left out of the confirmed ones: the ids of confirmed tracks grow, with gaps. The same input gives the same ids;
-    the order of the instances within a frame does not matter.
+    A track gets its id at its first detection, and an id is never reused. The ids of confirmed tracks therefore
+    increase with gaps, which belong to tracks that were never confirmed. The same input gives the same ids, whatever
+    the order of the instances within a frame.
 
-    Masks are kept as they came and looked into later, if ever: whoever passes instances must not write into them.
+    The tracker keeps references to the masks and reads them later, so the caller must not modify them.
 
     Args:
-        config: settings.
-        first_id: id of the first track, from 1 up; `next_id` of an earlier tracker lets its ids go on.
+        config: settings; None uses the defaults.
+        first_id: id of the first track, at least 1. The `next_id` of an earlier tracker continues its ids.
 
     Raises:
         InputError: `first_id` is below 1.
@@ -61,7 +61,7 @@ class IouTracker:
 
     def __init__(self, config: IouTrackerConfig | None = None, *, first_id: int = 1) -> None:
         if first_id < 1:
-            raise InputError(f"expected first_id from 1 up (0 means no track), got {first_id}.")
+            raise InputError(f"expected first_id of at least 1 (0 means no track), got {first_id}.")
         self.config = config or IouTrackerConfig()
         self._next_id = first_id
         self._confirm_after_ns = round(self.config.confirm_after_s * NS)
@@ -69,25 +69,25 @@ class IouTracker:
         self._recall_tentative_ns = round(max(self.config.keep_tentative_s, self.config.recall_tentative_s) * NS)
         self._keep_lost_ns = round(self.config.keep_lost_s * NS)
         self.start_epoch()
-        load_solver_soon()  # before the second frame, on which a live camera would wait for it
+        load_solver_soon()  # now, or a live camera would wait for it in its second frame
 
     @property
     def next_id(self) -> int:
-        """Id that the next new track will get."""
+        """Id of the next new track."""
         return self._next_id
 
     def start_epoch(self) -> None:
-        """Ends all tracks: the next frame has another image size, rotation or clock. Ids go on."""
+        """Ends all tracks, because the next frame has another image size, rotation or clock. Ids continue."""
         self._tracks = TrackTable.empty()
         self._now_ns: int | None = None
         self._image_size: tuple[int, int] | None = None
 
     def state(self) -> IouTrackerState:
-        """Returns what it knows now; cheap enough to be taken after every frame."""
+        """Returns the current state; cheap enough to be called after every frame."""
         return IouTrackerState(self._next_id, self._now_ns, self._image_size, self._tracks)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Goes on from a state; see `Tracker.restore`.
+        """Continues from a state; see `Tracker.restore`.
 
         Raises:
             InputError: the arrays are not the state of an `IouTracker`.
@@ -104,22 +104,22 @@ class IouTracker:
         *,
         camera: Floats | None = None,
     ) -> Tracks:
-        """Takes the instances of the next frame.
+        """Tracks the instances of the next frame.
 
         Args:
-            instances: what a segmenter found, with masks or with boxes only.
-            timestamp_ns: capture time; must be later than that of the frame before.
-            image: not looked at.
-            camera: (3, 3) homography from pixels of the frame before to pixels of this one, where it is known how
-                the camera moved; ignored in the first frame of an epoch.
+            instances: instances of the frame, with masks or with boxes only.
+            timestamp_ns: capture time in nanoseconds, later than that of the previous frame.
+            image: not used.
+            camera: (3, 3) homography from pixels of the previous frame to pixels of this one, if the camera motion is
+                known; ignored in the first frame of an epoch.
 
         Returns:
-            The instances in the order they came, each with its track; 0 where a weak instance (below
-            `score_confident`) or a duplicate (`duplicate_iou`) belongs to none.
+            The instances in their order, each with its track. The id is 0 for a low-score instance (below
+            `score_confident`) or a duplicate (`duplicate_iou`) that belongs to no track.
 
         Raises:
-            InputError: time stands still or goes back, the image size changed within an epoch, or `camera` is not
-                a finite matrix of that shape.
+            InputError: the time does not increase, the image size changed within an epoch, or `camera` is not a
+                finite matrix of that shape.
             InstancesError: masks that must be compared are malformed.
         """
         now = index(timestamp_ns)
@@ -128,12 +128,12 @@ class IouTracker:
         self._check_frame(instances, now)
         seen = Sightings.of(instances, self.config.score_confident)
 
-        # Forget tracks that were last seen too long ago, even if no frame came in between.
+        # Drop tracks that were last detected too long ago, even if there was no frame in between.
         tracks = self._tracks.kept(now - self._tracks.last_seen_ns <= self._keep_lost_ns)
         if camera is not None:
             tracks = replace(tracks, boxes=warped(tracks.boxes, camera), extents=warped(tracks.extents, camera))
 
-        # Predict where each track is now, and find who goes on with it.
+        # Predict where each track is now, and match it with an instance.
         elapsed_s = (now - tracks.last_seen_ns) / NS
         recent = tracks.last_seen_ns == (-1 if self._now_ns is None else self._now_ns)
         expected = tracks.velocities * elapsed_s[:, None] + tracks.drift
@@ -149,7 +149,7 @@ class IouTracker:
             predicted, iou = where_new_ones_are(tracks, predicted, iou, shifted(tracks.boxes, tracks.drift), seen)
         pairs = match(tracks, predicted, iou, seen, elapsed_s, recent, self.config)
 
-        # Update what was seen again, confirm what was seen often and long enough, start what nothing claimed.
+        # Update matched tracks, confirm those that were detected often and long enough, start tracks for the rest.
         tracks = self._seen_again(tracks, pairs, seen, elapsed_s, expected, now)
         newborn = pairs.free_instances
         newborn = newborn[seen.confident[newborn]]
@@ -160,7 +160,7 @@ class IouTracker:
             row_of_instance[seen.order[newborn]] = len(tracks) + np.arange(len(newborn))
             tracks = tracks.followed_by(self._born(seen, newborn, _common_velocity(tracks, now), now))
 
-        # Drop tentative tracks that were missed for too long; the overlong lost ones went at the start.
+        # Drop tentative tracks that were not detected for too long; lost ones were dropped at the start.
         self._tracks = tracks.kept(tracks.confirmed | (now - tracks.last_seen_ns <= self._recall_tentative_ns))
         self._now_ns = now
         self._image_size = instances.image_size
@@ -170,12 +170,12 @@ class IouTracker:
         if self._now_ns is not None and now <= self._now_ns:
             raise InputError(
                 f"expected a frame later than {self._now_ns} ns, got {now} ns: pass frames in the order of capture, "
-                "and call start_epoch() where the clock restarts."
+                "and call start_epoch() when the clock restarts."
             )
         if self._image_size is not None and instances.image_size != self._image_size:
             raise InputError(
                 f"expected an image of {self._image_size} as before, got {instances.image_size}: "
-                "call start_epoch() where the image size changes."
+                "call start_epoch() when the image size changes."
             )
 
     def _camera_turn(
@@ -187,10 +187,10 @@ class IouTracker:
         recent: NDArray[np.bool_],
         image_size: tuple[int, int],
     ) -> Floats:
-        """Returns by how many pixels, x and y, the camera turned beyond what the tracks' velocities expect."""
+        """Returns the displacement, x and y in pixels, by a turn of the camera that the velocities do not explain."""
         if self.config.camera_share == 1 or not iou.size:
             return np.zeros(2)
-        # Weak instances are often false and lie where they do by chance, so they tell nothing of the camera.
+        # Low-score instances are often false positives, so they tell nothing about the camera.
         category_ids, boxes = tracks.category_ids, seen.boxes
         if not recent.all():
             category_ids, predicted, iou = category_ids[recent], predicted[recent], iou[recent]
@@ -212,7 +212,7 @@ class IouTracker:
     def _seen_again(
         self, tracks: TrackTable, pairs: Pairs, seen: Sightings, elapsed_s: Floats, expected: Floats, now: int
     ) -> TrackTable:
-        """Returns the tracks after those that were paired were seen."""
+        """Returns the tracks after an update of those that were matched."""
         rows, columns = pairs.tracks, pairs.instances
         boxes, elapsed_s, hits = seen.boxes[columns], elapsed_s[rows], tracks.hits.copy()
         moved = displacement(tracks.boxes[rows], boxes, expected[rows], hits[rows])
@@ -248,7 +248,7 @@ class IouTracker:
         )
 
     def _born(self, seen: Sightings, columns: Rows, velocity: Floats, now: int) -> TrackTable:
-        """Returns new tracks, expected to move with `velocity`, and uses up their ids."""
+        """Returns new tracks with the initial velocity `velocity`, and consumes their ids."""
         count, boxes = len(columns), seen.boxes[columns]
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
@@ -270,7 +270,7 @@ class IouTracker:
         )
 
     def _report(self, instances: Instances, tracks: TrackTable, rows: Rows, now: int) -> Tracks:
-        """Describes the frame: `rows` are the tracks of the instances, -1 for none."""
+        """Returns the result for the frame; `rows` are the tracks of the instances, -1 for none."""
         without = rows < 0
         some_without = without.any()
 
@@ -305,7 +305,7 @@ class IouTracker:
 
 
 def _common_velocity(tracks: TrackTable, now: int) -> Floats:
-    """Returns the median velocity, x and y, of confirmed tracks seen now: what the camera's turn gives to all."""
+    """Returns the median velocity, x and y, of confirmed tracks in this frame, which a turn of the camera causes."""
     seen = tracks.velocities[tracks.confirmed & (tracks.last_seen_ns == now)]
     velocity: Floats = np.median(seen, axis=0) if len(seen) else np.zeros(2)
     return velocity
@@ -315,6 +315,6 @@ def _checked_camera(camera: Floats) -> Floats:
     matrix = np.asarray(camera, np.float64)
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
         raise InputError(
-            f"expected camera as a finite (3, 3) homography from the frame before to this one, got {camera!r}."
+            f"expected camera as a finite (3, 3) homography from the previous frame to this one, got {camera!r}."
         )
     return matrix

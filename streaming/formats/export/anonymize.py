@@ -1,4 +1,4 @@
-"""Road users made unrecognisable: averaged over large blocks, so that nothing of the pixels is left to restore."""
+"""Makes road users unrecognisable: averages them over large blocks, so that no pixel can be restored."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from roadmask.engines.segmenter import Image
 PRIVATE = (1, 2, 3, 4, 6, 8)
 """COCO category ids that show people or licence plates: pedestrians, cars and all other road users."""
 _BLOCKS = 6
-"""Blocks along the longer side of a box: a face or a plate falls into one."""
+"""Number of blocks along the longer side of a box: a face or a licence plate lies within one block."""
 _BLOCK_PX = 12
-"""Smallest block."""
+"""Minimum side of a block in pixels."""
 _MARGIN = 0.08
-"""Of the box's longer side, around each mask: masks end a little inside what they show."""
+"""Margin around each mask as a share of the longer side of its box, because masks end slightly inside objects."""
 _MARGIN_PX = 6
+"""Minimum margin around each mask in pixels."""
 
 
 def anonymized(image: Image, instances: Instances, *, whole_boxes: bool = False) -> Image:
-    """Returns the image with every road user that was found, tracked or not, averaged away.
+    """Returns the image with every detected road user blurred, with or without a track.
 
-    What was not found stays visible: the drive's recall is the limit.
+    Road users that were not detected stay visible: the recall of the engine is the limit.
 
     Args:
         image: uint8 (H, W, 3) RGB, not changed.
-        instances: what was found in it, with masks.
-        whole_boxes: cover boxes with a margin instead of masks with a margin.
+        instances: instances in the image, with masks.
+        whole_boxes: blur boxes with a margin instead of masks with a margin.
     """
     result = image.copy()
     for n in np.flatnonzero(np.isin(instances.category_ids, PRIVATE)).tolist():
@@ -52,7 +53,7 @@ def _cover(image: Image, result: Image, one: Instances, *, whole_boxes: bool) ->
     block = max(_BLOCK_PX, side // _BLOCKS)
     small = (max((right - left) // block, 1), max((bottom - top) // block, 1))
     averaged = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
-    # Smoothed on the way back up: hard blocks draw the eye. What was averaged away does not return.
+    # Interpolated on the way back up, because hard blocks are conspicuous; this restores nothing.
     smooth = cv2.resize(averaged, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
     region = result[top:bottom, left:right]
     region[:] = cv2.copyTo(smooth, grown, region)

@@ -1,4 +1,4 @@
-"""COCO's JSON of instances, with the track of each one beside it."""
+"""COCO JSON of instances, with their tracks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from roadmask.streaming.formats.export.job import ExportJob
 
 
 def write(job: ExportJob, path: Path) -> None:
-    """Writes `images`, `annotations` and `categories`; the run lengths are those of the store, byte for byte.
+    """Writes `images`, `annotations` and `categories`, with the run lengths of the store byte for byte.
 
     Ids count from 1 over all cameras. An image also has `camera`, `epoch`, `frame_index` (capture count) and
-    `timestamp_ns`, an annotation `score`, `track_id` (0 = none; unique within a camera) and `state`.
+    `timestamp_ns`; an annotation also has `score`, `track_id` (0 = none; unique within a camera) and `state`.
     """
     with path.open("w", encoding="ascii") as file:
         file.write('{"images":')
         _write_list(file, _images(job))
         file.write(',\n"annotations":')
         _write_list(file, _annotations(job))
-        categories = [{"id": label, "name": name} for label, name in sorted(job.drive.class_names.items())]
+        categories = [{"id": category_id, "name": name} for category_id, name in sorted(job.drive.class_names.items())]
         file.write(f',\n"categories":{json.dumps(categories)}}}\n')
 
 
 def _write_list(file: TextIO, items: Iterable[dict[str, Any]]) -> None:
-    """Writes a list without ever holding it."""
+    """Writes a list item by item."""
     separator = "[\n"
     for item in items:
         file.write(separator + json.dumps(item, separators=(",", ":")))

@@ -1,4 +1,4 @@
-"""CVAT's XML 1.1 "for video": tracks of polygons."""
+"""CVAT XML 1.1 "for video": tracks of polygons."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.store import CameraReader, Sighting
 
 _TOLERANCE_PX = 0.5
-"""How far a polygon may be from the edge of its mask."""
+"""Maximum distance in pixels of a polygon from the edge of its mask."""
 
 
 def write(job: ExportJob, path: Path) -> None:
-    """Writes one camera; frames are counted as captured, as CVAT counts those of the video.
+    """Writes one camera; frames are numbered by capture count, like the frames of the video in CVAT.
 
-    CVAT's tracks interpolate polygons, not masks: each mask becomes the outline of its largest part, so holes and
-    further parts are lost. Instances without a track are left out.
+    Tracks of CVAT interpolate polygons and not masks: each mask becomes the outline of its largest part, without holes
+    and further parts. Instances without a track are left out.
 
     Raises:
-        InputError: there are several cameras, or the image's size changes, which no CVAT task can.
+        InputError: there are several cameras, or the image size changes, which a CVAT task does not support.
     """
     camera = job.only_camera("cvat")
     sizes = {epoch.info.image_size for epoch in camera.epochs}
     if len(sizes) > 1:
-        raise InputError(f"camera {camera.name!r} has images of {sorted(sizes)}: a CVAT task has one size.")
+        raise InputError(
+            f"expected one image size for camera {camera.name!r}, got {sorted(sizes)} (height, width): a CVAT task has "
+            f"one. Export the epochs of the store to another format."
+        )
     with path.open("w", encoding="utf-8") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
         xml.startDocument()
@@ -52,7 +55,7 @@ def write(job: ExportJob, path: Path) -> None:
 
 
 def _frames(camera: CameraReader) -> int:
-    """Returns how many frames the video has, as far as the store knows."""
+    """Returns the number of frames of the video, as far as the store knows it."""
     last = int(camera.epochs[-1].frame_index[-1]) if len(camera) else -1
     return max(camera.ledger.captured, last + 1)
 
@@ -86,7 +89,7 @@ def _write_shapes(xml: XMLGenerator, sightings: tuple[Sighting, ...], frames: in
             continue
         following = sightings[n + 1].frame_index if n + 1 < len(sightings) else None
         _write_shape(xml, seen.frame_index, points, outside=False)
-        # Without this CVAT would go on showing the last polygon; a frame behind the last one it refuses.
+        # Without this CVAT would keep showing the last polygon; it refuses a frame after the last one.
         if (following is None or following > seen.frame_index + 1) and seen.frame_index + 1 < frames:
             _write_shape(xml, seen.frame_index + 1, points, outside=True)
 
@@ -112,7 +115,7 @@ def outline(mask: RleMasks) -> NDArray[np.float64]:
     crop = mask.crop(0)
     if not crop.inside.size:
         return np.zeros((0, 2))
-    # Contours run through the centres of pixels; halves of pixels bring them to within a quarter of the edge.
+    # Contours pass through the centres of pixels; doubling the resolution brings them within a quarter of the edge.
     inside = np.repeat(np.repeat(crop.inside.astype(np.uint8), 2, axis=0), 2, axis=1)
     contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(contours, key=cv2.contourArea)

@@ -1,4 +1,4 @@
-"""What an export is asked to do; the frames of a drive, one at a time."""
+"""An export job: its options, and the frames of its drive one at a time."""
 
 from __future__ import annotations
 
@@ -15,47 +15,52 @@ def _silent(_: float) -> None:
 
 @dataclass(frozen=True)
 class ExportJob:
-    """One drive on its way into one file or folder."""
+    """The export of a drive to one file or folder."""
 
     drive: Drive
-    """What is exported, as of its last commit."""
+    """Drive to export, as of its last commit when it was opened."""
     camera: str | None = None
-    """Only this camera; all if None."""
+    """Name of the only camera to export; None for all cameras."""
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Camera -> where its images are; see `find_images`."""
+    """Camera -> sources of its images; a camera that is not listed has those of its recording, see `images`."""
     anonymize: bool = False
-    """Blur road users in the images."""
+    """Whether road users are blurred in the images."""
     whole_boxes: bool = False
-    """Blur their boxes instead of their masks with a margin."""
+    """Whether their boxes are blurred instead of their masks, both with a margin."""
     overlay: bool = False
-    """Draw masks into anonymized images, too."""
+    """Whether masks are also drawn into anonymized images."""
     on_progress: Callable[[float], None] = _silent
-    """Called now and then with the share that is done, 0 to 1."""
+    """Callback that receives the completed share, 0 to 1."""
 
     @property
     def cameras(self) -> list[CameraReader]:
         """The cameras to export.
 
         Raises:
-            InputError: the camera asked for is not there, or none is.
+            InputError: there is no such camera, or no camera at all.
         """
         names = list(self.drive)
         if not names:
-            raise InputError(f"{self.drive.path} has no camera yet: nothing was committed.")
+            raise InputError(f"expected a camera in {self.drive.path}, found none: nothing was committed to it.")
         if self.camera is not None and self.camera not in names:
-            raise InputError(f"{self.drive.path} has no camera {self.camera!r}: it has {', '.join(names)}.")
+            raise InputError(f"{self.drive.path} has no camera {self.camera!r}: choose among {', '.join(names)}.")
         return [self.drive[name] for name in names if self.camera in (None, name)]
 
     def only_camera(self, what: str) -> CameraReader:
-        """Returns the one camera, for formats that hold one.
+        """Returns the camera to export, for formats that hold a single one.
+
+        Args:
+            what: name of the format, for the message.
 
         Raises:
-            InputError: there are several and none was chosen.
+            InputError: there are several cameras and none was chosen.
         """
         cameras = self.cameras
         if len(cameras) > 1:
             names = ", ".join(camera.name for camera in cameras)
-            raise InputError(f"{what} holds one camera, {self.drive.path} has {names}: choose with --camera NAME.")
+            raise InputError(
+                f"{what} holds a single camera, {self.drive.path} has {names}: choose one with --camera NAME."
+            )
         return cameras[0]
 
     def frames(self) -> Iterator[tuple[CameraReader, StoredFrame]]:

@@ -1,4 +1,4 @@
-"""Writes an export: its output comes to its place whole or not at all, on a disk or in an object store."""
+"""Writes an export to a disk or an object store; the output appears when it is complete, or not at all."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from roadmask.streaming.redaction import redact_address, redact_text
 
 
 def export_drive(job: ExportJob, name: str, out: str) -> None:
-    """Writes a drive in another format.
+    """Exports a drive to another format.
 
     Args:
-        job: what to export.
-        name: one of `FORMATS`.
-        out: a path, or for formats of one file a URL that fsspec knows, such as `s3://bucket/drive.json`.
+        job: the drive and the options of the export.
+        name: name of the format, a key of `FORMATS`.
+        out: path of the output, or for formats of one file a URL that fsspec supports, such as `s3://bucket/drive.json`.
 
     Raises:
-        InputError: the format, the output or an option cannot be used together.
+        InputError: the format is unknown, the output exists, or format, output and options do not fit together.
         EngineError: a package is missing; the message has the command that installs it.
         StoreError: the drive cannot be read, or the output cannot be written.
     """
     if name not in FORMATS:
-        raise InputError(f"expected a format of {', '.join(FORMATS)}, got {name!r}.")
+        raise InputError(f"expected a format among {', '.join(FORMATS)}, got {name!r}.")
     chosen = FORMATS[name]
     if job.anonymize and not chosen.images:
         with_images = " or ".join(known for known, each in FORMATS.items() if each.images)
-        raise InputError(f"{name} holds no images to anonymize: export to {with_images}, or leave --anonymize out.")
+        raise InputError(f"{name} holds no images to anonymize: export to {with_images}, or leave out --anonymize.")
     if chosen.suffix and not out.lower().endswith(chosen.suffix):
         raise InputError(f"expected a name that ends in {chosen.suffix} for {name}, got {out}.")
     for package in chosen.packages:
@@ -47,15 +47,15 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
             chosen.writer(job, partial)
     except OSError as error:
         raise StoreError(
-            f"cannot write to {out}: {error.strerror or error}. Make room, or choose another place."
+            f"cannot write to {out}: {error.strerror or error}. Free space, or choose another place."
         ) from error
 
 
 @contextmanager
 def _local(out: Path) -> Iterator[Path]:
-    """Gives a place beside the output to write to, then renames it."""
+    """Gives a path beside the output to write to, then renames it."""
     if out.exists() or out.is_symlink():
-        raise InputError(f"{out} is already there: choose another name, or remove it first.")
+        raise InputError(f"{out} already exists: choose another name, or remove it first.")
     with ExitStack() as stack:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,10 +67,10 @@ def _local(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _remote(url: str, *, folder: bool) -> Iterator[Path]:
-    """Gives a local file to write to, then uploads it: object stores show an object once it is whole."""
+    """Gives a local file to write to, then uploads it: object stores show an object when it is complete."""
     if folder:
         raise InputError(
-            f"this format is a folder, which is written to a disk: expected a path, got {redact_address(url)}."
+            f"expected a path for a format that is a folder, got {redact_address(url)}: write it to a disk."
         )
     if find_spec("fsspec") is None:
         raise missing_package("fsspec", f"writing to {url.partition(':')[0]}://", extra="export")
@@ -82,7 +82,7 @@ def _remote(url: str, *, folder: bool) -> Iterator[Path]:
     except (ImportError, ValueError) as error:
         raise InputError(f"cannot write to {redact_address(url)}: {redact_text(str(error), [url])}.") from error
     if there:
-        raise InputError(f"{redact_address(url)} is already there: choose another name, or remove it first.")
+        raise InputError(f"{redact_address(url)} already exists: choose another name, or remove it first.")
     with tempfile.TemporaryDirectory(prefix="roadmask-") as scratch:
         local = Path(scratch) / Path(path).name
         yield local

@@ -1,4 +1,4 @@
-"""Parquet: a table with a row for each instance."""
+"""Parquet: a table with one row for each instance."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SCHEMA = pa.schema(
         ("rle", pa.binary()),
     ]
 )
-"""The columns; `rle` holds COCO's compressed run lengths of an image of `height` x `width`."""
+"""Columns of the table; `rle` holds COCO's compressed run lengths for an image of `height` x `width` pixels."""
 _ROWS_PER_GROUP = 16_384
-"""Bounds what is held at once: a few megabytes of run lengths."""
+"""Number of rows in a row group, which limits the memory to a few megabytes of run lengths."""
 
 
 def write(job: ExportJob, path: Path) -> None:
@@ -68,7 +68,7 @@ def _columns(camera: CameraReader, frame: StoredFrame) -> dict[str, Any]:
         "track_id": frame.track_ids,
         "state": frame.states,
         "category_id": seen.category_ids.astype("int32"),
-        "class": [camera.class_name(label) for label in seen.category_ids.tolist()],
+        "class": [camera.class_name(category_id) for category_id in seen.category_ids.tolist()],
         "score": seen.scores,
         **{side: seen.boxes[:, n] for n, side in enumerate(("x1", "y1", "x2", "y2"))},
         "area": masks.area,

@@ -1,4 +1,4 @@
-"""A recording that rerun's viewer opens: boxes, labels and, where asked for, images."""
+"""A recording for the viewer of rerun: boxes, id maps and, if requested, images."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _JPEG_QUALITY = 85
 def write(job: ExportJob, path: Path) -> None:
     """Writes CAMERA/boxes, CAMERA/id_map and CAMERA/image on the timelines `frame` (capture count) and `time`.
 
-    Labels hold track ids modulo 65536, the most that rerun's segmentation images tell apart. Images are there if
-    `--source` or `--anonymize` asks for them.
+    The id map holds track ids modulo 65536, the range of segmentation images in rerun. Images are included if
+    `--source` or `--anonymize` is given.
 
     Raises:
-        InputError: images are asked for and cannot be found; see `images`.
+        InputError: images are requested and cannot be found; see `images`.
     """
     stream = rr.RecordingStream("roadmask", recording_id=job.drive.path.stem)
     stream.save(path)
@@ -64,8 +64,8 @@ def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None,
     stream.log(f"{camera.name}/id_map", rr.SegmentationImage((id_map & 0xFFFF).astype(np.uint16)))
     seen = stored.instances
     names = [
-        f"{camera.class_name(label)} {track_id}"
-        for label, track_id in zip(seen.category_ids.tolist(), stored.track_ids.tolist(), strict=True)
+        f"{camera.class_name(category_id)} {track_id}"
+        for category_id, track_id in zip(seen.category_ids.tolist(), stored.track_ids.tolist(), strict=True)
     ]
     boxes = rr.Boxes2D(
         array=seen.boxes,

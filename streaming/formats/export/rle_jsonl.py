@@ -1,4 +1,4 @@
-"""One JSON object a line, one line an instance."""
+"""JSON lines: one object for each instance."""
 
 from __future__ import annotations
 

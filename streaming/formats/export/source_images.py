@@ -1,4 +1,4 @@
-"""The images that a drive was made of, found again and matched to what is stored."""
+"""Reads the images of a stored drive from its sources, and matches them to its frames."""
 
 from __future__ import annotations
 
@@ -7,32 +7,29 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import open_camera
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
-from roadmask.streaming.store.layout import plain
-from roadmask.tracking import LostTracks, Tracks
+from roadmask.streaming.store.layout import json_data
 
 
 def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, StoredFrame]]:
-    """Yields every stored frame with its image; images that have no stored frame are left out.
+    """Yields every stored frame with its image; images without a stored frame are left out.
 
     Raises:
-        InputError: the source cannot be found, or is not the one the store was made of.
-        SourceError: it cannot be read.
+        InputError: the source cannot be found, or is not the one that was recorded.
+        SourceError: the source cannot be read.
     """
     stored = job.drive.attributes["sources"].get(camera.name, {})
     specs = job.sources.get(camera.name) or _recorded(job, camera.name, stored)
     with closing(open_camera(camera.name, specs)) as source:
-        if plain(source.describe(), "source") != stored:
+        if json_data(source.describe(), "source") != stored:
             raise InputError(
-                f"{', '.join(specs)} is not what camera {camera.name!r} was made of: the store recorded "
-                f"{_named(stored)}, with other contents. Give the original with --source {camera.name}=..."
+                f"expected the source that camera {camera.name!r} was recorded from ({_named(stored)}), got "
+                f"{', '.join(specs)}, with other content: give the original with --source {camera.name}=..."
             )
         position = 0
         for item in source:
@@ -45,27 +42,13 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
                 job.on_progress(position / len(camera))
     if position < len(camera):
         raise InputError(
-            f"the images of camera {camera.name!r} end after {position} of {len(camera)} stored frames: "
-            "the source changed since it was recorded."
+            f"expected images for {len(camera)} stored frames of camera {camera.name!r}, got {position}: the source "
+            "changed since it was recorded. Give the original with --source."
         )
 
 
-def as_tracks(frame: StoredFrame) -> Tracks:
-    """Returns a stored frame as drawing takes it; ages and velocities are not stored and stay 0."""
-    none = np.zeros(0, np.int64)
-    count = len(frame)
-    return Tracks(
-        frame.instances,
-        frame.track_ids.astype(np.int64),
-        frame.states.astype(np.uint8),
-        np.zeros(count, np.int64),
-        np.zeros((count, 2), np.float32),
-        LostTracks(none, none, np.zeros((0, 4), np.float32), none),
-    )
-
-
 def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str, ...]:
-    """A store keeps names, not paths, so files are looked for here and beside the store."""
+    """Returns the sources of a camera: a store has the names of files, which are searched for here and beside it."""
     kind = kind_named(stored.get("kind", ""))
     if kind is not None and (spec := kind.find(stored)) is not None:
         return (spec,)
@@ -74,8 +57,8 @@ def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str,
         if names and all((folder / name).is_file() for name in names):
             return tuple(str(folder / name) for name in names)
     raise InputError(
-        f"the images of camera {camera!r} are needed, and {_named(stored)} is neither here nor beside the store: "
-        f"say where with --source {camera}=PATH."
+        f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
+        f"none: give their place with --source {camera}=PATH."
     )
 
 

@@ -1,4 +1,4 @@
-"""A video of one camera: its masks drawn, or its road users blurred."""
+"""A video of one camera with its masks drawn, or with its road users blurred."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 
 from roadmask.streaming.formats.export.anonymize import anonymized
 from roadmask.streaming.formats.export.job import ExportJob
-from roadmask.streaming.formats.export.source_images import as_tracks, images
+from roadmask.streaming.formats.export.source_images import images
 from roadmask.streaming.sinks.overlay import OverlayVideo
 from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame
 from roadmask.streaming.sinks.video_writer import VideoWriter
+from roadmask.tracking import Tracks
 
 _PAUSE_NS = 1_000_000_000
 """Between two epochs, whose clocks may have nothing in common."""
 
 
 def write(job: ExportJob, path: Path) -> None:
-    """Writes the stored frames, without sound; frames that failed or were dropped are not shown.
+    """Writes the stored frames without sound; failed and dropped frames are not shown.
 
     Raises:
         InputError: there are several cameras, or the images cannot be found; see `images`.
@@ -34,7 +35,7 @@ def write(job: ExportJob, path: Path) -> None:
             if job.anonymize:
                 image = anonymized(frame.image, stored.instances, whole_boxes=job.whole_boxes)
                 shown = replace(frame, image=image)
-            overlay.write(TrackedFrame(shown, as_tracks(stored)))
+            overlay.write(TrackedFrame(shown, Tracks.from_ids(stored.instances, stored.track_ids, stored.states)))
         overlay.close(len(camera))
     except BaseException:
         overlay.abort()

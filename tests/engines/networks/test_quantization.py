@@ -205,5 +205,5 @@ class TestCalibrate:
         calibrate(full, lite, SHAPE, images)
         [record] = (tmp_path / "cache" / "gpu-graphs").glob("*-ranges.json")
         record.write_text(json.dumps({"ranges": 3}))
-        with pytest.raises(EngineError, match="is not what roadmask wrote"):
+        with pytest.raises(EngineError, match="is not a file that roadmask wrote"):
             calibration_of(lite, SHAPE)

@@ -122,7 +122,7 @@ def test_weights_without_ranges_say_how_to_measure_them(lite: Weights, own_range
 @pytest.mark.parametrize("content", ["no json", "[]", '{"ranges": {}}', '{"weights_sha256": "other", "ranges": {}}'])
 def test_a_damaged_file_is_named(lite: Weights, own_ranges: Path, content: str) -> None:
     ranges_file(lite).write_text(content)
-    with pytest.raises(EngineError, match=r"lite-.*\.json is not what roadmask wrote.* calibrate again"):
+    with pytest.raises(EngineError, match=r"lite-.*\.json is not a file that roadmask wrote.* calibrate again"):
         known_ranges(lite)
 
 
@@ -152,7 +152,7 @@ def test_images_in_which_nothing_is_change_nothing(
     monkeypatch.setattr("roadmask.engines.openvino.calibration.ranges_file", lambda _: path)
     monkeypatch.setattr("roadmask.engines.openvino.calibration._SCORE_MIN", 1.0)
     for images in ([], [np.zeros((192, 160, 3), np.uint8)]):
-        with pytest.raises(InputError, match="finds nothing at all"):
+        with pytest.raises(InputError, match="finds nothing in some of them"):
             openvino_calibration.calibrate(lite, images, input_size=(192, 160))
     assert not path.exists()
 

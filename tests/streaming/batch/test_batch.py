@@ -69,6 +69,7 @@ def test_a_finished_store_of_something_else_is_never_overwritten(tmp_path: Path,
     before = (store / "provenance.jsonl").read_bytes()
     result = run_batch(plan_of(videos, tmp_path / "out", SETTINGS, config))
     assert result.outcomes[0].status == "failed"
+    assert "created with different settings" in result.outcomes[0].reason
     assert f"{what}." in result.outcomes[0].reason
     assert result.outcomes[1].status == "stored"
     assert (store / "provenance.jsonl").read_bytes() == before

@@ -124,7 +124,7 @@ def test_a_killed_run_leaves_no_broken_video(tmp_path: Path, older: bool) -> Non
 
 class TestRefused:
     def test_missing_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="there is no folder"):
+        with pytest.raises(InputError, match="does not exist; create it first"):
             VideoWriter(tmp_path / "nowhere" / "a.mp4")
 
     def test_folder(self, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ class TestRefused:
         video = VideoWriter(tmp_path / "a.mp4", preset="ultrafast")
         (tmp_path / "a.mp4.partial").symlink_to("/dev/full")
         noise = np.random.default_rng(0)
-        with pytest.raises(StoreError, match="disk full"):  # noqa: PT012  it may take several images, or the end
+        with pytest.raises(StoreError, match="the disk is not full"):  # noqa: PT012  it may take several images, or the end
             for number in range(200):
                 video.write(noise.integers(0, 255, (96, 160, 3), np.uint8), number * 40 * MS)
             video.close()

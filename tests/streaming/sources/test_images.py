@@ -153,11 +153,11 @@ class TestRefused:
             raise PermissionError
 
         monkeypatch.setattr(Path, "iterdir", refuse)  # permissions do not stop root, who may run the tests
-        assert "may not be read" in refused(tmp_path)
+        assert "no permission to read" in refused(tmp_path)
 
     def test_no_image_decodes(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"junk")
-        assert "none of the 1 images" in refused(tmp_path)
+        assert "cannot decode any of the 1 images" in refused(tmp_path)
 
     def test_glob_without_match(self, tmp_path: Path) -> None:
         assert "no file matches" in refused(tmp_path / "*.png")

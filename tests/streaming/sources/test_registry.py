@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from roadmask.engines.errors import InputError, SourceError
+from roadmask.streaming.batch.drives import find_drives
 from roadmask.streaming.sources import ImageSource, open_camera, parse_sources, registry
 from roadmask.streaming.sources.registry import KINDS, SourceKind, SourceRequest, expected_sources
 from support.video_factory import numbered_image, write_clip
@@ -52,6 +53,7 @@ def test_a_new_kind_of_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert parse_sources([f"{path}?fps=5"]) == {"drive": [f"{path}?fps=5"]}
     assert open_camera("front", [f"{path}?fps=5"]).fps == 5
     assert "or a bag" in expected_sources()
+    assert [drive.name for drive in find_drives([str(tmp_path)]).drives] == ["drive"]
     with pytest.raises(SourceError, match=r"mixes bag \(.*drive.bag\) and video"):
         open_camera("front", [str(path), str(write_clip(tmp_path / "a.mp4", [0]))])
 

@@ -39,7 +39,7 @@ class TestRefused:
 
     def test_other_bytes(self, tmp_path: Path) -> None:
         (tmp_path / "drive.mp4").write_bytes(bytes(range(1, 256)) * 50 + b"\0")
-        assert "no video container" in self.refused(tmp_path / "drive.mp4")
+        assert "not a video container" in self.refused(tmp_path / "drive.mp4")
 
     def test_zeros(self, tmp_path: Path) -> None:
         (tmp_path / "drive.mp4").write_bytes(bytes(10_000))
@@ -56,11 +56,11 @@ class TestRefused:
             container.add_stream("libx264", rate=25)
             container.streams.video[0].height, container.streams.video[0].width = SIZE
             container.start_encoding()
-        assert "zero frames" in self.refused(path)
+        assert "has no frames" in self.refused(path)
 
     def test_not_one_frame_decodes(self, tmp_path: Path) -> None:
         path = spoil_packets(write_clip(tmp_path / "drive.mp4", gop=1, b_frames=0), range(12))
-        assert "not one of the 12 frames" in self.refused(path)
+        assert "cannot decode any of the 12 frames" in self.refused(path)
 
     def test_sound_only(self, tmp_path: Path) -> None:
         assert "got audio" in self.refused(write_sound(tmp_path / "drive.m4a"))
@@ -68,7 +68,7 @@ class TestRefused:
     def test_unknown_codec(self, tmp_path: Path) -> None:
         path = write_clip(tmp_path / "drive.mp4")
         path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-        assert "cannot decode" in self.refused(path)
+        assert "has no decoder" in self.refused(path)
 
     def test_same_file_twice(self, tmp_path: Path) -> None:
         path = str(write_clip(tmp_path / "drive.mp4", [0]))

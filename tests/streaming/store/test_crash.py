@@ -207,7 +207,7 @@ def test_killed_writer_leaves_its_last_commit_and_no_lock(tmp_path: Path) -> Non
             create(path)
         if not isinstance(caught.value, StoreLockedError) or time.monotonic() > deadline:
             break
-    assert "already there" in str(caught.value)
+    assert "already exists" in str(caught.value)
 
 
 def test_store_may_be_closed_by_another_thread(tmp_path: Path) -> None:

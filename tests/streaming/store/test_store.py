@@ -22,7 +22,7 @@ from roadmask.engines.errors import (
 from roadmask.streaming import store as public
 from roadmask.streaming.store import CameraWriter, StoreConfig, check_drive, open_drive
 from roadmask.streaming.store.compare import differing_files
-from roadmask.streaming.store.epoch import EpochReader
+from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.layout import ARRAYS, RLE_CHUNK
 from roadmask.tracking import Tracks
 from support.stores import FRAME_NS, SMALL, create, record, street, tracks_of
@@ -134,7 +134,7 @@ def test_cameras_are_independent_and_so_are_epochs(tmp_path: Path) -> None:
         assert_frame_is(front_read.frame(position), tracks)
         assert front_read.id_map(position).shape == tracks.instances.image_size
     assert front_read.position_of(7) == 5
-    with pytest.raises(InputError, match="capture count 6"):
+    with pytest.raises(InputError, match="frame_index 6"):
         front_read.position_of(6)
     assert [sighting.epoch for sighting in front_read.track(1)] == [0] * 4 + [2] * 4
     assert check_drive(tmp_path / "drive.zarr").ok
@@ -251,9 +251,9 @@ def test_missing_and_foreign_paths(tmp_path: Path) -> None:
     zarr.create_group(tmp_path / "foreign.zarr")
     for name, words in [
         ("nothing", "found nothing"),
-        ("text.zarr", "has no zarr.json"),
-        ("folder", "has no zarr.json"),
-        ("foreign.zarr", "roadmask did not write it"),
+        ("text.zarr", "found no zarr.json"),
+        ("folder", "found no zarr.json"),
+        ("foreign.zarr", "has no schema_version"),
     ]:
         for read in (open_drive, check_drive):
             with pytest.raises(StoreError, match=words):

@@ -74,7 +74,7 @@ def test_a_full_disk_and_then_room(images: Path, whole: Path, mount: Path) -> No
     code, printed = ended(roadmask(images, out))
     assert code == 4, printed
     assert "No space left on device" in printed
-    assert "go on with --resume" in printed
+    assert "continue with --resume" in printed
     stored = len(open_drive(out)["front"])
     assert 0 < stored < FRAMES
     assert check_drive(out).ok

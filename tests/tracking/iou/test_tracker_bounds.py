@@ -53,7 +53,7 @@ def test_ids_belong_to_the_object() -> None:
     assert second.update(frame(square(50)), 0).track_ids.tolist() == [1]
     third = IouTracker(first_id=first.next_id)
     assert third.update(frame(square(50)), 0).track_ids.tolist() == [3]
-    with pytest.raises(InputError, match="from 1 up"):
+    with pytest.raises(InputError, match="at least 1"):
         IouTracker(first_id=0)
 
 

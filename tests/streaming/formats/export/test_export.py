@@ -210,7 +210,7 @@ def test_rerun_verifies_and_holds_every_frame(filmed, tmp_path: Path) -> None:
 def test_another_source_is_refused(filmed, tmp_path: Path) -> None:
     store, _, _ = filmed
     job = ExportJob(open_drive(store), sources={"front": ("synthetic:?seconds=0.2&seed=9",)})
-    with pytest.raises(InputError, match="not what camera 'front' was made of"):
+    with pytest.raises(InputError, match="the source that camera 'front' was recorded from"):
         export_drive(job, "video", str(tmp_path / "a.mp4"))
     assert not list(tmp_path.glob("*.mp4*"))
     assert not list(tmp_path.glob(".*partial*"))
@@ -227,9 +227,9 @@ def test_urls(drive: Path, tmp_path: Path) -> None:
     try:
         local = export(drive, "rle-jsonl", tmp_path / "a.jsonl").read_bytes()
         assert fsspec.filesystem("memory").cat_file("/exports/a.jsonl") == local
-        with pytest.raises(InputError, match="already there"):
+        with pytest.raises(InputError, match="already exists"):
             export_drive(ExportJob(open_drive(drive)), "rle-jsonl", "memory://exports/a.jsonl")
-        with pytest.raises(InputError, match="is a folder"):
+        with pytest.raises(InputError, match="that is a folder"):
             export_drive(ExportJob(open_drive(drive)), "kitti-mots", "memory://exports/mots")
     finally:
         fsspec.filesystem("memory").rm("/exports", recursive=True)
@@ -241,7 +241,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(
     drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.json").write_text("mine")
-    with pytest.raises(InputError, match="already there"):
+    with pytest.raises(InputError, match="already exists"):
         export(drive, "coco", tmp_path / "a.json")
     assert (tmp_path / "a.json").read_text() == "mine"
     failing: Callable[..., None] = lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # noqa: E731
@@ -257,7 +257,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(
     [
         (["--to", "coco", "a.json", "--anonymize"], "no images to anonymize"),
         (["--to", "coco", "a.txt"], "ends in .json"),
-        (["--to", "video", "a.mp4", "--whole-boxes"], "add --anonymize"),
+        (["--to", "video", "a.mp4", "--whole-boxes"], "need --anonymize"),
         (["--to", "coco", "a.json", "--camera", "rear"], "no camera 'rear'"),
     ],
 )

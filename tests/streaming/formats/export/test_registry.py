@@ -39,7 +39,7 @@ def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> No
     drive = record(tmp_path / "drive.zarr", street(2))
     ran = CliRunner().invoke(app, ["export", str(drive), "--to", "coca", str(tmp_path / "a.json")])
     assert ran.exit_code != 0
-    assert "expected a format of coco" in str(ran.exception)
+    assert "expected a format among coco" in str(ran.exception)
 
 
 def test_a_new_format_needs_a_module_and_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,31 +1,30 @@
-"""The reader of a drive: opens lazily, also while the drive is being written."""
+"""Reads the frames and tracks of one camera over all its epochs."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.errors import InputError, StoreCorruptError, StoreMissingError, StoreSchemaError
+from roadmask.engines.errors import InputError, StoreCorruptError
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.layout import LEDGER, METADATA, SCHEMA_VERSION, EpochInfo, Extent, read_attributes
+from roadmask.streaming.store.epoch_reader import EpochReader
+from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, read_attributes
 from roadmask.streaming.store.records import Sighting, StoredFrame, TrackSummary, TrackView
 
 
 class CameraReader:
     """One camera of a drive, as of its last commit when it was opened.
 
-    Stored frames are counted by position: 0 to `len(camera) - 1`, over all epochs. Where frames were lost, positions
-    run behind capture counts; `position_of` translates.
+    Stored frames have positions from 0 to `len(camera) - 1`, over all epochs. Where frames were lost, the position is
+    lower than the frame index; `position_of` converts.
     """
 
     def __init__(self, folder: Path, class_names: Mapping[int, str]) -> None:
@@ -43,22 +42,24 @@ class CameraReader:
             self.recording_start = None if start is None else datetime.fromisoformat(start)
             """Wall clock of time 0 of the media clock, as the recording states it; None where it does not."""
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StoreCorruptError(f"{folder / METADATA}: expected `committed` by epoch, got {attributes}.") from error
+            raise StoreCorruptError(
+                f"{folder / METADATA}: expected `committed` by epoch, got {attributes}. Restore it from a copy."
+            ) from error
         self.epochs = [
             EpochReader(folder / str(epoch), EpochInfo.from_dict(epoch, read_attributes(folder / str(epoch))), extent)
             for epoch, extent in sorted(committed.items())
         ]
-        """Its epochs in the order of time."""
+        """Epochs in the order of time."""
         self._edges = [0, *accumulate(len(epoch) for epoch in self.epochs)]
         self.complete = (folder / LEDGER / METADATA).is_file()
-        """Whether the camera was closed; if not, it is still being written or its run was killed."""
+        """Whether the camera was closed; otherwise it is being written, or its run was killed."""
         stored = self._edges[-1] + self.removed
         self.ledger = (
             Ledger.from_dict(read_attributes(folder / LEDGER))
             if self.complete
             else Ledger.from_dict({"captured": 0, "stored": stored, **lost})
         )
-        """Where its frames went; `captured` counts only what is accounted for unless the camera is complete."""
+        """Outcomes of its frames; unless the camera is complete, `captured` counts only those accounted for."""
         if not self.complete:
             self.ledger.captured = self.ledger.accounted
 
@@ -69,10 +70,10 @@ class CameraReader:
         return f"CameraReader({self.name}: {len(self)} frames in {len(self.epochs)} epochs)"
 
     def frame(self, position: int) -> StoredFrame:
-        """Returns a stored frame by its position.
+        """Returns the frame at a position.
 
         Raises:
-            InputError: there is no such frame.
+            InputError: there is no frame at the position.
             StoreCorruptError: its files cannot be read back.
         """
         epoch, at = self._find(position)
@@ -88,29 +89,31 @@ class CameraReader:
         )
 
     def id_map(self, position: int) -> NDArray[np.uint32]:
-        """Returns the (H, W) image of track ids of a stored frame; 0 where no track is.
+        """Returns the (H, W) id map of the frame at a position; 0 where no track is.
 
         Raises:
-            InputError: there is no such frame.
+            InputError: there is no frame at the position.
             StoreCorruptError: its files cannot be read back.
         """
         epoch, at = self._find(position)
         return epoch.id_map(at)
 
-    def position_of(self, index: int) -> int:
+    def position_of(self, frame_index: int) -> int:
         """Returns the position of the frame with a capture count.
 
         Raises:
-            InputError: that frame was lost or never captured.
+            InputError: the frame was lost or never captured.
         """
         for start, epoch in zip(self._edges, self.epochs, strict=False):
-            at = int(np.searchsorted(epoch.frame_index, index))
-            if at < len(epoch) and epoch.frame_index[at] == index:
+            at = int(np.searchsorted(epoch.frame_index, frame_index))
+            if at < len(epoch) and epoch.frame_index[at] == frame_index:
                 return start + at
-        raise InputError(f"camera {self.name!r} stored no frame with capture count {index}: it was lost or never came.")
+        raise InputError(
+            f"camera {self.name!r} has no frame with frame_index {frame_index}: it was lost or never captured."
+        )
 
     def track(self, track_id: int) -> TrackView:
-        """Returns all sightings of a track; of the masks it reads only theirs.
+        """Returns all sightings of a track, without reading the masks of other tracks.
 
         Raises:
             InputError: there is no such track.
@@ -142,16 +145,16 @@ class CameraReader:
                 for n in range(len(rows))
             ]
         if not sightings:
-            raise InputError(f"camera {self.name!r} has no track {track_id}: `tracks()` lists those it has.")
+            raise InputError(f"camera {self.name!r} has no track {track_id}: tracks() lists the tracks of the camera.")
         category_id = Counter(sighting.category_id for sighting in sightings).most_common(1)[0][0]
         return TrackView(track_id, category_id, self.class_name(category_id), tuple(sightings))
 
     def tracks(self) -> list[TrackSummary]:
-        """Returns a line for each track, by id, without reading any mask."""
-        _, labels, positions, times = self._instances
+        """Returns a summary of each track, by id, without reading any mask."""
+        _, category_ids, positions, times = self._instances
         summaries = []
         for track_id, rows in self._rows_by_track.items():
-            category_id = Counter(labels[rows].tolist()).most_common(1)[0][0]
+            category_id = Counter(category_ids[rows].tolist()).most_common(1)[0][0]
             first, last = rows[0], rows[-1]
             summaries.append(
                 TrackSummary(
@@ -168,7 +171,7 @@ class CameraReader:
         return summaries
 
     def track_positions(self) -> dict[int, NDArray[np.int64]]:
-        """Returns the positions of the frames that each track was seen in, by id, without reading any mask."""
+        """Returns the positions of the frames of each track, by id, without reading any mask."""
         positions = self._instances[2]
         return {track_id: positions[rows] for track_id, rows in self._rows_by_track.items()}
 
@@ -178,19 +181,19 @@ class CameraReader:
 
     @cached_property
     def _instances(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(N,) track ids, labels, frame positions and timestamps over all epochs."""
+        """(N,) track ids, category ids, frame positions and timestamps over all epochs."""
         columns: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(4)]
         for start, epoch in zip(self._edges, self.epochs, strict=False):
             frames = epoch.frame_of_instance
             parts = (epoch.track_id, epoch.category_id, start + frames, epoch.timestamp_ns[frames])
             for column, part in zip(columns, parts, strict=True):
                 column.append(part)
-        ids, labels, positions, times = map(np.concatenate, columns)
-        return ids, labels, positions, times
+        ids, category_ids, positions, times = map(np.concatenate, columns)
+        return ids, category_ids, positions, times
 
     @cached_property
     def _rows_by_track(self) -> dict[int, NDArray[np.int64]]:
-        """Rows of `_instances` of each track, in the order of time."""
+        """Rows of `_instances` by track id, in the order of time."""
         ids = self._instances[0]
         order = np.argsort(ids, kind="stable")
         found, starts = np.unique(ids[order], return_index=True)
@@ -202,100 +205,3 @@ class CameraReader:
             raise InputError(f"camera {self.name!r}: expected a position from 0 to {len(self) - 1}, got {position}.")
         number = bisect_right(self._edges, position) - 1
         return self.epochs[number], position - self._edges[number]
-
-
-class Drive(Mapping[str, CameraReader]):
-    """A stored drive: camera name -> `CameraReader`."""
-
-    def __init__(self, path: Path, attributes: dict[str, Any]) -> None:
-        """Not meant to be called: use `open_drive`."""
-        self.path = path
-        self.attributes = attributes
-        """What the writer said of itself: engine, sources, config, versions."""
-        self.class_names: dict[int, str] = {
-            int(category_id): name for category_id, name in attributes["class_names"].items()
-        }
-        """COCO category id -> name, of the classes that may occur."""
-        self._names = camera_names(path)
-        self._open: dict[str, CameraReader] = {}
-
-    def __getitem__(self, name: str) -> CameraReader:
-        if name not in self._names:
-            raise KeyError(f"{self.path} has no camera {name!r}: it has {', '.join(self._names) or 'none'}.")
-        if name not in self._open:
-            self._open[name] = CameraReader(self.path / name, self.class_names)
-        return self._open[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names  # Mapping's own would open the camera
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        return f"Drive({self.path}: {', '.join(self._names) or 'no cameras'})"
-
-
-def open_drive(path: Path | str) -> Drive:
-    """Opens a stored drive for reading, also while it is being written.
-
-    Example::
-
-        front = open_drive("drive.zarr")["front"]
-        front.frame(120).instances, front.id_map(120), front.track(17)
-
-    Raises:
-        StoreMissingError: there is nothing at the path, or no store of roadmask.
-        StoreSchemaError: a newer roadmask wrote it.
-        StoreCorruptError: its attributes cannot be understood.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise StoreMissingError(f"expected a store at {path}, found nothing: check the path.")
-    if not (path / METADATA).is_file():
-        raise StoreMissingError(
-            f"expected a store at {path}, but it has no {METADATA}: roadmask stores are folders that do."
-        )
-    attributes = read_attributes(path)
-    version = attributes.get("schema_version")
-    if version is None:
-        raise StoreMissingError(f"{path} is a Zarr group, but roadmask did not write it: it has no schema_version.")
-    if not isinstance(version, int) or version < 1:
-        raise StoreCorruptError(f"{path / METADATA}: expected schema_version as a number from 1 up, got {version!r}.")
-    require_schema(path, version, attributes.get("roadmask_version"))
-    try:
-        return Drive(path, attributes)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreCorruptError(f"{path / METADATA}: expected class_names by category id: {error!r}.") from error
-
-
-def require_schema(path: Path, version: int, written_by: str | None) -> None:
-    """Refuses a store of another schema version.
-
-    Args:
-        path: the store, for the message.
-        version: its schema version.
-        written_by: the roadmask that wrote it, as far as the store says.
-
-    Raises:
-        StoreSchemaError: this roadmask cannot read it.
-    """
-    if version > SCHEMA_VERSION:
-        needed = written_by or "newer"
-        raise StoreSchemaError(
-            f"{path} has schema version {version}, this roadmask reads version {SCHEMA_VERSION}: it was written by "
-            f"roadmask {needed}; pip install --upgrade 'roadmask>={needed}'."
-        )
-    if version < SCHEMA_VERSION:
-        raise StoreSchemaError(
-            f"{path} has schema version {version}, this roadmask reads version {SCHEMA_VERSION}: record the drive "
-            f"again, or export it with the roadmask that wrote it ({written_by or 'an older one'})."
-        )
-
-
-def camera_names(path: Path) -> list[str]:
-    """Returns the cameras of a store, in alphabetical order; a folder that was never committed is none."""
-    return sorted(folder.name for folder in path.iterdir() if (folder / METADATA).is_file())

@@ -1,4 +1,4 @@
-"""The reader of one epoch: slices every array to what is committed, and loads only what is asked for."""
+"""Reads one epoch: only what is committed, and only what is asked for."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from roadmask.streaming.store.stored_array import StoredArray
 
 
 class EpochReader:
-    """The committed frames of one epoch. Positions here count from the epoch's first frame."""
+    """The committed frames of one epoch. Positions count from the first frame of the epoch."""
 
     def __init__(self, folder: Path, info: EpochInfo, extent: Extent) -> None:
-        """Not meant to be called: see `CameraReader.epochs`."""
+        """Not meant to be called: use `CameraReader.epochs`."""
         self.folder = folder
         self.info = info
         self.extent = extent
         self.bytes_read: Counter[str] = Counter()
-        """Bytes of chunks and indices of shards read so far, by array."""
+        """Number of bytes of chunks and shard indices read so far, by array."""
         self._arrays: dict[str, StoredArray] = {}
         self._block = lru_cache(maxsize=32)(self._read_block)
 
@@ -49,10 +49,10 @@ class EpochReader:
         return f"EpochReader({self.folder.parent.name}/{self.info.epoch}: {len(self)} frames of {width} x {height})"
 
     def array(self, name: str) -> StoredArray:
-        """Returns one of `ARRAYS`, not sliced to what is committed.
+        """Returns one of `ARRAYS` with all its rows, including those that are not committed.
 
         Raises:
-            StoreCorruptError: it is missing, too short, or of another type or shape than the layout says.
+            StoreCorruptError: the array is missing, too short, or of another dtype or shape than the layout requires.
         """
         if name not in self._arrays:
             spec = ARRAYS[name]
@@ -71,7 +71,7 @@ class EpochReader:
         return (self.folder / name / METADATA).is_file()
 
     def unknown_arrays(self) -> list[str]:
-        """Returns the arrays that are not in `ARRAYS`: a later roadmask may have written them."""
+        """Returns the names of arrays that are not in `ARRAYS`: a later version of roadmask may have written them."""
         found = (path.parent.relative_to(self.folder).as_posix() for path in self.folder.rglob(METADATA))
         return sorted(name for name in found if name not in ARRAYS and not is_group(self.folder / name))
 
@@ -90,7 +90,7 @@ class EpochReader:
         return rows
 
     def files(self, name: str, start: int, stop: int) -> dict[Path, tuple[int, int]]:
-        """Returns the files that hold rows start to stop of an array, each with the first and last row it holds.
+        """Returns the files that hold rows start to stop of an array, each with its range of rows.
 
         Raises:
             StoreCorruptError: the array cannot be opened.
@@ -103,7 +103,7 @@ class EpochReader:
         }
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Reads a few rows of a small array through a cache: neighbours are likely to be asked for next.
+        """Reads a few rows of a small array through a cache, since neighbouring rows are likely to be read next.
 
         Raises:
             StoreCorruptError: its files cannot be read back.
@@ -117,32 +117,32 @@ class EpochReader:
 
     @cached_property
     def frame_index(self) -> NDArray[np.int64]:
-        """(T,) capture count of every frame."""
+        """(T,) capture counts of the frames."""
         return self.read("frames/frame_index")
 
     @cached_property
     def timestamp_ns(self) -> NDArray[np.int64]:
-        """(T,) capture time of every frame."""
+        """(T,) capture times of the frames in nanoseconds."""
         return self.read("frames/timestamp_ns")
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """(T + 1,) the instances of frame t are offsets[t]:offsets[t + 1]."""
+        """(T + 1,) edges between frames: the instances of frame t are offsets[t]:offsets[t + 1]."""
         return self.read("instances/offsets")
 
     @cached_property
     def track_id(self) -> NDArray[np.int64]:
-        """(N,) track of every instance."""
+        """(N,) track ids of the instances; 0 for none."""
         return self.read("instances/track_id")
 
     @cached_property
     def category_id(self) -> NDArray[np.int64]:
-        """(N,) COCO category id of every instance."""
+        """(N,) COCO category ids of the instances."""
         return self.read("instances/category_id").astype(np.int64)
 
     @cached_property
     def area(self) -> NDArray[np.int64]:
-        """(N,) pixels of every mask; counted from the run lengths where the epoch does not say."""
+        """(N,) areas of the masks in pixels; computed from the run lengths where the epoch does not store them."""
         if self.has("instances/area"):
             return self.read("instances/area")
         masks = self.masks(np.arange(self.extent.instances))
@@ -150,16 +150,16 @@ class EpochReader:
 
     @cached_property
     def rle_offsets(self) -> NDArray[np.int64]:
-        """(N + 1,) the run lengths of instance n are rle[rle_offsets[n]:rle_offsets[n + 1]]."""
+        """(N + 1,) edges between masks: the run lengths of instance n are rle[rle_offsets[n]:rle_offsets[n + 1]]."""
         return self.read("instances/rle_offsets")
 
     @cached_property
     def frame_of_instance(self) -> NDArray[np.int64]:
-        """(N,) position of the frame that every instance was seen in."""
+        """(N,) positions of the frames of the instances."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def id_map(self, position: int) -> NDArray[np.uint32]:
-        """Returns the (H, W) image of track ids of a frame."""
+        """Returns the (H, W) id map of a frame."""
         image: NDArray[np.uint32] = self.read("id_map", position, position + 1)[0]
         return image
 
@@ -182,10 +182,10 @@ class EpochReader:
         return instances, self.rows("instances/track_id", start, stop), self.rows("instances/state", start, stop)
 
     def masks(self, instances: NDArray[np.int64]) -> list[RleMasks]:
-        """Returns the mask of each of the instances, reading no other file chunks than theirs.
+        """Returns the masks of some instances, reading only the chunks that hold them.
 
         Args:
-            instances: (M,) places among the epoch's instances, ascending.
+            instances: (M,) ascending indices among the instances of the epoch.
         """
         starts, stops = self.rle_offsets[instances], self.rle_offsets[instances + 1]
         masks = []
@@ -198,10 +198,10 @@ class EpochReader:
 
 
 def _neighbours(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> list[range]:
-    """Splits byte ranges into groups to read in one go: those that share chunks or lie in adjacent ones."""
+    """Groups byte ranges that are read together: those in the same or in adjacent chunks."""
     if not len(starts):
         return []
     apart = starts[1:] // RLE_CHUNK > (stops[:-1] - 1) // RLE_CHUNK + 1
-    far = starts[1:] // RLE_SHARD > starts[:-1] // RLE_SHARD  # bounds what is held at once
+    far = starts[1:] // RLE_SHARD > starts[:-1] // RLE_SHARD  # limits the memory
     cuts = [0, *(np.flatnonzero(apart | far) + 1).tolist(), len(starts)]
     return [range(a, b) for a, b in pairwise(cuts)]

@@ -1,4 +1,4 @@
-"""The writer of a whole drive: makes the store, keeps others out, hands each camera its own writer."""
+"""Creates the store of a drive, keeps other writers out, and notes its provenance."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.engines.files import PARTIAL, flush
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.store.consolidated import consolidate, remove_consolidated
+from roadmask.streaming.store.drive_reader import require_schema
 from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
 from roadmask.streaming.store.layout import (
     LEDGER,
     METADATA,
     PROVENANCE,
     SCHEMA_VERSION,
-    plain,
+    json_data,
     read_attributes,
 )
-from roadmask.streaming.store.reader import require_schema
 from roadmask.streaming.store.resuming import require_same
 
 
 class MaskStore:
-    """A drive that is being written: holds its lock and its provenance. Each camera has a `CameraWriter` of its own.
+    """A drive that is being written: its lock and its provenance. Each camera is written by its own `CameraWriter`.
 
-    A context manager: leaving it gives the lock back. Close the cameras before.
+    As a context manager it closes itself at the end. Close the cameras first.
 
     Example::
 
@@ -52,7 +52,7 @@ class MaskStore:
         self._lock = lock
         self._closed = False
         self.finished_before = False
-        """Whether an earlier run finished every camera: there is nothing to go on with, and nothing is noted."""
+        """Whether an earlier run finished every camera, so that nothing is left to write."""
 
     @classmethod
     def create(
@@ -66,32 +66,33 @@ class MaskStore:
         command: str = "",
         resume: bool = False,
     ) -> MaskStore:
-        """Makes a new store and locks it, or takes up one that a run left unfinished.
+        """Creates a store and locks it, or resumes one that an earlier run left unfinished.
 
         Args:
-            path: folder that does not exist yet, such as `drive.zarr`.
+            path: folder of the store, such as `drive.zarr`; it does not exist unless it is resumed.
             class_names: COCO category id -> name, of the classes that may occur.
-            engine: what made the masks, as plain data.
-            sources: where the images came from, as plain data; credentials are left out.
-            config: how the run was configured, as plain data.
-            command: the command line, for provenance.
-            resume: go on with the store that is there, if there is one.
+            engine: description of the engine, as JSON data.
+            sources: description of the source of each camera, as JSON data; credentials are left out.
+            config: configuration of the run, as JSON data.
+            command: command line, for the provenance.
+            resume: continue with the store at `path`, if there is one.
 
         Raises:
-            StoreExistsError: something is there.
-            StoreResumeError: what is there was begun with other sources, settings or another engine.
-            StoreLockedError: another process writes to it.
+            StoreExistsError: there is something at `path`.
+            StoreSchemaError: the store to resume has another schema version.
+            StoreResumeError: the store to resume was created with other sources, settings or another engine.
+            StoreLockedError: another process writes to the store.
             StoreError: the folder cannot be written.
-            InputError: there is something in it that JSON does not know.
+            InputError: a description is not JSON data.
         """
         path = Path(path)
         attributes = {
             "schema_version": SCHEMA_VERSION,
             "roadmask_version": roadmask.__version__,
             "class_names": {str(category_id): name for category_id, name in sorted(class_names.items())},
-            "engine": plain(engine, "engine"),
-            "sources": plain(sources, "sources"),
-            "config": plain(config, "config"),
+            "engine": json_data(engine, "engine"),
+            "sources": json_data(sources, "sources"),
+            "config": json_data(config, "config"),
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ class MaskStore:
                     store.note("resumed", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
                 return store
             if resume:
-                _remove_stillborn(path)
+                _remove_empty(path)
             require_nothing(path)
             try:
                 path.mkdir()
@@ -122,7 +123,7 @@ class MaskStore:
                 store = cls(path, lock)
                 store.note("created", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
             except BaseException:
-                shutil.rmtree(path, ignore_errors=True)  # ours, and empty: it must not be in the way of the next try
+                shutil.rmtree(path, ignore_errors=True)  # created here and empty: it must not block the next attempt
                 raise
         except OSError as error:
             lock.release()
@@ -141,7 +142,7 @@ class MaskStore:
         self._close(None if error is None else f"{type(error).__name__}: {error}")
 
     def note(self, event: str, **details: Any) -> None:
-        """Adds a line to the provenance: what happened, when, in which process.
+        """Adds a line to the provenance with an event, its time and process.
 
         Raises:
             StoreError: the file cannot be written.
@@ -155,7 +156,7 @@ class MaskStore:
             raise StoreError(f"cannot write to {self.path / PROVENANCE}: {error.strerror or error}.") from error
 
     def close(self) -> None:
-        """Notes the end, writes what xarray reads first (see `consolidate`) and gives the lock back.
+        """Writes the consolidated metadata, notes the end and releases the lock.
 
         Raises:
             StoreError: the store cannot be written; what was committed before still opens.
@@ -172,7 +173,7 @@ class MaskStore:
                 if not self.finished_before:
                     self.note("closed")
             else:
-                with suppress(StoreError):  # what ended the run says more than a disk that is gone by now
+                with suppress(StoreError):  # the error that ended the run says more than a disk that is gone
                     consolidate(self.path)
                     if not self.finished_before:
                         self.note("interrupted", why=redact_text(interruption))
@@ -181,14 +182,14 @@ class MaskStore:
 
 
 def require_nothing(path: Path) -> None:
-    """Refuses to write a store where something lies.
+    """Checks that there is nothing at the path of a new store.
 
     Raises:
-        StoreExistsError: something does.
+        StoreExistsError: there is something.
     """
     if path.exists() or path.is_symlink():
         raise StoreExistsError(
-            f"{path} is already there: go on with it by --resume, choose another --out, or remove it first."
+            f"{path} already exists: continue it with --resume, choose another --out, or remove it first."
         )
 
 
@@ -196,8 +197,8 @@ def _is_finished(path: Path, cameras: Iterable[str]) -> bool:
     return all((path / camera / LEDGER / METADATA).is_file() for camera in cameras)
 
 
-def _remove_stillborn(path: Path) -> None:
-    """Removes the folder of a run that was killed before its store was there."""
+def _remove_empty(path: Path) -> None:
+    """Removes the folder of a run that was killed before it had created its store."""
     if path.is_dir() and all(file.name.endswith(PARTIAL) for file in path.rglob("*") if not file.is_dir()):
         shutil.rmtree(path)
 
