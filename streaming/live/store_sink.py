@@ -62,7 +62,7 @@ class LiveStoreSink(StoreSink):
             self._epoch = int(writer.epoch.info.get("epoch", writer.epoch.epoch))
         if self._retention is not None:
             self._segments = Segments(self._retention, writer)
-        committed = [epoch.info for epoch in writer.begun.epochs if len(epoch)]
+        committed = [epoch.info for epoch in writer.earlier.epochs if len(epoch)]
         epoch = int(committed[-1].info.get("epoch", committed[-1].epoch)) if committed else None
         return ResumePoint(point.ledger, point.finished, epoch, point.tracker, point.tracks)
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError, StoreCorruptError
+from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.check_report import CheckReport, Problem
-from roadmask.streaming.store.epoch import EpochReader
+from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
-from roadmask.streaming.store.reader import CameraReader
 from roadmask.streaming.store.rows import MAX_TRACK_ID
 from roadmask.tracking import TrackState
 

@@ -30,7 +30,7 @@ def jobs() -> list[Any]:
 def arm() -> None:
     """Makes this process kill itself, and the driver, at the step that the environment names."""
     from roadmask.streaming.recording import recorder
-    from roadmask.streaming.store import camera, files, growing_array
+    from roadmask.streaming.store import camera_writer, files, growing_array
 
     wanted, _, at = os.environ.get(KILL, "none:0").partition(":")
     steps: Counter[str] = Counter()
@@ -53,7 +53,7 @@ def arm() -> None:
         ("resize", growing_array.GrowingArray, "write"),
         ("fsync", files, "flush"),
         ("rename", Path, "replace"),
-        ("attribute", camera.CameraWriter, "_write_attributes"),
+        ("attribute", camera_writer.CameraWriter, "_write_attributes"),
         ("frame", recorder.Recorder, "push"),  # not inside a commit: where a run spends its time
     ):
         setattr(owner, name, counted(kind, getattr(owner, name)))

@@ -27,7 +27,7 @@ export class Connection extends EventTarget {
     this.#open();
   }
 
-  /** Says that an image is on the screen, or was passed over: only then is the next one sent. */
+  /** Reports that an image was drawn or skipped: only then is the next one sent. */
   done({ camera, key }, isDrawn) {
     this.#send({ type: isDrawn ? "drawn" : "passed", camera, key });
   }
@@ -98,7 +98,7 @@ export class Connection extends EventTarget {
   }
 }
 
-/** A WebSocket does not tell why it was refused, an ordinary request does. */
+/** A WebSocket does not say why it was refused; an ordinary request does. */
 async function whyLost() {
   try {
     const answer = await fetch("api/history", { signal: AbortSignal.timeout(2000) });
@@ -107,7 +107,7 @@ async function whyLost() {
     }
     if (answer.ok) return "Connection to the run lost. Trying again …";
   } catch {
-    // nobody answers
+    // there is no answer
   }
   return "The run does not answer: it has ended, or the network is down. Trying again …";
 }

@@ -58,7 +58,7 @@ export class Follow extends EventTarget {
     this.#tell(`score ${instance.score.toFixed(2)} · followed for ${duration((this.#seen - this.#began) / 1000)}`, false);
   }
 
-  /** Says when it is gone; while the page is paused nothing goes. */
+  /** Reports when the instance is gone; while the page is paused, nothing is. */
   tick(isPaused) {
     if (this.#target === null) return;
     const unseen = performance.now() - this.#seen;
@@ -70,7 +70,7 @@ export class Follow extends EventTarget {
     }
   }
 
-  /** Says it to those who do not see it; once, however often it is said. */
+  /** Announces a text to screen readers, once. */
   #announce(text) {
     setText(document.getElementById("said"), text);
   }

@@ -96,7 +96,7 @@ function showTracks() {
 connection.addEventListener("up", ({ detail }) => {
   isUp = true;
   if (server !== null && server !== detail.server) {
-    // another run: its clock, its tracks and perhaps its cameras are others
+    // another run, with a clock, tracks and perhaps cameras of its own
     follow.set(null);
     for (const camera of cameras.values()) camera.element.remove();
     cameras.clear();
