@@ -23,7 +23,7 @@ from roadmask.training.trainer import TrainingProgress
 
 DRIVE = SampleDriveConfig(height=96, width=160, seed=1001)
 QUICK = TrainingSettings(
-    steps=6, batch=2, input_size=(96, 160), validation_share=0, patience=0, threads=1, precision="fp32"
+    steps=4, batch=1, input_size=(96, 160), validation_share=0, patience=0, threads=1, precision="fp32"
 )
 
 
@@ -41,7 +41,7 @@ def lite() -> Weights:
 
 @pytest.fixture(scope="module")
 def whole_run(rendered: Path, lite: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of six steps that nothing interrupted."""
+    """The folder of a run of four steps that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
     assert train_weights([rendered], lite, QUICK, out).result.finished
     return out
@@ -53,7 +53,7 @@ def digest(path: Path) -> str:
 
 def test_losses_fall_to_less_than_half_from_fresh_heads(rendered: Path, lite: Weights, tmp_path: Path) -> None:
     settings = TrainingSettings(
-        steps=40,
+        steps=30,
         batch=1,
         input_size=(96, 160),
         rate=0.04,
@@ -86,19 +86,18 @@ def test_what_comes_out_runs_and_says_what_it_is(whole_run: Path, rendered: Path
     assert (whole_run / "curves.png").stat().st_size > 1000
     assert (whole_run / "predictions.png").stat().st_size > 1000
     rows = [json.loads(line) for line in (whole_run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("stops", [[3], [1, 2, 5]])
 def test_an_interrupted_run_ends_with_the_same_bytes(
-    stops: list[int], whole_run: Path, rendered: Path, lite: Weights, tmp_path: Path
+    whole_run: Path, rendered: Path, lite: Weights, tmp_path: Path
 ) -> None:
     done = [0]
 
     def follow(progress: TrainingProgress) -> None:
         done[0] = progress.step
 
-    for stop in stops:
+    for stop in (1, 3):
         run = train_weights(
             [rendered], lite, QUICK, tmp_path, resume=True, on_progress=follow, stop=lambda at=stop: done[0] >= at
         )
@@ -128,9 +127,9 @@ def test_a_run_is_not_resumed_with_other_settings_images_or_weights(
     with pytest.raises(InputError, match="holds a run already"):
         train_weights([rendered], lite, QUICK, whole_run)
     other = TrainingSettings(
-        steps=6, batch=1, input_size=(96, 160), validation_share=0, patience=0, threads=1, precision="fp32"
+        steps=4, batch=2, input_size=(96, 160), validation_share=0, patience=0, threads=1, precision="fp32"
     )
-    with pytest.raises(InputError, match="batch: 2 then, 1 now"):
+    with pytest.raises(InputError, match="batch: 1 then, 2 now"):
         train_weights([rendered], lite, other, whole_run, resume=True)
     write_rendered_set(tmp_path / "street", DRIVE, [86])
     with pytest.raises(InputError, match="images: "):
@@ -142,7 +141,7 @@ def test_a_damaged_checkpoint_is_named(whole_run: Path, rendered: Path, lite: We
     newest = newest_checkpoint(tmp_path / "run" / "checkpoint")
     assert newest is not None
     (newest / "shard-00.safetensors").write_bytes(b"half")
-    with pytest.raises(InputError, match=r"step-00000006 is damaged"):
+    with pytest.raises(InputError, match=r"step-00000004 is damaged"):
         train_weights([rendered], lite, QUICK, tmp_path / "run", resume=True)
 
 
