@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from support.browser import Browser
@@ -52,17 +53,40 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Exported graphs of the tests, also of the processes they start: exported once a session, gone after it."""
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes of this session."""
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # the workers' own folders lie side by side in it
-    folder /= "cache"
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(session_folder: Path) -> Iterator[Path]:
+    """Exported graphs of the tests, also of the processes they start: exported once a session, gone after it."""
+    folder = session_folder / "cache"
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROADMASK_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def drive(session_folder: Path, cache_folder: Path) -> Path:
+    """The whole sample drive, ten frames a second, as `roadmask run` stores it; read it, never change it.
+
+    Beside it lie an overlay and a log. It is recorded once, by the process that asks first.
+    """
+    folder = session_folder / "drive"
+    command = [sys.executable, "-m", "roadmask", "run", "front=synthetic:?fps=10", "--out", "drive.zarr"]
+    command += ["--overlay", "overlay.mp4", "--log-json", "log.jsonl"]
+    with FileLock(session_folder / "drive.lock"):
+        if not folder.exists():
+            made = session_folder / "drive.partial"
+            made.mkdir()
+            run = subprocess.run(command, cwd=made, check=False, capture_output=True, text=True)
+            assert run.returncode == 0, run.stderr
+            made.rename(folder)
+    return folder / "drive.zarr"
 
 
 _files_on_ray: set[Path] = set()

@@ -20,10 +20,10 @@ FRAMES_MAX = 121
     ("source", "frames", "cars", "pedestrians"),
     [
         # frames, and how many tracks of each class there are at least, counted by eye on the overlays
-        ("clips/highway.mp4", FRAMES_MAX, 5, 0),
+        pytest.param("clips/highway.mp4", FRAMES_MAX, 5, 0, marks=pytest.mark.ci),
         ("clips/freeway_near.mp4", 38, 2, 0),
         ("clips/night_crossing.mp4", 8, 1, 10),
-        ("kitti_drive?fps=10", 78, 8, 0),
+        pytest.param("kitti_drive?fps=10", 78, 8, 0, marks=pytest.mark.ci),
     ],
 )
 def test_records_a_real_drive(

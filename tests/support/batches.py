@@ -35,10 +35,10 @@ def slow_segmenter() -> ScriptedSegmenter:
 
 
 def gated_segmenter(gate: Path) -> ScriptedSegmenter:
-    """Stops at the third image of each drive of nine while there is this file, half a minute at most."""
+    """Stops at the third image of each drive of nine while there is this file, two minutes at most."""
 
     def find(image: np.ndarray, number: int) -> Instances:
-        waited_until = time.monotonic() + 30
+        waited_until = time.monotonic() + 120
         while number % 9 == 2 and gate.exists() and time.monotonic() < waited_until:
             time.sleep(0.02)
         return find_red(image, number)

@@ -60,13 +60,15 @@ def die(cluster: Cluster, node: ray._private.node.Node) -> None:
             each.kill()
 
 
+@pytest.mark.ci
 def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, nodes: Cluster) -> None:
-    videos = write_drives(tmp_path / "videos", 37, frames=9, broken=3)
+    good = 15
+    videos = write_drives(tmp_path / "videos", good, frames=9, broken=3)
     gate = tmp_path / "gate"
     killed = []
 
     def kill_half_way(view: BatchView, outcome: DriveOutcome | None) -> None:
-        if killed or len(view.outcomes) < 10:
+        if killed or len(view.outcomes) < 4:
             return
         gate.touch()
         # Every node stands in the first half of a drive, and needs half a second at least for the other.
@@ -81,12 +83,12 @@ def test_a_dead_nodes_drives_are_taken_over(tmp_path: Path, nodes: Cluster) -> N
     assert killed
     by_name = {outcome.drive: outcome for outcome in result.outcomes}
     assert result.exit_code == 3
-    assert [name for name, outcome in by_name.items() if outcome.status != "stored"] == ["d37", "d38", "d39"]
-    for name, words in (("d37", "text file"), ("d38", "moov"), ("d39", "empty file")):
+    assert [name for name, outcome in by_name.items() if outcome.status != "stored"] == ["d15", "d16", "d17"]
+    for name, words in (("d15", "empty file"), ("d16", "text file"), ("d17", "moov")):
         assert words in by_name[name].reason
     # the drive that was on the dead node was begun again on another
     assert any(by_name[name].attempts == 2 for name in killed[0])
-    for number in range(37):
+    for number in range(good):
         name = f"d{number:02d}"
         one = single(videos / f"{name}.mp4", tmp_path / "single" / f"{name}.zarr")
         assert differing_files(one, tmp_path / "out" / f"{name}.zarr") == [], name

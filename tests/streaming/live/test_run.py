@@ -86,6 +86,7 @@ def test_two_replays_are_stored_shown_and_accounted_for(tmp_path: Path, cluster:
         assert shown.instances[0].box == pytest.approx(frame.instances.boxes[0].tolist(), abs=0.1)
 
 
+@pytest.mark.ci
 def test_a_store_opens_while_it_is_written_and_ctrl_c_closes_it(tmp_path: Path, cluster: None, long_clip: Path) -> None:
     out = tmp_path / "drive.zarr"
     with observed([f"front=replay:{long_clip}"], out) as run:
@@ -110,6 +111,7 @@ def test_a_store_opens_while_it_is_written_and_ctrl_c_closes_it(tmp_path: Path, 
     assert check_drive(out).ok
 
 
+@pytest.mark.ci
 def test_every_process_may_be_killed(tmp_path: Path, cluster: None, long_clip: Path) -> None:
     out = tmp_path / "drive.zarr"
     with observed([f"front=replay:{long_clip}", f"rear=replay:{long_clip}"], out) as run:
@@ -148,6 +150,7 @@ def test_every_process_may_be_killed(tmp_path: Path, cluster: None, long_clip: P
     assert len(open_drive(out)["front"]) == ledger.stored
 
 
+@pytest.mark.ci
 def test_without_a_store_frames_are_watched_and_none_stays_in_memory(cluster: None, clip: Path) -> None:
     with observed([f"front=replay:{clip}"], None) as run:
         result = run.join()
@@ -162,6 +165,7 @@ def test_without_a_store_frames_are_watched_and_none_stays_in_memory(cluster: No
     assert (held.objects, held.spilled_bytes) == (0, 0)
 
 
+@pytest.mark.ci
 def test_the_networks_input_is_smaller_while_the_engine_is_too_slow(
     tmp_path: Path, cluster: None, long_clip: Path
 ) -> None:

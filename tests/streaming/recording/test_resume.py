@@ -107,6 +107,7 @@ def test_killed_at_random_moments(tmp_path: Path, whole: tuple[Path, dict[str, i
     assert differing_files(whole[0], tmp_path / "drive.zarr") == []
 
 
+@pytest.mark.ci
 def test_killed_on_ray_with_its_writers(tmp_path: Path, whole: tuple[Path, dict[str, int]]) -> None:
     out = tmp_path / "drive.zarr"
     killed = run_and_kill(out, "rename", whole[1]["rename"] // 3, "ray")
