@@ -192,7 +192,7 @@ def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
         ),
         (
             lambda c: replace(c, engine=replace(c.engine, precision="fp16")),
-            r"config\.engine\.precision was not there, now fp16",
+            r"config\.engine\.precision was not set, now fp16",
         ),
         (lambda c: replace(c, max_frames=20), r"config\.max_frames was None, now 20"),
     ],
