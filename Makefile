@@ -86,7 +86,7 @@ out/bars:
 	@mkdir -p $@
 
 .PHONY: bars-parity bars-tests
-PARITY := tests/engines/test_parity_images.py
+PARITY := tests/engines/openvino/test_parity_images.py
 bars-parity: $(STAMP) | out/bars
 	ROADMASK_REQUIRE_SYSTEM=1 ROADMASK_DATA=$(DATA) $(BIN)/python -m pytest -m bars $(PARITY)
 bars-tests: $(STAMP) | out/bars # all other tests that take minutes

@@ -51,7 +51,7 @@ class _Library:
 def doctor() -> None:
     """Shows what is installed, which engines work here, why others do not, and what to install.
 
-    Exit codes: 0 `roadmask run` works here, 2 it does not.
+    Exit codes: 0 if `roadmask run` works here, or 2 if it does not.
     """
     console = Console()
     libraries = [_library(*library) for library in _LIBRARIES]
@@ -64,17 +64,17 @@ def doctor() -> None:
         from roadmask.engines.status import engine_report, gpu_report
 
         writable = _is_writable(cache.folder())
-        state = "" if writable else ", [bold red]which cannot be written[/]: set ROADMASK_CACHE to a folder that can be"
+        state = "" if writable else ", [bold red]which is not writable[/]: set ROADMASK_CACHE to a writable folder"
         console.print(f"graphs are cached in {cache.folder()}{state}\n", highlight=False)
         engines, gpu = engine_report(), gpu_report()
     except ImportError as error:
-        console.print(f"[yellow]no engine can be looked at before the libraries below work:[/] {escape(str(error))}\n")
+        console.print(f"[yellow]engines cannot be checked until the libraries below work:[/] {escape(str(error))}\n")
     for title, rows in (("Engines", engines), ("For NVIDIA GPUs, see docs/how-to/gpu.md", gpu)):
-        table = Table("engine", "", "what was found", "to install", title=title, title_justify="left")
+        table = Table("engine", "", "found", "to install", title=title, title_justify="left")
         for row in rows:
             table.add_row(row.engine, _mark(row.works, needed=False), escape(row.detail), escape(row.install))
         console.print(table)
-    table = Table("library", "", "what was found", "to install", title="Libraries", title_justify="left")
+    table = Table("library", "", "found", "to install", title="Libraries", title_justify="left")
     for library in libraries:
         table.add_row(
             library.name, _mark(library.works, library.needed), escape(library.detail), escape(library.install)
@@ -86,7 +86,7 @@ def doctor() -> None:
         console.print(f"[bold red]roadmask run does not work here:[/] {', '.join(broken) or 'no engine'}")
         sys.exit(2)
     if not writable or not all(row.works for row in engines if row.engine.startswith("export")):
-        console.print("[yellow]roadmask run works here only with graphs that are in the cache already.[/]")
+        console.print("[yellow]roadmask run works here, but only with graphs that are already in the cache.[/]")
         return
     console.print("[green]roadmask run works here.[/]")
 

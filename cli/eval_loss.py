@@ -42,30 +42,42 @@ def loss(
     images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of its images.", show_default=False)],
     weights: Annotated[str, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict.")] = "lite",
     precision: Annotated[
-        str, typer.Option(help="Of the default engine: auto, bf16, fp16, fp32 or int8; torchvision computes in fp32.")
+        str,
+        typer.Option(
+            help="Precision of the default engine: auto, bf16, fp16, fp32 or int8; torchvision computes in fp32."
+        ),
     ] = "auto",
     classes: Annotated[
         str | None,
-        typer.Option(help=f"Classes to compare. [dim]Default: {_DEFAULT}, those with masks in the ground truth[/]"),
+        typer.Option(help=f"Classes to compare. [dim]Default: {_DEFAULT}, if the ground truth has masks of them[/]"),
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Times that the images are drawn anew.")] = 2000,
+    draws: Annotated[int, typer.Option(min=100, help="Number of bootstrap draws.")] = 2000,
     loss_max: Annotated[
-        float | None, typer.Option(metavar="POINTS", help="Fail if the default engine loses more.", show_default=False)
+        float | None,
+        typer.Option(metavar="POINTS", help="Exit 1 if the default engine loses more.", show_default=False),
     ] = None,
     bound_max: Annotated[
-        float | None, typer.Option(metavar="POINTS", help="Fail if it may lose more, at 97.5 %.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="POINTS", help="Exit 1 if the upper bound of its loss (97.5 %) is higher.", show_default=False
+        ),
     ] = None,
     proposals_loss_max: Annotated[
-        float | None, typer.Option(metavar="POINTS", help="Fail if fewer proposals lose more.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="POINTS", help="Exit 1 if the smaller number of proposals loses more.", show_default=False
+        ),
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to this file.")
+    ] = None,
 ) -> None:
     """Compares the mask AP of the default engine with torchvision's, on the same letterboxed images.
 
-    Two questions: what the default engine's arithmetic loses against torchvision in fp32 with equally many proposals,
-    and what those proposals lose against torchvision's 1000. Intervals are those of a paired bootstrap over images.
-    Limits are in points of AP (0 to 100) and hold the mean over classes. Exit codes: 0, 1 a limit is passed, 2
-    unusable input.
+    It answers two questions: what the default engine loses against torchvision in fp32 with the same number of
+    proposals, and what that number of proposals loses against torchvision's 1000. Intervals are from a paired bootstrap
+    over images. Limits are in points of AP (0 to 100) and apply to the mean over classes. Exit codes: 0, 1 if a limit
+    is exceeded, or 2 if the input is unusable.
     """
     from roadmask.engines.networks.graph_settings import GraphSettings
     from roadmask.engines.networks.weights import find_weights
@@ -86,7 +98,7 @@ def loss(
         return TorchSegmenter(found, ids, score_min=_SCORE_MIN, settings=settings)
 
     if precision not in get_args(Precision):
-        raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {precision!r}.")
+        raise ConfigError(f"expected --precision {', '.join(get_args(Precision))}, got {precision!r}.")
     arithmetic = cast("Precision", precision)
     default = OpenVinoSegmenter(found, ids, score_min=_SCORE_MIN, precision=arithmetic, settings=chosen)
     fast = f"{default.info.engine} {default.info.precision}, K = {chosen.proposals}"
@@ -115,7 +127,7 @@ def loss(
         if limit is not None and 100 * value > limit
     ]
     if passed:
-        Console(stderr=True, highlight=False).print(f"[bold red]limit passed:[/] {'; '.join(passed)}")
+        Console(stderr=True, highlight=False).print(f"[bold red]limit exceeded:[/] {'; '.join(passed)}")
         sys.exit(1)
 
 
@@ -123,8 +135,8 @@ def _default_classes(truth: CocoTruth) -> list[str]:
     names = [name for name in DEFAULT_CLASSES if name in truth.annotated_classes]
     if not names:
         raise InputError(
-            f"{truth.path} has no masks of {_DEFAULT}, which are compared by default, it has "
-            f"{', '.join(truth.annotated_classes)}: choose from these by --classes."
+            f"expected masks of {_DEFAULT} in {truth.path}, which are compared by default, got masks of "
+            f"{', '.join(truth.annotated_classes)}: choose from these with --classes."
         )
     return names
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 GroundTruth = Annotated[
     Path,
-    typer.Option("--gt", metavar="JSON", help="Ground truth of instance masks in COCO's form.", show_default=False),
+    typer.Option("--gt", metavar="JSON", help="Ground truth of instance masks as COCO JSON.", show_default=False),
 ]
-Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of its images.", show_default=False)]
+Images = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the images of the ground truth.", show_default=False)
+]
 Classes = Annotated[
-    str | None, typer.Option(help="Classes to score. [dim]Default: all with masks in the ground truth[/]")
+    str | None, typer.Option(help="Classes to score. [dim]Default: all that have masks in the ground truth[/]")
 ]
 
 
@@ -40,22 +42,25 @@ def segm(
     score_min: Annotated[float, typer.Option(help="Drop instances below this score.")] = 0.05,
     classes: Classes = None,
     input_size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Network input. [dim]Default: from each image's aspect[/]")
+        str | None,
+        typer.Option(metavar="HxW", help="Input size of the network. [dim]Default: from each image's aspect[/]"),
     ] = None,
     threads: ThreadsOption = None,
     results: Annotated[
         Path | None,
-        typer.Option(metavar="JSON", help="Score these COCO results; no engine runs, no image is read."),
+        typer.Option(metavar="JSON", help="Score these COCO results; no engine runs and no image is read."),
     ] = None,
     save_results: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Also write what was found as COCO results.")
+        Path | None, typer.Option(metavar="JSON", help="Also write the instances that were found as COCO results.")
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to this file.")
+    ] = None,
 ) -> None:
-    """Scores masks against a ground truth: COCO's mask AP, class by class and their mean.
+    """Scores masks against a ground truth: COCO's mask AP of each class, and the mean over classes.
 
-    Figures are 0 to 1, as pycocotools gives them; - where there is nothing to find. Sizes are those of the original
-    images: small is under 32 x 32 pixels, large over 96 x 96. Exit codes: 0, or 2 for unusable input.
+    Figures are 0 to 1, as pycocotools returns them, or - if the ground truth has nothing to find. Object sizes are in
+    pixels of the original images: small is under 32 x 32, large over 96 x 96. Exit codes: 0, or 2 for unusable input.
 
     [bold]roadmask eval segm --gt instances.json --images images --json ap.json[/]
     """
@@ -70,7 +75,9 @@ def segm(
         found, chosen = read_results(results, truth), None if names is None else tuple(map(_class_name, names))
     else:
         if images is None:
-            raise InputError("expected --images DIR, the images to segment, or --results FILE to score; got neither.")
+            raise InputError(
+                "expected --images DIR to segment or --results FILE to score, got neither: give one of them."
+            )
         found, chosen, made_by = _segment(
             truth,
             images,
@@ -103,7 +110,7 @@ def _segment(
     input_size: str | None,
     threads: int | None,
 ) -> tuple[list[Result], tuple[str, ...], dict[str, str | float]]:
-    """Returns what the engine found, the classes to score, and what the records say of the engine."""
+    """Returns the results, the classes to score, and the fields of the records that describe the engine."""
     from roadmask.engines import load_segmenter
     from roadmask.engines.networks.weights import find_weights
     from roadmask.evaluation import common_classes, find_images, segment_truth
@@ -133,7 +140,7 @@ def _segment(
 
 
 def precision_table(rows: list[ClassPrecision], title: str) -> Table:
-    """Returns the figures of each class, and what they are of."""
+    """Returns the table of figures, one row per class."""
     table = Table("class", title=title, title_justify="left")
     for heading in _SHOWN:
         table.add_column(heading, justify="right")

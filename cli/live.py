@@ -45,50 +45,55 @@ def live(
         str,
         typer.Option(
             metavar="HOST:PORT",
-            help="Serve a page to watch at this address, or [bold]none[/]. Other addresses than this machine's own ask "
-            "for the token that is printed.",
+            help="Serve the page at this address, or nowhere with [bold]none[/]. At addresses other than loopback, the "
+            "page asks for the token that is printed.",
         ),
     ] = "127.0.0.1:8642",
     page_token: Annotated[
         str | None,
         typer.Option(
             envvar="ROADMASK_PAGE_TOKEN",
-            help="What browsers and programs must show, 16 to 256 letters, digits, - or _; better set in the "
-            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, else made "
-            "up at each start[/]",
+            help="Token that browsers and programs must send: 16 to 256 letters, digits, - or _. Better set in the "
+            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, otherwise "
+            "generated at each start[/]",
         ),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
         typer.Option(
-            min=1, help="How old masks may be when they are found. [dim]Default: three times what a batch takes[/]"
+            min=1,
+            help="Latency budget: maximum age of a frame when its masks are found, milliseconds. [dim]Default: three "
+            "times the duration of a batch[/]",
         ),
     ] = None,
     keep: Annotated[
         str | None,
         typer.Option(
-            metavar="2h|50GB", help="Keep only the newest part of the store, by time or size. [dim]Default: all[/]"
+            metavar="2h|50GB",
+            help="Keep only the newest part of the store, by time or size. [dim]Default: everything[/]",
         ),
     ] = None,
-    floor_mb: Annotated[float, typer.Option(min=0, help="Free disk below which nothing is stored.")] = 500.0,
+    floor_mb: Annotated[
+        float, typer.Option(min=0, help="Free disk in megabytes below which nothing is stored.")
+    ] = 500.0,
     adapt: Annotated[
         bool,
         typer.Option(
-            help="Where cameras send more than the engine can take, offer it fewer images, evenly spaced, as many of "
-            "each camera. Without: whatever is newest, whenever it is free."
+            help="If the cameras send more than the engine can take, offer it fewer images, evenly spaced and equally "
+            "many of each camera. Otherwise it gets the newest image whenever it is free."
         ),
     ] = True,
     busy_input_size: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HxW",
-            help="A smaller network input to change to while the engine cannot give each camera [bold]--busy-fps[/] "
-            "images a second: less detail, more often. May be given again for a still smaller one. "
-            "[dim]Default: none, only the rate follows[/]",
+            help="Smaller network input size to use while the engine cannot give each camera [bold]--busy-fps[/] "
+            "images per second: less detail, more often. Repeat the option for still smaller sizes. "
+            "[dim]Default: none, only the rate follows the load[/]",
         ),
     ] = None,
-    busy_fps: Annotated[float, typer.Option(min=0.1, help="See [bold]--busy-input-size[/].")] = 5.0,
+    busy_fps: Annotated[float, typer.Option(min=0.1, help="Images per second, see [bold]--busy-input-size[/].")] = 5.0,
     weights: WeightsOption = None,
     engine: EngineOption = None,
     precision: PrecisionOption = None,
@@ -104,16 +109,16 @@ def live(
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML with any of these and more; options given here win.")
+        Path | None, typer.Option(help="TOML file with settings; options given here override it.")
     ] = None,
-    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object a line.")] = None,
+    log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object per line.")] = None,
 ) -> None:
-    """Segments, follows, shows and stores cameras that are running now; Ctrl-C ends it and closes the store.
+    """Segments, tracks, shows and stores cameras that are running now; Ctrl-C ends the run and closes the store.
 
-    The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried
-    again for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera
-    that can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended
-    by Ctrl-C (the store is closed).
+    The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
+    for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
+    can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended by
+    Ctrl-C (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 
@@ -167,7 +172,7 @@ def live(
 
 @contextmanager
 def _page(address: str, token: str | None, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
-    """Serves the page, unless there shall be none; a port that is in use ends the program before anything begins."""
+    """Serves the page, unless it is not wanted; a port in use ends the program before anything begins."""
     if address == "none":
         yield None
         return

@@ -1,7 +1,6 @@
 """Records a drive twice, and shows what was found.
 
-    make demo                      the sample drive, and how right the result is
-    make demo SOURCE=my.mp4        your own video
+    make demo [SOURCE=my.mp4]    records your own video; else the sample drive, and tells how right the result is
 
 The same camera is recorded in this process, then with another one on Ray; both must store the same bytes.
 """
@@ -26,14 +25,11 @@ def main(source: str = "synthetic:", rear: str = "synthetic:rear?fps=5") -> None
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     drive, pair, overlay, summary = (OUT / n for n in ("drive.zarr", "pair.zarr", "overlay.mp4", "summary.png"))
-    console.rule("One camera, in this process")
-    [front] = record({"front": source}, drive, overlay=overlay)
-    console.rule("Two cameras, on Ray")
-    record({"front": source, "rear": rear}, pair, on_ray=True)
+    [front] = record("One camera, in this process", {"front": source}, drive, overlay=overlay)
+    record("Two cameras, on Ray", {"front": source, "rear": rear}, pair, on_ray=True)
     if contents(drive / "front") != contents(pair / "front"):
         sys.exit("The stores differ: please report this.")
     console.print("The stores agree: camera [bold]front[/] is the same in both, byte for byte.\n")
-
     found = roadmask.summarize_drive(drive).cameras[0].classes
     rows = [(c.class_name, c.tracks, c.instances, c.median_s, c.longest_s) for c in found]
     show("Found", ("class", "tracks", "masks", "median s", "longest s"), rows)
@@ -44,13 +40,13 @@ def main(source: str = "synthetic:", rear: str = "synthetic:rear?fps=5") -> None
     console.print(f"  masks  {drive}", f"  video  {overlay}", f"summary  {summary}", sep="\n")
 
 
-def record(sources: dict[str, str], out: Path, **options) -> list:
+def record(title: str, sources: dict[str, str], out: Path, **options) -> list:
     """Records, and shows how far each camera has come."""
+    console.rule(title)
     with console.status("Starting") as status:
 
         def update(progress: dict) -> None:
-            cameras = [f"{name}: {seen.frames} of {seen.frames_expected} frames" for name, seen in progress.items()]
-            status.update(", ".join(cameras))
+            status.update(", ".join(f"{n}: {c.frames} of {c.frames_expected} frames" for n, c in progress.items()))
 
         return roadmask.record_drive(sources, out, on_progress=update, **options).cameras
 
@@ -62,10 +58,10 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def show_how_right(camera) -> None:
     """Compares what is stored with what the renderer of the sample drive knows."""
-    score = roadmask.SampleDrive().score(camera.frame(position) for position in range(len(camera)))
-    headings = ("class", "recall", "precision", "mean mask IoU", "objects found", "id switches")
-    found = [(c, f"{c.objects_found} of {c.objects}") for c in score.classes]
-    rows = [(c.name, c.recall, c.precision, c.mean_iou, objects, c.id_switches) for c, objects in found]
+    stored = (camera.frame(position) for position in range(len(camera)))
+    headings = ("class", "recall", "precision", "mean mask IoU", "objects", "found", "id switches")
+    found = roadmask.SampleDrive().score(stored).classes
+    rows = [(c.name, c.recall, c.precision, c.mean_iou, c.objects, c.objects_found, c.id_switches) for c in found]
     show("How right: at mask IoU 0.5, of objects that show 20 px and more", headings, rows)
 
 

@@ -1,7 +1,7 @@
-"""The classes roadmask speaks of: COCO's category ids, with the field's street names.
+"""The classes: COCO's category ids, with the names that are usual for road users.
 
-Labels are COCO category ids whatever the model, so that stores made with different weights compare and COCO exports
-need no map. COCO's person is a pedestrian here.
+Classes are COCO category ids whatever the model, so that stores made with different weights can be compared and exports
+to COCO need no mapping. COCO's person is called pedestrian here.
 """
 
 from __future__ import annotations
@@ -93,13 +93,16 @@ CLASS_NAMES: dict[int, str] = {
     89: "hair drier",
     90: "toothbrush",
 }
-"""COCO category id -> name."""
+"""COCO category id -> class name."""
 
 PEDESTRIAN = 1
+"""Category id of pedestrians."""
 CAR = 3
+"""Category id of cars."""
 DEFAULT_CLASSES = ("pedestrian", "car")
+"""Names of the classes that are reported by default."""
 LITE_CATEGORY_IDS = (1, 2, 3, 4, 6, 8)
-"""COCO category ids of the lite model's outputs 1..6."""
+"""COCO category ids of the outputs 1 to 6 of the lite model."""
 
 _IDS = {name: category for category, name in CLASS_NAMES.items()} | {"person": PEDESTRIAN}
 
@@ -114,10 +117,10 @@ def category_ids(names: Iterable[str], available: Iterable[int] = CLASS_NAMES) -
 
     Args:
         names: class names as in `CLASS_NAMES`; `person` is accepted for pedestrian.
-        available: category ids the model can tell apart.
+        available: category ids of the classes that the model knows.
 
     Raises:
-        ConfigError: a name is unknown or the model does not know it; the message names the nearest known class.
+        ConfigError: a name is unknown or the model does not know the class; the message names the nearest known class.
     """
     known = {CLASS_NAMES[category]: category for category in available}
     ids = set()
@@ -125,7 +128,7 @@ def category_ids(names: Iterable[str], available: Iterable[int] = CLASS_NAMES) -
         category = category_id(name)
         if category is None or CLASS_NAMES[category] not in known:
             near = get_close_matches(name.strip().lower(), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}."
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}."
             raise ConfigError(f"the model does not know the class {name!r}: {hint}")
         ids.add(category)
     if not ids:

@@ -1,4 +1,4 @@
-"""Every error roadmask raises on purpose.
+"""Every error that roadmask raises on purpose.
 
 RoadmaskError
 ├── InputError             the caller's arguments or files cannot be used      (exit code 2)
@@ -13,21 +13,21 @@ RoadmaskError
 │   ├── DriverTooOldError     the GPU's driver is older than CUDA here needs
 │   ├── DeviceMemoryError     the GPU's memory is full
 │   ├── BuildError            TensorRT refuses the graph or the target
-│   └── PlanError             a cached plan is not what its manifest says
+│   └── PlanError             a cached plan does not match its manifest
 │       ├── PlanTamperedError the plan or its manifest was changed
 │       └── PlanForeignError  the plan is for another graph, TensorRT or chip
 ├── RunError               a process of the run died; what is committed is safe (exit code 4)
 └── StoreError             the store cannot be written or read                 (exit code 4)
-    ├── StoreMissingError  no store where one was to be read                   (exit code 2)
-    ├── StoreExistsError   something lies where a new one was to be written    (exit code 2)
-    ├── StoreResumeError   it was begun with other input or settings           (exit code 2)
+    ├── StoreMissingError  there is no store at the path to read               (exit code 2)
+    ├── StoreExistsError   something exists at the path of a new store         (exit code 2)
+    ├── StoreResumeError   it was created with other input or settings         (exit code 2)
     ├── StoreSchemaError   written by another version of the layout            (exit code 2)
     ├── StoreLockedError   another writer holds the store
     ├── StoreCorruptError  what is stored contradicts itself
     └── LedgerError        frames went missing between the camera and the store
 
-They live in the lowest room because imports run one way. Each message says what was expected, what came, and what
-to do about it.
+They are defined in the lowest room because imports run one way. Each message says what was expected, what came, and
+what to do.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class InputError(RoadmaskError, ValueError):
 
 
 class ConfigError(InputError):
-    """A configuration key or value is not understood."""
+    """A configuration key or value is invalid."""
 
 
 class SourceError(InputError):
@@ -54,11 +54,11 @@ class SourceError(InputError):
 
 
 class PageError(InputError):
-    """The live page cannot be served at the address that was asked for, or its token is unfit."""
+    """The live page cannot be served at the given address, or its token is invalid."""
 
 
 class WeightsError(InputError):
-    """Model weights are missing, unsafe to load, or of another architecture."""
+    """Model weights are missing, unsafe to load, or those of another architecture."""
 
 
 class InstancesError(InputError):
@@ -80,7 +80,7 @@ class GpuMissingError(EngineError):
 
 
 class DriverTooOldError(EngineError):
-    """The GPU's driver is older than the CUDA libraries that are installed."""
+    """The GPU's driver is older than the installed CUDA libraries require."""
 
 
 class DeviceMemoryError(EngineError):
@@ -88,7 +88,7 @@ class DeviceMemoryError(EngineError):
 
 
 class BuildError(EngineError):
-    """TensorRT cannot build a plan of this graph for this target."""
+    """TensorRT cannot build a plan from the graph for the target."""
 
 
 class PlanError(EngineError):
@@ -96,7 +96,7 @@ class PlanError(EngineError):
 
 
 class PlanTamperedError(PlanError):
-    """A plan or its manifest was changed after it was written; plans are code, so it is not loaded."""
+    """A plan or its manifest was changed after it was written. Plans are code, so it is not loaded."""
 
 
 class PlanForeignError(PlanError):
@@ -116,36 +116,36 @@ class StoreError(RoadmaskError):
 
 
 class StoreMissingError(StoreError):
-    """There is no store where one was to be read."""
+    """There is no store at the path to read."""
 
     exit_code = 2
 
 
 class StoreExistsError(StoreError):
-    """A store already lies where a new one was to be written."""
+    """Something exists already at the path of a new store."""
 
     exit_code = 2
 
 
 class StoreResumeError(StoreError):
-    """A store was begun with other sources, settings, weights or engine than those that are to go on with it."""
+    """A store cannot be resumed: it was created with other sources, settings, weights or another engine."""
 
     exit_code = 2
 
 
 class StoreLockedError(StoreError):
-    """Another process writes to the store."""
+    """Another process is writing to the store."""
 
 
 class StoreSchemaError(StoreError):
-    """The store was written by another version of the layout."""
+    """The store was written in another version of the layout."""
 
     exit_code = 2
 
 
 class StoreCorruptError(StoreError):
-    """What is stored contradicts itself."""
+    """The content of the store contradicts itself."""
 
 
 class LedgerError(StoreError):
-    """Frames that were captured are neither stored, dropped nor failed."""
+    """Captured frames are missing: they are neither stored, dropped nor failed."""

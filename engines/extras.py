@@ -1,4 +1,4 @@
-"""What to install when an optional package is missing."""
+"""The error for a missing optional package, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from roadmask.engines.errors import EngineError
 
 
 def missing_package(package: str, purpose: str, *, extra: str | None = None) -> EngineError:
-    """Returns the error that says which package is missing for what, and the command that installs it."""
+    """Returns an error that names the missing package, what needs it, and the command that installs it.
+
+    Args:
+        package: name of the missing package.
+        purpose: what needs the package, as the subject of a sentence.
+        extra: extra of roadmask that installs the package; None if roadmask itself requires it.
+    """
     return EngineError(f"{purpose} needs {package}, which is not installed: {pip_command(extra)}")
 
 
 def pip_command(extra: str | None = None) -> str:
-    """Returns the command that installs roadmask with an extra."""
+    """Returns the command that installs roadmask, with an extra if one is given."""
     return f"pip install 'roadmask[{extra}]'" if extra else "pip install --upgrade roadmask"

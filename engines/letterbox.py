@@ -1,4 +1,4 @@
-"""Fits images of any size into the few shapes a static graph is compiled for, and takes boxes back exactly."""
+"""Fits images of any size into the few input sizes a static graph is compiled for, and maps boxes back exactly."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from roadmask.engines.errors import ConfigError
 from roadmask.engines.segmenter import Image
 
 STRIDE = 32
-"""Network shapes are multiples of this: the stride of the coarsest level of the backbone."""
+"""Input sizes are multiples of this: the stride of the coarsest level of the backbone, in pixels."""
 _LANDSCAPE = ((384, 384), (384, 512), (384, 640), (256, 640), (192, 640))
 INPUT_SIZES = (*_LANDSCAPE, *((width, height) for height, width in _LANDSCAPE if height != width))
-"""Height and width: short side at most 384, long side at most 640, as the lite model was trained."""
+"""Heights and widths of network inputs: short side at most 384, long side at most 640, as lite was trained."""
 _SCALE_SLACK = 0.95
-"""A smaller network shape is preferred if it costs no more than this factor of resolution."""
+"""A smaller input size is preferred if it keeps at least this fraction of the resolution."""
 PADDING = (124, 116, 104)
-"""ImageNet's mean colour, which normalisation turns into (almost) the zero that torchvision pads with."""
+"""ImageNet's mean colour (RGB), which normalisation turns into nearly the zero that torchvision pads with."""
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image lies in the network's input: resized, in the top left corner, padded right and below."""
+    """How an image lies in the network's input: resized, in the top left corner, padded on the right and below."""
 
     image_size: tuple[int, int]
-    """Height and width of the image."""
+    """Height and width of the image in pixels."""
     input_size: tuple[int, int]
-    """Height and width of the network's input."""
+    """Height and width of the network's input in pixels."""
     content_size: tuple[int, int]
-    """Height and width of the resized image, each at least 1."""
+    """Height and width of the resized image in pixels, each at least 1."""
 
     @classmethod
     def fit(cls, image_size: tuple[int, int], input_size: tuple[int, int] | None = None) -> Letterbox:
-        """Chooses the network shape by the image's aspect, unless one is given, and the size of the content."""
+        """Chooses the input size by the image's aspect, unless one is given, and the size of the resized image."""
         shape = input_size or choose_input_size(image_size)
         scale = _scale(image_size, shape)
         height, width = (max(1, min(limit, round(side * scale))) for side, limit in zip(image_size, shape, strict=True))
@@ -65,20 +65,20 @@ class Letterbox:
 
 
 def choose_input_size(image_size: tuple[int, int], shapes: Sequence[tuple[int, int]] = INPUT_SIZES) -> tuple[int, int]:
-    """Returns the smallest network shape that shows an image of this height and width nearly as large as any does."""
+    """Returns the smallest input size that shows an image of this height and width nearly as large as any other."""
     best = max(_scale(image_size, shape) for shape in shapes)
     roomy = [shape for shape in shapes if _scale(image_size, shape) >= _SCALE_SLACK * best]
     return min(roomy, key=lambda shape: shape[0] * shape[1])
 
 
 def parse_input_size(input_size: str | tuple[int, int]) -> tuple[int, int]:
-    """Reads a network shape.
+    """Reads the size of a network's input.
 
     Args:
-        input_size: `HxW`, as in `384x640`, or the two whole numbers.
+        input_size: height and width as text, such as `384x640`, or as two integers.
 
     Raises:
-        ConfigError: not two multiples of 32 from 64 to 2048.
+        ConfigError: the size is not two multiples of 32 from 64 to 2048.
     """
     try:
         height, width = (
@@ -86,13 +86,11 @@ def parse_input_size(input_size: str | tuple[int, int]) -> tuple[int, int]:
         )
     except (TypeError, ValueError) as error:  # of a number, of fractions; of another count, of words
         raise ConfigError(
-            f"expected a size as HEIGHTxWIDTH, for example 384x640, or as two whole numbers, got {input_size!r}."
+            f"expected an input size as HEIGHTxWIDTH, for example 384x640, or as two integers, got {input_size!r}."
         ) from error
     if any(side % STRIDE or not 64 <= side <= 2048 for side in (height, width)):
         near = "x".join(str(min(max(round(side / STRIDE) * STRIDE, 64), 2048)) for side in (height, width))
-        raise ConfigError(
-            f"expected height and width as multiples of 32 from 64 to 2048, got {input_size!r}; use {near}."
-        )
+        raise ConfigError(f"expected an input size of multiples of 32 from 64 to 2048, got {input_size!r}: use {near}.")
     return height, width
 
 

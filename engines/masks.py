@@ -1,8 +1,8 @@
-"""Masks, in the two forms roadmask keeps them in, behind one small interface.
+"""Masks, in the two forms that roadmask uses, behind one small interface.
 
-`BoxMasks` is what the network says: a 28 x 28 grid of probabilities inside each box. `RleMasks` is exact: COCO's
-compressed run lengths over the whole image, kept byte for byte as they were read. Both know `area`, `iou`,
-`to_rle`, `translated` and indexing. Nothing here ever holds a dense image but `RleMasks.dense`, one at a time.
+`BoxMasks` is the output of the network: a 28 x 28 grid of probabilities inside each box. `RleMasks` is exact: COCO's
+compressed run lengths over the whole image, kept byte for byte as they were read. Both have `area`, `iou`, `to_rle`,
+`translated` and indexing. Only `RleMasks.dense` makes dense images, one at a time.
 """
 
 from __future__ import annotations
@@ -21,42 +21,50 @@ from roadmask.engines.paste import paste
 from roadmask.engines.run_lengths import Crop, Spans, decode, encode, join, shared_pixels, spans_of_columns
 
 MASK_SIDE = 28
-"""Side of the grid that Mask R-CNN predicts inside each box."""
+"""Number of rows and columns of the grid that Mask R-CNN predicts inside each box."""
 MASK_THRESHOLD = 0.5
-"""A pixel is inside where its probability is at or above this, as torchvision's documentation has it (mask >= 0.5)."""
+"""A pixel is inside a mask if its probability is at least this, as in torchvision's documentation (mask >= 0.5)."""
 
 
 @dataclass(frozen=True, eq=False)
 class RleMasks:
     """Exact masks as COCO compressed run lengths.
 
-    The run lengths are checked when they are first looked into, so that keeping and writing masks costs nothing; use
-    `validate` on those of unknown origin.
+    The run lengths are checked when they are first decoded, so that keeping and writing masks costs nothing. Call
+    `validate` on run lengths of unknown origin.
 
     Raises:
         InstancesError: the counts are not bytes.
     """
 
     counts: tuple[bytes, ...]
-    """N run lengths as COCO compresses them: column by column over the whole image."""
+    """Run lengths of N masks as COCO compresses them: column by column over the whole image."""
     image_size: tuple[int, int]
-    """Height and width of the image."""
+    """Height and width of the image in pixels."""
 
     def __post_init__(self) -> None:
         if not all(isinstance(counts, bytes) for counts in self.counts):
-            raise InstancesError("expected run lengths as bytes in COCO's compressed form; encode str as ascii first.")
+            raise InstancesError(
+                "expected run lengths as bytes in COCO's compressed form, got another type: use RleMasks.from_coco."
+            )
 
     @classmethod
     def from_coco(cls, counts: Iterable[bytes | str], image_size: tuple[int, int]) -> RleMasks:
-        """Takes compressed run lengths of unknown origin, as from a file; they are kept byte for byte.
+        """Reads compressed run lengths of unknown origin, such as a file; they are kept byte for byte.
+
+        Args:
+            counts: compressed run lengths of each mask, as bytes or text.
+            image_size: height and width of the image in pixels.
 
         Raises:
-            InstancesError: they are malformed, or those of another image size; the message names the mask.
+            InstancesError: run lengths are malformed, or those of another image size; the message names the mask.
         """
         try:
             given = tuple(each.encode("ascii") if isinstance(each, str) else each for each in counts)
         except UnicodeEncodeError as error:
-            raise InstancesError("expected run lengths in COCO's compressed form, got text beyond ASCII.") from error
+            raise InstancesError(
+                "expected run lengths in COCO's compressed form, got text that is not ASCII: pass the counts unchanged."
+            ) from error
         masks = cls(given, image_size)
         masks.validate()
         return masks
@@ -100,7 +108,7 @@ class RleMasks:
 
     @property
     def coco(self) -> list[dict[str, Any]]:
-        """The masks as pycocotools takes them, which reads past the end of malformed ones: `validate` first."""
+        """The masks in the form of pycocotools, which reads past the end of malformed ones: call `validate` first."""
         return [{"size": list(self.image_size), "counts": counts} for counts in self.counts]
 
     @cached_property
@@ -116,7 +124,7 @@ class RleMasks:
         _ = self._spans
 
     def dense(self) -> Iterator[NDArray[np.bool_]]:
-        """Yields one (H, W) bool image after the other.
+        """Yields each mask as an (H, W) bool image.
 
         Raises:
             InstancesError: as `validate`.
@@ -128,7 +136,7 @@ class RleMasks:
             yield image
 
     def crop(self, mask: int) -> Crop:
-        """Returns one mask cut to the part of the image that it covers.
+        """Returns one mask, cropped to the part of the image that it covers.
 
         Raises:
             InstancesError: as `validate`.
@@ -136,12 +144,12 @@ class RleMasks:
         return self._spans.crop(mask, self.image_size[0])
 
     def to_rle(self) -> RleMasks:
-        """Returns itself."""
+        """Returns these masks."""
         return self
 
     @property
     def area(self) -> NDArray[np.int64]:
-        """(N,) pixels inside each mask.
+        """(N,) number of pixels inside each mask.
 
         Raises:
             InstancesError: as `validate`.
@@ -172,12 +180,12 @@ class RleMasks:
             return np.zeros((len(self), len(theirs)))
         self.validate()
         theirs.validate()
-        # What COCO calls a crowd is divided by the area of the first mask alone.
+        # For what COCO calls a crowd, the intersection is divided by the area of the first mask alone.
         shares = np.asarray(coco_mask.iou(self.coco, theirs.coco, [over_own_area] * len(theirs)), np.float64)
         return np.nan_to_num(shares, nan=0.0)
 
     def translated(self, offsets: NDArray[Any]) -> RleMasks:
-        """Returns the masks moved by (N, 2) pixels x, y, rounded to whole ones; what leaves the image is cut off.
+        """Returns the masks moved by (N, 2) pixels x, y, rounded to whole pixels; parts outside the image are cut off.
 
         Raises:
             InstancesError: an offset is not finite, or as `validate`.
@@ -188,18 +196,18 @@ class RleMasks:
 
 @dataclass(frozen=True, eq=False)
 class BoxMasks:
-    """Masks as the network gives them: probabilities on a grid inside each box.
+    """Masks as the network predicts them: probabilities on a grid inside each box.
 
     Raises:
         InstancesError: shapes or types differ from what is stated below, or a value is not finite.
     """
 
     probabilities: NDArray[np.float32]
-    """(N, 28, 28), 0 to 1."""
+    """(N, 28, 28) probabilities, 0 to 1."""
     boxes: NDArray[np.float32]
-    """(N, 4) x1, y1, x2, y2 in pixels."""
+    """(N, 4) x1, y1, x2, y2 in pixels of the image."""
     image_size: tuple[int, int]
-    """Height and width of the image."""
+    """Height and width of the image in pixels."""
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -233,12 +241,12 @@ class BoxMasks:
         return RleMasks._from_spans(self._spans, self.image_size)
 
     def to_rle(self) -> RleMasks:
-        """Pastes each mask into the image as torchvision does and encodes it; computed once."""
+        """Returns the masks pasted into the image as torchvision does, as run lengths; computed once."""
         return self._rle
 
     @property
     def area(self) -> NDArray[np.int64]:
-        """(N,) pixels inside each mask."""
+        """(N,) number of pixels inside each mask."""
         return self._rle.area
 
     def iou(self, other: RleMasks | BoxMasks) -> NDArray[np.float64]:
@@ -250,7 +258,7 @@ class BoxMasks:
         return self._rle.iou(other)
 
     def translated(self, offsets: NDArray[Any]) -> BoxMasks:
-        """Returns the masks moved by (N, 2) pixels x, y; what leaves the image is cut off.
+        """Returns the masks moved by (N, 2) pixels x, y; parts outside the image are cut off.
 
         Raises:
             InstancesError: an offset is not finite.
@@ -261,7 +269,7 @@ class BoxMasks:
 
 def _whole(offsets: NDArray[Any], image_size: tuple[int, int]) -> NDArray[np.int64]:
     if not np.isfinite(offsets).all():
-        raise InstancesError("expected finite offsets, got NaN or infinity.")
+        raise InstancesError("expected finite offsets in pixels, got NaN or infinity.")
     height, width = image_size
     whole: NDArray[np.int64] = np.rint(np.clip(offsets, (-width, -height), (width, height))).astype(np.int64)
     return whole
@@ -274,18 +282,18 @@ def iou_of_pairs(
     columns: NDArray[np.intp],
     offsets: NDArray[Any],
 ) -> NDArray[np.float64]:
-    """Returns the (P,) intersection over union of masks moved along with others, pair by pair; 0 where both are empty.
+    """Returns the (P,) intersection over union of moved masks with other masks, pair by pair; 0 where both are empty.
 
-    All masks of a frame are drawn, or decoded, at once and stay so: that costs little more than one of them, and a
-    tracker and a store ask for most of them anyhow.
+    All masks of a frame are pasted or decoded at once and kept in that form: this costs little more than one of them,
+    and a tracker and a store need most of them anyway.
 
     Args:
-        parts: masks of one or more frames with images of one size, each with the positions of those that are
-            meant: N in all.
+        parts: masks of one or more frames whose images have one size, each with the positions of the masks to select,
+            N in all.
         others: M masks of another such frame.
-        rows: (P,) positions among all that are meant, from 0 to N - 1.
-        columns: (P,) positions among the others, from 0 to M - 1.
-        offsets: (N, 2) pixels x, y that each is moved by first, rounded to whole ones.
+        rows: (P,) positions among the selected masks, from 0 to N - 1.
+        columns: (P,) positions among the other masks, from 0 to M - 1.
+        offsets: (N, 2) pixels x, y by which each selected mask is moved first, rounded to whole pixels.
 
     Raises:
         InstancesError: the image sizes differ, or an offset is not finite.

@@ -1,8 +1,8 @@
-"""Box-local masks into the image, at a cost that grows with the length of their outlines, not with their area.
+"""Pastes box-local masks into the image, at a cost that grows with the length of their outlines, not with their area.
 
-Stretched over its box, a mask's grid is linear between its rows. So each column of pixels is looked at only where it
-crosses the grid's rows, a few dozen times whatever the box's height; between two rows it passes the threshold at most
-once, and where that is follows from the two values.
+Stretched over its box, a mask's grid is linear between two of its rows. Each column of pixels is therefore evaluated
+only where it crosses the grid's rows, a few dozen times whatever the height of the box. Between two rows it crosses the
+threshold at most once, and the place follows from the two values.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from roadmask.engines.run_lengths import Integers, Spans
 Floats = NDArray[np.float32]
 
 _FAR = np.float32(1e9)
-"""Boxes farther out than this many pixels count as lying there, so that they convert to integers."""
+"""Coordinates are clipped to this many pixels, so that they can be converted to integers."""
 _COLUMNS_AT_A_TIME = 16384
-"""Bounds the memory, 2 MB for 30 rows of a grid, and keeps it in the processor's cache."""
+"""Maximum number of columns in a batch: 2 MB for 30 rows of a grid, which fit into the processor's cache."""
 
 
 def paste(probabilities: Floats, boxes: Floats, image_size: tuple[int, int], threshold: float) -> Spans:
-    """Draws masks as torchvision's `paste_masks_in_image` does, then `>= threshold`.
+    """Pastes masks as torchvision's `paste_masks_in_image` does, then applies `>= threshold`.
 
-    The grid gets a border of one empty cell, the box grows by as much and is truncated to whole pixels with both edges
-    inside, and the grid is stretched over it bilinearly (pixel centres aligned, no antialiasing). Only the part of
-    the box inside the image is ever computed.
+    The grid gets a border of one empty cell. The box grows by as much and is truncated to whole pixels, both edges
+    included. The grid is stretched over it bilinearly (pixel centres aligned, no antialiasing). Only the part of the
+    box inside the image is computed.
 
     Args:
-        probabilities: (N, M, M), 0 to 1.
+        probabilities: (N, M, M) probabilities, 0 to 1.
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
-        image_size: height and width of the image.
-        threshold: lowest probability inside a mask, above 0.
+        image_size: height and width of the image in pixels.
+        threshold: minimum probability inside a mask, above 0.
     """
     side = probabilities.shape[-1] + 2
     grids = np.pad(probabilities.transpose(0, 2, 1), ((0, 0), (1, 1), (1, 1)))  # (N, x, y)
@@ -60,7 +60,7 @@ def _grown(boxes: Floats, scale: np.float32) -> tuple[Integers, Integers]:
 
 
 def _batches(columns: Integers) -> Iterator[slice]:
-    """Yields runs of masks with so few columns together that they are worked on at a time."""
+    """Yields ranges of masks that together have few enough columns to be pasted at once."""
     begin = total = 0
     for mask, count in enumerate(np.maximum(columns, 0).tolist()):
         if total and total + count > _COLUMNS_AT_A_TIME:
@@ -73,24 +73,24 @@ def _batches(columns: Integers) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The pixels of N boxes along one side of the image, as far as they are in it, those of all boxes in a row."""
+    """The pixels of N boxes along one axis of the image, as far as they lie in it, concatenated box by box."""
 
     owner: Integers
-    """(P,) the box of each pixel."""
+    """(P,) position of the box of each pixel."""
     low: Integers
-    """(P,) the grid's row, or column, at or before each pixel."""
+    """(P,) row or column of the grid at or before each pixel."""
     part: Floats
-    """(P,) how far the pixel is from there to the next one, 0 to 1."""
+    """(P,) distance of each pixel from `low`, as a fraction of the way to the next row or column, 0 to 1."""
     origin: Integers
-    """(N,) where in the row the first pixel of each box is, or would be."""
+    """(N,) index in the concatenation at which the first pixel of each box is, or would be if it lay in the image."""
     first: Integers
-    """(N,) where in the image it is."""
+    """(N,) coordinate in the image of the first pixel of each box."""
     length: Integers
-    """(N,) pixels of each box."""
+    """(N,) number of pixels of each box along the axis."""
 
     @classmethod
     def stretched(cls, first: Integers, last: Integers, size: int, side: int) -> _Axis:
-        """Stretches grids over pixels first..last, (N,) each, of an image of this size."""
+        """Stretches grids of `side` cells over the pixels first..last, (N,) each, of an image with `size` pixels."""
         length = np.maximum(last - first + 1, 1)
         begin = np.maximum(-first, 0)
         count = np.maximum(np.minimum(length, size - first) - begin, 0)
@@ -104,20 +104,20 @@ class _Axis:
 
     @property
     def offset(self) -> Integers:
-        """(N,) what to add to a place in the row to have that in the image."""
+        """(N,) number to add to an index in the concatenation to get the coordinate in the image."""
         return self.first - self.origin
 
 
 def _spans(
     grids: Floats, first: Integers, last: Integers, image_size: tuple[int, int], threshold: np.float32
 ) -> tuple[Integers, Integers, Integers]:
-    """Returns owner, start and stop as `Spans` has them, of (N, side, side) grids by x, y whose rim is 0."""
+    """Returns owner, start and stop as in `Spans`, for (N, side, side) grids in the order x, y whose border is 0."""
     height, width = image_size
     side = grids.shape[-1]
     columns = _Axis.stretched(first[:, 0], last[:, 0], width, side)
     rows = _Axis.stretched(first[:, 1], last[:, 1], height, side)
 
-    # Each column of pixels where it crosses the grid's rows, (columns, side).
+    # The value of each column of pixels where it crosses the grid's rows, (columns, side).
     flat = grids.reshape(-1, side)
     part = columns.part[:, None]
     values = flat[columns.owner * side + columns.low]
@@ -126,7 +126,7 @@ def _spans(
     nearer *= part
     values += nearer
 
-    # The rim is 0, so a column begins and ends outside: every other change enters the mask, the rest leave it.
+    # The border is 0, so a column begins and ends outside: changes enter and leave the mask in turn.
     values = values.reshape(-1)
     inside = values >= threshold
     changes = np.flatnonzero(inside[1:] != inside[:-1])
@@ -142,16 +142,16 @@ def _spans(
 def _crossings(
     rows: _Axis, side: int, owner: Integers, node: Integers, above: Floats, below: Floats, threshold: np.float32
 ) -> Integers:
-    """Returns the place in `rows` of the first pixel on the far side of each crossing of the threshold.
+    """Returns the index in `rows` of the first pixel after each crossing of the threshold.
 
     Args:
-        rows: vertical pixels of the masks.
-        side: rows of a grid.
-        owner: (X,) the mask of each crossing.
-        node: (X,) the grid's row before it; the next one is behind it.
-        above: (X,) the value at that row.
-        below: (X,) the value at the next row, on the other side of the threshold.
-        threshold: lowest value inside.
+        rows: pixels of the masks along the vertical axis.
+        side: number of rows of a grid.
+        owner: (X,) position of the mask of each crossing.
+        node: (X,) row of the grid before the crossing.
+        above: (X,) value at that row.
+        below: (X,) value at the next row, on the other side of the threshold.
+        threshold: minimum value inside a mask.
     """
     # Where the pixels between two rows of a grid begin; clipped to the image, as `rows` is.
     begins = np.searchsorted(rows.owner * side + rows.low, np.arange(len(rows.length) * side + 1))
@@ -160,7 +160,7 @@ def _crossings(
     enters = below >= threshold
 
     def is_beyond(crossings: Integers, places: Integers) -> NDArray[np.bool_]:
-        # In float32 and in torchvision's order, so that not one pixel differs.
+        # In float32 and in torchvision's order of operations, so that every pixel is the same.
         part = rows.part[places]
         values = above[crossings] * (1 - part) + below[crossings] * part
         beyond: NDArray[np.bool_] = (values >= threshold) == enters[crossings]
@@ -169,7 +169,7 @@ def _crossings(
     source = node + (threshold - above) / (below - above) + np.float32(0.5)
     guess = np.ceil(source * (rows.length / side)[owner] - 0.5) + rows.origin[owner]
     place = np.clip(guess, lowest, highest).astype(np.int64)
-    # Rounding puts a guess one pixel off at most, but for boxes of millions of pixels.
+    # Rounding moves a guess by at most one pixel, except for boxes of millions of pixels.
     moved = np.flatnonzero(place > lowest)
     while len(moved := moved[is_beyond(moved, place[moved] - 1)]):
         place[moved] -= 1

@@ -3,7 +3,7 @@
 COCO walks an image column by column and writes the lengths of the runs outside, inside, outside, ... the mask; from
 the fourth on each is stored as the difference from the one before the last, in base 32 with the low digits first
 (rleToString in pycocotools' maskApi.c). pycocotools reads past the end of malformed bytes, so bytes of unknown origin
-are decoded here, all masks in one go.
+are decoded here, all masks at once.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from roadmask.engines.errors import InstancesError
 Integers = NDArray[np.int64]
 
 _MAX_DIGITS = 7
-"""Base-32 digits of one length; 6 hold an image of 2^29 pixels, and 7 still cannot overflow in what follows."""
+"""Maximum number of base-32 digits of one length: 6 hold an image of 2^29 pixels, and 7 cannot overflow below."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """The pixels inside N masks, as spans of the image walked column by column, in the order of masks and pixels."""
+    """The pixels inside N masks, as spans of the image read column by column, in the order of masks and pixels."""
 
     count: int
-    """N, masks without any pixel included."""
+    """Number of masks N, including masks without a pixel."""
     owner: Integers
-    """(S,) the mask of each span, ascending."""
+    """(S,) position of the mask that each span belongs to, ascending."""
     start: Integers
-    """(S,) first pixel: x * height + y; ascending within a mask."""
+    """(S,) first pixel of each span, as x * height + y; ascending within a mask."""
     stop: Integers
-    """(S,) pixel behind the last one, above `start`."""
+    """(S,) pixel after the last one of each span, greater than `start`."""
 
     @property
     def area(self) -> Integers:
-        """(N,) pixels inside each mask."""
+        """(N,) number of pixels inside each mask."""
         below = np.concatenate([[0], np.cumsum(self.stop - self.start)])
         return np.diff(below[np.searchsorted(self.owner, np.arange(self.count + 1))])
 
@@ -62,11 +62,11 @@ class Spans:
         return Spans(len(masks), np.repeat(np.arange(len(masks)), lengths), self.start[rows], self.stop[rows])
 
     def crop(self, mask: int, height: int) -> Crop:
-        """Returns one mask cut to the part of the image that it covers.
+        """Returns one mask, cropped to the part of the image that it covers.
 
         Args:
-            mask: position, from 0 to N - 1.
-            height: of the image.
+            mask: position of the mask, from 0 to N - 1.
+            height: height of the image in pixels.
         """
         first, last = np.searchsorted(self.owner, [mask, mask + 1])
         if first == last:
@@ -76,9 +76,7 @@ class Spans:
         left, right = int(column[0]), int(stop[-1] - 1) // height + 1
         row, below = start - column * height, stop - column * height
         top, bottom = int(row.min()), int(below.max())
-        if (
-            bottom > height
-        ):  # a span goes on in the next column, so this one is covered to its end, and that from its top
+        if bottom > height:  # a span continues in the next column: it covers the end of one and the top of the other
             top, bottom = 0, height
         begin = (column - left) * (bottom - top) + row - top
         steps = np.zeros((right - left) * (bottom - top) + 1, np.int8)
@@ -87,16 +85,16 @@ class Spans:
         return Crop(left, top, np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(right - left, -1).T)
 
     def moved(self, offsets: Integers, image_size: tuple[int, int]) -> Spans:
-        """Returns the masks moved by (N, 2) whole pixels x, y; what leaves the image is cut off."""
+        """Returns the masks moved by (N, 2) whole pixels x, y; parts outside the image are cut off."""
         height, width = image_size
-        # Cut spans where a column ends, so that each piece moves within its column.
+        # Spans are cut where a column ends, so that each piece moves within its column.
         first, last = self.start // height, (self.stop - 1) // height
         pieces = last - first + 1
         span = np.repeat(np.arange(len(self.start)), pieces)
         column = first[span] + np.arange(len(span)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         top = np.maximum(self.start[span] - column * height, 0)
         bottom = np.minimum(self.stop[span] - column * height, height)
-        # An image's width is enough to leave it, and keeps far offsets from overflowing.
+        # A shift by the image's size moves everything out of it; larger offsets could overflow.
         x, y = np.clip(offsets, (-width, -height), (width, height))[self.owner[span]].T
         column, top, bottom = column + x, np.maximum(top + y, 0), np.minimum(bottom + y, height)
         left = (column >= 0) & (column < width) & (top < bottom)
@@ -106,18 +104,18 @@ class Spans:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """The part of an image that a mask covers, so that nobody who draws it touches the rest."""
+    """The part of an image that a mask covers, so that drawing the mask does not touch the rest."""
 
     left: int
-    """Its first column."""
+    """First column of the part, in pixels of the image."""
     top: int
-    """Its first row."""
+    """First row of the part, in pixels of the image."""
     inside: NDArray[np.bool_]
-    """(H', W') whether each pixel is inside the mask; empty where no pixel is."""
+    """(H', W') whether each pixel of the part is inside the mask; empty if no pixel is."""
 
     @property
     def region(self) -> tuple[slice, slice]:
-        """Rows and columns of the image that it is about."""
+        """Slices of the image's rows and columns that select the part."""
         height, width = self.inside.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -125,7 +123,7 @@ class Crop:
 def shared_pixels(
     spans: Spans, others: Spans, masks: NDArray[np.integer[Any]], other_masks: NDArray[np.integer[Any]]
 ) -> Integers:
-    """Returns the pixels that masks share with others, pair by pair.
+    """Returns the number of pixels that masks share with other masks, pair by pair.
 
     Args:
         spans: N masks.
@@ -135,7 +133,7 @@ def shared_pixels(
     """
     if not len(others.start) or not len(masks):
         return np.zeros(len(masks), np.int64)
-    # All others lie behind one another on one line; a mask's spans are looked up where its partner lies.
+    # The other masks are laid end to end on one line; a mask's spans are looked up where its partner lies.
     room = max(int(spans.stop.max(initial=0)), int(others.stop.max()))
     begin = others.owner * room + others.start
     length = others.stop - others.start
@@ -160,21 +158,21 @@ def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
     """Decodes COCO's compressed run lengths and checks them.
 
     Args:
-        counts: N masks.
-        image_size: height and width of the image that the runs of each must fill.
+        counts: run lengths of N masks.
+        image_size: height and width of the image, which the runs of each mask must fill.
 
     Raises:
-        InstancesError: bytes are not run lengths, or those of another image; the message names the mask.
+        InstancesError: bytes are not run lengths, or those of an image of another size; the message names the mask.
     """
     sizes = np.array([len(each) for each in counts], np.int64)
     if not len(sizes):
         return _no_spans(0)
     for wrong in np.flatnonzero(sizes == 0)[:1]:
         raise InstancesError(f"mask {wrong}: expected COCO's compressed run lengths, got no bytes.")
-    digits = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(48)  # what lies below 48 wraps round to above 63
+    digits = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(48)  # values below 48 wrap around to above 63
     edges = np.cumsum(sizes)
     bad = digits > 63
-    bad[edges - 1] |= digits[edges - 1] >= 32  # the last byte of a mask promises another one
+    bad[edges - 1] |= digits[edges - 1] >= 32  # the last byte of a mask announces another one
     for at in np.flatnonzero(bad)[:1]:
         wrong = int(np.searchsorted(edges, at, side="right"))
         raise InstancesError(f"mask {wrong}: expected COCO's compressed run lengths, got {counts[wrong][:40]!r}.")
@@ -194,8 +192,8 @@ def decode(counts: Sequence[bytes], image_size: tuple[int, int]) -> Spans:
         longer = np.flatnonzero(lengths > place)
         runs[longer] = (runs[longer] << 5) + (digits[ends[longer] - place] & 0x1F)
 
-    # Undo the differences by a running sum over the odd and one over the even runs of each mask, but its first: a
-    # mask with an odd number of runs gets one more, so that two columns hold all odd and all even ones.
+    # Undo the differences by one running sum over the odd and one over the even runs of each mask, without its first
+    # run. A mask with an odd number of runs gets one more, so that two columns hold all odd and all even runs.
     rows = (run_counts + 1) // 2
     first_row = np.cumsum(rows) - rows
     place = np.arange(len(runs)) + (2 * first_row - head[:-1])[owner]
@@ -243,7 +241,7 @@ def encode(spans: Spans, image_size: tuple[int, int]) -> tuple[bytes, ...]:
     runs_per_mask = 2 * per_mask + ~full
     head = np.cumsum(runs_per_mask) - runs_per_mask
     shift = head - 2 * (last - per_mask)
-    # Half the bytes where they hold it: what follows is bound by memory.
+    # Half the bytes if they suffice: the rest is bound by memory.
     kind: type[np.signedinteger[Any]] = np.int32 if pixels < 2**31 else np.int64
     ends = np.full(int(runs_per_mask.sum()), pixels, kind)
     at = 2 * np.arange(len(owner)) + shift[owner]
@@ -261,9 +259,8 @@ def encode(spans: Spans, image_size: tuple[int, int]) -> tuple[bytes, ...]:
 
 
 def _compress(values: NDArray[np.signedinteger[Any]], head: Integers) -> tuple[bytes, ...]:
-    """Writes signed values in base 32, low digits first; `head` is where each mask begins."""
-    # A value needs one more digit while its sign does not show in the digits so far: as many as its magnitude needs
-    # when one below 0 is counted from -1 on, and a bit for the sign.
+    """Writes signed values in base 32, low digits first; `head` holds the first value of each mask."""
+    # A value needs digits for its magnitude, counted from -1 downwards if it is negative, and one bit for its sign.
     magnitude = np.where(values < 0, ~values, values)
     digits = np.ones(len(values), np.int8)
     for count in range(1, _MAX_DIGITS):
@@ -286,7 +283,7 @@ def _compress(values: NDArray[np.signedinteger[Any]], head: Integers) -> tuple[b
 
 
 def spans_of_columns(columns: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers]:
-    """Returns the column, first row and the row behind the last one of every vertical run in a (W, H) crop."""
+    """Returns the column, the first row and the row after the last one of every vertical run in a (W, H) crop."""
     width, height = columns.shape
     # One empty row between the columns keeps their runs apart.
     apart = np.zeros((width, height + 1), np.bool_)
@@ -300,7 +297,7 @@ def spans_of_columns(columns: NDArray[np.bool_]) -> tuple[Integers, Integers, In
 
 
 def join(parts: Sequence[tuple[Integers, Integers]]) -> Spans:
-    """Puts the spans (start, stop) of N masks together."""
+    """Returns the spans of N masks, given as (start, stop) of each mask."""
     if not parts:
         return _no_spans(0)
     owner = np.repeat(np.arange(len(parts)), [len(start) for start, _ in parts])

@@ -1,4 +1,4 @@
-"""A segmenter that says what it is told to, so that anyone can test what follows an engine without a network."""
+"""A segmenter that follows a script, so that anyone can test the code after an engine without a network."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ScriptedSegmenter:
     """Returns scripted instances.
 
     Args:
-        script: one `Instances` for each image in turn (then it begins again), or a function of the image and its
-            number, counted from 0 over all calls.
-        classes: what `info` says it reports.
-        delay_s: seconds each image takes.
-        fail_at: numbers of the images on which it raises EngineError.
+        script: one `Instances` for each image in turn, from the first again after the last; or a function of the image
+            and its number, which counts from 0 over all calls.
+        classes: names of the classes in `info`.
+        delay_s: seconds that each image takes.
+        fail_at: numbers of the images on which the segmenter raises EngineError.
 
     Raises:
         ValueError: the script is empty.
@@ -47,16 +47,16 @@ class ScriptedSegmenter:
 
     @property
     def info(self) -> SegmenterInfo:
-        """What it is made of."""
+        """What the segmenter is made of."""
         return self._info
 
     @property
     def images(self) -> int:
-        """Images it was asked about so far, those that failed included."""
+        """Number of images passed so far, including those that failed."""
         return self._count
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Does nothing; the script does not move on."""
+        """Does nothing; the script does not advance."""
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
         """Returns the script's next instances; see `Segmenter`."""
@@ -67,11 +67,11 @@ class ScriptedSegmenter:
         if self._delay_s:
             time.sleep(self._delay_s)
         if number in self._fail_at:
-            raise EngineError(f"scripted failure on image {number}.")
+            raise EngineError(f"scripted failure on image {number}, as fail_at asks for.")
         found = self._script(image, number) if callable(self._script) else self._script[number % len(self._script)]
         if found.image_size != image.shape[:2]:
             raise EngineError(
-                f"the script's instances {number} belong to an image of {found.image_size}, "
-                f"got one of {image.shape[:2]}: script the size of the images."
+                f"expected an image of {found.image_size}, as the script has for image {number}, got one of "
+                f"{image.shape[:2]}: script the size of the images."
             )
         return found

@@ -1,4 +1,4 @@
-"""What every engine offers."""
+"""The protocol of every engine."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from roadmask.engines.networks.weights import Weights
 
 Image = NDArray[np.uint8]
-"""(H, W, 3) RGB."""
+"""(H, W, 3) RGB image."""
 Precision = Literal["auto", "bf16", "fp16", "fp32", "int8"]
-"""Arithmetic of a network: `auto` takes bf16 where the processor multiplies it; fp16 is for GPUs."""
+"""Arithmetic of a network: `auto` is bf16 if the processor multiplies it in hardware, else fp32; fp16 is for GPUs."""
 
 
 @dataclass(frozen=True)
 class SegmenterInfo:
-    """What made the masks; written into every store."""
+    """What a segmenter is made of; written into every store."""
 
     engine: str
-    """openvino, torch, scripted, ..."""
+    """Name of the engine: openvino, tensorrt, torch, scripted, ..."""
     weights: str
-    """lite, resnet50, resnet50_v2 or the file's name."""
+    """Name of the weights: lite, resnet50, resnet50_v2, or the name of their file."""
     weights_sha256: str
-    """Hash of the weights file; empty for a scripted segmenter."""
+    """SHA-256 of the weights file in hexadecimal; empty for a scripted segmenter."""
     precision: str
     """Arithmetic of the network: fp32, bf16, ..."""
     class_names: dict[int, str]
-    """Category id -> name, of the classes it reports."""
+    """Category id -> name of each class that the segmenter reports."""
     score_min: float
-    """Instances below this score are not reported."""
+    """Minimum score of the instances that the segmenter reports."""
 
     @classmethod
     def of(
@@ -51,27 +51,27 @@ class SegmenterInfo:
 class Segmenter(Protocol):
     """Finds instances in images.
 
-    The result for an image never depends on what else is in the batch; on a GPU in reduced precision the size of the
-    batch moves its last digits. Not thread-safe: one caller at a time.
+    The result for an image does not depend on the other images of its batch. (On a GPU in reduced precision, the size
+    of the batch affects the last digits.) A segmenter is not thread-safe: only one caller may use it at a time.
     """
 
     @property
     def info(self) -> SegmenterInfo:
-        """What it is made of."""
+        """What the segmenter is made of."""
         ...
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Compiles and runs everything that images of this (H, W) need, so that the first real one is not late."""
+        """Compiles and runs everything that images of this (height, width) need, so that the first one is not late."""
         ...
 
     def __call__(self, images: Sequence[Image]) -> list[Instances]:
         """Segments a batch.
 
         Args:
-            images: uint8 (H, W, 3) RGB each; sizes may differ.
+            images: uint8 (H, W, 3) RGB images, whose sizes may differ.
 
         Returns:
-            The instances of each image in its own pixels, best score first.
+            The instances of each image, in pixels of that image, best score first.
 
         Raises:
             InstancesError: an image has another type or shape.

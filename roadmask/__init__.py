@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.frames import Frame as Frame
     from roadmask.streaming.frames import LostFrame as LostFrame
     from roadmask.streaming.live.run import run_live as run_live
+    from roadmask.streaming.live.settings import LiveSettings as LiveSettings
     from roadmask.streaming.page import LivePage as LivePage
     from roadmask.streaming.pipeline import Pipeline as Pipeline
     from roadmask.streaming.recording.drive import record_drive as record_drive
@@ -80,6 +81,7 @@ __all__ = [
     "IouTracker",
     "IouTrackerConfig",
     "LivePage",
+    "LiveSettings",
     "LostFrame",
     "Pipeline",
     "RleMasks",
@@ -125,6 +127,7 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.streaming.formats.export.job": ["ExportJob"],
         "roadmask.streaming.frames": ["Frame", "LostFrame"],
         "roadmask.streaming.live.run": ["run_live"],
+        "roadmask.streaming.live.settings": ["LiveSettings"],
         "roadmask.streaming.page": ["LivePage"],
         "roadmask.streaming.pipeline": ["Pipeline"],
         "roadmask.streaming.recording.drive": ["record_drive"],

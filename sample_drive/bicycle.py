@@ -1,4 +1,4 @@
-"""Bicycles and those who ride them, painted of the same limbs as pedestrians.
+"""Bicycles and their riders, painted from the same limbs as pedestrians.
 
 Sizes are metres, of a bicycle for somebody of 1.75 m; taller people ride larger ones. Axes: right, up, forward; the
 pedals turn about a place on the ground's (0, 0).
@@ -17,7 +17,7 @@ from roadmask.sample_drive.paint import Canvas
 from roadmask.sample_drive.people import PersonLook, Pose
 
 METRES_A_TURN = 5.0
-"""How far one turn of the pedals carries."""
+"""Distance covered by one turn of the pedals, in metres."""
 
 Place = tuple[float, float, float]
 
@@ -49,7 +49,7 @@ def paint_rider(canvas: Canvas, camera: Camera, pose: Pose, look: PersonLook, bi
 
 
 def _bicycle(colour: Colour, turns: float) -> Iterable[Limb]:
-    """The frame, its wheels and what moves them."""
+    """Returns the limbs of the frame, the wheels, the cranks and the pedals."""
 
     def tube(start: Place, end: Place, radius: float, tone: Colour) -> Limb:
         return Limb(start, end, radius, radius, tone, owned=False)
@@ -78,7 +78,7 @@ def _bicycle(colour: Colour, turns: float) -> Iterable[Limb]:
 
 
 def _figure(look: PersonLook, turns: float) -> Iterable[Limb]:
-    """Somebody who sits on the saddle, leans forward and holds the handlebar."""
+    """Returns the limbs of a rider who sits on the saddle, leans forward and holds the handlebar."""
     b = look.build
     for side in (1.0, -1.0):
         hip = (side * _HIP[0], *_HIP[1:])
@@ -114,7 +114,7 @@ def _figure(look: PersonLook, turns: float) -> Iterable[Limb]:
 
 
 def _on_circle(middle: Place, radius: float, turns: float) -> Place:
-    """A place on an upright circle that rolls forward; at 0 turns at the top."""
+    """Returns a point on an upright circle that rolls forward; at 0 turns the point is at the top."""
     cos, sin = turn(2 * math.pi * turns)
     return middle[0], middle[1] + radius * cos, middle[2] + radius * sin
 
@@ -125,7 +125,7 @@ def _pedal(side: float, turns: float) -> Place:
 
 
 def _knee(hip: Place, ankle: Place) -> Place:
-    """Where a thigh and a shin of fixed lengths meet, forward of the line from hip to ankle."""
+    """Returns the knee: where a thigh and a shin of fixed lengths meet, in front of the line from hip to ankle."""
     up, forward = ankle[1] - hip[1], ankle[2] - hip[2]
     reach = min(math.sqrt(up * up + forward * forward), _THIGH + _SHIN)
     up, forward = up / reach, forward / reach

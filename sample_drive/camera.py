@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 NEAR_METRES = 0.6
-"""What is nearer than this is not drawn; nothing in the drive comes that near inside the field of view."""
+"""Minimum distance at which things are drawn, in metres; nothing in the drive comes nearer inside the field of view."""
 
 
 def turn(angle: float) -> tuple[float, float]:
-    """Returns cosine and sine of an angle in radians, rounded so that libraries of mathematics agree."""
+    """Returns cosine and sine of an angle in radians, rounded so that all mathematical libraries agree."""
     return round(math.cos(angle), 9), round(math.sin(angle), 9)
 
 
@@ -52,7 +52,7 @@ class Camera:
     width: int
 
     def depth(self, x: float, z: float) -> float:
-        """Metres from the image plane to a place on the map."""
+        """Returns the distance in metres from the image plane to a point of the map."""
         cos, sin = turn(self.yaw)
         return (x - self.x) * sin + (z - self.z) * cos
 

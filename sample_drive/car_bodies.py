@@ -1,4 +1,4 @@
-"""The shapes of cars, as a designer would note them: cross sections, where the glass is, where the wheels are.
+"""The shapes of cars: their cross sections, and where the glass and the wheels are.
 
 A car's own axes: x to its right, y up from the ground, z forward from its middle; metres.
 """

@@ -1,4 +1,4 @@
-"""Turns the shape of a car into faces: a body lofted through its cross sections, with all that lies on it."""
+"""Turns the shape of a car into faces: a body lofted through its cross sections, and the parts on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roadmask.sample_drive.car_bodies import Body
 from roadmask.sample_drive.light import unit
 
 PAINT, GLASS, TRIM, TYRE, RIM, HEADLAMP, TAILLAMP, PLATE, CHROME, UNDER, SEAM = range(11)
-"""What a face is made of."""
+"""Material of a face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def car_mesh(body: Body, table: Floats, fine: bool) -> tuple[Faces, Faces]:
 def _stations(body: Body, table: Floats, fine: bool) -> Floats:
     """Places along the car where its mesh is cut: the sections, the edges of the glass, and between them."""
     edges = {float(z) for z in table[:, 0]} | set(body.windscreen) | set(body.rear_glass)
-    edges |= {z for stretch in body.side_glass for z in stretch}
+    edges |= {z for span in body.side_glass for z in span}
     cuts: list[float] = []
     ordered = sorted(edges)
     for first, last in pairwise(ordered):

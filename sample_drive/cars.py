@@ -30,22 +30,22 @@ _COLOURS = np.array(
     ),
     np.float64,
 )
-"""By material, as they are listed in `car_mesh`."""
+"""Colours (RGB) of the materials, in the order of `car_mesh`."""
 _GLOSS = np.array((1.2, 1.0, 0.0, 0.0, 0.3, 0.9, 0.6, 0.1, 0.9, 0.0, 0.0))
 _SMALLEST = 0.6
-"""Pixels of the frame below which a detail is left out."""
+"""Minimum size of a detail in pixels of the frame; smaller ones are left out."""
 _FINE = 30.0
-"""Pixels a metre from which a car is drawn with its finer mesh."""
+"""Pixels per metre from which a car is drawn with its finer mesh."""
 
 
 @dataclass(frozen=True)
 class CarLook:
-    """What tells one car from another of its kind."""
+    """The kind and the colour of a car."""
 
     body: str
-    """A key of `BODIES`."""
+    """Kind of car, a key of `BODIES`."""
     colour: tuple[int, int, int]
-    """Of the paint: red, green, blue."""
+    """Colour of the paint (RGB)."""
 
 
 class CarModel:
@@ -95,12 +95,12 @@ class CarModel:
 
 @cache
 def car_model(body: str) -> CarModel:
-    """Returns the mesh of a kind of car, made once."""
+    """Returns the mesh of a kind of car; each mesh is made once."""
     return CarModel(BODIES[body])
 
 
 def _to_world(points: Floats, x: float, z: float, cos: float, sin: float) -> Floats:
-    """Turns (..., 3) points of the car's axes into the world's."""
+    """Transforms (..., 3) points from the axes of the car to those of the world."""
     world = np.empty_like(points)
     world[..., 0] = points[..., 0] * cos + points[..., 2] * sin + x
     world[..., 1] = points[..., 1]

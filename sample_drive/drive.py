@@ -1,4 +1,4 @@
-"""The sample drive: ten seconds through a street that our own code draws, and the truth about every frame of it."""
+"""The sample drive: ten seconds through a street that code draws, and the ground truth of every frame."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from roadmask.sample_drive.score import DriveScore
 
 VIEWS = ("front", "rear")
-"""The cameras on board."""
+"""Names of the cameras on board."""
 MOST_ACTORS = 255
-"""Ids are bytes, and 0 is nobody."""
+"""Maximum number of actors: an id is one byte, and 0 means nobody."""
 
 
 @dataclass(frozen=True)
 class SampleDriveConfig:
-    """Which recording of the drive.
+    """The settings of one recording of the drive.
 
     Raises:
         ConfigError: the view is unknown, or a number is out of range.
     """
 
     seconds: float = 10.0
-    """Length; after about ten seconds the street empties."""
+    """Length in seconds; after about ten seconds the street is empty."""
     fps: float = 25.0
-    """Frames a second."""
+    """Frames per second."""
     height: int = 384
-    """Of the image, pixels."""
+    """Height of the image in pixels."""
     width: int = 640
-    """Of the image, pixels."""
+    """Width of the image in pixels."""
     view: str = "front"
-    """One of `VIEWS`."""
+    """Camera on board, one of `VIEWS`."""
     seed: int = 7
-    """Of textures and noise; who drives and walks where is always the same."""
+    """Seed of textures and noise. The actors and their paths do not depend on it."""
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise ConfigError(f"expected a view of the sample drive ({', '.join(VIEWS)}), got {self.view!r}.")
         if not (0 < self.seconds <= 60 and 0 < self.fps <= 240):
             raise ConfigError(
-                f"expected up to 60 seconds at up to 240 frames a second, got {self.seconds} s at {self.fps} fps."
+                f"expected up to 60 seconds at up to 240 frames per second, got {self.seconds} s at {self.fps} fps."
             )
         if not (32 <= self.height <= 4096 and 32 <= self.width <= 4096):
             raise ConfigError(f"expected an image of 32 to 4096 pixels each way, got {self.height} x {self.width}.")
@@ -62,14 +62,14 @@ class SampleDriveConfig:
 
 @dataclass(frozen=True, eq=False)
 class TruthFrame:
-    """Everything that is to be found in one frame."""
+    """The ground truth of one frame."""
 
     instances: Instances
-    """What is seen, with exact masks (`RleMasks`) of the pixels that nothing hides; all scores are 1."""
+    """Every visible object, with the exact mask (`RleMasks`) of its visible pixels; all scores are 1."""
     object_ids: NDArray[np.int64]
-    """(N,) the same object has the same id in every frame and every view."""
+    """(N,) id of each object, the same in every frame and every view."""
     visible_fraction: NDArray[np.float32]
-    """(N,) share of the pixels it would have in this image, were nothing in front of it, that is seen."""
+    """(N,) visible fraction of the pixels that each object would have in this image if nothing were in front of it."""
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -95,11 +95,11 @@ class TrackedInstances(Protocol):
 
 
 class SampleDrive:
-    """One camera's recording of the drive; any frame at any time, always the same.
+    """The recording of the drive by one camera: frames in any order, always the same.
 
     Args:
-        config: which recording.
-        actors: who is in the street, 255 at most; ids are their positions, from 1.
+        config: settings of the recording; the defaults if None.
+        actors: cars, pedestrians and riders in the street, at most 255. Their ids are their positions, from 1.
 
     Raises:
         ConfigError: there are too many actors.
@@ -112,7 +112,7 @@ class SampleDrive:
     def __init__(self, config: SampleDriveConfig | None = None, actors: tuple[scene.Actor, ...] = scene.ACTORS) -> None:
         if len(actors) > MOST_ACTORS:
             raise ConfigError(
-                f"expected up to {MOST_ACTORS} actors, which is what a canvas can tell apart, got {len(actors)}."
+                f"expected up to {MOST_ACTORS} actors, whose ids fit into a byte, got {len(actors)}: pass fewer."
             )
         self.config = config or SampleDriveConfig()
         self.actors = actors
@@ -126,16 +126,16 @@ class SampleDrive:
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return self.config.fps
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+        """Height and width of the image in pixels."""
         return self.config.height, self.config.width
 
     def render(self, index: int) -> NDArray[np.uint8]:
-        """Returns frame `index` as (H, W, 3) RGB.
+        """Returns the image of frame `index`, uint8 (H, W, 3) RGB.
 
         Raises:
             IndexError: there is no such frame.
@@ -143,7 +143,7 @@ class SampleDrive:
         return self._photograph.take(self._draw(index)[0], index)
 
     def truth(self, index: int) -> TruthFrame:
-        """Returns what is to be found in frame `index`.
+        """Returns the ground truth of frame `index`.
 
         Raises:
             IndexError: there is no such frame.
@@ -152,11 +152,11 @@ class SampleDrive:
         return _truth(renderer.trace(seconds, camera, self.actors), self.actors)
 
     def frame(self, index: int, without: frozenset[int] = frozenset()) -> tuple[NDArray[np.uint8], TruthFrame]:
-        """Returns frame `index` and its truth, in little more time than either.
+        """Returns the image of frame `index` and its ground truth, in little more time than one of them takes.
 
         Args:
-            index: from 0.
-            without: ids of objects that are left out, with their shadows, to see what they hide.
+            index: index of the frame, from 0.
+            without: ids of objects to leave out, with their shadows, to see what they hide.
 
         Raises:
             IndexError: there is no such frame.
@@ -181,7 +181,7 @@ class SampleDrive:
         return score_drive([frame.instances for frame in found], truths, [frame.track_ids for frame in found])
 
     def camera(self, index: int) -> Camera:
-        """Returns where frame `index` is taken from.
+        """Returns the camera of frame `index`.
 
         Raises:
             IndexError: there is no such frame.
@@ -189,7 +189,7 @@ class SampleDrive:
         return self._at(index)[2]
 
     def distances(self, index: int) -> Floats:
-        """Returns (H, W) metres from the image plane to the street behind everybody; infinite in the sky.
+        """Returns (H, W) metres from the image plane to the street without actors; infinite in the sky.
 
         Raises:
             IndexError: there is no such frame.
@@ -203,7 +203,7 @@ class SampleDrive:
 
     def _at(self, index: int) -> tuple[Renderer, float, Camera]:
         if not 0 <= index < len(self):
-            raise IndexError(f"expected a frame from 0 to {len(self) - 1}, got {index}.")
+            raise IndexError(f"expected a frame index from 0 to {len(self) - 1}, got {index}.")
         seconds = index / self.config.fps
         camera = scene.camera_at(seconds, self.config.view, self.config.height, self.config.width)
         return _renderer(self.config.seed, camera.focal), seconds, camera
@@ -215,12 +215,12 @@ class SampleDrive:
 
 @cache
 def _renderer(seed: int, focal: float) -> Renderer:
-    """Returns the renderer, whose textures take a second or two to paint, made once."""
+    """Returns the renderer; it is made once, because its textures take a second or two to paint."""
     return Renderer(seed, focal)
 
 
 def _truth(seen: Seen, actors: tuple[scene.Actor, ...]) -> TruthFrame:
-    """Reads masks, boxes and classes off the image of ids."""
+    """Returns the masks, boxes and classes of an image of ids."""
     height, width = seen.ids.shape
     object_ids = np.array([i for i in seen.visible_fraction if (seen.ids == i).any()], np.int64)
     # Masks are encoded column by column, so they are compared that way too.

@@ -20,34 +20,34 @@ from roadmask.sample_drive.shot import Shot
 _ZEBRA = layout.ZEBRAS[0]
 
 Weather = Callable[[Shot, int], NDArray[np.uint8]]
-"""Turns a frame of a dry day, and a number to draw chance from, into an (H, W, 3) RGB image."""
+"""Turns a frame of a dry day and a random seed into an (H, W, 3) RGB image."""
 
 
 @dataclass(frozen=True)
 class FailureScene:
-    """Something at which masks are known to fail."""
+    """A scene in which masks are known to fail."""
 
     name: str
-    """For files and tables."""
+    """Name of the scene, for files and tables."""
     actors: tuple[Actor, ...]
-    """Who is in the street."""
+    """Actors in the street."""
     shown: int
-    """Number of the frame to look at."""
+    """Index of the frame to show."""
     frames: range
-    """Numbers of the frames to count over, so that one image need not stand for all."""
+    """Indices of the frames to count over, so that one image does not stand for all."""
     weather: Weather | None = None
-    """What is done to the frame; None for a dry day."""
+    """Weather to apply to the frame; None for a dry day."""
     without: str = ""
-    """What the same is called without the weather."""
+    """Name of the same scene without its weather."""
     people: str = "pedestrians"
-    """What its people are called; all are of the class pedestrian."""
+    """Name of the people in the scene; all have the class pedestrian."""
 
     def drive(self) -> SampleDrive:
         """Returns the drive that the frames belong to."""
         return SampleDrive(actors=self.actors)
 
     def image(self, shot: Shot) -> NDArray[np.uint8]:
-        """Returns a frame of the drive as this scene shows it, (H, W, 3) RGB; always the same."""
+        """Returns the image of a frame of the drive with the weather of this scene, (H, W, 3) RGB; always the same."""
         return shot.image if self.weather is None else self.weather(shot, shot.index)
 
 
@@ -63,7 +63,7 @@ _HAIR: tuple[Colour, ...] = ((52, 38, 30), (24, 20, 18), (120, 86, 50), (150, 14
 
 
 def _look(rng: np.random.Generator) -> PersonLook:
-    """Somebody as one meets them in the street."""
+    """Returns a random look."""
     return PersonLook(
         height=float(rng.integers(158, 188)) / 100,
         top=_TOPS[rng.integers(len(_TOPS))],
@@ -81,7 +81,7 @@ _CROWD_SECONDS = 4.0
 
 
 def _crowd() -> tuple[Actor, ...]:
-    """Two streams of people who meet on the crossing before us."""
+    """Returns two streams of people who meet on the crossing in front of the vehicle."""
     rng = np.random.default_rng(11)
     people = []
     for i in range(20):
@@ -96,7 +96,7 @@ _RIDERS_SECONDS = 4.0
 
 
 def _riders() -> tuple[Actor, ...]:
-    """Bicycles before us: two cross, the others ride with us or come towards us."""
+    """Returns riders in front of the vehicle: two cross, the others ride in its direction or towards it."""
     rng = np.random.default_rng(5)
     here = our_z(_RIDERS_SECONDS)
     rides = (
@@ -118,7 +118,7 @@ def _riders() -> tuple[Actor, ...]:
 
 
 def _evening() -> tuple[Actor, ...]:
-    """The sample drive's own people, and some more on the pavements and the road."""
+    """Returns the actors of the sample drive, and more people on the pavements and the road."""
     rng = np.random.default_rng(3)
     places = (
         # x, z, velocity along the street

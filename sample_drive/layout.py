@@ -1,13 +1,13 @@
-"""Where the street's parts lie, in metres; everything else is placed by these."""
+"""Positions of the parts of the street in metres, from which all other positions follow."""
 
 from __future__ import annotations
 
 LANE = 1.75
-"""Middle of a lane, from the middle of the street."""
+"""Distance of the middle of a lane from the middle of the street."""
 PARKING_LINE = 3.5
-"""Edge of the parking strip."""
+"""Distance of the edge of the parking strip from the middle of the street."""
 PARKED = 4.62
-"""Middle of a parked car."""
+"""Distance of the middle of a parked car from the middle of the street."""
 KERB = 5.7
 """Where the road ends and the pavement begins."""
 WALL = 9.5

@@ -1,4 +1,4 @@
-"""How surfaces take the light of a bright day with thin clouds: sun, sky, ground and a little mirror of all three."""
+"""Shading of surfaces on a bright day with thin clouds: light from sun, sky and ground, and weak reflections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUN = (-0.48, 0.74, -0.47)
 
 
 def unit(vectors: Floats) -> Floats:
-    """Returns (..., 3) vectors at length 1; vectors of length 0 stay."""
+    """Returns (..., 3) vectors scaled to length 1; vectors of length 0 are unchanged."""
     x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     return np.asarray(vectors / np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)[..., None])
 
@@ -50,6 +50,6 @@ def lit(colours: Floats, gloss: Floats, normals: Floats, to_camera: Floats) -> F
 
 
 def hazed(colours: Floats, depth: Floats | float) -> NDArray[np.uint8]:
-    """Fades (N, 3) colours as the street fades and rounds them."""
+    """Returns (N, 3) colours faded by distance as the street is, rounded."""
     share = np.minimum(np.asarray(depth) / HAZE_METRES, 0.85)[..., None]
     return np.asarray(np.clip(np.rint(colours * (1 - share) + np.array(HAZE) * share), 0, 255), np.uint8)

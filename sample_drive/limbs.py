@@ -1,4 +1,4 @@
-"""Figures of tapered limbs: what people, and the bicycles they ride, are painted of.
+"""Figures of tapered limbs, from which people and bicycles are painted.
 
 A limb is a cone with round ends; on the canvas it is the hull of two discs, painted a few times, each time thinner,
 lighter and nearer the sun, which rounds it. All sizes are shares of the figure's height.
@@ -24,12 +24,12 @@ _ARC = np.array([turn(math.pi * i / (_CORNERS - 1) - math.pi / 2) for i in range
 # Shades of a limb from its edge to its lit middle: (share of the radius, shift towards the sun, brightness).
 _SHADES = ((1.0, 0.0, 0.58), (0.86, 0.10, 0.76), (0.66, 0.22, 0.93), (0.40, 0.34, 1.06))
 _FINE = 45.0
-"""Height in pixels from which a figure gets all shades."""
+"""Minimum height in pixels of a figure that is painted with all shades."""
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A cone with round ends, in shares of the height: right, up, forward."""
+    """A cone with round ends, in fractions of the figure's height: right, up, forward."""
 
     start: tuple[float, float, float]
     end: tuple[float, float, float]
@@ -37,9 +37,9 @@ class Limb:
     end_radius: float
     colour: Colour
     nearer: float = 0.0
-    """Metres it is moved to the camera when limbs are put in order."""
+    """Distance in metres by which the limb is moved towards the camera for the order of painting."""
     owned: bool = True
-    """Whether it is a part of the object; a bicycle is none of its rider."""
+    """Whether the limb is a part of the object; a bicycle is not a part of its rider."""
 
 
 def paint_limbs(
@@ -91,7 +91,7 @@ def paint_limbs(
 
 
 def _hulls(pixels: Floats, radii: Floats, share: float, shift: float) -> Floats:
-    """Outlines of limbs, (K, 2 * _CORNERS, 2) pixels: a half circle at each end, thinned and moved to the light."""
+    """Returns outlines of limbs, (K, 2 * _CORNERS, 2) pixels: half circles at the ends, thinned, moved to the light."""
     along = pixels[:, 1] - pixels[:, 0]
     length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
     short = length < 1e-6

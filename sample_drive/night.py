@@ -1,4 +1,4 @@
-"""Night over a frame that was drawn by day: street lamps, headlamps, lit windows, glare and a sensor at its limit.
+"""Turns a frame that was drawn by day into night: street lamps, headlamps, lit windows, glare and sensor noise.
 
 Light is reckoned in linear numbers at the place each pixel shows, falls off with the square of the distance, and
 becomes an image as in a camera: exposed, with glare around lamps, with the noise of the few photons there are.
@@ -25,7 +25,7 @@ _BEAM_SPREAD = 0.30  # tangent of the angle to the side at which a headlamp's be
 _EXPOSURE = 1.5
 _GLARE = ((1.2, 1.0), (5.0, 0.30), (16.0, 0.10))  # (pixels of the frame, share): a core and two halos
 _PHOTONS = 800.0
-"""Of a white pixel; the fewer, the noisier."""
+"""Number of photons in a white pixel; fewer photons make more noise."""
 _READ_NOISE = 0.008
 
 
@@ -48,7 +48,7 @@ def night(shot: Shot, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def _street_light(shot: Shot) -> Floats:
-    """(H, W, 3) light of the street lamps where each pixel's place is."""
+    """Returns (H, W, 3) light of the street lamps at the place that each pixel shows."""
     points = shot.points()
     total = np.zeros(shot.depth.shape)
     for x, z in LAMPS:
@@ -63,7 +63,7 @@ def _street_light(shot: Shot) -> Floats:
 
 
 def _our_beam(shot: Shot) -> Floats:
-    """(H, W, 3) light of our own dipped headlamps."""
+    """Returns (H, W, 3) light of the vehicle's own dipped headlamps."""
     camera = shot.camera
     rows = np.arange(camera.height)[:, None] + 0.5 - camera.horizon
     columns = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
@@ -79,7 +79,7 @@ def _our_beam(shot: Shot) -> Floats:
 
 
 def _windows(shot: Shot, rng: np.random.Generator) -> Floats:
-    """(H, W) light of the windows behind which somebody is awake."""
+    """Returns (H, W) light of the lit windows."""
     image = shot.image.astype(np.int16)
     dark_and_bluish = (image.max(axis=2) < 112) & (image[..., 2] >= image[..., 0])
     pane = dark_and_bluish & np.isfinite(shot.depth) & (shot.ids == 0) & ~shot.ground
@@ -92,7 +92,7 @@ def _windows(shot: Shot, rng: np.random.Generator) -> Floats:
 
 
 def _glare(shot: Shot) -> Floats:
-    """(H, W, 3) lamps that shine at the camera, with what the lens spreads of them."""
+    """Returns (H, W, 3) lamps that shine at the camera, with their glare."""
     spots = np.zeros((*shot.depth.shape, 3), np.float64)
     for x, z in LAMPS:
         _add_spot(spots, shot, (_lamp_head(x), _LAMP_HEIGHT, z), _SODIUM * 500, 0.22, hidden=False)
@@ -124,7 +124,7 @@ def _add_spot(
     hidden: bool,
     owner: int = 0,
 ) -> None:
-    """Adds a lamp of `radius` metres, unless something stands before it."""
+    """Adds a lamp of `radius` metres, unless something stands in front of it."""
     camera: Camera = shot.camera
     pixel, depth = camera.project(np.array(place))
     if depth < 1.0:
@@ -146,7 +146,7 @@ def _lamp_head(x: float) -> float:
 
 
 def _exposed(scene: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Takes the image of linear light: noise, a shoulder in the lights, the noise filter every camera has."""
+    """Returns the image that a camera takes of linear light: noise, compressed highlights, and a noise filter."""
     exposed = scene * _EXPOSURE
     grain = rng.normal(size=scene.shape) * 0.6 + rng.normal(size=(*scene.shape[:2], 1)) * 0.8
     noisy = exposed + grain * np.sqrt(np.maximum(exposed, 0.0) / _PHOTONS + _READ_NOISE**2)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from roadmask.sample_drive.camera import Floats
 
 FINENESS = 2
-"""Canvas pixels a frame pixel, each way."""
+"""Number of canvas pixels per frame pixel, in each direction."""
 _SHIFT = 4
-"""Bits of a canvas pixel that coordinates keep."""
+"""Number of fractional bits of coordinates on the canvas."""
 
 Polygon = NDArray[np.int32]
 
@@ -30,10 +30,10 @@ def to_canvas(pixels: Floats) -> Polygon:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where things are painted, the farthest first."""
+    """The canvas on which things are painted, the farthest first."""
 
     pixels: NDArray[np.uint8]
-    """(H * FINENESS, W * FINENESS, 4) red, green, blue, object id."""
+    """(H * FINENESS, W * FINENESS, 4) red, green, blue and object id."""
 
     @classmethod
     def blank(cls, height: int, width: int) -> Canvas:
@@ -78,7 +78,7 @@ class Canvas:
         return np.asarray(cv2.cvtColor(mean, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def ids(self) -> NDArray[np.uint8]:
-        """Returns (H, W) the object that covers most of each pixel; of two halves, the higher id."""
+        """Returns (H, W) id of the object that covers most of each pixel; of two equal parts, the higher id."""
         ids = self.pixels[..., 3]
         a, b, c, d = ids[::2, ::2], ids[::2, 1::2], ids[1::2, ::2], ids[1::2, 1::2]
         low, high = np.maximum(np.minimum(a, b), np.minimum(c, d)), np.minimum(np.maximum(a, b), np.maximum(c, d))

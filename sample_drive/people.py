@@ -1,4 +1,4 @@
-"""Pedestrians: figures of tapered limbs that walk. All sizes are shares of the person's height."""
+"""Pedestrians: walking figures of tapered limbs. All sizes are fractions of the person's height."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from roadmask.sample_drive.limbs import Colour, Limb, paint_limbs
 from roadmask.sample_drive.paint import Canvas
 
 STRIDE = 0.82
-"""Length of two steps, as a share of the person's height."""
+"""Length of two steps, as a fraction of the person's height."""
 
 
 @dataclass(frozen=True)
 class PersonLook:
-    """What tells one pedestrian from another."""
+    """The size, the clothes and the colours of a pedestrian."""
 
     height: float = 1.75
-    """Metres."""
+    """Height in metres."""
     top: Colour = (60, 80, 120)
     trousers: Colour = (44, 46, 58)
     skin: Colour = (206, 160, 132)
     hair: Colour = (52, 38, 30)
     shoes: Colour = (36, 32, 32)
     coat: bool = False
-    """Whether the top reaches to the knees."""
+    """Whether the top reaches down to the knees."""
     sleeves: bool = True
     """Whether the arms are covered."""
     long_hair: bool = False
     bag: Colour | None = None
-    """Colour of a bag on the back."""
+    """Colour of the bag on the back (RGB), or None for no bag."""
     build: float = 1.0
-    """Breadth, 1 for average."""
+    """Breadth relative to the average."""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a person stands and how far into a stride they are."""
+    """The position of a person and the phase of their stride."""
 
     x: float
     z: float
     heading: float
-    """Radians to the right of the street's direction."""
+    """Heading in radians to the right of the direction of the street."""
     stride: float = 0.0
-    """Strides walked so far; only its fraction shows."""
+    """Number of strides walked so far; only its fraction is visible."""
     swing: float = 1.0
-    """0 for somebody who stands, 1 for a brisk walk."""
+    """Amplitude of the stride: 0 for standing, 1 for a brisk walk."""
 
 
 def paint_person(canvas: Canvas, camera: Camera, pose: Pose, look: PersonLook, object_id: int) -> None:
@@ -55,7 +55,7 @@ def paint_person(canvas: Canvas, camera: Camera, pose: Pose, look: PersonLook, o
 
 
 def _figure(pose: Pose, look: PersonLook) -> list[Limb]:
-    """The limbs of a person in mid-stride, in shares of the height."""
+    """Returns the limbs of a person in mid-stride, in fractions of the height."""
     b, swing = look.build, pose.swing
     wave, lead = (part * swing for part in reversed(turn(2 * math.pi * pose.stride)))
     bob = 0.008 * abs(lead)

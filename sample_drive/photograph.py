@@ -1,4 +1,4 @@
-"""What a real camera adds: a lens that is a little soft and darker in its corners, a tone curve, a noisy sensor."""
+"""Adds what a real camera adds: slight blur, dark corners, a tone curve and sensor noise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FIELDS = 4  # different noise images that frames take turns with
 
 
 class Photograph:
-    """Finishes frames of one size."""
+    """Applies the camera's effects to frames of one size."""
 
     def __init__(self, height: int, width: int, seed: int) -> None:
         y = (2 * np.arange(height) + 1 - height)[:, None]

@@ -1,4 +1,4 @@
-"""What stands along the street and is neither car nor pedestrian: trees and lamp posts."""
+"""Things along the street that are neither cars nor pedestrians: trees and lamp posts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roadmask.sample_drive.street import HAZE, haze_share
 from roadmask.sample_drive.textures import halved
 
 TREE_HEIGHT, TREE_WIDTH = 7.0, 4.6
-"""Metres of a tree's image."""
+"""Width and height of a tree's image in metres."""
 _SIDE = 448
 
 
@@ -42,7 +42,7 @@ class TreeImage:
             self._levels.append(halved(self._levels[-1], rows=True, columns=True))
 
     def paint(self, canvas: Canvas, camera: Camera, x: float, z: float, size: float) -> None:
-        """Paints a tree, `size` times as large as usual; it covers what lies behind and belongs to no object."""
+        """Paints a tree, `size` times as large as usual; it covers things behind it and belongs to no object."""
         foot, depth = camera.project(np.array((x, 0.0, z)))
         metres = float(depth)
         if metres < NEAR_METRES * 2:
@@ -67,14 +67,14 @@ class TreeImage:
 
 
 def _places(part: slice, start: float, length: float, side: int) -> NDArray[np.intp]:
-    """Which pixel of an image `side` pixels long each canvas pixel of a stretch shows."""
+    """Returns the pixel, of an image with `side` pixels, that each canvas pixel of a range shows."""
     pixels = (np.arange(part.start, part.stop) + 0.5) / FINENESS
     return np.clip(np.floor((pixels - start) * (side / length)), 0, side - 1).astype(np.intp)
 
 
 @dataclass(frozen=True)
 class _Bar:
-    """A straight piece of a lamp post: metres right and up of its foot, both ends, and its width."""
+    """A straight piece of a lamp post: both ends in metres right of and above its foot, and its width in metres."""
 
     start: tuple[float, float]
     end: tuple[float, float]

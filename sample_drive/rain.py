@@ -1,4 +1,4 @@
-"""Rain over a frame that was drawn on a dry day: grey light, a wet road, spray, streaks, drops on the windscreen."""
+"""Adds rain to a frame of a dry day: grey light, a wet road, spray, streaks, and drops on the windscreen."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from roadmask.sample_drive.camera import Floats
 from roadmask.sample_drive.shot import Shot
 
 _AIR = np.array((150.0, 156.0, 162.0))
-"""Colour that distance fades to."""
+"""Colour (RGB) of the haze, to which distant things fade."""
 _SEEN_FAR = 85.0
-"""Metres over which rain and spray hide all but a third of the contrast."""
+"""Distance in metres at which rain and spray leave about a third of the contrast."""
 _LIGHT = 0.62  # of the dry day's
 _COLOUR = 0.70  # of the dry day's saturation
 _WET = 0.62  # how bright wet asphalt is, beside dry
@@ -43,7 +43,7 @@ def rain(shot: Shot, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def _wetted(image: Floats, shot: Shot) -> Floats:
-    """Darkens the ground and mirrors in it what stands on it, blurred up and down by its roughness."""
+    """Darkens the ground and adds reflections of the things on it, blurred vertically by its roughness."""
     camera = shot.camera
     height, width = shot.depth.shape
     rows = np.arange(height, dtype=np.float32)[:, None]
@@ -63,7 +63,7 @@ def _wetted(image: Floats, shot: Shot) -> Floats:
 
 
 def _streaked(image: Floats, rng: np.random.Generator) -> Floats:
-    """Adds falling drops, drawn out by the exposure: the nearer, the longer and the less sharp."""
+    """Adds falling drops as streaks; near drops make longer and less sharp streaks."""
     height, width = image.shape[:2]
     layer = np.zeros((height, width), np.uint8)
     slant = float(rng.uniform(-0.18, 0.18))
@@ -80,7 +80,7 @@ def _streaked(image: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _through_drops(image: Floats, rng: np.random.Generator) -> Floats:
-    """Looks through a wet windscreen: a film that softens everything, and drops."""
+    """Adds a wet windscreen: a film of water that blurs everything, and drops."""
     height, width = image.shape[:2]
     scale = height / 384
     soft = cv2.GaussianBlur(image, (0, 0), 0.8 * scale)

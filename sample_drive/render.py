@@ -1,4 +1,4 @@
-"""Draws the scene: the street, the shadows, then everybody from the farthest to the nearest."""
+"""Draws the scene: the street, the shadows, then all actors from the farthest to the nearest."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from roadmask.sample_drive.props import TreeImage, paint_lamp
 from roadmask.sample_drive.street import Street, Walls, walls_seen_from
 
 _FARTHEST = 130.0
-"""Metres beyond which nobody is drawn."""
+"""Maximum distance of drawn actors in metres."""
 _SHADE = (24, 46, 66, 84, 100)  # of 255: from the rim of a shadow to its core
 _CONTACT = 200  # of 255: under a car
 
 
 @dataclass(frozen=True)
 class _Thing:
-    """Something that stands on the map and can be painted."""
+    """Something on the map that can be painted."""
 
     low: tuple[float, float]
-    """Least x and z."""
+    """Smallest x and z in metres."""
     high: tuple[float, float]
-    """Greatest x and z."""
+    """Largest x and z in metres."""
     height: float
     object_id: int
     paint: Callable[[Canvas], None]
     solid: bool = False
-    """Whether its shadow is that of a car: as broad as it is, and darkest under it."""
+    """Whether the shadow is that of a car: as wide as the thing, and darkest below it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Which objects a frame shows."""
+    """The objects that a frame shows."""
 
     ids: NDArray[np.uint8]
     """(H, W) id of the object seen in each pixel, 0 for none."""
     visible_fraction: dict[int, float]
-    """Object id -> share of what it would cover in the image, were nothing in front of it, that is seen."""
+    """Object id -> visible fraction of the pixels that it would cover if nothing were in front of it."""
 
 
 class Renderer:
@@ -87,14 +87,14 @@ class Renderer:
         return self._street.distances(camera)
 
     def trace(self, seconds: float, camera: Camera, actors: Sequence[scene.Actor] = scene.ACTORS) -> Seen:
-        """Returns what a frame shows without drawing the street, which takes half the time."""
+        """Returns the objects that a frame shows, without drawing the street, in half the time."""
         things = self._things(seconds, camera, frozenset(), actors)
         return _paint_all(Canvas.blank(camera.height, camera.width), camera, things)
 
     def _things(
         self, seconds: float, camera: Camera, without: frozenset[int], actors: Sequence[scene.Actor]
     ) -> list[_Thing]:
-        """Everything in view."""
+        """Returns all things in view."""
         things = []
         for object_id, actor in enumerate(actors, 1):
             if isinstance(actor, scene.Car):
@@ -119,7 +119,7 @@ class Renderer:
 
 
 def _paint_all(canvas: Canvas, camera: Camera, things: list[_Thing]) -> Seen:
-    """Paints things onto the empty street and keeps account of what is seen of each."""
+    """Paints things onto the empty street and tracks the visible pixels of each."""
     walls = walls_seen_from(camera)
     covered: dict[int, tuple[int, tuple[slice, slice]]] = {}
     for thing in _farthest_first(things, camera):
@@ -153,7 +153,7 @@ def _car(car: scene.Car, seconds: float, camera: Camera, object_id: int) -> _Thi
 
 
 def _half_sides(heading: float, half_width: float, half_length: float) -> tuple[float, float]:
-    """Returns how far something that is turned reaches from its middle, on the map's x and z."""
+    """Returns how far a rotated thing reaches from its middle, along the map's x and z."""
     cos, sin = (abs(v) for v in turn(heading))
     return cos * half_width + sin * half_length, sin * half_width + cos * half_length
 
@@ -180,7 +180,7 @@ def _person(person: scene.Person, seconds: float, camera: Camera, object_id: int
 
 
 def _footprint(thing: _Thing) -> Floats:
-    """(4, 3) corners on the ground, in order around it."""
+    """Returns the (4, 3) corners on the ground, in order around the thing."""
     (x1, z1), (x2, z2) = thing.low, thing.high
     return np.array(((x1, 0, z1), (x2, 0, z1), (x2, 0, z2), (x1, 0, z2)), np.float64)
 
@@ -191,7 +191,7 @@ def _in_view(thing: _Thing, camera: Camera) -> bool:
 
 
 def _region(canvas: Canvas, camera: Camera, thing: _Thing) -> tuple[slice, slice] | None:
-    """The part of the canvas a thing may cover; None where it is out of view."""
+    """Returns the part of the canvas that a thing may cover; None if it is out of view."""
     corners = _footprint(thing) + np.array((((0, 0, 0),), ((0, thing.height, 0),)))
     pixels, depth = camera.project(corners)
     if depth.max() < NEAR_METRES:
@@ -202,7 +202,7 @@ def _region(canvas: Canvas, camera: Camera, thing: _Thing) -> tuple[slice, slice
 
 
 def _behind_walls(walls: Walls, camera: Camera, thing: _Thing, region: tuple[slice, slice]) -> NDArray[np.intp]:
-    """Columns of a region of the canvas in which a house stands before a thing."""
+    """Returns the columns of a region of the canvas in which a house hides a thing."""
     if thing.low[0] > -layout.WALL and thing.high[0] < layout.WALL:
         return np.zeros(0, np.intp)
     depth = camera.depth((thing.low[0] + thing.high[0]) / 2, (thing.low[1] + thing.high[1]) / 2)
@@ -210,7 +210,7 @@ def _behind_walls(walls: Walls, camera: Camera, thing: _Thing, region: tuple[sli
 
 
 def _farthest_first(things: list[_Thing], camera: Camera) -> list[_Thing]:
-    """Sorts things so that each is painted before all that may hide parts of it.
+    """Sorts things so that each is painted before the things that may hide parts of it.
 
     Depth alone does not do: a pedestrian abreast of the middle of a car is behind it when the camera looks past its
     flank. Of two things that a line along or across the street keeps apart, the one on the camera's side hides.

@@ -1,4 +1,4 @@
-"""Who is where, and when: the story of the drive.
+"""The actors of the drive and their paths.
 
 We drive towards a crossroads behind another car, meet oncoming cars between parked ones, slow down while people cross
 the street and two cars cross our way, and go on over the crossing. Ids are the positions in `ACTORS`, from 1.
@@ -20,7 +20,7 @@ from roadmask.sample_drive.limbs import Colour
 from roadmask.sample_drive.people import STRIDE, PersonLook, Pose
 
 Waypoint = tuple[float, float, float]
-"""Seconds, x, z; between two of them an actor moves evenly, before the first and after the last along that line."""
+"""Time in seconds, x and z in metres; an actor moves evenly between waypoints, and straight on beyond the ends."""
 
 AHEAD, TOWARDS_US, TO_RIGHT, TO_LEFT = 0.0, math.pi, math.pi / 2, -math.pi / 2
 
@@ -46,12 +46,12 @@ class Person:
     look: PersonLook
     start: Waypoint
     velocity: tuple[float, float] = (0.0, 0.0)
-    """Metres a second, x and z."""
+    """Velocity along x and z in metres per second."""
     facing: float = 0.0
-    """Heading of somebody who stands."""
+    """Heading in radians if the person stands."""
 
     def pose(self, seconds: float) -> Pose:
-        """Returns where they are and how far into a stride."""
+        """Returns the position and the phase of the stride."""
         began, x, z = self.start
         vx, vz = self.velocity
         speed = math.sqrt(vx * vx + vz * vz)
@@ -65,17 +65,17 @@ class Person:
 
 @dataclass(frozen=True)
 class Rider:
-    """Somebody who rides a bicycle straight from one place towards another."""
+    """A person who rides a bicycle straight from one place towards another."""
 
     look: PersonLook
     bicycle: Colour
-    """Of its frame."""
+    """Colour of the bicycle's frame (RGB)."""
     start: Waypoint
     velocity: tuple[float, float]
-    """Metres a second, x and z; not both 0."""
+    """Velocity along x and z in metres per second; not both 0."""
 
     def pose(self, seconds: float) -> Pose:
-        """Returns where they are; a stride is a turn of the pedals."""
+        """Returns the position and the phase of the pedals, one turn as one stride."""
         began, x, z = self.start
         vx, vz = self.velocity
         elapsed = seconds - began
@@ -108,7 +108,7 @@ def _distance_table() -> tuple[Floats, Floats]:
 
 
 def our_z(seconds: float) -> float:
-    """Metres along the street of our own car."""
+    """Returns the position of the vehicle along the street, in metres."""
     return float(np.interp(seconds, *_distance_table()))
 
 

@@ -1,6 +1,6 @@
-"""How right a result is about the sample drive: what was found, what was made up, and whether ids held.
+"""Compares a result with the truth of the sample drive: what was found, what is false, and whether ids persist.
 
-An object counts in a frame where its visible part is at least 20 px high. Smaller ones are ignored: missing them costs
+An object counts in a frame if its visible part is at least 20 px high. Smaller objects are ignored: missing them costs
 nothing, and a prediction that matches one, or lies mostly on such objects, is neither right nor wrong.
 """
 
@@ -20,54 +20,54 @@ from roadmask.engines.masks import RleMasks
 from roadmask.sample_drive.drive import TruthFrame
 
 MIN_HEIGHT_PX = 20
-"""Height from which the visible part of an object counts."""
+"""Minimum height in pixels of the visible part of an object that counts."""
 MIN_IOU = 0.5
-"""Mask IoU from which a prediction has found an object."""
+"""Minimum mask IoU at which a prediction has found an object."""
 MOSTLY = 0.5
-"""Share of a mask from which it counts as being there: on ignored objects it is ignored, too."""
+"""Minimum fraction of a prediction on ignored objects at which the prediction is ignored, too."""
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How right a result is about one class. What cannot be told (0 of 0) is NaN."""
+    """The score of one class. A ratio of 0 to 0 is NaN."""
 
     category_id: int
     """COCO category id."""
     truth: int
-    """Objects that count, over all frames."""
+    """Number of objects that count, summed over all frames."""
     found: int
-    """Of these, how many a prediction matched."""
+    """Number of these objects that a prediction matched."""
     false: int
-    """Predictions that match nothing and lie on nothing that is ignored."""
+    """Number of predictions that match no object and do not lie on ignored objects."""
     mean_iou: float
-    """Mask IoU of the matches, averaged."""
+    """Mean mask IoU of the matches."""
     objects: int
-    """Different objects that count in some frame."""
+    """Number of different objects that count in some frame."""
     objects_found: int
-    """Of these, how many were matched in some frame."""
+    """Number of these objects that were matched in some frame."""
     id_switches: int | None
-    """Times an object was matched by another track than when it was last matched; None where no ids were given."""
+    """Number of times that an object was matched by another track than before; None without track ids."""
     tracks: int | None
-    """Pairs of an object and a track that matched it: `objects_found` at best; None where no ids were given."""
+    """Number of pairs of an object and a track that matched it, at best `objects_found`; None without track ids."""
 
     @property
     def name(self) -> str:
-        """Of the class."""
+        """Name of the class."""
         return CLASS_NAMES[self.category_id]
 
     @property
     def recall(self) -> float:
-        """Share of the objects that were found."""
+        """Fraction of the objects that were found."""
         return self.found / self.truth if self.truth else float("nan")
 
     @property
     def precision(self) -> float:
-        """Share of the predictions that found an object."""
+        """Fraction of the predictions that found an object."""
         return self.found / (self.found + self.false) if self.found + self.false else float("nan")
 
     @property
     def tracks_per_object(self) -> float | None:
-        """Mean number of tracks that followed one object, 1 at best; None where no ids were given."""
+        """Mean number of tracks per object that was found, at best 1; None without track ids."""
         if self.tracks is None:
             return None
         return self.tracks / self.objects_found if self.objects_found else float("nan")
@@ -75,12 +75,12 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class DriveScore:
-    """How right a result is about the drive."""
+    """The score of a result."""
 
     frames: int
-    """Frames compared."""
+    """Number of frames that were compared."""
     classes: tuple[ClassScore, ...]
-    """One a class, in the order asked for."""
+    """Score of each class, in the order of the arguments."""
 
     def __getitem__(self, category_id: int) -> ClassScore:
         for score in self.classes:
@@ -104,12 +104,12 @@ def score_drive(
     greatest; only pairs of `min_iou` and more match.
 
     Args:
-        predictions: what was found in each frame, with masks; already cut at the score threshold in question.
-        truths: what was to be found, of the same frames.
-        track_ids: (N,) track of each prediction of each frame, 0 for none; None where nothing was tracked.
+        predictions: instances found in each frame, with masks; only those above the score threshold.
+        truths: ground truth of the same frames.
+        track_ids: (N,) track ids of the predictions of each frame, 0 for no track; None if nothing was tracked.
         category_ids: COCO category ids to score; predictions and objects of other classes are left out.
-        min_iou: least mask IoU of a match, more than 0.
-        min_height_px: least height of an object's visible part that counts, in pixels.
+        min_iou: minimum mask IoU of a match, more than 0.
+        min_height_px: minimum height in pixels of the visible part of an object that counts.
 
     Raises:
         InputError: the lengths differ, a frame has no masks, or images differ in size.
@@ -129,8 +129,8 @@ def matched_pairs(iou: NDArray[np.float64], min_iou: float = MIN_IOU) -> list[tu
     """Matches predictions and objects one to one so that the sum of their IoUs is greatest.
 
     Args:
-        iou: (N, M) of predictions and objects.
-        min_iou: least IoU of a match, more than 0.
+        iou: (N, M) IoU of predictions and objects.
+        min_iou: minimum IoU of a match, more than 0.
 
     Returns:
         Row and column of each match.
@@ -193,12 +193,12 @@ class _Tally:
 
 def _masks(instances: Instances) -> RleMasks:
     if instances.masks is None:
-        raise InputError("expected predictions with masks, got boxes only: score what a mask model found.")
+        raise InputError("expected predictions with masks, got boxes only: use a model that predicts masks.")
     return instances.masks.to_rle()
 
 
 def _share_on(predicted: Instances, objects: Instances, iou: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, M) share of each prediction's pixels that lie on each object."""
+    """Returns the (N, M) fraction of each prediction's pixels that lie on each object."""
     mine, theirs = _masks(predicted).area[:, None], _masks(objects).area[None]
     shared = iou * (mine + theirs) / (1 + iou)
     return np.asarray(shared / np.maximum(mine, 1))
@@ -208,15 +208,16 @@ def _check(
     predictions: Sequence[Instances], truths: Sequence[TruthFrame], track_ids: Sequence[NDArray[np.integer]] | None
 ) -> None:
     if len(predictions) != len(truths) or (track_ids is not None and len(track_ids) != len(predictions)):
-        given = f", {len(track_ids)} of track ids" if track_ids is not None else ""
+        given = f", and {len(track_ids)} of track ids" if track_ids is not None else ""
         raise InputError(
-            f"expected the same frames of all, got {len(predictions)} of predictions, {len(truths)} of truth{given}."
+            f"expected predictions and truths of the same frames, got {len(predictions)} frames of predictions and "
+            f"{len(truths)} of truth{given}: pass one entry per frame."
         )
     for number, (predicted, truth) in enumerate(zip(predictions, truths, strict=True)):
         if predicted.image_size != truth.instances.image_size:
             raise InputError(
-                f"frame {number}: predictions are of an image of {predicted.image_size}, the truth of "
-                f"{truth.instances.image_size}: scale neither, score the frames as they were rendered."
+                f"frame {number}: expected predictions for an image of {truth.instances.image_size}, got "
+                f"{predicted.image_size}: score the frames as they were rendered, without scaling."
             )
         if track_ids is not None and len(track_ids[number]) != len(predicted):
             raise InputError(

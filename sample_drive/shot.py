@@ -1,4 +1,4 @@
-"""A frame with all that is needed to change its weather: how far away each pixel is, and what stands there."""
+"""A frame with what is needed to change its weather: the distance and the object of each pixel."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Shot:
     """A frame of a drive on a dry day."""
 
     image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
+    """(H, W, 3) RGB image."""
     truth: TruthFrame
-    """What is to be found in it."""
+    """Ground truth of the frame."""
     camera: Camera
-    """Where it was taken from."""
+    """Camera of the frame."""
     index: int
-    """Number of the frame."""
+    """Index of the frame in the drive, from 0."""
     seconds: float
-    """Since the start of the drive."""
+    """Time since the start of the drive in seconds."""
     actors: Sequence[Actor]
-    """Who is in the street; ids are their positions, from 1."""
+    """Actors in the street; their ids are their positions, from 1."""
     ids: NDArray[np.uint8]
     """(H, W) id of the object seen in each pixel, 0 for none."""
     depth: Floats
@@ -40,7 +40,7 @@ class Shot:
     """(H, W) whether a pixel shows the ground, or a tree, lamp post or bicycle before it."""
 
     def points(self) -> Floats:
-        """Returns (H, W, 3) the place in the world that each pixel shows, in metres; far away in the sky."""
+        """Returns (H, W, 3) world coordinates in metres of the point that each pixel shows; far away in the sky."""
         camera = self.camera
         depth = np.minimum(self.depth, 1e4)
         cos, sin = turn(camera.yaw)

@@ -1,4 +1,4 @@
-"""The street without anybody in it, seen from a camera: ground by rows, house fronts by columns, sky behind."""
+"""The empty street as a camera sees it: the ground row by row, house fronts column by column, the sky behind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from roadmask.sample_drive import layout, textures
 from roadmask.sample_drive.camera import Camera, Floats, turn
 
 HAZE = (206, 214, 218)
-"""Colour that distance fades to."""
+"""Colour (RGB) of the haze, to which distant things fade."""
 HAZE_COLOUR = np.array(HAZE, np.uint16)
 HAZE_METRES = 420.0
-"""Distance over which things fade to haze, were the street that long."""
+"""Distance in metres over which things would fade to haze."""
 _ENDLESS = 1e6  # metres
 _HOUSES = 12
 _LEVELS = 4
@@ -37,14 +37,14 @@ _WALLS = (
 
 @dataclass(frozen=True, eq=False)
 class Walls:
-    """What each column of an image sees of the house fronts."""
+    """The house front that each column of an image shows."""
 
     depth: Floats
-    """(W,) metres to the nearest one; infinite where there is none."""
+    """(W,) distance to the nearest front in metres; infinite if there is none."""
     place: Floats
-    """(W,) metres along all house fronts, laid end to end."""
+    """(W,) position along all house fronts laid end to end, in metres."""
     shade: NDArray[np.uint32]
-    """(W,) light that falls on it, of 256."""
+    """(W,) light on the front, 0 to 256."""
 
 
 class Street:
@@ -123,7 +123,7 @@ class Street:
             cv2.add(part, cv2.merge((grit, grit, grit)), part, dtype=cv2.CV_8U)
 
     def _ground_level(self, depth: float, camera: Camera) -> tuple[int, int]:
-        """How often to halve the ground texture across and along the street, for a row at this depth."""
+        """Returns how often to halve the ground texture across and along the street, for a row at this depth."""
         across = depth / camera.focal * textures.GROUND_RESOLUTION
         along = across * depth / camera.y
         halvings = (round(math.log2(max(across, 1.0))), round(math.log2(max(along, 1.0))))
@@ -185,12 +185,12 @@ def walls_seen_from(camera: Camera) -> Walls:
 
 
 def _slopes(camera: Camera) -> Floats:
-    """(W,) how far to the right of the optical axis each column's ray goes while it gains one metre of depth."""
+    """Returns (W,) distance to the right of the optical axis that each column's ray gains per metre of depth."""
     return np.asarray((np.arange(camera.width, dtype=np.float64) + 0.5 - camera.width / 2) / camera.focal)
 
 
 def _rays(camera: Camera) -> tuple[Floats, Floats]:
-    """(W,) x and z that each column's ray goes while it gains one metre of depth."""
+    """Returns (W,) x and z that each column's ray gains per metre of depth."""
     cos, sin = turn(camera.yaw)
     slopes = _slopes(camera)
     return slopes * cos + sin, cos - slopes * sin
@@ -222,7 +222,7 @@ def _sampled(texture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.uin
 
 
 def haze_share(depth: Floats) -> NDArray[np.uint16]:
-    """How much of what is seen at a depth is haze, of 256."""
+    """Returns the amount of haze at a depth, 0 to 256."""
     return np.asarray(np.rint(np.minimum(depth / HAZE_METRES, 0.85) * 256), np.uint16)
 
 

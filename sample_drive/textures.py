@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from roadmask.sample_drive import layout
 
 Texture = NDArray[np.uint8]
-"""(H, W, 3) RGB."""
+"""(H, W, 3) RGB image."""
 Integers = NDArray[np.int32]
 
 GROUND_RESOLUTION = 24
-"""Pixels a metre of the ground texture."""
+"""Pixels per metre of the ground texture."""
 GROUND_HALF_WIDTH = 13.0
-"""Metres the ground texture reaches to either side; further out its edge repeats."""
+"""Distance in metres that the ground texture covers on either side; beyond it, its edge repeats."""
 HOUSE_RESOLUTION = 32
-"""Pixels a metre of a house front."""
+"""Pixels per metre of a house front."""
 HOUSE_WIDTH, HOUSE_TALLEST = 12, 16
-"""Metres of one house front."""
+"""Width of a house front in metres."""
 
 
 def clouds(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int], octaves: int) -> Integers:
@@ -79,7 +79,7 @@ def ground(rng: np.random.Generator) -> Texture:
 
 
 def _markings(x: NDArray[np.float64], z: NDArray[np.float64], across: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where the road is painted white: centre line, parking bays, stop lines and zebras."""
+    """Returns where the road is painted white: centre line, parking bays, stop lines and zebra crossings."""
     open_road = across > layout.KERB + 6.2
     centre = (x < 0.07)[None] & (open_road & (np.mod(z, 6.0) < 3.0))[:, None]
     strip = (np.abs(x - layout.PARKING_LINE) < 0.06)[None] & (across > layout.KERB + 9.0)[:, None]

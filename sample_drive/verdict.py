@@ -1,6 +1,7 @@
-"""What became of each object and of each prediction in one frame, so that it can be drawn and counted.
+"""Judges each object and each prediction of one frame, so that they can be drawn and counted.
 
-Matches and what counts are those of `score_drive`; what matches nothing is told apart by what it lies on.
+Matching and the objects that count are those of `score_drive`. A prediction that matches nothing is judged by what it
+lies on.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from roadmask.sample_drive.drive import TruthFrame
 from roadmask.sample_drive.score import MIN_HEIGHT_PX, MOSTLY, matched_pairs
 
 _PART = 0.2
-"""Share of a prediction's pixels from which an object is a part of it."""
+"""Minimum fraction of a prediction's pixels on an object for the object to be a part of the prediction."""
 
 
 class Outcome(Enum):
-    """What a prediction is worth."""
+    """The outcome of a prediction."""
 
     FOUND = "found"
     """It matches an object."""
@@ -39,25 +40,25 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """One frame judged."""
+    """The outcomes of one frame."""
 
     counts: NDArray[np.bool_]
-    """(M,) whether each object of the truth is tall enough to count."""
+    """(M,) whether each true object is tall enough to count."""
     found: NDArray[np.bool_]
-    """(M,) whether a prediction matches it."""
+    """(M,) whether a prediction matches each true object."""
     outcomes: tuple[Outcome, ...]
-    """(N,) one a prediction."""
+    """(N,) outcome of each prediction."""
     several: NDArray[np.bool_]
-    """(N,) whether a prediction covers most of two objects or more that count, whatever else it is; slivers of a fifth
-    of its pixels or less are no second object."""
+    """(N,) whether each prediction covers most of two or more objects that count, whatever its outcome; objects with a
+    fifth of its pixels or less are left out."""
 
     @property
     def missed(self) -> NDArray[np.bool_]:
-        """(M,) objects that count and were not found."""
+        """(M,) whether each true object counts and was not found."""
         return self.counts & ~self.found
 
     def number(self, outcome: Outcome) -> int:
-        """Returns how many predictions came to this."""
+        """Returns the number of predictions with this outcome."""
         return self.outcomes.count(outcome)
 
 
@@ -65,16 +66,16 @@ def judge(predicted: Instances, truth: TruthFrame, labels: Sequence[int] = (PEDE
     """Judges one frame.
 
     Args:
-        predicted: what was found, with masks.
-        truth: what was to be found.
-        labels: COCO category ids that are judged; objects of others do not count, predictions of others are ignored.
+        predicted: predicted instances, with masks.
+        truth: ground truth of the frame.
+        labels: COCO category ids to judge; objects of other classes do not count, and such predictions are ignored.
 
     Raises:
         InputError: there are no masks.
     """
     objects = truth.instances
     if predicted.masks is None or objects.masks is None:
-        raise InputError("expected predictions with masks, got boxes only: judge what a mask model found.")
+        raise InputError("expected predictions with masks, got boxes only: use a model that predicts masks.")
     mine, theirs = predicted.masks.to_rle(), objects.masks.to_rle()
     iou = mine.iou(theirs) * (predicted.category_ids[:, None] == objects.category_ids[None])
     counts = (objects.boxes[:, 3] - objects.boxes[:, 1] >= MIN_HEIGHT_PX) & np.isin(objects.category_ids, labels)

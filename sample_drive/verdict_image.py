@@ -1,4 +1,4 @@
-"""Draws a verdict: what was missed in white dashes, what is wrong in red, and a caption that explains both."""
+"""Draws the outcomes of a frame: missed objects in white dashes, wrong predictions in red, and a caption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from roadmask.engines.masks import RleMasks
 from roadmask.sample_drive.verdict import Outcome, Verdict
 
 Image = NDArray[np.uint8]
-"""(H, W, 3) RGB."""
+"""(H, W, 3) RGB image."""
 
 _MISSED, _WRONG, _CASING = (255, 255, 255), (255, 48, 48), (0, 0, 0)
 _DASH, _GAP = 9, 7  # pixels
@@ -26,13 +26,13 @@ WRONG = (Outcome.AGAIN, Outcome.ROUGH, Outcome.NOTHING)
 
 
 def enlarged(instances: Instances, factor: int) -> Instances:
-    """Returns instances for an image `factor` times as large, outlines smoothed.
+    """Returns the instances for an image `factor` times as large, with smoothed outlines.
 
     Raises:
         InputError: there are no masks.
     """
     if instances.masks is None:
-        raise InputError("expected instances with masks, got boxes only.")
+        raise InputError("expected instances with masks, got boxes only: use a model that predicts masks.")
     height, width = (side * factor for side in instances.image_size)
     dense = np.zeros((len(instances), height, width), bool)
     for large, mask in zip(dense, instances.masks.to_rle().dense(), strict=True):
@@ -43,13 +43,13 @@ def enlarged(instances: Instances, factor: int) -> Instances:
 
 
 def mark_verdict(image: Image, verdict: Verdict, predicted: Instances, truth: Instances) -> None:
-    """Outlines in place what was missed and what is wrong.
+    """Outlines missed objects and wrong predictions in the image, in place.
 
     Args:
-        image: (H, W, 3) RGB.
-        verdict: of the frame.
-        predicted: what was judged, of this image's size.
-        truth: what was to be found, of this image's size.
+        image: (H, W, 3) RGB image to draw into.
+        verdict: outcomes of the frame.
+        predicted: the predictions, in the size of this image.
+        truth: the true instances, in the size of this image.
     """
     for missed in np.flatnonzero(verdict.missed).tolist():
         _dashed(image, _outline(truth, missed))
@@ -69,7 +69,7 @@ def mark_verdict(image: Image, verdict: Verdict, predicted: Instances, truth: In
 
 
 def captioned(image: Image, title: str, lines: Sequence[str]) -> Image:
-    """Returns the image with a band below it: a title, lines of text, and what the outlines mean."""
+    """Returns the image with a band below it that holds a title, lines of text and a legend."""
     height, width = image.shape[:2]
     large, small, step, margin = ImageFont.load_default(25), ImageFont.load_default(18), 26, 16
     band = 50 + step * (len(lines) + 1) + margin
@@ -97,7 +97,7 @@ def captioned(image: Image, title: str, lines: Sequence[str]) -> Image:
 def _legend(
     draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, x: int, y: int, text: str
 ) -> int:
-    """Writes a word and returns where the next may begin."""
+    """Writes a text and returns the x coordinate after it."""
     draw.text((x, y), text, _INK, font)
     return x + round(draw.textlength(text, font)) + 30
 
@@ -114,7 +114,7 @@ def _outline(instances: Instances, row: int) -> list[NDArray[np.int32]]:
 
 
 def _dashed(image: Image, outline: list[NDArray[np.int32]]) -> None:
-    """Draws white dashes on a dark line, which shows on any ground."""
+    """Draws white dashes on a dark line, which are visible on any background."""
     cv2.drawContours(image, outline, -1, _CASING, 5, cv2.LINE_AA)
     for contour in outline:
         for start in range(0, len(contour), _DASH + _GAP):

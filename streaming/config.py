@@ -1,4 +1,4 @@
-"""How a run is configured: frozen dataclasses, read from TOML, overridden by the command line."""
+"""The configuration of a run: frozen dataclasses, read from TOML and overridden by the command line."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """What finds the instances."""
+    """Settings of the engine, which finds the instances."""
 
     weights: str = "lite"
-    """lite, resnet50, resnet50_v2, or the path of a state dict."""
+    """Weights of the network: lite, resnet50, resnet50_v2, or the path of a state dict."""
     engine: Engine = "auto"
-    """auto, openvino, tensorrt, torch-cuda or torch."""
+    """Engine that runs the network: auto, openvino, tensorrt, torch-cuda or torch."""
     precision: Precision = "auto"
-    """Arithmetic of the network: auto, bf16, fp16, fp32 or int8; not every engine knows each."""
+    """Arithmetic of the network: auto, bf16, fp16, fp32 or int8; not every engine supports each."""
     classes: tuple[str, ...] = DEFAULT_CLASSES
     """Names of the classes to report."""
     score_min: float = 0.5
-    """Instances below this score are not reported, 0.05 to 1."""
+    """Minimum score of the reported instances, 0.05 to 1."""
     input_size: str | None = None
-    """HxW of the network's input; from the aspect of the frames if absent."""
+    """Height and width of the network's input as HxW; None to choose them by the aspect of the frames."""
     threads: int | None = None
-    """Threads of an engine on the CPU; one for each physical core if absent."""
+    """Number of threads of an engine on the CPU; None for one thread per physical core."""
 
     def __post_init__(self) -> None:
         if not SCORE_MIN_FLOOR <= self.score_min <= 1:
@@ -50,11 +50,11 @@ class EngineConfig:
             raise ConfigError(f"expected at least 1 thread, got {self.threads}.")
         if self.precision not in get_args(Precision):
             raise ConfigError(f"expected the precision {', '.join(get_args(Precision))}, got {self.precision!r}.")
-        _ = self.image_size
+        _ = self.parsed_input_size
 
     @property
-    def image_size(self) -> tuple[int, int] | None:
-        """Height and width of the network's input, if fixed."""
+    def parsed_input_size(self) -> tuple[int, int] | None:
+        """Height and width of the network's input in pixels; None if they are chosen by the aspect of the frames."""
         return None if self.input_size is None else parse_input_size(self.input_size)
 
 
@@ -63,17 +63,17 @@ class RunConfig:
     """Everything that decides what a run stores."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
-    """[engine]"""
+    """Settings of the engine, the table [engine] of a file."""
     tracker: IouTrackerConfig = field(default_factory=IouTrackerConfig)
-    """[tracker]"""
+    """Settings of the trackers, the table [tracker] of a file."""
     image_motion: bool = False
-    """Whether trackers are told how the camera moved by looking at the images' background."""
+    """Whether trackers get the camera's motion from the background of the images."""
     store: StoreConfig = field(default_factory=StoreConfig)
-    """[store]"""
+    """Settings of the store, the table [store] of a file."""
     ignore: dict[str, str] = field(default_factory=dict)
-    """[ignore] camera name, or "*" for all -> path of a mask image or a polygon."""
+    """Camera name, or "*" for all -> path of a mask image or a polygon; the table [ignore] of a file."""
     max_frames: int | None = None
-    """Frames to read of each camera; all if absent."""
+    """Maximum number of frames to read from each camera; None for all."""
 
     def __post_init__(self) -> None:
         if self.max_frames is not None and self.max_frames < 1:
@@ -82,32 +82,37 @@ class RunConfig:
             IgnoreRegion(text)
 
     def ignore_region(self, camera: str) -> IgnoreRegion | None:
-        """Returns the region to ignore in the images of a camera."""
+        """Returns the region to ignore in the images of a camera, or None."""
         text = self.ignore.get(camera, self.ignore.get("*"))
         return None if text is None else IgnoreRegion(text)
 
     def describe(self) -> dict[str, Any]:
-        """Returns the configuration as plain JSON values, as stores keep it."""
+        """Returns the configuration as plain JSON values, as it is written into stores."""
         described: dict[str, Any] = cattrs.unstructure(self)
         described["engine"]["classes"] = list(self.engine.classes)
-        if self.engine.precision == "auto":  # stores that were begun before it could be chosen go on
+        if self.engine.precision == "auto":  # older stores, which lack it, can be resumed
             del described["engine"]["precision"]
         described["ignore"] = {camera: IgnoreRegion(text).describe() for camera, text in self.ignore.items()}
         return described
 
 
-def load_config(path: Path) -> RunConfig:
-    """Reads a TOML file; keys that are absent keep their defaults.
+def load_config(path: Path | str) -> RunConfig:
+    """Reads a configuration from a TOML file; absent keys keep their defaults.
+
+    Args:
+        path: the file; `configs/recorded.toml` in roadmask's repository documents every key.
 
     Raises:
-        ConfigError: the file is missing or no TOML, a key is unknown (the nearest known one is named), or a value
-            has another type.
+        ConfigError: the file is missing or not valid TOML, a key is unknown (the message names the nearest known one),
+            or a value has another type.
     """
+    path = Path(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration file {path}; configs/recorded.toml in roadmask's repository is an example."
+            f"expected a configuration file, got {path}, which does not exist: see configs/recorded.toml in roadmask's "
+            "repository for an example."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
@@ -119,8 +124,13 @@ def load_config(path: Path) -> RunConfig:
 def structure(target: type[T], values: Mapping[str, Any], where: str) -> T:
     """Builds a configuration dataclass from plain values.
 
+    Args:
+        target: the dataclass.
+        values: field name -> value.
+        where: where the values come from, for messages.
+
     Raises:
-        ConfigError: as `load_config`.
+        ConfigError: a key is unknown, or a value has another type.
     """
     _refuse_unknown(target, values, where)
     try:
@@ -140,7 +150,7 @@ def overridden(config: RunConfig, **engine: Any) -> RunConfig:
 
 
 def _strict(kind: type[Any]) -> Any:
-    """Refuses what Python's constructors would quietly convert, such as "0.5" or true for a number."""
+    """Refuses values that Python's constructors would convert silently, such as "0.5" or true for a number."""
 
     def check(value: Any, _: type[Any]) -> Any:
         allowed = (int, float) if kind is float else (kind,)

@@ -18,7 +18,7 @@ FrameState = Literal["stored", "dropped", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one captured frame."""
+    """The outcome of one captured frame."""
 
     frame_index: int
     """Capture count of the camera from 0."""
@@ -27,32 +27,32 @@ class Outcome:
     reason: str = ""
     """Why the frame was dropped or failed; empty for a stored frame."""
     monotonic_ns: int | None = None
-    """When that was decided, nanoseconds of this machine's monotonic clock; None where nobody measures it."""
+    """Time of the outcome in nanoseconds of this machine's monotonic clock; None where it is not measured."""
 
 
 @dataclass
 class Ledger:
-    """The counts of one camera."""
+    """The counts of the outcomes of one camera's frames."""
 
     captured: int = 0
-    """Frames that left the source, counted there."""
+    """Number of frames that left the source, counted there."""
     stored: int = 0
-    """Frames whose tracks were handed to the store."""
+    """Number of frames whose tracks were handed to the store."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """Reason -> frames left out on purpose, such as a live camera's oldest frame."""
+    """Reason -> number of frames left out on purpose, such as the oldest frame of a live camera."""
     failed: dict[str, int] = field(default_factory=dict)
-    """Reason -> frames that could not be used: `decode`, `engine`, ..."""
+    """Reason (`decode`, `engine`, ...) -> number of frames that could not be used."""
     in_flight: int = 0
-    """Frames whose outcome is not known yet; always 0 in a store, and once a camera has ended."""
+    """Number of frames whose outcome is not known yet; always 0 in a store, and after the end of a camera."""
 
     @property
     def accounted(self) -> int:
-        """Frames whose outcome is known."""
+        """Number of frames whose outcome is known."""
         return self.stored + sum(self.dropped.values()) + sum(self.failed.values())
 
     @property
     def missing(self) -> int:
-        """Captured frames that are neither accounted for nor in flight; anything but 0 is a bug."""
+        """Number of captured frames that are neither accounted for nor in flight; anything but 0 is a bug."""
         return self.captured - self.accounted - self.in_flight
 
     def add(self, outcome: Outcome) -> None:
@@ -67,8 +67,8 @@ class Ledger:
 
         Args:
             state: how the frames ended.
-            reason: why.
-            frames: how many more; negative where some turn out not to be lost.
+            reason: why the frames were dropped or failed.
+            frames: number of frames to add; negative if some turn out not to be lost.
         """
         counts = self.dropped if state == "dropped" else self.failed
         counts[reason] = counts.get(reason, 0) + frames
@@ -88,18 +88,21 @@ class Ledger:
         return total
 
     def check(self, camera: str) -> None:
-        """Compares what was captured with what became of it.
+        """Compares the number of captured frames with the number of known outcomes.
+
+        Args:
+            camera: name of the camera, for the message.
 
         Raises:
-            LedgerError: the two differ.
+            LedgerError: the two numbers differ.
         """
         if self.captured != self.accounted:
             missing = self.captured - self.accounted
             what = f"{missing} frames went missing" if missing > 0 else f"{-missing} frames were counted twice"
             raise LedgerError(
                 f"camera {camera!r}: expected {self.captured} captured frames to be accounted for, got "
-                f"{self.accounted} ({self}); {what} between the camera and the store. What is stored is safe, but do "
-                f"not rely on it being complete: run the camera again and report this as a bug if it repeats."
+                f"{self.accounted} ({self}); {what} between the camera and the store. What is stored is safe but may "
+                f"be incomplete: run the camera again, and report this as a bug if it happens again."
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,7 +119,7 @@ class Ledger:
         """Reads what `to_dict` wrote.
 
         Raises:
-            StoreCorruptError: a count is missing or is not a number of frames.
+            StoreCorruptError: a count is missing or is not a non-negative integer.
         """
         try:
             return cls(

@@ -6,6 +6,7 @@ import ast
 import re
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -22,7 +23,9 @@ def blocks() -> list[tuple[str, str]]:
     programs = [(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in PROGRAMS if path.exists()]
     for page in PAGES:
         found = _BLOCK.findall(page.read_text(encoding="utf-8"))
-        programs += [(f"{page.relative_to(ROOT)}:{n}", text) for n, text in enumerate(found) if "--8<--" not in text]
+        programs += [
+            (f"{page.relative_to(ROOT)}:{n}", dedent(text)) for n, text in enumerate(found) if "--8<--" not in text
+        ]
     return programs
 
 

@@ -24,7 +24,7 @@ from roadmask.streaming.live.settings import LiveSettings
 from roadmask.streaming.sources.live.address import Address
 
 _SHOWN = 20_000
-"""Images that are remembered, minutes of many cameras."""
+"""Maximum number of images that are remembered: minutes of many cameras."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class ObservedRun:
         self.shown: deque[Shown] = deque(maxlen=_SHOWN)
         self.images: dict[str, LiveImage] = {}
         self.reports: deque[LiveReport] = deque(maxlen=1)
-        """The newest one: a soak reports thousands of times."""
+        """The newest report: a long run makes thousands."""
         self.reported = 0
-        """How many there were."""
+        """Number of reports so far."""
         self.unbalanced: list[CameraReport] = []
         """Reports whose ledger did not add up."""
         self.result: LiveResult | None = None
@@ -90,7 +90,7 @@ class ObservedRun:
         self.reported += 1
 
     def page_ages(self, camera: str) -> Ages | None:
-        """Returns how old images were on the page."""
+        """Returns the ages of a camera's images on the page."""
         return self._page.page_ages(camera)
 
     def camera(self, name: str) -> CameraReport | None:
@@ -114,7 +114,7 @@ class ObservedRun:
         return time.monotonic() - start_s
 
     def live(self, *cameras: str) -> bool:
-        """Whether cameras are live and their masks come."""
+        """Returns whether cameras are live and their masks arrive."""
         return all(
             (seen := self.camera(name)) is not None and seen.state is CameraState.LIVE and name in self.images
             for name in cameras

@@ -65,7 +65,7 @@ class Segments:
         self._writer = writer
         current = None if writer.epoch is None else writer.epoch.epoch
         self._ended: dict[int, float] = {
-            epoch.info.epoch: time.monotonic() for epoch in writer.begun.epochs if epoch.info.epoch != current
+            epoch.info.epoch: time.monotonic() for epoch in writer.earlier.epochs if epoch.info.epoch != current
         }
         """Each segment that has ended -> when."""
         self._started_at = time.monotonic()

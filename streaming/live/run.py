@@ -137,7 +137,7 @@ class LiveRun:
         self._sinks = sinks
         self._stop = stop or threading.Event()
         self.coordinators: dict[str, CameraCoordinator] = {}
-        """Coordinators by camera, once the run has begun."""
+        """Coordinators by camera, once the run has started."""
         self.segmenter_pid: int | None = None
         """Id of the segmenter's process; None before it is open."""
         self._info: SegmenterInfo | None = None

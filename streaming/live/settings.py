@@ -48,7 +48,7 @@ class LiveSettings:
     def __post_init__(self) -> None:
         if self.busy_input_sizes and not self.adapt:
             raise ConfigError("expected smaller network inputs only where the run follows the load: leave adapt on.")
-        usual = self.config.engine.image_size
+        usual = self.config.engine.parsed_input_size
         sizes = [*([usual] if usual else []), *map(parse_input_size, self.busy_input_sizes)]
         for before, after in pairwise(sizes):
             if after[0] * after[1] >= before[0] * before[1]:

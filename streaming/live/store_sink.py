@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from roadmask.engines.errors import RoadmaskError, StoreError
+from roadmask.streaming.frames import LostFrame
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.retention import Retention, Segments
 from roadmask.streaming.sinks.sink import CameraDescription, ResumePoint, TrackedFrame
@@ -61,7 +62,7 @@ class LiveStoreSink(StoreSink):
             self._epoch = int(writer.epoch.info.get("epoch", writer.epoch.epoch))
         if self._retention is not None:
             self._segments = Segments(self._retention, writer)
-        committed = [epoch.info for epoch in writer.begun.epochs if len(epoch)]
+        committed = [epoch.info for epoch in writer.earlier.epochs if len(epoch)]
         epoch = int(committed[-1].info.get("epoch", committed[-1].epoch)) if committed else None
         return ResumePoint(point.ledger, point.finished, epoch, point.tracker, point.tracks)
 
@@ -80,6 +81,10 @@ class LiveStoreSink(StoreSink):
             if self._segments is not None:
                 self._segments.start(segment, None if before is None else before.epoch)
         self.writer.append(frame.frame_index, frame.timestamp_ns, tracked.tracks, tracked.tracker)
+
+    def lost(self, item: LostFrame) -> None:
+        """Counts the frame in `ledger`, which the next commit writes."""
+        self.ledger.lose(item.outcome, item.reason)
 
     def commit(self) -> None:
         """Writes the ledger, and makes everything that was written readable and safe from a crash."""

@@ -1,4 +1,4 @@
-"""Where the page is served: its address, the sockets bound to it, and the URL people open."""
+"""Where the page is served: its address, the sockets bound to it, and the URL that people open."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DEFAULT_ADDRESS = "127.0.0.1:8642"
 
 @dataclass(frozen=True)
 class PageAddress:
-    """A host and a port to listen at."""
+    """A host and a port to listen on."""
 
     host: str
-    """A name, or an IPv4 or IPv6 address without brackets."""
+    """Host name, or IPv4 or IPv6 address without brackets."""
     port: int
-    """0 takes any free port."""
+    """Port number; 0 takes any free port."""
 
     @classmethod
     def parse(cls, text: str) -> PageAddress:
@@ -34,9 +34,11 @@ class PageAddress:
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
         elif ":" in host:
-            raise PageError(f"page address {text!r}: write an IPv6 address in brackets, like [::1]:8642")
+            raise PageError(f"page address {text!r}: write an IPv6 address in brackets, like [::1]:8642.")
         if not port.isdecimal() or int(port) > 65535:
-            raise PageError(f"page address {text!r}: expected host:port, like {DEFAULT_ADDRESS}, port 0 to 65535")
+            raise PageError(
+                f"page address {text!r}: expected host:port, like {DEFAULT_ADDRESS}, with a port from 0 to 65535."
+            )
         return cls(host or "127.0.0.1", int(port))
 
     def __str__(self) -> str:
@@ -44,14 +46,14 @@ class PageAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can reach the address."""
         return all(is_loopback(host) for _, host in self._resolved())
 
     def bind(self) -> list[socket.socket]:
-        """Returns listening sockets, all at one port; a name may stand for an IPv4 and an IPv6 address.
+        """Returns listening sockets, all on one port; a name may resolve to an IPv4 and an IPv6 address.
 
         Raises:
-            PageError: the port is taken, or the address is not one of this machine's.
+            PageError: the port is in use, or the address does not belong to this machine.
         """
         sockets: list[socket.socket] = []
         failure: OSError | None = None
@@ -72,20 +74,20 @@ class PageAddress:
         return sockets
 
     def url_host(self) -> str:
-        """Returns the host to write into a URL: one that others can reach where every address is listened at."""
+        """Returns the host for a URL: one that others can reach if every address is listened on."""
         host = self.host
         if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
             host = _own_address() or socket.gethostname()
         return f"[{host}]" if ":" in host else host
 
     def _resolved(self) -> list[tuple[socket.AddressFamily, str]]:
-        """Returns family and numeric address of everything the host stands for."""
+        """Returns the family and the numeric address of everything that the host resolves to."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         except (OSError, UnicodeError) as error:
             raise PageError(
                 f"page address {self}: no such host ({error}); "
-                "127.0.0.1 is this machine alone, 0.0.0.0 all its networks"
+                "use 127.0.0.1 for this machine alone, 0.0.0.0 for all its networks."
             ) from error
         return list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in found))
 
@@ -94,19 +96,21 @@ class PageAddress:
             another = PageAddress(self.host, self.port + 1 if self.port < 65535 else 8642)
             return PageError(
                 f"page address {self}: port {self.port} is in use by another program, perhaps by another run: "
-                f"stop that, or choose another port: --page {another}"
+                f"stop it, or choose another port with --page {another}."
             )
         if error.errno == errno.EACCES:
-            return PageError(f"page address {self}: ports below 1024 need root: choose a higher one, like 8642")
+            return PageError(f"page address {self}: ports below 1024 need root; choose a higher one, like 8642.")
         if error.errno == errno.EADDRNOTAVAIL:
             return PageError(
-                f"page address {self}: this machine has no such address; 0.0.0.0 listens at every one it has"
+                f"page address {self}: this machine has no such address; 0.0.0.0 listens on all that it has."
             )
-        return PageError(f"page address {self} cannot be listened at: {error.strerror or error}")
+        return PageError(
+            f"cannot listen on page address {self}: {error.strerror or error}; choose another with --page."
+        )
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether a host, as written, is this machine alone."""
+    """Returns whether a host, as written, is this machine alone."""
     if host == "localhost":
         return True
     try:
@@ -116,7 +120,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _own_address() -> str | None:
-    """Returns this machine's first IPv4 address that is up and not loopback."""
+    """Returns the first IPv4 address of this machine that is up and not loopback."""
     up = psutil.net_if_stats()
     for name, addresses in psutil.net_if_addrs().items():
         if name in up and up[name].isup:

@@ -1,7 +1,7 @@
-"""One browser: what it gets and when.
+"""One browser: what it gets, and when.
 
-A client may have at most two images of a camera under way; the next is sent when it says that it has drawn one, and
-is then the newest. So a slow client sees fewer images, never older ones, and a client that stops reading costs
+A client has at most two images of a camera in flight; the next one is sent when it says that it has drawn one, and is
+then the newest. A slow client therefore sees fewer images, never older ones, and a client that stops reading costs
 nothing but its socket until the heartbeat ends it.
 """
 
@@ -18,13 +18,13 @@ from roadmask.streaming.page.feed import Feed
 from roadmask.streaming.page.history import KeptImage
 from roadmask.streaming.page.wire import to_json
 
-MOST_UNDER_WAY = 2
-"""Images of a camera sent and not yet drawn: one on the wire while the other is decoded."""
+IN_FLIGHT_MAX = 2
+"""Maximum number of images of a camera that are sent and not yet drawn: one is on the wire while one is decoded."""
 _HEARTBEAT_S = 10.0
-_GOODBYE_S = 1.0
-"""How long a page may take to answer a goodbye."""
-_LONGEST_MESSAGE = 1024
-"""Bytes; what a page says is short."""
+_CLOSE_S = 1.0
+"""Seconds that a page may take to answer the closing handshake."""
+_MESSAGE_MAX = 1024
+"""Maximum length of a message from a page, bytes."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class PageClient:
         self._feed = feed
         self._server = server
         self._socket = web.WebSocketResponse(
-            timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, max_msg_size=_LONGEST_MESSAGE, compress=False
+            timeout=_CLOSE_S, heartbeat=_HEARTBEAT_S, max_msg_size=_MESSAGE_MAX, compress=False
         )
         self._transport: asyncio.WriteTransport | None = None
         self._wake = asyncio.Event()
@@ -44,36 +44,36 @@ class PageClient:
         self._status: str | None = None
         self._pong: str | None = None
         self._last: dict[str, KeptImage] = {}
-        """The last image sent, by camera; without which one cannot know what is newer."""
-        self._under_way: dict[str, dict[int, float]] = {}
-        """Camera -> key -> time of capture of what was sent and is not yet drawn."""
+        """The last image sent, by camera."""
+        self._in_flight: dict[str, dict[int, float]] = {}
+        """Camera -> key -> capture time of each image that was sent and is not yet drawn."""
 
     def wake(self) -> None:
-        """Says that there may be a newer image."""
+        """Notes that there may be a newer image."""
         self._wake.set()
 
     def tell(self, status: str) -> None:
-        """Sends a status as soon as possible, in the place of one that has not left yet."""
+        """Sends a status as soon as possible, instead of one that has not been sent yet."""
         self._status = status
         self._wake.set()
 
     async def close(self) -> None:
-        """Ends the connection as a server does that goes away."""
+        """Ends the connection: the server is going away."""
         try:
-            async with asyncio.timeout(_GOODBYE_S):
+            async with asyncio.timeout(_CLOSE_S):
                 await self._socket.close(code=1001, message=b"the run ends")
-        except TimeoutError:  # one that does not read does not take the goodbye either
+        except TimeoutError:  # one that does not read does not take the close message either
             if self._transport is not None:
                 self._transport.abort()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Talks to the browser until it leaves."""
+        """Serves the browser until it leaves."""
         self._transport = request.transport
         await self._socket.prepare(request)
         writer = asyncio.create_task(self._write())
         try:
             async for message in self._socket:
-                if message.type is not WSMsgType.TEXT or not self._heed(message.data):
+                if message.type is not WSMsgType.TEXT or not self._handle(message.data):
                     await self._socket.close(code=1008, message=b"not a message of the live page")
         finally:
             writer.cancel()
@@ -97,7 +97,7 @@ class PageClient:
             _log.debug("a page left")
 
     def _next(self) -> str | bytes | None:
-        """Returns what to send now: what is small first, then the camera that has waited longest."""
+        """Returns what to send now: small messages first, then the camera that has waited longest."""
         if self._pong is not None:
             message, self._pong = self._pong, None
             return message
@@ -115,21 +115,21 @@ class PageClient:
             self._feed.skipped[image.camera] += image.number - last.number - 1
         self._feed.sent[image.camera] += 1
         self._last[image.camera] = image
-        self._under_way.setdefault(image.camera, {})[image.key] = image.captured_ms
+        self._in_flight.setdefault(image.camera, {})[image.key] = image.captured_ms
         return image.message
 
     def _wants(self, image: KeptImage) -> bool:
         last = self._last.get(image.camera)
         is_newer = last is None or image.key > last.key
-        return is_newer and len(self._under_way.get(image.camera, ())) < MOST_UNDER_WAY
+        return is_newer and len(self._in_flight.get(image.camera, ())) < IN_FLIGHT_MAX
 
-    def _heed(self, text: str) -> bool:
-        """Does what the page says; False where a page of ours would not say it."""
+    def _handle(self, text: str) -> bool:
+        """Handles a message of the page; returns False if it is not one that our page sends."""
         try:
             said: Any = json.loads(text)
             match said:
                 case {"type": "drawn" | "passed" as what, "camera": str(camera), "key": int(key)}:
-                    captured_ms = self._under_way.get(camera, {}).pop(key, None)
+                    captured_ms = self._in_flight.get(camera, {}).pop(key, None)
                     if captured_ms is not None and what == "drawn":
                         self._feed.drawn(camera, captured_ms)
                 case {"type": "ping", "sent": int() | float() as sent}:
@@ -138,7 +138,7 @@ class PageClient:
                     self._watching = images
                 case _:
                     return False
-        except (ValueError, RecursionError):  # no JSON, or brackets within brackets
+        except (ValueError, RecursionError):  # not JSON, or too deeply nested
             return False
         self._wake.set()
         return True

@@ -1,4 +1,4 @@
-"""What the run has published, shared between the run's threads and the server's.
+"""What the run has published, shared by the threads of the run and of the server.
 
 Nothing here waits for a browser: a client looks at the newest image when it is ready for one, so there is no queue
 that could grow.
@@ -21,7 +21,7 @@ from roadmask.streaming.page.track_log import TrackLog
 from roadmask.streaming.page.wire import image_message, report_fields, to_json
 
 _MOST_AGES = 4096
-"""Ages kept for a camera: a minute of 30 images a second, drawn by two clients."""
+"""Maximum number of ages kept for a camera: a minute of 30 images per second, drawn by two clients."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,18 @@ class PageLimits:
     """How much the page keeps and how late the run may be."""
 
     history_seconds: float = 60.0
+    """Seconds of images that are kept."""
     history_bytes: int = 128 * 2**20
-    """For all cameras together."""
+    """Maximum size of the kept images of all cameras together, bytes."""
     clients: int = 64
-    """Browsers served at once; one more is refused."""
+    """Maximum number of browsers served at once; further ones are refused."""
     connections: int = 256
-    """Connections open at once, whoever opened them; more are closed at once, so that nobody can use up the files that
-    the run's process may open."""
+    """Maximum number of open connections, whoever opened them; further ones are closed at once, so that nobody can use
+    up the files that the process of the run may open."""
     report_deadline_s: float = 5.0
-    """A run that has not reported for longer is not healthy."""
+    """Seconds without a report after which the run is not healthy."""
     masks_deadline_s: float = 2.0
-    """A camera whose newest masks are older is not ready; three times the latency budget where that is more."""
+    """Age in seconds above which the newest masks of a camera are not fresh; three latency budgets if that is more."""
 
 
 class Feed:
@@ -48,9 +49,9 @@ class Feed:
     def __init__(self, limits: PageLimits) -> None:
         self.limits = limits
         self.sent: Counter[str] = Counter()
-        """Images sent to clients, by camera; only the server's thread counts."""
+        """Images sent to clients, by camera; only the thread of the server writes it."""
         self.skipped: Counter[str] = Counter()
-        """Images a client did not get because a newer one was there first; only the server's thread counts."""
+        """Images that a client did not get because a newer one came first; only the thread of the server writes it."""
         self._lock = threading.Lock()
         self._start_ns = time.monotonic_ns()
         self._keys = count(1)
@@ -63,11 +64,11 @@ class Feed:
         self._reported_ms = 0.0
 
     def now_ms(self) -> float:
-        """Returns the server's own clock: milliseconds since the feed began, never jumping."""
+        """Returns the server's own clock: milliseconds since the feed began, which never jumps."""
         return (time.monotonic_ns() - self._start_ns) / 1e6
 
     def publish(self, image: LiveImage) -> None:
-        """Makes an image its camera's newest."""
+        """Makes an image the newest of its camera."""
         key, at_ms = next(self._keys), self.now_ms()
         captured_ms = (image.monotonic_ns - self._start_ns) / 1e6
         message = image_message(image, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
@@ -81,12 +82,12 @@ class Feed:
             log.see(at_ms, image.instances)
 
     def report(self, report: LiveReport) -> None:
-        """Makes a report the last one."""
+        """Makes a report the newest one."""
         with self._lock:
             self._report, self._reported_ms = report, self.now_ms()
 
     def last_report(self) -> tuple[LiveReport | None, float]:
-        """Returns the last report and its age in seconds; before the first, the age of the feed."""
+        """Returns the newest report and its age in seconds; before the first, None and the age of the feed."""
         with self._lock:
             return self._report, (self.now_ms() - self._reported_ms) / 1000
 
@@ -101,14 +102,14 @@ class Feed:
             return dict(self._published)
 
     def drawn(self, camera: str, captured_ms: float) -> None:
-        """Notes that a browser says it has drawn an image: its age now, by our clock, is that of the stage `page`."""
+        """Notes that a browser has drawn an image: its age now, by our clock, is that of the stage `page`."""
         now_ms = self.now_ms()
         age_ms = max(now_ms - captured_ms, 0.0)
         with self._lock:
             self._ages.setdefault(camera, deque(maxlen=_MOST_AGES)).append((now_ms, age_ms))
 
     def page_ages(self, camera: str) -> Ages | None:
-        """Returns how old a camera's images were when browsers had drawn them; None where none drew any lately."""
+        """Returns the ages of a camera's images when browsers had drawn them; None if none did in the last minute."""
         oldest = self.now_ms() - 60_000
         with self._lock:
             ages = [age for at, age in self._ages.get(camera, ()) if at >= oldest]
@@ -118,7 +119,7 @@ class Feed:
         return Ages(float(p50), float(p95), float(p99))
 
     def find(self, key: int) -> KeptImage | None:
-        """Returns a kept image by its key; None where it is gone."""
+        """Returns a kept image by its key; None if it is no longer kept."""
         with self._lock:
             return self._history.find(key)
 
@@ -134,13 +135,13 @@ class Feed:
         return {"now": round(now_ms), "seconds": self.limits.history_seconds, "cameras": cameras}
 
     def history_bytes(self) -> int:
-        """Returns what the kept images weigh."""
+        """Returns the size of the kept images in bytes."""
         with self._lock:
             self._history.expire(self.now_ms())
             return self._history.total_bytes
 
     def status(self) -> str:
-        """Returns the message that tells a page everything but images."""
+        """Returns the message that tells a page everything except images."""
         report, report_age_s = self.last_report()
         now_ms = self.now_ms()
         with self._lock:

@@ -1,8 +1,8 @@
 """Who may see the page.
 
-At a loopback address everybody on this machine may, but no website that their browser has open: names other than
+At a loopback address everybody on this machine may, but no website that their browser has open: host names other than
 those of this machine are refused (DNS rebinding), and so are WebSockets of other origins. At any other address a token
-is needed. Behind this guard nothing can be changed, only seen.
+is needed. Behind this guard everything is read-only.
 """
 
 from __future__ import annotations
@@ -30,25 +30,28 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_HELP = "Open the whole address that roadmask printed: it ends in the token. Programs send it as a bearer token."
+_HELP = "Open the whole address that roadmask printed; it ends with the token. Programs send it as a bearer token."
 
 
 class Guard:
     """Lets requests through or refuses them."""
 
     def __init__(self, address: PageAddress, token: str | None, port: int) -> None:
-        """Makes a guard for an address.
+        """Creates the guard of an address.
 
         Args:
             address: where the page is served.
-            token: the token of the user's choice; None makes one up where the address needs one.
-            port: the port it listens at; cookies know no ports, so that two runs on a host need two names.
+            token: token chosen by the user; if None, one is generated where the address needs one.
+            port: port of the page; cookies do not distinguish ports, so two runs on one host need two names.
 
         Raises:
-            PageError: the token is too short or has characters that do not fit into an address.
+            PageError: the token is too short, too long, or has characters that do not fit into an address.
         """
         if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", token):
-            raise PageError("the page's token must be 16 to 256 letters, digits, - or _: leave it out to get one")
+            raise PageError(
+                f"expected a page token of 16 to 256 letters, digits, - or _, got {len(token)} characters: leave it "
+                "out to get one."
+            )
         self._checks_host = address.is_loopback
         self._host = address.host
         self.token = token if token is not None or self._checks_host else secrets.token_urlsafe(32)
@@ -73,9 +76,9 @@ class Guard:
         return guard
 
     def check_origin(self, request: web.Request) -> None:
-        """Refuses a WebSocket that another website's page opens: browsers ask no permission for those."""
+        """Refuses a WebSocket that the page of another website opens: browsers do not ask permission for those."""
         origin = request.headers.get("Origin")
-        # browsers write an origin in this one form, so comparing text is enough
+        # browsers write origins in one form, so comparing text is enough
         if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
             _refuse(HTTPStatus.FORBIDDEN, f"Pages of {origin[:100]} may not watch this run.")
 
@@ -87,7 +90,7 @@ class Guard:
         except ValueError:
             name = ""
         if not is_loopback(name) and name != self._host.lower():
-            _refuse(HTTPStatus.FORBIDDEN, "This page answers to the names of its own machine only: open 127.0.0.1.")
+            _refuse(HTTPStatus.FORBIDDEN, "This page answers only to the names of its own machine: open 127.0.0.1.")
 
     def _shown_token(self, request: web.Request) -> str | None:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -96,7 +99,7 @@ class Guard:
     def _check_token(self, shown: str | None) -> None:
         if shown is None:
             _refuse(HTTPStatus.UNAUTHORIZED, f"This page needs its token. {_HELP}")
-        # what no UTF-8 is, aiohttp hands on as surrogates
+        # aiohttp passes what is not UTF-8 on as surrogates
         if not hmac.compare_digest(shown.encode(errors="surrogateescape"), (self.token or "").encode()):
             _refuse(HTTPStatus.FORBIDDEN, f"This is not the token of this run. {_HELP}")
 
@@ -109,7 +112,7 @@ class Guard:
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Sets what every answer carries, whoever made it."""
+    """Sets the headers of every response."""
     response.headers.update(_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
 

@@ -1,4 +1,4 @@
-"""Whether the run lives, and whether it does its work."""
+"""Whether the run is alive, and whether it does its work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from roadmask.streaming.live.reports import CameraReport, CameraState, LiveRepor
 from roadmask.streaming.page.feed import PageLimits
 
 _BUDGETS = 3
-"""Masks as old as so many latency budgets are late, where that is more than the limit."""
+"""Masks older than this many latency budgets are late, if that is more than the deadline."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,13 @@ class Health:
     """A verdict with its reasons."""
 
     ok: bool
+    """Whether all is well."""
     reasons: tuple[str, ...]
-    """Why not; or, where all is well, what of it could be better."""
+    """Why it is not; or, if it is, what could be better."""
 
 
 def liveness(report: LiveReport | None, age_s: float, limits: PageLimits) -> Health:
-    """Tells whether the run's loop still reports."""
+    """Returns whether the run still reports."""
     if age_s > limits.report_deadline_s:
         return Health(False, (f"the run has not reported for {age_s:.1f} s (limit {limits.report_deadline_s:g} s)",))
     if report is None:
@@ -30,7 +31,7 @@ def liveness(report: LiveReport | None, age_s: float, limits: PageLimits) -> Hea
 
 
 def readiness(report: LiveReport | None, age_s: float, limits: PageLimits) -> Health:
-    """Tells whether masks come out: no camera failed, and at least one is live with fresh masks."""
+    """Returns whether masks are produced: no camera has failed, and at least one is live with fresh masks."""
     alive = liveness(report, age_s, limits)
     if report is None or not alive.ok:
         return alive
@@ -45,13 +46,13 @@ def readiness(report: LiveReport | None, age_s: float, limits: PageLimits) -> He
 
 
 def _why_late(camera: CameraReport, age_s: float, deadline_ms: float) -> str | None:
-    """Returns why a camera has no fresh masks; None where it has."""
+    """Returns why a camera has no fresh masks; None if it has."""
     if camera.state is not CameraState.LIVE:
         return _sentence(camera)
     if camera.masks_age_ms is None:
         return f"{camera.camera}: no masks yet"
     masks_age_ms = camera.masks_age_ms + age_s * 1000
-    # written so that an age that is not a number is late
+    # written so that an age that is NaN is late
     if not masks_age_ms <= deadline_ms:
         return f"{camera.camera}: masks are {masks_age_ms / 1000:.1f} s old (limit {deadline_ms / 1000:g} s)"
     return None

@@ -1,4 +1,4 @@
-"""The last minute of images, bounded in seconds and in bytes."""
+"""The images of the last minute, limited in seconds and in bytes."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 _LEAST_GAP_MS = 50.0
-"""Scrubbing needs no more than 20 images a second."""
+"""Shortest time between two kept images, milliseconds: looking back needs no more than 20 per second."""
 
 
 @dataclass(frozen=True)
 class KeptImage:
-    """A published image in the form it travels in."""
+    """A published image in the form in which it is sent."""
 
     key: int
-    """Unlike that of any other image of this server; grows."""
+    """Key of the image, unique in this server and increasing."""
     number: int
-    """How many images its camera had published before it."""
+    """Number of images that the camera had published before this one."""
     camera: str
+    """Name of the camera."""
     captured_ms: float
-    """When it was captured, on the server's own clock, which no change of the wall clock moves."""
+    """Capture time on the server's own clock, milliseconds; setting the wall clock does not move it."""
     at_ms: float
-    """When it was published, on the server's own clock."""
+    """Time of publication on the server's own clock, milliseconds."""
     message: bytes
-    """What a client gets, see wire.py."""
+    """What a client receives, see wire.py."""
 
 
 class History:
-    """Images to scrub through.
+    """Images to look back through.
 
-    Every camera has an equal share of the bytes. Where the last minute does not fit, images are thinned out evenly
-    instead of the minute being cut short: of all images of the camera, the one goes whose neighbours are closest in
-    time. Not thread-safe; its owner holds a lock.
+    Every camera has an equal share of the bytes. If the last minute does not fit, images are thinned out evenly instead
+    of shortening it: the image whose neighbours are closest in time is removed. Not thread-safe; its owner holds a
+    lock.
     """
 
     def __init__(self, seconds: float, limit_bytes: int) -> None:
@@ -43,11 +44,11 @@ class History:
 
     @property
     def total_bytes(self) -> int:
-        """What all kept images weigh; never more than the limit."""
+        """Size of all kept images in bytes; never above the limit."""
         return sum(self._bytes.values())
 
     def add(self, image: KeptImage) -> None:
-        """Keeps an image, unless it follows the last one too closely, and lets go of what no longer fits."""
+        """Keeps an image, unless it follows the previous one too closely, and removes what no longer fits."""
         kept = self._kept.setdefault(image.camera, [])
         self._bytes.setdefault(image.camera, 0)
         self.expire(image.at_ms)
@@ -59,14 +60,14 @@ class History:
             self._thin(camera)
 
     def expire(self, now_ms: float) -> None:
-        """Lets go of what is older than the span, of every camera: also of one that sends no more."""
+        """Removes what is too old, of every camera: also of one that no longer sends."""
         for camera, kept in self._kept.items():
             gone = next((i for i, image in enumerate(kept) if image.at_ms >= now_ms - self._span_ms), len(kept))
             self._bytes[camera] -= sum(len(image.message) for image in kept[:gone])
             del kept[:gone]
 
     def by_camera(self) -> Iterator[tuple[str, list[KeptImage]]]:
-        """Yields every camera's images, oldest first."""
+        """Yields the images of each camera, oldest first."""
         for camera, kept in self._kept.items():
             yield camera, list(kept)
 
@@ -79,6 +80,6 @@ class History:
         while kept and self._bytes[camera] > share:
             gaps = [later.at_ms - earlier.at_ms for earlier, later in pairwise(kept)]
             spans = [one + two for one, two in pairwise(gaps)]
-            # the oldest and the newest stay as long as there is anything between them
+            # the oldest and the newest stay as long as there is any between them
             least = spans.index(min(spans)) + 1 if spans else 0
             self._bytes[camera] -= len(kept.pop(least).message)

@@ -1,4 +1,4 @@
-"""The last report as Prometheus reads it, with what the page itself does."""
+"""The newest report as Prometheus metrics, with those of the page itself."""
 
 from __future__ import annotations
 
@@ -14,53 +14,61 @@ from roadmask.streaming.page.feed import Feed
 
 _COUNTERS: tuple[tuple[str, str, Callable[[CameraReport], float]], ...] = (
     ("captured_frames", "Frames captured.", lambda camera: camera.ledger.captured),
-    ("watched_frames", "Frames segmented and shown, but not stored.", lambda camera: camera.watched),
-    ("limit_changes", "Times the limit of frames a second changed.", lambda camera: camera.limit_changes),
-    ("reconnects", "Times the stream was connected again.", lambda camera: camera.reconnects),
+    ("watched_frames", "Frames tracked and shown, but not stored.", lambda camera: camera.watched),
+    ("limit_changes", "Changes of the limit of frames per second.", lambda camera: camera.limit_changes),
+    ("reconnects", "Reconnections of the stream.", lambda camera: camera.reconnects),
 )
 _COUNTERS_BY_REASON: tuple[tuple[str, str, Callable[[CameraReport], dict[str, int]]], ...] = (
     ("dropped_frames", "Frames dropped, by reason.", lambda camera: camera.dropped),
-    ("failed_frames", "Frames that failed, by reason.", lambda camera: camera.ledger.failed),
+    ("failed_frames", "Frames failed, by reason.", lambda camera: camera.ledger.failed),
 )
 _GAUGES: tuple[tuple[str, str, Callable[[CameraReport], float | None]], ...] = (
-    ("in_flight_frames", "Frames captured and not yet decided.", lambda camera: camera.ledger.in_flight),
-    # What a recorder that died had not committed is not stored after all, so this may fall.
+    ("in_flight_frames", "Frames captured whose outcome is not known yet.", lambda camera: camera.ledger.in_flight),
+    # What a recorder had not committed when it died is not stored after all, so this may fall.
     ("stored_frames", "Frames stored with their masks.", lambda camera: camera.ledger.stored),
-    ("captured_frames_per_second", "Frames captured a second, lately.", lambda camera: camera.captured_fps),
-    ("segmented_frames_per_second", "Frames segmented a second, lately.", lambda camera: camera.segmented_fps),
+    ("captured_frames_per_second", "Frames captured per second, recently.", lambda camera: camera.captured_fps),
+    ("segmented_frames_per_second", "Frames segmented per second, recently.", lambda camera: camera.segmented_fps),
     ("image_age_seconds", "Age of the newest image.", lambda camera: _seconds(camera.image_age_ms)),
     ("masks_age_seconds", "Age of the newest image that has masks.", lambda camera: _seconds(camera.masks_age_ms)),
-    ("epoch", "Stretch of one resolution and clock, counted from 0.", lambda camera: camera.epoch),
-    ("frames_per_second_limit", "Frames a second offered to the engine at most.", lambda camera: camera.limit_fps),
+    (
+        "epoch",
+        "Epoch of the newest image: image size, rotation and clock do not change within one.",
+        lambda camera: camera.epoch,
+    ),
+    (
+        "frames_per_second_limit",
+        "Maximum number of frames per second offered to the engine.",
+        lambda camera: camera.limit_fps,
+    ),
 )
 _QUANTILES = (("0.5", "p50_ms"), ("0.95", "p95_ms"), ("0.99", "p99_ms"))
 
 
 class RunCollector(Collector):
-    """Turns the last report into metrics each time it is asked."""
+    """Turns the newest report into metrics each time they are collected."""
 
     def __init__(self, feed: Feed, clients: Callable[[], int]) -> None:
         self._feed = feed
         self._clients = clients
 
     def collect(self) -> Iterator[Metric]:
-        """Yields every metric; those of the run only once it has reported."""
+        """Yields all metrics; those of the run only once it has reported."""
         report, age_s = self._feed.last_report()
-        yield _gauge("roadmask_report_age_seconds", "Time since the run last reported.", age_s)
+        yield _gauge("roadmask_report_age_seconds", "Time since the last report of the run.", age_s)
         if report is not None:
             yield from _run_metrics(report)
         yield from self._page_metrics()
 
     def _page_metrics(self) -> Iterator[Metric]:
-        yield _gauge("roadmask_page_clients", "Pages open.", self._clients())
+        yield _gauge("roadmask_page_clients", "Open pages.", self._clients())
         yield _gauge(
-            "roadmask_page_history_bytes", "Bytes of images kept to scrub through.", self._feed.history_bytes()
+            "roadmask_page_history_bytes", "Size of the images kept for looking back.", self._feed.history_bytes()
         )
         published = CounterMetricFamily("roadmask_page_published_images", "Images published.", labels=["camera"])
         sent = CounterMetricFamily("roadmask_page_sent_images", "Images sent to pages.", labels=["camera"])
         skipped = CounterMetricFamily(
             "roadmask_page_skipped_images",
-            "Images a page missed because a newer one came first.",
+            "Images not sent to a page because a newer one came first.",
             labels=["camera"],
         )
         for camera, number in self._feed.published().items():
@@ -84,9 +92,9 @@ def _run_metrics(report: LiveReport) -> Iterator[Metric]:
     if report.budget_ms is not None:
         yield _gauge("roadmask_latency_budget_seconds", "The latency budget.", report.budget_ms / 1000)
     if report.input_size is not None:
-        changes = CounterMetricFamily("roadmask_input_size_changes", "Times the network's input changed its size.")
+        changes = CounterMetricFamily("roadmask_input_size_changes", "Changes of the network input size.")
         changes.add_metric([], report.input_size_changes)
-        size = GaugeMetricFamily("roadmask_input_size", "1 for the size that is used.", labels=["size"])
+        size = GaugeMetricFamily("roadmask_input_size", "1 for the network input size in use.", labels=["size"])
         size.add_metric([report.input_size], 1)
         yield from (changes, size)
     for name, text, count_of in _COUNTERS:
@@ -111,7 +119,9 @@ def _run_metrics(report: LiveReport) -> Iterator[Metric]:
 
 
 def _labelled_gauges(report: LiveReport) -> Iterator[Metric]:
-    state = GaugeMetricFamily("roadmask_camera_state", "1 for the state it is in.", labels=["camera", "state"])
+    state = GaugeMetricFamily(
+        "roadmask_camera_state", "1 for the present state of the camera.", labels=["camera", "state"]
+    )
     ages = GaugeMetricFamily(
         "roadmask_camera_stage_age_seconds",
         "Age of frames when a stage had finished with them, over the last minute.",

@@ -1,4 +1,4 @@
-"""The server of the page: a thread of the run's process, with its own loop.
+"""The server of the page: a thread in the process of the run, with its own event loop.
 
 The run hands over images and reports from any thread and never waits:
 
@@ -51,18 +51,18 @@ class LivePage:
         token: str | None = None,
         limits: PageLimits | None = None,
     ) -> None:
-        """Makes a page that is not yet served.
+        """Creates a page that is not served yet.
 
         Args:
             address: where to listen: an address, or a text as `PageAddress.parse` reads it.
-            token: what a browser must show; None makes one up, or needs none at a loopback address.
-            limits: what it keeps; None takes the defaults.
+            token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
+            limits: how much is kept and served; the defaults if None.
 
         Raises:
-            PageError: the address cannot be read, the token is unfit or the host unknown.
+            PageError: the address cannot be read, the token cannot be used, or the host is unknown.
         """
         address = PageAddress.parse(address) if isinstance(address, str) else address
-        Guard(address, token, address.port)  # refuses an unfit token before anything is started
+        Guard(address, token, address.port)  # refuses an unusable token before anything is started
         self._address = address
         self._token = token
         self._feed = Feed(limits or PageLimits())
@@ -80,13 +80,13 @@ class LivePage:
 
     @property
     def url(self) -> str:
-        """The address to open, with the token where one is needed; known once started."""
+        """The address to open, with the token if one is needed; known once started."""
         token = self._guard.token if self._guard is not None else None
         return f"http://{self._address.url_host()}:{self._port}/" + (f"?token={token}" if token else "")
 
     @property
     def port(self) -> int:
-        """The port it listens at; known once started, where any free one was asked for."""
+        """The port that the page listens on; if any free one was asked for, known once started."""
         return self._port
 
     def publish(self, image: LiveImage) -> None:
@@ -99,24 +99,24 @@ class LivePage:
             self._loop.call_soon_threadsafe(self._wake_clients)
 
     def report(self, report: LiveReport) -> None:
-        """Tells how the run is."""
+        """Takes the newest state of the run."""
         self._feed.report(report)
 
     def page_ages(self, camera: str) -> Ages | None:
         """Returns the ages of a camera's images when browsers had drawn them, over the last minute.
 
-        By our own clock, when the browser's word for it has arrived: so they include that word's way back.
+        They are measured by our own clock when the browser's message arrives, so they include its way back.
         """
         return self._feed.page_ages(camera)
 
     def start(self) -> None:
-        """Listens, and returns when the page can be opened.
+        """Starts to listen, and returns when the page can be opened.
 
         Raises:
-            PageError: the port is in use or the address is not one of this machine's.
+            PageError: the port is in use, or the address does not belong to this machine.
         """
         if self._thread is not None:
-            raise RuntimeError("the page is served already")
+            raise RuntimeError("expected a page that is not served yet: call start once")
         sockets = self._address.bind()
         self._port = sockets[0].getsockname()[1]
         self._guard = Guard(self._address, self._token, self._port)
@@ -130,10 +130,12 @@ class LivePage:
         if self._failure is not None:
             self._thread.join()
             self._thread = None
-            raise PageError(f"the page at {self._address} did not start: {self._failure}") from self._failure
+            raise PageError(
+                f"the page at {self._address} did not start: {self._failure}; choose another address with --page."
+            ) from self._failure
 
     def stop(self) -> None:
-        """Says goodbye to every browser, closes the port and ends the thread; does nothing where none runs."""
+        """Disconnects every browser, closes the port and ends the thread; does nothing if the page is not served."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -142,7 +144,7 @@ class LivePage:
                 self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join(_STOP_S)
         if thread.is_alive():
-            _log.warning("the page's server did not end within %g s", _STOP_S)
+            _log.warning("the server of the page did not end within %g s", _STOP_S)
 
     def __enter__(self) -> Self:
         self.start()
@@ -157,7 +159,7 @@ class LivePage:
         except Exception as error:
             self._failure = error
             if started.is_set():
-                _log.exception("the page's server died; the run goes on without it")
+                _log.exception("the server of the page failed; the run continues without it")
         finally:
             for bound in sockets:
                 bound.close()
@@ -185,7 +187,7 @@ class LivePage:
             await runner.cleanup()
 
     def _connections_of(self, runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
-        """Returns what serves a new connection: the application, as long as there are not too many."""
+        """Returns what serves a new connection: the application, unless there are too many."""
 
         def connection() -> asyncio.BaseProtocol:
             server = runner.server
@@ -196,7 +198,7 @@ class LivePage:
         return connection
 
     async def _tell_until(self, stopping: asyncio.Event) -> None:
-        """Tells every page the state of the run, twice a second, whether the run reports or not."""
+        """Sends every page the state of the run twice a second, whether the run reports or not."""
         while not stopping.is_set():
             if self._clients:
                 status = self._feed.status()
@@ -238,7 +240,7 @@ class LivePage:
     async def _serve_client(self, request: web.Request) -> web.StreamResponse:
         limit = self._feed.limits.clients
         if len(self._clients) >= limit:
-            raise web.HTTPServiceUnavailable(text=f"{limit} pages are open already: close one of them.")
+            raise web.HTTPServiceUnavailable(text=f"{limit} pages are open, which is the maximum: close one of them.")
         client = PageClient(self._feed, self._server)
         client.tell(self._feed.status())
         self._clients.add(client)
@@ -259,7 +261,7 @@ class LivePage:
     async def _api_image(self, request: web.Request) -> web.Response:
         image = self._feed.find(int(request.match_info["key"]))
         if image is None:
-            raise web.HTTPNotFound(text="This image is no longer kept: only about the last minute is.")
+            raise web.HTTPNotFound(text="This image is no longer kept: only those of the last minute are.")
         return web.Response(body=image.message, content_type="application/octet-stream")
 
     async def _healthz(self, _request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""When each track was seen during the last minute: the rows of the time line."""
+"""When each track was seen in the last minute: the rows of the timeline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from roadmask.streaming.live.reports import ShownInstance
 from roadmask.streaming.sinks.drawing import track_colour
 
 _BREAK_MS = 1500.0
-"""A track unseen for longer was away in between; slower cameras than one image in this time show as dashes."""
+"""Milliseconds unseen after which a track counts as away; a camera that is slower than this shows as dashes."""
 _MOST_ROWS = 200
 
 
@@ -41,7 +41,7 @@ class TrackLog:
         self._expire(at_ms)
 
     def rows(self, now_ms: float) -> list[dict[str, object]]:
-        """Returns the tracks of the last minute, in the order in which they came."""
+        """Returns the tracks of the last minute in order of appearance."""
         self._expire(now_ms)
         return [
             {

@@ -2,8 +2,8 @@
 
 An image is one binary message: the length of a JSON header (4 bytes, big-endian), the header, the JPEG. Everything
 else is JSON text with a `type`. Times are milliseconds on the server's own clock, which starts at 0 with the server and
-never jumps: `at` when something was published or said, `captured` when an image was captured. Only `wall`, an image's
-time of capture as the run told it, counts from 1970.
+never jumps: `at` is the time of publication, `captured` the capture time of an image. Only `wall`, the capture time by
+the wall clock, counts from 1970.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from roadmask.streaming.live.reports import LiveImage, LiveReport
 
 
 def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) -> bytes:
-    """Returns an image with its boxes in one message."""
+    """Returns an image with its boxes as one message."""
     header = {
         "key": key,
         "camera": image.camera,
@@ -45,7 +45,7 @@ def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) 
 
 
 def report_fields(report: LiveReport) -> dict[str, Any]:
-    """Returns a report as JSON holds it."""
+    """Returns a report as JSON fields; the ledger of a camera is laid flat, with `watched` beside `dropped`."""
     fields = dataclasses.asdict(report)
     for camera, told in zip(fields["cameras"], report.cameras, strict=True):
         ledger = camera.pop("ledger")
@@ -55,7 +55,7 @@ def report_fields(report: LiveReport) -> dict[str, Any]:
 
 
 def to_json(fields: object) -> str:
-    """Returns compact JSON that any parser reads: what is not finite becomes null."""
+    """Returns compact JSON that any parser accepts: numbers that are not finite become null."""
     return json.dumps(_finite(fields), allow_nan=False, separators=(",", ":"))
 
 

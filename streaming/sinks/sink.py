@@ -121,6 +121,8 @@ class TrackSink(Protocol):
     def lost(self, item: LostFrame) -> None:
         """Takes a captured frame that has no tracks, in its place between the frames of `write`.
 
+        Live runs do not call it: most of their losses happen in other processes, which only count them.
+
         Args:
             item: which frame, and why it was dropped or failed.
         """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sinks.sink import CameraDescription, ResumePoint, TrackedFrame
-from roadmask.streaming.store.camera import CameraWriter
+from roadmask.streaming.store.camera_writer import CameraWriter
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 
 
@@ -43,7 +43,7 @@ class StoreSink:
             StoreError: there is no store, or it cannot be written.
         """
         self._writer = CameraWriter(self._path, camera, self._config, resume=self._resume)
-        found = self._writer.begun
+        found = self._writer.earlier
         return ResumePoint(found.ledger, found.finished, found.epoch, found.tracker, found.tracks)
 
     def write(self, tracked: TrackedFrame) -> None:

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 from roadmask.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from roadmask.streaming.store.camera import CameraWriter as CameraWriter
+    from roadmask.streaming.store.camera_reader import CameraReader as CameraReader
+    from roadmask.streaming.store.camera_writer import CameraWriter as CameraWriter
     from roadmask.streaming.store.check import check_drive as check_drive
     from roadmask.streaming.store.check_report import CheckReport as CheckReport
     from roadmask.streaming.store.check_report import Problem as Problem
     from roadmask.streaming.store.config import StoreConfig as StoreConfig
+    from roadmask.streaming.store.drive_reader import Drive as Drive
+    from roadmask.streaming.store.drive_reader import open_drive as open_drive
     from roadmask.streaming.store.layout import EpochInfo as EpochInfo
-    from roadmask.streaming.store.reader import CameraReader as CameraReader
-    from roadmask.streaming.store.reader import Drive as Drive
-    from roadmask.streaming.store.reader import open_drive as open_drive
+    from roadmask.streaming.store.mask_store import MaskStore as MaskStore
+    from roadmask.streaming.store.mask_store import require_nothing as require_nothing
     from roadmask.streaming.store.records import Sighting as Sighting
     from roadmask.streaming.store.records import StoredFrame as StoredFrame
     from roadmask.streaming.store.records import TrackSummary as TrackSummary
     from roadmask.streaming.store.records import TrackView as TrackView
     from roadmask.streaming.store.summary import DriveSummary as DriveSummary
     from roadmask.streaming.store.summary import summarize_drive as summarize_drive
-    from roadmask.streaming.store.writer import MaskStore as MaskStore
-    from roadmask.streaming.store.writer import require_nothing as require_nothing
 
 __all__ = [
     "CameraReader",
@@ -51,14 +51,15 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "roadmask.streaming.store.camera": ["CameraWriter"],
+        "roadmask.streaming.store.camera_writer": ["CameraWriter"],
         "roadmask.streaming.store.check": ["check_drive"],
         "roadmask.streaming.store.check_report": ["CheckReport", "Problem"],
         "roadmask.streaming.store.config": ["StoreConfig"],
         "roadmask.streaming.store.layout": ["EpochInfo"],
-        "roadmask.streaming.store.reader": ["CameraReader", "Drive", "open_drive"],
+        "roadmask.streaming.store.camera_reader": ["CameraReader"],
+        "roadmask.streaming.store.drive_reader": ["Drive", "open_drive"],
         "roadmask.streaming.store.records": ["Sighting", "StoredFrame", "TrackSummary", "TrackView"],
         "roadmask.streaming.store.summary": ["DriveSummary", "summarize_drive"],
-        "roadmask.streaming.store.writer": ["MaskStore", "require_nothing"],
+        "roadmask.streaming.store.mask_store": ["MaskStore", "require_nothing"],
     },
 )

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from roadmask.engines.errors import LedgerError, StoreCorruptError
 from roadmask.engines.files import PARTIAL
+from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.check_epoch import EpochCheck
 from roadmask.streaming.store.check_report import CheckReport, Problem
 from roadmask.streaming.store.consolidated import outdated_metadata
+from roadmask.streaming.store.drive_reader import Drive, open_drive
 from roadmask.streaming.store.layout import METADATA, PROVENANCE
-from roadmask.streaming.store.reader import CameraReader, Drive, open_drive
 
 
 def check_drive(path: Path | str) -> CheckReport:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError, StoreCorruptError
+from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.check_report import CheckReport, Problem
-from roadmask.streaming.store.epoch import EpochReader
+from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
-from roadmask.streaming.store.reader import CameraReader
 from roadmask.streaming.store.rows import MAX_TRACK_ID
 from roadmask.tracking import TrackState
 
@@ -79,7 +79,7 @@ class EpochCheck:
             wrong = np.append(False, np.diff(times) <= 0)[: len(times)]
             self._first("frames/timestamp_ns", wrong, "expected a time after that of the previous frame", times)
         if states is not None:
-            self._first("frames/state", states != FrameState.STORED, "expected a stored frame, got state", states)
+            self._first("frames/state", states != FrameState.STORED, "expected the state of a stored frame", states)
         captured = self.camera.ledger.captured
         if index is not None and self.camera.complete:
             wrong = index >= captured
@@ -115,7 +115,7 @@ class EpochCheck:
             self._first("instances/category_id", wrong, "expected a category id among class_names", category_id)
         if state is not None:
             wrong = ~np.isin(state, [TrackState.TENTATIVE, TrackState.CONFIRMED])
-            self._first("instances/state", wrong, "expected a tentative or confirmed instance, got state", state)
+            self._first("instances/state", wrong, "expected the state of a tentative or confirmed track", state)
         if track_id is not None:
             wrong = (track_id < 0) | (track_id > MAX_TRACK_ID)
             self._first("instances/track_id", wrong, "expected a track id from 0 to 2^32 - 1", track_id)
@@ -124,7 +124,7 @@ class EpochCheck:
             again = (np.diff(track_id[order]) == 0) & (np.diff(frames) == 0) & (track_id[order][1:] > 0)
             wrong = np.zeros(len(track_id), bool)
             wrong[order[1:][again]] = True
-            self._first("instances/track_id", wrong, "expected a track at most once in a frame, got it again", track_id)
+            self._first("instances/track_id", wrong, "expected each track at most once in a frame", track_id)
 
     def _check_masks(self, arrays: dict[str, NDArray[Any] | None], rle: NDArray[Any] | None, *, usable: bool) -> None:
         """Reads every file of id maps and compares it with the run lengths."""

@@ -22,8 +22,8 @@ from safetensors import SafetensorError
 from roadmask.engines.errors import StoreCorruptError, StoreResumeError
 from roadmask.engines.files import PARTIAL
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.epoch import EpochReader
-from roadmask.streaming.store.reader import CameraReader
+from roadmask.streaming.store.camera_reader import CameraReader
+from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.tracking import TrackerState, TrackState
 
 _TRACKER_FILES = ".tracker-*.safetensors"
@@ -31,7 +31,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, eq=False)
-class Begun:
+class EarlierRun:
     """What an earlier run committed of a camera; nothing by default."""
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -97,7 +97,7 @@ def remove_trackers(folder: Path, keep: str = "") -> None:
             path.unlink(missing_ok=True)
 
 
-def committed_camera(folder: Path) -> Begun:
+def committed_camera(folder: Path) -> EarlierRun:
     """Reads what is committed of a camera, and removes what was written after its last commit.
 
     Raises:
@@ -114,7 +114,7 @@ def committed_camera(folder: Path) -> Begun:
     tracker = None
     if not camera.complete and len(camera):
         tracker = _read_tracker(folder / tracker_file(camera.ledger.accounted))
-    return Begun(camera.ledger, camera.complete, camera.epochs, camera.removed, tracker)
+    return EarlierRun(camera.ledger, camera.complete, camera.epochs, camera.removed, tracker)
 
 
 def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.store.camera_reader import CameraReader
+from roadmask.streaming.store.drive_reader import open_drive
 from roadmask.streaming.store.layout import METADATA, PROVENANCE
-from roadmask.streaming.store.reader import CameraReader, open_drive
 
 PARTS = ("id_map", "masks", "instances", "frames", "metadata", "other")
 """What the bytes of a store are spent on: `masks` are the run lengths, `other` is what this roadmask does not know."""

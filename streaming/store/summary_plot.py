@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError
-from roadmask.streaming.store.reader import CameraReader, open_drive
+from roadmask.streaming.store.camera_reader import CameraReader
+from roadmask.streaming.store.drive_reader import open_drive
 from roadmask.streaming.store.summary import CameraSummary, DriveSummary, frame_seconds, summarize_drive
 
 INK, FAINT, PAPER = "#22303c", "#8a97a3", "#ffffff"

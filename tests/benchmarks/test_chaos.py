@@ -1,6 +1,6 @@
 """A live run of four cameras that everything happens to, shortly; `python -m benchmarks.chaos` does it at length.
 
-What kills processes is in test_live_run, what befalls one connection in test_live_decoder.
+What kills processes is in test_run, what befalls one connection in sources/live/test_decoder.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_limits_that_are_missed_are_named() -> None:
         {"fault": "writer_killed", "recovered_s": 8.2, "others_p95_ratio": 1.0},
     ]
     assert missed_limits(records, 5, 8, 2) == [
-        "frozen_stream: back after 5.1 s > 5 s",
+        "frozen_stream: recovered after 5.1 s > 5 s",
         "reader_killed: others 2.5 times as old > 2",
-        "writer_killed: back after 8.2 s > 8 s",
+        "writer_killed: recovered after 8.2 s > 8 s",
     ]

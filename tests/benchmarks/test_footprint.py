@@ -15,7 +15,7 @@ from roadmask.engines.errors import EngineError
 
 def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
     written = tmp_path / "footprint.json"
-    asked = ["--frames", "50", "--precision", "fp32", "--json", str(written)]
+    asked = ["--frames", "20", "--precision", "fp32", "--json", str(written)]
     found = CliRunner().invoke(command.app, asked)
     assert found.exit_code == 0, found.output
     [record] = json.loads(written.read_text())["results"]

@@ -102,7 +102,7 @@ def unknown_key(folder: Path) -> list[object]:
             2,
             "a camera of this run (front)",
         ),
-        (lambda folder: ["synthetic:", "--overlay", folder / "no" / "o.mp4"], 2, "no folder"),
+        (lambda folder: ["synthetic:", "--overlay", folder / "no" / "o.mp4"], 2, "does not exist; create it"),
         (lambda folder: ["synthetic:", "--log-json", folder / "no" / "o.jsonl"], 2, "cannot write the log"),
         (lambda folder: ["check", folder / "nothing.zarr"], 2, "found nothing"),
     ],

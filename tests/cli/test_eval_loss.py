@@ -75,7 +75,7 @@ def test_a_passed_limit_fails(eval_loss: Cli, world: Path, tmp_path: Path) -> No
     assert eval_loss(*given, "--loss-max", 50, "--bound-max", 50, "--proposals-loss-max", 0)[0] == 0
     code, printed = eval_loss(*given, "--loss-max", 0.5, "--bound-max", 50)
     assert code == 1
-    assert "limit passed: loss of the engine 49.50 > 0.5 points" in printed
+    assert "limit exceeded: loss of the engine 49.50 > 0.5 points" in printed
     assert "bound" not in printed
 
 

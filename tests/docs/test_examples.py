@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -95,3 +96,11 @@ def test_the_ways_to_read_a_store_without_roadmask(run: Any) -> None:
     assert names["frames"]["timestamp_ns"].dtype.kind == "m"
     assert "/front/0/instances" in names["everything"].groups
     assert names["last"] - names["first"] == 1
+
+
+def test_watch_live_calls_the_library_as_it_is(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_live = create_autospec(roadmask.run_live)  # refuses arguments that the real one does not take
+    run_live.return_value.cameras = []
+    monkeypatch.setattr(roadmask, "run_live", run_live)
+    run("watch_live", "rtsp://camera.local/stream", "drive.zarr")
+    run_live.assert_called_once_with({"front": "rtsp://camera.local/stream"}, out="drive.zarr")

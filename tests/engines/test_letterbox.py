@@ -89,7 +89,7 @@ def test_sizes_are_read() -> None:
 
 @pytest.mark.parametrize("size", ["384", "384x", "axb", "384x640x3", "", (1, 2, 3), 384, (384, 640.9), (384, None)])
 def test_sizes_that_cannot_be_read(size: Any) -> None:
-    with pytest.raises(ConfigError, match=r"384x640, or as two whole numbers, got "):
+    with pytest.raises(ConfigError, match=r"384x640, or as two integers, got "):
         parse_input_size(size)
 
 

@@ -1,13 +1,11 @@
-"""What `load_segmenter` accepts, what importing costs, and how graphs are cached."""
+"""What `load_segmenter` accepts, and what importing costs."""
 
 from __future__ import annotations
 
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +16,7 @@ import pytest
 
 import roadmask.engines
 from roadmask.engines import ConfigError, EngineError, WeightsError, engine_report, load_segmenter, table
-from roadmask.engines.networks import export
-from roadmask.engines.networks.export import GraphFiles, exported_graphs
-from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.weights import Weights
-from roadmask.engines.openvino.graph import ROWS_NAME
-from roadmask.engines.openvino.segmenter import OpenVinoSegmenter, inexact_layers
+from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 from roadmask.engines.torch.segmenter import TorchSegmenter
 
 HEAVY = ("torch", "torchvision", "openvino", "onnx", "ray", "zarr", "av", "matplotlib", "typer")
@@ -190,53 +183,3 @@ class TestImports:
             "except EngineError as error: print(error)"
         )
         assert "pip install 'roadmask[torch]'" in run_python(program, str(tmp_path))
-
-
-class TestCache:
-    def test_unwritable(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path / "file"))
-        with pytest.raises(EngineError, match="set ROADMASK_CACHE"):
-            exported_graphs(lite, (64, 64), GraphSettings())
-
-    def test_two_at_once_export_once(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        calls = []
-
-        def slow_export(
-            _weights: Weights, _shape: Any, _settings: GraphSettings, files: GraphFiles
-        ) -> dict[Path, bytes]:
-            calls.append(files)
-            time.sleep(0.2)
-            return {files.detector: b"detector", files.masks: b"masks"}
-
-        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
-        monkeypatch.setattr(export, "_export", slow_export)
-        with ThreadPoolExecutor(4) as pool:
-            found = set(pool.map(lambda _: exported_graphs(lite, (64, 64), GraphSettings()), range(4)))
-        assert len(calls) == 1
-        [files] = found
-        assert (files.detector.read_bytes(), files.masks.read_bytes()) == (b"detector", b"masks")
-        assert {path.suffix for path in files.detector.parent.iterdir()} <= {".onnx", ".lock"}
-
-    def test_key_holds_all_that_matters(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
-        monkeypatch.setattr(export, "_export", lambda *args: {args[3].detector: b"", args[3].masks: b""})
-        other = Weights(lite.name, lite.path, "0" * 64, lite.architecture)
-        cases = [
-            (lite, (64, 64), GraphSettings()),
-            (lite, (64, 96), GraphSettings()),
-            (lite, (64, 64), GraphSettings(proposals=64)),
-            (lite, (64, 64), GraphSettings(nms_steps=8)),
-            (other, (64, 64), GraphSettings()),
-        ]
-        assert len({exported_graphs(*case).detector for case in cases}) == len(cases)
-
-    def test_reduced_precision_before_boxes_would_be_noticed(
-        self, build_openvino: Callable[..., OpenVinoSegmenter]
-    ) -> None:
-        segmenter = build_openvino(precision="bf16")
-        [files] = [exported_graphs(segmenter._weights, (192, 160), segmenter._settings)]
-        compiled = segmenter._compile(files.detector, ("node_exp",))
-        assert not list(inexact_layers(compiled, ("node_exp", "node_gt", "node_topk", ROWS_NAME)))
-        assert list(inexact_layers(compiled, ("node_conv2d",))), "the convolutions are meant to run in bf16"
-        assert list(inexact_layers(compiled, ("no_such_layer",))) == ["no_such_layer not found"]

@@ -129,7 +129,7 @@ def test_ids_are_kept_across_a_gap() -> None:
 
 
 def test_unequal_input_is_refused() -> None:
-    with pytest.raises(InputError, match="2 of predictions, 1 of truth"):
+    with pytest.raises(InputError, match="2 frames of predictions and 1 of truth"):
         score_drive([instances([])] * 2, [truth([])])
     with pytest.raises(InputError, match="a track id for each of 1"):
         score_drive([instances([LARGE])], [truth([])], [np.array([], np.int64)])

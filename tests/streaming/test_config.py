@@ -52,7 +52,7 @@ def test_absent_keys_keep_their_defaults_and_given_ones_count(tmp_path: Path) ->
         ("[engine]\ninput_size = '384'", "HEIGHTxWIDTH"),
         ("max_frames = 0", "max_frames of at least 1"),
         ("engine = 3", r"expected a table \[engine\]"),
-        ("[ignore]\nfront = 'nowhere.png'", "no file and no list"),
+        ("[ignore]\nfront = 'nowhere.png'", "neither a file nor a list"),
         # no TOML at all
         ("engine", "not valid TOML"),
     ],
@@ -65,7 +65,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"there is no configuration file .*mine.toml"):
+    with pytest.raises(ConfigError, match=r"expected a configuration file, got .*mine.toml"):
         load_config(tmp_path / "mine.toml")
 
 

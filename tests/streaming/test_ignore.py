@@ -53,5 +53,5 @@ def test_what_is_neither_is_refused(text: str) -> None:
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_text("no image")
-    with pytest.raises(ConfigError, match="is no image"):
+    with pytest.raises(ConfigError, match="expected a mask image"):
         IgnoreRegion(str(tmp_path / "mask.png"))

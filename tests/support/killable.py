@@ -24,7 +24,7 @@ from roadmask.streaming.config import RunConfig
 from roadmask.streaming.recording import drive as running
 from roadmask.streaming.recording import recorder
 from roadmask.streaming.recording.jobs import CameraJob
-from roadmask.streaming.store import camera, files, growing_array
+from roadmask.streaming.store import camera_writer, files, growing_array
 from support.drives import bright_segmenter, scripted_job
 from support.stores import SMALL
 
@@ -65,7 +65,7 @@ def arm() -> Counter[str]:
         ("resize", growing_array.GrowingArray, "write"),
         ("fsync", files, "flush"),
         ("rename", Path, "replace"),
-        ("attribute", camera.CameraWriter, "_write_attributes"),
+        ("attribute", camera_writer.CameraWriter, "_write_attributes"),
         ("frame", recorder.Recorder, "push"),  # not inside a commit: where a run spends its time
     ):
         setattr(owner, name, counted(kind, getattr(owner, name)))

@@ -12,7 +12,7 @@ _SLOTS, _CLASSES, _ANCHORS, _CANDIDATES = 3, 7, 8, 6
 
 
 def tiny_plan(shape: tuple[int, int], batch: int, *, runs: int = 1) -> bytes:
-    """Returns a plan whose scores are each frame's mean brightness, and whose NMS settles in so many runs.
+    """Returns a plan whose scores are each frame's mean brightness, and whose NMS converges in this number of runs.
 
     Each run halves where NMS stopped, and the last one finds it small enough. A black frame needs a run more, as with
     a real network, where all its anchors tie.
@@ -64,8 +64,8 @@ def tiny_plan(shape: tuple[int, int], batch: int, *, runs: int = 1) -> bytes:
         helper.make_node("Cast", ["is_black"], ["more"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["largest", "more"], ["again"]),
         helper.make_node("Add", ["largest", "again"], ["left"]),
-        helper.make_node("Less", ["left", "small"], ["settled"]),
-        helper.make_node("Cast", ["settled"], ["converged"], to=TensorProto.FLOAT),
+        helper.make_node("Less", ["left", "small"], ["is_small"]),
+        helper.make_node("Cast", ["is_small"], ["converged"], to=TensorProto.FLOAT),
     ]
     held["one"] = np.array([1])
     inputs, outputs = (

@@ -39,7 +39,7 @@ class Lines(BaseSink):
     def write(self, tracked: TrackedFrame) -> None:
         self._lines.append(f"{tracked.frame.frame_index} {tracked.tracks.track_ids.tolist()}")
 
-    def close(self, captured: int | None) -> None:  # noqa: ARG002
+    def close(self, captured: int | None) -> None:
         self._path.write_text("\n".join(self._lines))
 
 
@@ -47,7 +47,7 @@ class TestLines(SinkContract):
     def make(self, folder: Path) -> Lines:
         return Lines(folder / "lines.txt")
 
-    def check(self, folder: Path, written: list[TrackedFrame], lost: list[LostFrame]) -> None:  # noqa: ARG002
+    def check(self, folder: Path, written: list[TrackedFrame], lost: list[LostFrame]) -> None:
         lines = (folder / "lines.txt").read_text().splitlines()
         assert lines == [f"{t.frame.frame_index} {t.tracks.track_ids.tolist()}" for t in written]
 

@@ -32,7 +32,8 @@ def write(job: ExportJob, path: Path) -> None:
     sizes = {epoch.info.image_size for epoch in camera.epochs}
     if len(sizes) > 1:
         raise InputError(
-            f"expected one image size, got {sorted(sizes)} (height, width) for camera {camera.name!r}: a CVAT task has one."
+            f"expected one image size for camera {camera.name!r}, got {sorted(sizes)} (height, width): a CVAT task has "
+            f"one. Export the epochs of the store to another format."
         )
     with path.open("w", encoding="utf-8") as file:
         xml = XMLGenerator(file, "utf-8", short_empty_elements=True)

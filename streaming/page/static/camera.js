@@ -1,4 +1,4 @@
-// One camera: its image, its figures, its time line.
+// One camera: its image, its figures, its timeline.
 
 import { age, count, rate, setText, several } from "./format.js";
 import { Marks, instanceAt } from "./marks.js";
@@ -60,7 +60,7 @@ export class Camera extends EventTarget {
     this.#listen(part(".stage"), part(".enlarge"));
   }
 
-  /** Draws an image unless a newer request came meanwhile; resolves to whether it did. */
+  /** Draws an image unless a newer request arrives in the meantime; resolves to whether it was drawn. */
   async draw(image, clock) {
     const wanted = ++this.#wanted;
     let bitmap;
@@ -89,7 +89,7 @@ export class Camera extends EventTarget {
     return isNewest;
   }
 
-  /** Lets no image that is still being decoded onto the screen. */
+  /** Keeps an image that is still being decoded off the screen. */
   hold() {
     this.#wanted++;
   }

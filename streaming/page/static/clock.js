@@ -1,7 +1,7 @@
 // The server's own clock, as seen from a browser whose clock may be wrong. It never jumps; all times here are its.
 //
 // A ping is answered with it. The answer was given somewhere between sending and receiving, most likely in the middle,
-// so that half the round trip bounds the error; of the last answers the quickest counts.
+// so half the round trip bounds the error; the quickest of the recent answers counts.
 
 const REMEMBERED = 8;
 
@@ -17,7 +17,7 @@ export class ServerClock {
     const received = performance.now();
     const sample = { offset: at - (sent + received) / 2, error: (received - sent) / 2 };
     const best = this.#best();
-    // one of the two clocks stood still for a while, as a machine asleep does: what we knew is worth nothing
+    // one of the two clocks stood still for a while, as on a machine that slept: older answers are worthless
     if (best && Math.abs(sample.offset - best.offset) > sample.error + best.error + 50) this.#samples = [];
     this.#samples = [...this.#samples.slice(1 - REMEMBERED), sample];
   }

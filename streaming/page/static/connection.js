@@ -1,4 +1,4 @@
-// The line to the server: comes back by itself, and knows why it cannot.
+// The connection to the server: reconnects by itself, and says why it cannot.
 
 import { ServerClock } from "./clock.js";
 
@@ -27,7 +27,7 @@ export class Connection extends EventTarget {
     this.#open();
   }
 
-  /** Says that an image is on the screen, or was passed over: only then is the next one sent. */
+  /** Reports that an image was drawn or skipped: only then is the next one sent. */
   done({ camera, key }, isDrawn) {
     this.#send({ type: isDrawn ? "drawn" : "passed", camera, key });
   }
@@ -98,16 +98,16 @@ export class Connection extends EventTarget {
   }
 }
 
-/** A WebSocket does not tell why it was refused, an ordinary request does. */
+/** A WebSocket does not say why it was refused; an ordinary request does. */
 async function whyLost() {
   try {
     const answer = await fetch("api/history", { signal: AbortSignal.timeout(2000) });
     if (answer.status === 401 || answer.status === 403) {
-      return "The run does not know this page any more. Open the address that roadmask printed when it started.";
+      return "The run no longer accepts this page. Open the address that roadmask printed when it started.";
     }
     if (answer.ok) return "Connection to the run lost. Trying again …";
   } catch {
-    // nobody answers
+    // there is no answer
   }
   return "The run does not answer: it has ended, or the network is down. Trying again …";
 }

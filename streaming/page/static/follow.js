@@ -58,19 +58,19 @@ export class Follow extends EventTarget {
     this.#tell(`score ${instance.score.toFixed(2)} · followed for ${duration((this.#seen - this.#began) / 1000)}`, false);
   }
 
-  /** Says when it is gone; while the page is paused nothing goes. */
+  /** Reports when the instance is gone; while the page is paused, nothing is. */
   tick(isPaused) {
     if (this.#target === null) return;
     const unseen = performance.now() - this.#seen;
     if (isPaused) this.#seen = Math.max(this.#seen, performance.now() - GONE_MS);
     else if (unseen > CLOSE_MS) this.set(null);
     else if (unseen > GONE_MS && this.#wasSeen) {
-      this.#tell(`gone for ${duration(unseen / 1000)}: this is the last of it`, true);
+      this.#tell(`gone for ${duration(unseen / 1000)}: last seen like this`, true);
       this.#announce(`${this.#target.label} ${this.#target.id} is gone`);
     }
   }
 
-  /** Says it to those who do not see it; once, however often it is said. */
+  /** Announces a text to screen readers, once. */
   #announce(text) {
     setText(document.getElementById("said"), text);
   }

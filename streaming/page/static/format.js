@@ -2,7 +2,7 @@
 
 const NONE = "–";
 
-/** Milliseconds as "143 ms", "1.4 s" or "2 min"; nothing known is a dash, as is an image of the future. */
+/** Milliseconds as "143 ms", "1.4 s" or "2 min"; an unknown age is a dash, and so is one in the future. */
 export function age(ms) {
   if (ms === null || ms === undefined || !Number.isFinite(ms) || ms < -1000) return NONE;
   const positive = Math.max(ms, 0);
@@ -35,7 +35,7 @@ export function several(number, name) {
   return /(s|x|ch|sh)$/.test(name) ? `${name}es` : `${name}s`;
 }
 
-/** Sets a text only where it changes, so that screen readers and layout are left in peace. */
+/** Sets a text only if it changes, so that screen readers and layout are not disturbed. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

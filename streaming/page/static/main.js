@@ -1,4 +1,4 @@
-// Puts the page together: who hears of what.
+// Puts the parts of the page together.
 
 import { Camera } from "./camera.js";
 import { Connection } from "./connection.js";
@@ -63,7 +63,7 @@ function showRun() {
   const facts = report
     ? [
         ["running", duration(report.uptime_s)],
-        [report.storing ? "storing" : "not storing", report.store_detail || (report.storing ? "yes" : "no store was asked for")],
+        [report.storing ? "storing" : "not storing", report.store_detail || (report.storing ? "yes" : "no store requested")],
         ...(report.budget_ms === null ? [] : [["budget", `${Math.round(report.budget_ms)} ms`]]),
         ...(report.input_size === null ? [] : [["network input", networkInput(report)]]),
       ]
@@ -96,7 +96,7 @@ function showTracks() {
 connection.addEventListener("up", ({ detail }) => {
   isUp = true;
   if (server !== null && server !== detail.server) {
-    // another run: its clock, its tracks and perhaps its cameras are others
+    // another run, with a clock, tracks and perhaps cameras of its own
     follow.set(null);
     for (const camera of cameras.values()) camera.element.remove();
     cameras.clear();

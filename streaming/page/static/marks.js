@@ -1,6 +1,6 @@
-// Boxes: which one is pointed at, and the frame around the one that is followed.
+// Boxes: which one is pointed at, and the outline of the one that is followed.
 
-/** The instance at a place of the image; of several the smallest, as small things stand in front of large ones. */
+/** The instance at a point of the image; if there are several, the smallest: small ones are usually in front. */
 export function instanceAt({ instances }, [x, y], slack) {
   const hits = instances.filter(
     ({ id, box: [left, top, right, bottom] }) =>

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a page of the other colour does not flash up.
+// Runs before the first paint, so that the page does not flash in the other colours.
 "use strict";
 
 function remembered() {

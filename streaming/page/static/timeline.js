@@ -17,7 +17,7 @@ export class Timeline extends EventTarget {
     this.#number = section.querySelector(".number");
   }
 
-  /** Shows tracks over a stretch of the server's clock, ms: those in the image first, of them the newest. */
+  /** Shows tracks over a time span of the server's clock, ms: those in the image first, the newest of them on top. */
   show(tracks, from, to) {
     const isPresent = ({ spans }) => to - spans.at(-1)[1] < PRESENT_MS;
     const present = tracks.filter(isPresent).length;

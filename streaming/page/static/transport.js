@@ -1,7 +1,7 @@
-// Pause, and the last minute to scrub through.
+// Pause, and looking back through the last minute.
 //
-// While paused the minute on the slider stands still: it ends at the moment of the pause. The server lets go of
-// images older than a minute, so that the left end of a long pause runs out; what is left is drawn under the slider.
+// While paused, the minute on the slider stands still: it ends at the moment of the pause. The server removes images
+// older than a minute, so a long pause loses them from the left; what is left is drawn under the slider.
 
 import { readImage } from "./connection.js";
 import { setText } from "./format.js";
@@ -86,7 +86,7 @@ export class Transport extends EventTarget {
     }
   }
 
-  /** Loads the newest image wanted of a camera; those wanted while one loads are passed over. */
+  /** Loads the newest requested image of a camera; those requested while one loads are skipped. */
   async #want(camera, key) {
     this.#wanted.set(camera, key);
     if (this.#loading.has(camera)) return;
@@ -101,7 +101,7 @@ export class Transport extends EventTarget {
         }
       }
     } catch {
-      this.#shown.delete(camera); // the line is down, which the page says elsewhere
+      this.#shown.delete(camera); // the connection is lost, which the page says elsewhere
     } finally {
       this.#loading.delete(camera);
     }

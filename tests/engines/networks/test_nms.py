@@ -99,7 +99,7 @@ def test_a_chain_longer_than_the_steps_says_so_and_is_finished() -> None:
     assert torch.equal(finished, expected)
 
 
-def test_settled_boxes_stay_settled_from_any_start() -> None:
+def test_boxes_that_are_decided_stay_so_from_any_start() -> None:
     boxes = random_boxes(200, 9, extent=60)
     suppresses = suppression_matrix(boxes, torch.ones(200, dtype=torch.bool), 0.5)
     expected, _ = until_converged(suppresses)

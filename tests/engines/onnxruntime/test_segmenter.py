@@ -1,4 +1,4 @@
-"""The graphs in ONNX Runtime, to compare with: a graph that is damaged ends, too."""
+"""ONNX Runtime keeps the contract of every engine; a damaged graph ends in an error."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("onnxruntime", reason="needs the dev group")
-
-from roadmask.engines.classes import PEDESTRIAN
-from roadmask.engines.errors import EngineError
-from roadmask.engines.networks.weights import find_weights
+from roadmask.engines import EngineError, Segmenter
+from roadmask.engines.classes import LITE_CATEGORY_IDS, PEDESTRIAN
+from roadmask.engines.networks.graph_settings import GraphSettings
+from roadmask.engines.networks.weights import Weights, find_weights
 from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter
+from support.segmenter_contract import PortraitContract
 
+SHAPE = (192, 160)
+FEW = GraphSettings(proposals=32, detections=5)
 SLOTS = {"proposal_keep": (1, 5), "detection_keep": (1, 3)}
+
+
+class TestOnnxGraph(PortraitContract):
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def segmenter(lite: Weights) -> Segmenter:
+        return OnnxRuntimeSegmenter(
+            lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, precision="fp16", threads=2, settings=FEW
+        )
 
 
 class NeverConverges:

@@ -43,7 +43,7 @@ class TestOnCpu(PortraitContract):
     def segmenter(lite: Weights) -> Segmenter:
         return build(lite)
 
-    def test_nms_that_does_not_settle_at_once_ends_the_same(
+    def test_nms_that_does_not_converge_at_once_ends_the_same(
         self, segmenter: Segmenter, lite: Weights, portrait: Image
     ) -> None:
         impatient = build(lite, nms_steps=2)

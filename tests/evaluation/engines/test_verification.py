@@ -100,7 +100,7 @@ def alike(data_dir: Path, tmp_path: Path) -> Path:
 @pytest.mark.ci
 def test_a_graph_of_four_is_verified_on_a_machine_without_a_gpu(alike: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "has_nvidia_driver", lambda: False)
-    asked = ["engine", "verify", "--precision", "fp32", "--batch", "4", "--data", str(alike)]
+    asked = ["engine", "verify", "--precision", "fp32", "--batch", "4", "--input-size", "256x320", "--data", str(alike)]
     said = CliRunner().invoke(app, asked, env={"COLUMNS": "200"})
     assert said.exit_code == 0, said.output
     assert "No GPU here: this verifies the ONNX" in said.output

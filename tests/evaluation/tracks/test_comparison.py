@@ -69,6 +69,6 @@ def test_a_run_compared_with_itself_differs_nowhere(tmp_path: Path, truth: Path)
     command = ["compare", str(truth / "."), str(renamed), "--gt", str(truth), "--format", "kitti-box"]
     ran = CliRunner().invoke(app, [*command, "--classes", "car", "--json", str(out), "--plot", str(plot)])
     assert ran.exit_code == 0, ran.output
-    assert "did the same things wrong" in ran.output
+    assert "have the same faults" in ran.output
     assert {each["record"] for each in json.loads(out.read_text())["results"]} == {"measures"}
     assert plot.read_bytes().startswith(b"\x89PNG")

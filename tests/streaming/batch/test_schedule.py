@@ -27,7 +27,7 @@ def test_a_drive_whose_worker_dies_once_is_stored(tmp_path: Path) -> None:
         def submit(self, task) -> None:
             self.tasks.append(task)
 
-        def poll(self, seconds: float) -> list:  # noqa: ARG002 - as `Workers` has it
+        def poll(self, seconds: float) -> list:
             if not self.tasks:
                 return []
             task = self.tasks.pop()

@@ -81,7 +81,7 @@ def test_broken_boxes_are_refused(tmp_path: Path, line: str, message: str) -> No
     [
         (["0 1 1 375 1242"], "at least 6 fields"),
         (["0 1 1 375 1242 !!"], "run lengths"),
-        (["0 1 1 4 4 `0", "0 2 1 4 5 d0"], "images of one size"),
+        (["0 1 1 4 4 `0", "0 2 1 4 5 d0"], "one image size"),
         (["0 1 1 x 4 `0"], "invalid literal"),
     ],
 )

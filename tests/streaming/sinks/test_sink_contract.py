@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+
 from roadmask import CAR, open_drive
 from roadmask.streaming.frames import LostFrame
+from roadmask.streaming.live.jpeg_sink import JpegSink
+from roadmask.streaming.live.reports import LiveImage
+from roadmask.streaming.live.store_sink import LiveStoreSink
+from roadmask.streaming.sinks.overlay import OverlayVideo
 from roadmask.streaming.sinks.sink import TrackedFrame
 from roadmask.streaming.sinks.store import StoreSink
 from roadmask.streaming.store import MaskStore
@@ -26,3 +32,28 @@ class TestStore(SinkContract):
         for frame, tracked in zip(stored, written, strict=True):
             assert frame.track_ids.tolist() == tracked.tracks.track_ids.tolist()
             assert frame.instances.boxes.tobytes() == tracked.tracks.instances.boxes.tobytes()
+
+
+class TestLiveStore(TestStore):
+    def make(self, folder: Path) -> LiveStoreSink:
+        super().make(folder)
+        return LiveStoreSink(folder / "drive.zarr")
+
+
+class TestOverlay(SinkContract):
+    def make(self, folder: Path) -> OverlayVideo:
+        return OverlayVideo(folder / "overlay.mp4")
+
+    def check(self, folder: Path, written: list[TrackedFrame], lost: list[LostFrame]) -> None:
+        if written:
+            with av.open(str(folder / "overlay.mp4")) as video:
+                assert sum(1 for _ in video.decode(video=0)) == len(written)
+
+
+class TestJpeg(SinkContract):
+    def make(self, folder: Path) -> JpegSink:
+        self.published: list[LiveImage] = []
+        return JpegSink(self.published.append)
+
+    def check(self, folder: Path, written: list[TrackedFrame], lost: list[LostFrame]) -> None:
+        assert [image.frame_index for image in self.published] == [tracked.frame.frame_index for tracked in written]

@@ -16,7 +16,7 @@ class TestSynthetic(SourceContract):
     frames = 3
     image_size = (96, 160)
 
-    def open(self, folder: Path) -> FrameSource:  # noqa: ARG002  it needs none
+    def open(self, folder: Path) -> FrameSource:
         return open_camera(self.camera, ["synthetic:?seconds=0.3&fps=10&height=96&width=160"])
 
 

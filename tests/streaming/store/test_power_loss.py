@@ -117,7 +117,7 @@ class Log:
         patch.setattr(Path, "replace", logged_replace)
         patch.setattr(Path, "unlink", logged_unlink)
         patch.setattr(store_files, "flush", logged_flush)
-        patch.setattr("roadmask.streaming.store.writer.flush", logged_flush)
+        patch.setattr("roadmask.streaming.store.mask_store.flush", logged_flush)
         patch.setattr(CameraWriter, "_write_attributes", logged_publish)
 
 

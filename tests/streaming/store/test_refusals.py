@@ -82,7 +82,7 @@ def test_refuses_frames_that_do_not_fit_and_keeps_those_that_did(tmp_path: Path)
         (1, 9, tracks_of(SIZE, box, [1], masks=short), InstancesError, "fill an image"),
     ]
     with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front", SMALL) as writer:
-        with pytest.raises(InputError, match="start_epoch before"):
+        with pytest.raises(InputError, match="call start_epoch"):
             writer.append(0, 5, good)
         writer.start_epoch(0, SIZE, "media")
         writer.append(0, 5, good)

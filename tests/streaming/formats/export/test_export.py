@@ -257,7 +257,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(
     [
         (["--to", "coco", "a.json", "--anonymize"], "no images to anonymize"),
         (["--to", "coco", "a.txt"], "ends in .json"),
-        (["--to", "video", "a.mp4", "--whole-boxes"], "add --anonymize"),
+        (["--to", "video", "a.mp4", "--whole-boxes"], "need --anonymize"),
         (["--to", "coco", "a.json", "--camera", "rear"], "no camera 'rear'"),
     ],
 )

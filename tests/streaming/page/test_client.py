@@ -8,11 +8,13 @@ import time
 from typing import Any
 
 import aiohttp
+import cv2
+import numpy as np
 import pytest
 
 from roadmask.streaming.page import LivePage, PageAddress, PageLimits, client
-from roadmask.streaming.page.client import MOST_UNDER_WAY
-from support.live_feed import ScriptedLive, image_of, run_report
+from roadmask.streaming.page.client import IN_FLIGHT_MAX
+from support.live_feed import BAR, BITS, ScriptedLive, image_of, read_barcode, run_report
 from support.page_viewer import (
     PATIENCE_S,
     Viewer,
@@ -95,10 +97,10 @@ def test_one_viewer_too_many_is_refused() -> None:
 def test_a_viewer_that_says_nothing_gets_two_images_and_then_the_newest() -> None:
     async def see(viewer: Viewer, page: LivePage) -> list[int]:
         seen = []
-        for index in range(MOST_UNDER_WAY):
+        for index in range(IN_FLIGHT_MAX):
             page.publish(image_of(frame_index=index))
             seen.append((await viewer.image(drawn=False))[0])
-        for index in range(MOST_UNDER_WAY, 40):
+        for index in range(IN_FLIGHT_MAX, 40):
             page.publish(image_of(frame_index=index))
         await viewer.text("status")  # whatever was due has come by now
         await viewer.text("status")
@@ -128,7 +130,7 @@ def test_a_viewer_that_stops_reading_costs_others_nothing_and_is_let_go(monkeypa
         wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 1, "the stopped reader is connected")
         assert watch(page, lambda viewer: see(viewer, page)) == list(range(30))
         sent = metrics(page)["roadmask_page_sent_images_total", (("camera", "front"),)]
-        assert sent <= 30 + MOST_UNDER_WAY
+        assert sent <= 30 + IN_FLIGHT_MAX
         wait_until(lambda: metrics(page)["roadmask_page_clients", ()] == 0, "the heartbeat ends the stopped reader")
 
 
@@ -246,3 +248,15 @@ def test_history_ends_after_its_seconds_also_of_a_camera_that_fell_silent() -> N
         wait_until(kept_when_published, "an answer that comes before the image is let go")
         wait_until(lambda: not kept(), "the image is let go")
         assert metrics(page)["roadmask_page_history_bytes", ()] == 0
+
+
+def test_images_of_the_scripted_run_carry_their_time() -> None:
+    """The proof of ages rests on the barcode."""
+    captured_ns = 1_795_000_000_123_456_789
+    image = image_of(captured_ns=captured_ns)
+    grey = cv2.imdecode(np.frombuffer(image.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    levels = [float(grey[-BAR // 2, bit * BAR + BAR // 2]) for bit in range(BITS + 4)]
+    assert read_barcode(levels) == captured_ns // 1_000_000
+    levels[20] = 255 - levels[20]
+    with pytest.raises(AssertionError):
+        read_barcode(levels)

@@ -1,9 +1,8 @@
-"""One contract for every segmenter, and what each adds to it."""
+"""The scripted segmenter keeps the contract of every engine, and plays its script."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,50 +15,8 @@ from roadmask.engines import (
     ScriptedSegmenter,
     Segmenter,
 )
-from roadmask.engines.classes import LITE_CATEGORY_IDS, PEDESTRIAN
-from roadmask.engines.networks.graph_settings import GraphSettings
-from roadmask.engines.networks.weights import LITE_SHA256, Weights
-from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
-from roadmask.engines.torch.segmenter import TorchSegmenter
-from roadmask.testing.segmenter_contract import same_bytes
+from roadmask.engines.classes import PEDESTRIAN
 from support.segmenter_contract import PortraitContract
-
-SHAPE = (192, 160)
-
-
-class TestOpenVino(PortraitContract):
-    @pytest.fixture(params=["fp32", "bf16", "int8"])
-    def segmenter(self, request: pytest.FixtureRequest, build_openvino: Any) -> Segmenter:
-        segmenter: Segmenter = build_openvino(precision=request.param)
-        return segmenter
-
-    def test_info(self, segmenter: Segmenter) -> None:
-        assert segmenter.info.engine == "openvino"
-        assert segmenter.info.weights == "lite"
-        assert segmenter.info.weights_sha256 == LITE_SHA256
-        assert set(segmenter.info.class_names) == set(LITE_CATEGORY_IDS)
-
-    def test_a_cache_that_cannot_be_written_still_serves(
-        self, build_openvino: Any, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        [expected] = build_openvino(precision="fp32")([portrait])  # the graphs are in the cache by now
-        monkeypatch.setattr("roadmask.engines.openvino.segmenter.os.access", lambda *_: False)
-        monkeypatch.setattr("roadmask.engines.networks.cache.FileLock", None)  # nothing may be locked
-        again = OpenVinoSegmenter(
-            lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, threads=2, precision="fp32"
-        )
-        assert same_bytes(again([portrait])[0], expected)
-
-
-class TestTorch(PortraitContract):
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def segmenter(lite: Weights) -> Segmenter:
-        few = GraphSettings(proposals=64, detections=10)  # torchvision's own numbers are slow
-        return TorchSegmenter(lite, LITE_CATEGORY_IDS, score_min=0.05, input_size=SHAPE, settings=few)
-
-    def test_info(self, segmenter: Segmenter) -> None:
-        assert (segmenter.info.engine, segmenter.info.precision) == ("torch", "fp32")
 
 
 def middle_person(image: Image, _number: int) -> Instances:

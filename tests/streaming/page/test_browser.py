@@ -170,4 +170,4 @@ def test_the_token_opens_the_page_and_leaves_the_address(browser: Browser) -> No
         assert browser.driver.current_url == f"http://127.0.0.1:{page.port}/"
         assert browser.script("return document.cookie") == ""
     with LivePage(PageAddress("127.0.0.1", page.port), token=chosen[::-1]):
-        browser.wait("the page says why", lambda: "does not know this page" in browser.text("#banner"))
+        browser.wait("the page says why", lambda: "no longer accepts this page" in browser.text("#banner"))

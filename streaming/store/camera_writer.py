@@ -26,7 +26,7 @@ from roadmask.streaming.store.layout import (
     read_attributes,
 )
 from roadmask.streaming.store.open_epoch import OpenEpoch
-from roadmask.streaming.store.resuming import Begun, committed_camera, remove_trackers, tracker_bytes, tracker_file
+from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
 from roadmask.streaming.store.rows import frame_rows, storable_masks
 from roadmask.tracking import TrackerState, Tracks
 
@@ -72,7 +72,7 @@ class CameraWriter:
         self._last_index = -1
         self._tracker: TrackerState | None = None
         self._closed = False
-        self.begun = Begun()
+        self.earlier = EarlierRun()
         """What is committed of the camera by an earlier run; nothing unless it is resumed."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: create it with MaskStore.create first.")
@@ -288,22 +288,22 @@ class CameraWriter:
 
     def _resume(self) -> None:
         """Continues after the last commit and removes what was written after it."""
-        begun = committed_camera(self.folder)
-        self.begun, self.ledger = begun, begun.ledger
+        earlier = committed_camera(self.folder)
+        self.earlier, self.ledger = earlier, earlier.ledger
         self._group = zarr.open_group(self._store, path=self.camera, mode="r+")
-        self._extents = {epoch.info.epoch: epoch.extent for epoch in begun.epochs}
-        self._removed = begun.removed
+        self._extents = {epoch.info.epoch: epoch.extent for epoch in earlier.epochs}
+        self._removed = earlier.removed
         self._written = self._attributes()
-        self._last_index = begun.last_index
-        if begun.finished:
+        self._last_index = earlier.last_index
+        if earlier.finished:
             remove_trackers(self.folder)
             self._closed = True
             self._lock.release()
-        elif begun.epochs:
-            last = begun.epochs[-1]
+        elif earlier.epochs:
+            last = earlier.epochs[-1]
             self._epoch = OpenEpoch.of(self._store, self.camera, last.info, last.extent, self._config)
             self._epoch.last_timestamp_ns = int(last.timestamp_ns[-1]) if len(last) else None
-            self._tracker = begun.tracker_state()
+            self._tracker = earlier.tracker_state()
 
     def _require_open(self) -> None:
         if self._closed:

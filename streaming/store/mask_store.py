@@ -18,6 +18,7 @@ from roadmask.engines.errors import StoreError, StoreExistsError
 from roadmask.engines.files import PARTIAL, flush
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.store.consolidated import consolidate, remove_consolidated
+from roadmask.streaming.store.drive_reader import require_schema
 from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
 from roadmask.streaming.store.layout import (
     LEDGER,
@@ -27,7 +28,6 @@ from roadmask.streaming.store.layout import (
     json_data,
     read_attributes,
 )
-from roadmask.streaming.store.reader import require_schema
 from roadmask.streaming.store.resuming import require_same
 
 

@@ -1,34 +1,25 @@
-"""The static graphs give torchvision's numbers, in torch and in OpenVINO."""
+"""The static graphs in torch give torchvision's numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from roadmask.engines import BoxMasks, Image, Instances
+from roadmask.engines import Image
 from roadmask.engines.classes import LITE_CATEGORY_IDS
 from roadmask.engines.letterbox import Letterbox
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.models import load_model
 from roadmask.engines.networks.static_graph import StaticDetector, StaticMasks
 from roadmask.engines.networks.weights import Architecture, Weights, find_weights
-from roadmask.engines.openvino.segmenter import OpenVinoSegmenter
 from roadmask.engines.torch.segmenter import TorchSegmenter
 from roadmask.evaluation.speed.random_weights import write_random_weights
-from support.parity import Found, assert_equal_numbers, run_static, run_torchvision
+from support.parity import assert_equal_numbers, run_static, run_torchvision
 
 SHAPE = (192, 160)
 SETTINGS = GraphSettings()
-
-
-def as_found(instances: Instances) -> Found:
-    assert isinstance(instances.masks, BoxMasks)
-    return Found(instances.boxes, instances.scores, instances.category_ids, instances.masks.probabilities)
 
 
 @pytest.fixture(scope="module")
@@ -85,59 +76,3 @@ class TestStaticGraph:
         model = load_model(weights)
         graphs = StaticDetector(model, shape, settings).eval(), StaticMasks(model, shape, settings).eval()
         assert_equal_numbers(run_static(*graphs, letterbox, portrait), theirs)
-
-
-class TestOpenVino:
-    def test_fp32_is_torchvision(
-        self,
-        build_openvino: Callable[..., OpenVinoSegmenter],
-        reference: TorchSegmenter,
-        portrait: Image,
-    ) -> None:
-        [ours], [theirs] = build_openvino(precision="fp32")([portrait]), reference([portrait])
-        assert_equal_numbers(as_found(ours), as_found(theirs))
-
-    def test_fp32_is_torchvision_on_streets(
-        self,
-        build_openvino: Callable[..., OpenVinoSegmenter],
-        reference: TorchSegmenter,
-        street_images: list[Image],
-    ) -> None:
-        for ours, theirs in zip(build_openvino(precision="fp32")(street_images), reference(street_images), strict=True):
-            assert_equal_numbers(as_found(ours), as_found(theirs))
-
-    def test_bf16_finds_the_same_things(
-        self,
-        build_openvino: Callable[..., OpenVinoSegmenter],
-        reference: TorchSegmenter,
-        portrait: Image,
-    ) -> None:
-        [ours], [theirs] = build_openvino(precision="bf16")([portrait]), reference([portrait])
-        assert ours.category_ids[0] == theirs.category_ids[0]
-        assert abs(float(ours.scores[0] - theirs.scores[0])) < 0.05
-        assert ours.masks is not None
-        assert ours[:1].masks.iou(theirs[:1].masks)[0, 0] > 0.95  # type: ignore[union-attr, arg-type]
-
-    def test_unconverged_images_are_counted_and_finished(
-        self, build_openvino: Callable[..., OpenVinoSegmenter], reference: TorchSegmenter, portrait: Image
-    ) -> None:
-        # Equal anchors in a row on an empty wall suppress each other in a longer chain than the graph has steps.
-        wall = np.full((600, 512, 3), 128, np.uint8)
-        wall[500:, 427:] = cv2.resize(portrait, (85, 100), interpolation=cv2.INTER_AREA)
-        segmenter = build_openvino(precision="fp32")
-        before = segmenter.unconverged_images
-        [ours], [theirs] = segmenter([wall]), reference([wall])
-        assert segmenter.unconverged_images == before + 1
-        assert theirs.scores[0] > 0.8
-        assert_equal_numbers(as_found(ours), as_found(theirs))
-
-    def test_asking_for_fewer_classes_only_leaves_others_out(
-        self, build_openvino: Callable[..., OpenVinoSegmenter], lite: Weights, portrait: Image
-    ) -> None:
-        both = np.concatenate([portrait, portrait[:, ::-1]])
-        [everything] = build_openvino(precision="fp32")([both])
-        people = OpenVinoSegmenter(lite, (1,), score_min=0.3, input_size=SHAPE, precision="fp32")
-        [found] = people([both])
-        expected = everything[(everything.category_ids == 1) & (everything.scores > 0.3)]
-        assert len(found)
-        assert_equal_numbers(as_found(found), as_found(expected))
