@@ -78,15 +78,13 @@ import sys
 for name in ("ray", "zarr", "av", "typer", "rich", "matplotlib"):
     sys.modules[name] = None
 import numpy as np
-from roadmask import IouTracker, Pipeline, load_segmenter
-from roadmask.sample_drive import SampleDrive
-from roadmask.streaming.frames import Frame
+from roadmask import IouTracker, Pipeline, SampleDrive, load_segmenter
 
 drive = SampleDrive()
 pipeline = Pipeline(load_segmenter("lite"), IouTracker())
 pipeline.warm_up(drive.image_size)
 for index in range(4):
-    tracks = pipeline.step(Frame("front", 0, index, index * 100_000_000, "unix", drive.render(index)))
+    tracks = pipeline.step(drive.render(index), index * 100_000_000)
 assert len(tracks) and tracks.track_ids.min() > 0
 assert tracks.instances.masks.to_rle().area.min() > 0
 """
