@@ -43,7 +43,7 @@ def test_the_command_is_interrupted_and_goes_on(tmp_path: Path, data_dir: Path) 
     while not list(tmp_path.glob("out/*.zarr")) and run.poll() is None:
         time.sleep(0.1)
     run.send_signal(signal.SIGINT)
-    _, printed = run.communicate(timeout=120)
+    _, printed = run.communicate(timeout=300)
     assert run.returncode == 130, printed
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
     for clip in ("highway", "freeway_near", "night_crossing"):
