@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats.names import KittiFormat
+from roadmask.streaming.formats import KittiFormat
 
 
 def track(
