@@ -88,10 +88,10 @@ def test_progress_and_tracks_go_on_wherever_it_was_interrupted(tmp_path: Path, w
 
 
 def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
-    stillborn = tmp_path / "drive.zarr"
-    stillborn.mkdir()
-    (stillborn / "zarr.json.partial").write_text("{")
-    assert record(stillborn, [scripted_job(frames=9)], resume=True).exit_code == 0
+    unfinished = tmp_path / "drive.zarr"
+    unfinished.mkdir()
+    (unfinished / "zarr.json.partial").write_text("{")
+    assert record(unfinished, [scripted_job(frames=9)], resume=True).exit_code == 0
 
 
 @pytest.mark.parametrize(
