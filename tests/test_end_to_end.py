@@ -18,7 +18,7 @@ from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources import FrameSource, open_camera
 from roadmask.streaming.store import check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from roadmask.streaming.store.compare import differing_files
 from support.batches import write_drives
+from support.compare_stores import differing_files
 
 
 def test_the_command_plans_refuses_and_reports_broken_drives(

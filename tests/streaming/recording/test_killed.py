@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from roadmask.streaming.store import check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 from support.killable import STEPS
 
 PROGRAM = (sys.executable, "-m", "support.killable")

@@ -18,8 +18,8 @@ from roadmask.streaming.recording import drive as running
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.recording.result import RunResult
 from roadmask.streaming.store import CameraWriter, open_drive
-from roadmask.streaming.store.compare import differing_files
 from roadmask.tracking import IouTrackerConfig
+from support.compare_stores import differing_files
 from support.drives import bright_segmenter, scripted_job
 from support.stores import FRAME_NS, SMALL, create, street
 

@@ -18,7 +18,7 @@ import pytest
 from roadmask.engines.errors import StoreError, StoreExistsError, StoreLockedError
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive
 from roadmask.streaming.store import files as store_files
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 from support.stores import FRAME_NS, SMALL, create, record, street
 
 SIZE = (24, 40)

@@ -13,7 +13,7 @@ import cv2
 import pytest
 
 from roadmask.streaming.store import check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 from support.drives import ScriptedSource
 
 FRAMES = 60
