@@ -138,7 +138,7 @@ tracking-part: $(STAMP) | out/bars
 
 .PHONY: bars-resume
 bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and resume them; takes minutes
-	$(BIN)/python -m pytest -m bars tests/streaming/recording/test_resume.py
+	$(BIN)/python -m pytest -m bars tests/streaming/recording/test_killed.py
 
 .PHONY: bars-store bars-run
 bars-store: $(STAMP) | out/bars ## Measure the size and reading of stores

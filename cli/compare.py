@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from roadmask.streaming.formats.names import TrackFormat
+from roadmask.streaming.formats import TrackFormat
 
 if TYPE_CHECKING:
     from roadmask.evaluation.tracks import TrackMeasures

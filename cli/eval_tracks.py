@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats.names import TrackFormat
+from roadmask.streaming.formats import TrackFormat
 
 if TYPE_CHECKING:
     from roadmask.evaluation.tracks import SequenceData, TrackMeasures

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats.names import KittiFormat
+from roadmask.streaming.formats import KittiFormat
 
 
 def track(
@@ -60,9 +60,9 @@ def track(
     are joined over gaps, and short gaps are filled with rows that were not detected. Exit codes: 0 success, 2 unusable
     files or arguments.
     """
+    from roadmask.evaluation.tracks.track_sequence import track_sequence
     from roadmask.streaming.config import RunConfig, load_config
     from roadmask.streaming.formats.kitti import sequence_files
-    from roadmask.streaming.formats.track_sequence import track_sequence
     from roadmask.tracking import OfflineConfig
 
     if out.resolve() == detections.resolve():

@@ -50,7 +50,7 @@ def packages_status(name: str, packages: Sequence[str], extra: str | None) -> En
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             return EngineStatus(name, False, f"{package} is not installed", pip_command(extra))
-    return EngineStatus(name, True, ", ".join(found), "")
+    return EngineStatus(name, True, ", ".join(found) or "needs no other package", "")
 
 
 def _rows(*, on_gpu: bool) -> list[EngineStatus]:

@@ -16,6 +16,8 @@ from support.browser import Browser
 
 if not Path("/proc/driver/nvidia/version").exists():
     os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the CPU; Triton asks for this when it is first imported
+# Threads of torch that wait for each other spin; where other processes have their cores they take five times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # An example may take as long as a busy machine likes, and all machines try the same ones.
 settings.register_profile("roadmask", deadline=None, derandomize=True)
@@ -87,6 +89,14 @@ def drive(session_folder: Path, cache_folder: Path) -> Path:
             assert run.returncode == 0, run.stderr
             made.rename(folder)
     return folder / "drive.zarr"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_of_torch() -> Iterator[None]:
+    """An engine that was asked for more threads has set them for all that this process does after it."""
+    yield
+    if (torch := sys.modules.get("torch")) is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 _files_on_ray: set[Path] = set()

@@ -18,7 +18,7 @@ from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources import FrameSource, open_camera
 from roadmask.streaming.store import check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +30,16 @@ def score(drive: Path) -> DriveScore:
     return score_drive([frame.instances for frame in stored], truths, [frame.track_ids for frame in stored])
 
 
-@pytest.mark.parametrize(("label", "recall"), [(CAR, 0.8), (PEDESTRIAN, 0.6)])
-def test_finds_what_is_there(score: DriveScore, label: int, recall: float) -> None:
-    assert score[label].recall >= recall
-    assert score[label].precision >= 0.7
+@pytest.mark.parametrize(("category", "recall"), [(CAR, 0.8), (PEDESTRIAN, 0.6)])
+def test_finds_what_is_there(score: DriveScore, category: int, recall: float) -> None:
+    assert score[category].recall >= recall
+    assert score[category].precision >= 0.7
 
 
 def test_most_objects_keep_one_id(score: DriveScore) -> None:
-    for label in (CAR, PEDESTRIAN):
-        assert score[label].tracks_per_object is not None
-        assert 1 <= score[label].tracks_per_object < 2
+    for category in (CAR, PEDESTRIAN):
+        assert score[category].tracks_per_object is not None
+        assert 1 <= score[category].tracks_per_object < 2
 
 
 def test_the_store_agrees_with_itself(drive: Path) -> None:

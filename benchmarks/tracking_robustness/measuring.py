@@ -18,8 +18,8 @@ from benchmarks.tracking_robustness.corruption import CorruptedFrame, corrupt_se
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError
 from roadmask.engines.masks import RleMasks
+from roadmask.evaluation.tracks.filled_rows import moved_mask
 from roadmask.evaluation.tracks.sequence_data import SequenceData, load_trackeval
-from roadmask.streaming.formats.filled_rows import moved_mask
 from roadmask.streaming.formats.kitti import sequence_files
 from roadmask.tracking import Coasting, IouTracker, IouTrackerConfig, coasted
 

@@ -11,8 +11,8 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from roadmask.engines.errors import InputError
+from roadmask.streaming.formats.export.kitti_mots import mots_frame
 from roadmask.streaming.formats.kitti import MOTS_CLASSES
-from roadmask.streaming.formats.stored_mots import mots_frame
 from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.drive_reader import open_drive
 from roadmask.streaming.store.layout import METADATA

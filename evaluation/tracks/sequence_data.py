@@ -15,8 +15,8 @@ from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import InputError
 from roadmask.evaluation.tracks.drive import StoredSequence, TrackSource, is_drive, mots_dataset, read_drive
+from roadmask.streaming.formats import KittiFormat, TrackFormat
 from roadmask.streaming.formats.kitti import sequence_files
-from roadmask.streaming.formats.names import KittiFormat, TrackFormat
 
 KITTI_CLASSES = ("car", "pedestrian")
 _NEIGHBOURS: Mapping[str, Mapping[str, tuple[str, ...]]] = {

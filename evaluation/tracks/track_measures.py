@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from roadmask.evaluation.tracks.sequence_data import KITTI_CLASSES, SequenceData, load_trackeval, read_sequences
-from roadmask.streaming.formats.names import TrackFormat
+from roadmask.streaming.formats import TrackFormat
 
 COMBINED = "COMBINED"
 """Name of the record of all sequences together: counted over all of them, not averaged."""

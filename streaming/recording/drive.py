@@ -55,7 +55,7 @@ def record_drive(
         out: the store to write; must not exist unless it is to be resumed.
         config: the settings that decide the result; the defaults if None.
         overlay: video to draw the tracks into; with several cameras `out.mp4` becomes one `out.NAME.mp4` for each.
-        sinks: makes further sinks for each camera, given its name.
+        sinks: makes further sinks for each camera, given its name; those of a job stay.
         build: builds the segmenter; the one that `config` asks for if None.
         on_ray: spread the work over processes.
         on_progress: called with the progress of each camera: before anything is written, then several times a second.

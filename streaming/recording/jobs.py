@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,13 @@ def camera_jobs(sources: Sources, overlay: Path | None = None, sinks: SinkFactor
         several = len(jobs) > 1
         named = [overlay.with_name(f"{overlay.stem}.{job.camera}{overlay.suffix}") for job in jobs]
         jobs = [replace(job, overlay=path if several else overlay) for job, path in zip(jobs, named, strict=True)]
-    return jobs if sinks is no_sinks else [replace(job, sinks=sinks) for job in jobs]
+    if sinks is not no_sinks:
+        jobs = [replace(job, sinks=partial(_sinks_of_both, job.sinks, sinks)) for job in jobs]
+    return jobs
+
+
+def _sinks_of_both(first: SinkFactory, second: SinkFactory, camera: str) -> Sequence[TrackSink]:
+    return [*first(camera), *second(camera)]
 
 
 def _specs(given: str | Path | Sequence[str | Path]) -> tuple[str, ...]:

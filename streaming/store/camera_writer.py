@@ -14,7 +14,6 @@ from roadmask.engines.errors import InputError, StoreError, StoreExistsError
 from roadmask.streaming.camera_names import check_camera_name
 from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.store.arrays import create_epoch
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
 from roadmask.streaming.store.layout import (
@@ -25,7 +24,7 @@ from roadmask.streaming.store.layout import (
     json_data,
     read_attributes,
 )
-from roadmask.streaming.store.open_epoch import OpenEpoch
+from roadmask.streaming.store.open_epoch import OpenEpoch, create_epoch
 from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
 from roadmask.streaming.store.rows import frame_rows, storable_masks
 from roadmask.tracking import TrackerState, Tracks

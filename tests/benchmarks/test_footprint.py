@@ -13,6 +13,7 @@ from benchmarks.footprint.measuring import FootprintBenchmark, benchmark_footpri
 from roadmask.engines.errors import EngineError
 
 
+@pytest.mark.ci
 def test_lite_holds_and_takes_little(tmp_path: Path) -> None:
     written = tmp_path / "footprint.json"
     asked = ["--frames", "20", "--precision", "fp32", "--json", str(written)]

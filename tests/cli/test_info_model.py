@@ -28,8 +28,8 @@ def test_prints_the_card(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     [
         (("--model", "resnet51"), "a model with a card, lite, got 'resnet51'"),
         ((), "expected a store, such as"),
-        (("drive.zarr", "--model", "lite"), "either a store, perhaps with --plot, or --model alone"),
-        (("--model", "lite", "--plot", "card.png"), "either a store, perhaps with --plot, or --model alone"),
+        (("drive.zarr", "--model", "lite"), "a store or --model, got both"),
+        (("--model", "lite", "--plot", "card.png"), "a store or --model, got both"),
     ],
 )
 def test_what_it_cannot_show_is_named(

@@ -88,11 +88,11 @@ def test_the_real_engine_the_page_and_ctrl_c(tmp_path: Path, data_dir: Path) -> 
         assert (unplugged["state"], unplugged["captured"]) == ("reconnecting", 0)
         assert unplugged["detail"] == "/dev/video97: no such device: plug the camera in."
         run.send_signal(signal.SIGINT)
-        assert run.wait(60) == 130, said
+        assert run.wait(240) == 130, said
     finally:
         run.kill()
         run.wait()
-        listening.join(5)
+        listening.join(60)
     front = open_drive(out)["front"]
     assert front.complete
     assert front.ledger.captured == front.ledger.accounted

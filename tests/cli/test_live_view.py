@@ -21,7 +21,7 @@ class Stalled(io.StringIO):
         self.resumed = threading.Event()
 
     def write(self, text: str) -> int:
-        self.resumed.wait(30)
+        self.resumed.wait(120)
         return super().write(text)
 
 

@@ -1,12 +1,18 @@
-"""The format of the docs has one line for each tracked instance of a drive."""
+"""The format of the docs passes the contract of every format, and has one line for each tracked instance."""
 
 from pathlib import Path
 
 import own_export_format
 
 import roadmask
-from roadmask.streaming.formats.export import ExportJob
-from roadmask.testing import ScriptedSegmenter
+from roadmask.testing import ExportContract, ScriptedSegmenter
+
+
+class TestMot(ExportContract):
+    suffix = ".txt"
+
+    def write(self, job: roadmask.ExportJob, path: Path) -> None:
+        own_export_format.write(job, path)
 
 
 def parked_car() -> ScriptedSegmenter:
@@ -20,7 +26,7 @@ def parked_car() -> ScriptedSegmenter:
 
 def test_one_line_for_each_tracked_instance(tmp_path: Path) -> None:
     roadmask.record_drive({"front": "synthetic:?seconds=1"}, tmp_path / "drive.zarr", build=parked_car)
-    job = ExportJob(roadmask.open_drive(tmp_path / "drive.zarr"))
+    job = roadmask.ExportJob(roadmask.open_drive(tmp_path / "drive.zarr"))
     own_export_format.write(job, tmp_path / "drive.txt")
     lines = (tmp_path / "drive.txt").read_text().splitlines()
     assert len(lines) == len(job.drive["front"])

@@ -76,7 +76,7 @@ def test_writers_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     together = threading.Barrier(8)
 
     def write(n: int) -> None:
-        together.wait(60)
+        together.wait(120)
         for _ in range(20):
             write_atomically(path, bytes([n]) * 50_000)
 

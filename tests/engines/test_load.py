@@ -62,7 +62,7 @@ class TestArguments:
             ({"score_min": float("nan")}, "score_min"),
             ({"threads": 0}, "at least one thread"),
             ({"input_size": "100x100"}, "multiples of 32"),
-            ({"input_size": 384}, "two whole numbers, got 384"),
+            ({"input_size": 384}, "two integers, got 384"),
             ({"precision": "int4"}, "expected the precision auto, .*got 'int4'"),
             (
                 {"precision": "int8", "engine": "torch"},

@@ -17,8 +17,7 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-PATIENCE_S = 20.0
-"""How long a busy machine may take for what an idle one does at once."""
+from support.patience import PATIENCE_S
 
 
 class Browser:
@@ -47,8 +46,8 @@ class Browser:
             metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True, "mobile": True}
             options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(str(programs[1])))
-        self.driver.set_page_load_timeout(60)
-        self.driver.set_script_timeout(30)
+        self.driver.set_page_load_timeout(PATIENCE_S)
+        self.driver.set_script_timeout(PATIENCE_S)
         if not phone:
             screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
             self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

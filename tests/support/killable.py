@@ -1,8 +1,12 @@
-"""A run that ends by SIGKILL in the middle of something: `python -m support.killable OUT STEP COUNT [ray]`.
+"""Runs that end by SIGKILL in the middle of something.
+
+`python -m support.killable OUT STEP COUNT [ray]` is one run. `python -m support.killable serve` reads the same words,
+tab-separated, from each line of standard input, runs that in a fork of its own, and prints the exit code: what a run
+imports is imported once.
 
 STEP is a kind of step in a commit and COUNT says at which of these, over the life of the process that writes, it and
-the driver are killed. `random` counts steps of every kind, `none` runs to the end and prints how many steps of each
-kind there were.
+the driver are killed. `random` counts steps of every kind, `none` runs to the end and writes how many steps of each
+kind there were into OUT.steps.
 """
 
 from __future__ import annotations
@@ -12,26 +16,34 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from roadmask.streaming.config import RunConfig
+from roadmask.streaming.recording import drive as running
+from roadmask.streaming.recording import recorder
+from roadmask.streaming.recording.jobs import CameraJob
+from roadmask.streaming.store import camera_writer, files, growing_array
+from support.drives import bright_segmenter, scripted_job
+from support.stores import SMALL
 
 STEPS = ("write", "resize", "fsync", "rename", "attribute")
 KILL, DRIVER = "ROADMASK_TEST_KILL", "ROADMASK_TEST_DRIVER"
 
 
-def jobs() -> list[Any]:
-    from support.drives import scripted_job
-
-    script = {"frames": 90, "lost": frozenset({5, 41, 42}), "poisoned": frozenset({23, 64}), "epoch_at": 50}
+def jobs() -> list[CameraJob]:
+    script: dict[str, Any] = {
+        "frames": 90,
+        "lost": frozenset({5, 41, 42}),
+        "poisoned": frozenset({23, 64}),
+        "epoch_at": 50,
+    }
     return [scripted_job("front", **script), scripted_job("rear", frames=40, fps=5.0)]
 
 
-def arm() -> None:
-    """Makes this process kill itself, and the driver, at the step that the environment names."""
-    from roadmask.streaming.recording import recorder
-    from roadmask.streaming.store import camera_writer, files, growing_array
-
+def arm() -> Counter[str]:
+    """Makes this process kill itself, and the driver, at the step that the environment names; returns its counts."""
     wanted, _, at = os.environ.get(KILL, "none:0").partition(":")
     steps: Counter[str] = Counter()
 
@@ -57,37 +69,50 @@ def arm() -> None:
         ("frame", recorder.Recorder, "push"),  # not inside a commit: where a run spends its time
     ):
         setattr(owner, name, counted(kind, getattr(owner, name)))
-    if wanted == "none":
-        import atexit
-
-        atexit.register(lambda: sys.stdout.write(json.dumps(steps)))
+    return steps
 
 
-def main(out: Path, kill: str, on_ray: bool) -> int:
-    from roadmask.streaming.config import RunConfig
-    from roadmask.streaming.recording import drive as running
-    from support.drives import bright_segmenter
-    from support.stores import SMALL
-
-    os.environ[KILL] = kill
+def main(out: str, step: str, count: str, *how: str) -> int:
+    """Runs once; returns the exit code of a run that was not killed."""
+    os.environ[KILL] = f"{step}:{count}"
     config = RunConfig(store=SMALL)
     running.build_segmenter = lambda _: bright_segmenter()  # type: ignore[assignment]
-    if on_ray:
+    steps: Counter[str] = Counter()
+    if "ray" in how:
         import ray
 
+        from support.shared_ray import patiently
+
         os.environ[DRIVER] = str(os.getpid())
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            object_store_memory=128 * 2**20,
-            runtime_env={"worker_process_setup_hook": arm},
-        )
+        options = {"include_dashboard": False, "log_to_driver": False, "object_store_memory": 128 * 2**20}
+        hook = {"worker_process_setup_hook": arm}
+        patiently(lambda: ray.init(address="local", runtime_env=hook, **options), ray.shutdown)
     else:
-        arm()
-    cameras = jobs()
-    return running.record_drive(cameras, out, config, on_ray=on_ray, resume=True).exit_code
+        steps = arm()
+    result = running.record_drive(jobs(), Path(out), config, on_ray="ray" in how, resume=True)
+    Path(f"{out}.steps").write_text(json.dumps(steps))
+    return result.exit_code
+
+
+def serve() -> None:
+    """Runs in forks what standard input asks for."""
+    for line in sys.stdin:
+        if (pid := os.fork()) == 0:
+            code = 1
+            try:
+                code = main(*line.rstrip("\n").split("\t"))
+            except Exception:
+                import traceback
+
+                traceback.print_exc()
+            os._exit(code)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), f"{sys.argv[2]}:{sys.argv[3]}", "ray" in sys.argv[4:]))
+    arguments: Sequence[str] = sys.argv[1:]
+    if arguments == ["serve"]:
+        serve()
+    else:
+        sys.exit(main(*arguments))

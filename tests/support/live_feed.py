@@ -154,7 +154,7 @@ class ScriptedLive:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _run(self) -> None:
         reported = 0.0

@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import struct
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,13 +19,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.page import LivePage, PageAddress
 from support.live_feed import image_of
+from support.patience import PATIENCE_S
 
-PATIENCE_S = 20.0
 T = TypeVar("T")
 
 
 def run(task: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(task, 60))
+    return asyncio.run(asyncio.wait_for(task, 3 * PATIENCE_S))
 
 
 @contextmanager
@@ -66,13 +65,6 @@ def metrics(page: LivePage) -> dict[tuple[str, tuple[tuple[str, str], ...]], flo
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
 
 
 def read_image(message: bytes) -> tuple[dict[str, Any], bytes]:

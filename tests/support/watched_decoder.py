@@ -12,6 +12,7 @@ from roadmask.streaming.sources.live.address import parse_live_sources
 from roadmask.streaming.sources.live.counts import CountsFile
 from roadmask.streaming.sources.live.decoder import LiveDecoder
 from roadmask.streaming.sources.live.protocol import CameraState, FrameNote
+from support.patience import PATIENCE_S
 
 
 class WatchedDecoder:
@@ -42,7 +43,7 @@ class WatchedDecoder:
             elif self.decoder.ended:
                 return
 
-    def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    def until(self, true: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             assert time.monotonic() < deadline, (self.told, self.file.read(), len(self.images))
@@ -62,7 +63,7 @@ class WatchedDecoder:
     def close(self) -> None:
         self.decoder.stop()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
         counts = self.file.read()
         assert counts.captured == counts.decided + counts.held, counts
         assert counts.handed == self.handed_before + len(self.images)

@@ -230,7 +230,6 @@ class IouTracker:
         seen_centres = tracks.seen_centres.copy()
         new_boxes[rows], seen_centres[rows], drift[rows], last_seen_ns[rows] = boxes, centres(boxes), 0, now
         hits[rows] += 1
-        enough = (hits >= self.config.confirm_hits) & (last_seen_ns - tracks.first_seen_ns >= self._confirm_after_ns)
         return TrackTable(
             ids=tracks.ids,
             category_ids=tracks.category_ids,
@@ -243,7 +242,7 @@ class IouTracker:
             first_seen_ns=tracks.first_seen_ns,
             last_seen_ns=last_seen_ns,
             hits=hits,
-            confirmed=tracks.confirmed | enough,
+            confirmed=tracks.confirmed | self._seen_enough(hits, last_seen_ns - tracks.first_seen_ns),
             masks=tracks.masks.replaced(rows, seen.masks, seen.order[columns]),
         )
 
@@ -265,9 +264,19 @@ class IouTracker:
             first_seen_ns=times,
             last_seen_ns=times,
             hits=np.ones(count, np.int64),
-            confirmed=np.full(count, self.config.confirm_hits <= 1 and self._confirm_after_ns == 0),
+            confirmed=self._seen_enough(np.ones(count, np.int64), np.zeros(count, np.int64)),
             masks=SeenMasks.of(seen.masks, seen.order[columns]),
         )
+
+    def _seen_enough(self, hits: NDArray[np.int64], known_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Returns which tracks are confirmed: those that were detected often enough, over a long enough time.
+
+        Args:
+            hits: (T,) number of frames with a detection.
+            known_ns: (T,) time from the first to the last detection in nanoseconds.
+        """
+        enough: NDArray[np.bool_] = (hits >= self.config.confirm_hits) & (known_ns >= self._confirm_after_ns)
+        return enough
 
     def _report(self, instances: Instances, tracks: TrackTable, rows: Rows, now: int) -> Tracks:
         """Returns the result for the frame; `rows` are the tracks of the instances, -1 for none."""

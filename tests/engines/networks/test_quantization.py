@@ -185,7 +185,7 @@ class TestCalibrate:
         assert found.ranges["backbone.conv.weight#1"][1] == pytest.approx(180 / 64), "the last one too"
 
     def test_without_images_it_says_what_it_wants(self, full: Path, tmp_path: Path, lite: Weights) -> None:
-        with pytest.raises(InputError, match="expected a folder of images of streets"):
+        with pytest.raises(InputError, match="expected a folder of street images"):
             calibrate(full, lite, SHAPE, tmp_path / "nowhere")
         (tmp_path / "empty").mkdir()
         with pytest.raises(InputError, match="expected JPEG or PNG images"):

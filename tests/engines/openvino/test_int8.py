@@ -173,7 +173,7 @@ def test_the_command_calibrates_on_the_images_that_are_named(
     monkeypatch.setattr("roadmask.engines.openvino.calibration.calibrate", calibrate)
     ended = CliRunner().invoke(app, ["engine", "calibrate", "--images", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
-    assert "lite: --precision int8 takes its ranges from" in ended.output
+    assert "lite: --precision int8 reads its ranges from" in ended.output
     assert len(seen) == 1
     np.testing.assert_array_equal(seen[0], portrait)
 

@@ -134,7 +134,7 @@ class TestErrors:
         assert not cuda.holds
 
     def test_a_plan_that_is_none_or_for_another_chip(self, tensorrt: ScriptedTensorRt) -> None:
-        with pytest.raises(PlanForeignError, match=r"TensorRT 10\.13 does not load .* said: a plan begins otherwise"):
+        with pytest.raises(PlanForeignError, match=r"TensorRT 10\.13 does not load .*: a plan begins otherwise"):
             LoadedPlan.of(b"no plan", tensorrt)
 
     def test_a_plan_that_finds_no_memory_is_not_called_foreign(self, cuda: ScriptedCuda) -> None:

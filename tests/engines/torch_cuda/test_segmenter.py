@@ -94,7 +94,7 @@ class TestOnCpu(PortraitContract):
             raise torch.OutOfMemoryError("tried to allocate 2 GiB")
 
         monkeypatch.setattr(CapturedGraph, "run", full)
-        with pytest.raises(DeviceMemoryError, match=r"tried to allocate 2 GiB.: use a smaller batch or shape"):
+        with pytest.raises(DeviceMemoryError, match=r"tried to allocate 2 GiB.: use a smaller batch or input size"):
             segmenter([portrait])
 
     def test_where_torch_cannot_compile_the_graph_runs_as_it_is_and_that_is_said(
@@ -113,7 +113,7 @@ class TestOnCpu(PortraitContract):
         assert same_bytes(uncompiled([portrait[::2]])[0], segmenter([portrait[::2]])[0])
         assert asked == [(SHAPE, 2)]
         [said] = [record.message for record in caplog.records]
-        assert said.startswith("torch cannot compile the network here (Failed to find C compiler.): it runs as it is")
+        assert said.startswith("torch cannot compile the network here (Failed to find C compiler.): it runs uncompiled")
 
     def test_a_gpu_that_is_full_while_compiling_is_said(
         self, lite: Weights, portrait: Image, monkeypatch: pytest.MonkeyPatch
@@ -124,7 +124,7 @@ class TestOnCpu(PortraitContract):
         compiling = build(lite)
         monkeypatch.setattr(compiling, "_compiles", True)
         monkeypatch.setattr(compiling, "_compiled", full)
-        with pytest.raises(DeviceMemoryError, match="use a smaller batch or shape"):
+        with pytest.raises(DeviceMemoryError, match="use a smaller batch or input size"):
             compiling([portrait])
 
 

@@ -13,8 +13,8 @@ from roadmask.streaming.batch.batch import BatchSettings, run_batch
 from roadmask.streaming.batch.outcome import NOTES, DriveOutcome
 from roadmask.streaming.batch.schedule import BatchView
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.store.compare import differing_files
 from support.batches import plan_of, red_segmenter, single, slow_segmenter, write_drives
+from support.compare_stores import differing_files
 
 SETTINGS = BatchSettings(workers=2, build=red_segmenter)
 

@@ -16,8 +16,8 @@ from roadmask.streaming.batch.batch import BatchSettings, run_batch
 from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.publishing import PublishedFolder
 from roadmask.streaming.store import check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
 from support.batches import plan_of, red_segmenter, single, write_drives
+from support.compare_stores import differing_files
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import support.batches
 from roadmask.streaming.batch.batch import BatchSettings, run_batch
 from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.schedule import BatchView
-from roadmask.streaming.store.compare import differing_files
 from support.batches import gated_segmenter, plan_of, single, write_drives
+from support.compare_stores import differing_files
 from support.shared_ray import patiently
 
 

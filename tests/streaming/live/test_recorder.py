@@ -63,7 +63,7 @@ class Outcomes:
     def finish(self) -> None:
         self._take(self.live.finish())
 
-    def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    def until(self, true: Callable[[], bool], timeout_s: float = 120.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             assert time.monotonic() < deadline, (self.stored, self.watched, self.detail)

@@ -70,11 +70,11 @@ def test_an_actor_that_hangs_is_killed(cluster: None) -> None:
     async def run() -> None:
         pool = StandbyPool(Sleeper)
         actor = RestartableActor(pool, "sleeper", lambda _: asyncio.sleep(0))
-        assert await actor.answer(actor.handle.sleep.remote(0.0), 30.0) == "awake"
+        assert await actor.answer(actor.handle.sleep.remote(0.0), 120.0) == "awake"
         with pytest.raises(NotOpenError, match="sleeper did not answer"):
             await actor.answer(actor.handle.sleep.remote(60.0), 0.5)
         await actor.restart(0)
-        assert await actor.answer(actor.handle.sleep.remote(0.0), 30.0) == "awake"
+        assert await actor.answer(actor.handle.sleep.remote(0.0), 120.0) == "awake"
         actor.kill()
         pool.close()
 

@@ -37,7 +37,7 @@ from support.live_feed import BAR, BITS, read_barcode
 from support.page_browser import card, look, wait_for_images
 from support.video_factory import write_clip
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 ENGINE_S = 0.4
 TOLERANCE_MS = 250
 """The page knows the run's clock by half a round trip, which is long on a busy machine."""

@@ -16,7 +16,6 @@ from roadmask.streaming.page import LivePage, PageAddress, PageLimits, client
 from roadmask.streaming.page.client import IN_FLIGHT_MAX
 from support.live_feed import BAR, BITS, ScriptedLive, image_of, read_barcode, run_report
 from support.page_viewer import (
-    PATIENCE_S,
     Viewer,
     base,
     get,
@@ -27,9 +26,9 @@ from support.page_viewer import (
     run,
     serving,
     stopped_reader,
-    wait_until,
     watch,
 )
+from support.patience import PATIENCE_S, wait_until
 
 
 def test_an_image_arrives_whole() -> None:

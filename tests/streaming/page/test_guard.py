@@ -10,14 +10,8 @@ import pytest
 from roadmask.engines.errors import PageError
 from roadmask.streaming.page import LivePage, PageAddress, PageLimits
 from support.live_feed import image_of
-from support.page_viewer import (
-    base,
-    get,
-    run,
-    serving,
-    wait_until,
-    watch,
-)
+from support.page_viewer import base, get, run, serving, watch
+from support.patience import wait_until
 
 CHOSEN = "chosen-by-the-user"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested is who gets in

@@ -14,15 +14,8 @@ from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.reports import CameraState
 from roadmask.streaming.page import PageLimits
 from support.live_feed import camera_report, image_of, run_report
-from support.page_viewer import (
-    Viewer,
-    get,
-    get_json,
-    metrics,
-    serving,
-    wait_until,
-    watch,
-)
+from support.page_viewer import Viewer, get, get_json, metrics, serving, watch
+from support.patience import wait_until
 
 
 def test_status_tells_the_report_and_the_tracks() -> None:

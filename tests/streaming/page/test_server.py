@@ -15,18 +15,8 @@ import pytest
 
 from roadmask.engines.errors import PageError
 from roadmask.streaming.page import LivePage, PageAddress
-from support.page_viewer import (
-    PATIENCE_S,
-    Viewer,
-    base,
-    get,
-    large_image,
-    metrics,
-    run,
-    serving,
-    stopped_reader,
-    wait_until,
-)
+from support.page_viewer import Viewer, base, get, large_image, metrics, run, serving, stopped_reader
+from support.patience import PATIENCE_S, wait_until
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested is who gets in
 

@@ -92,6 +92,12 @@ def test_each_camera_has_an_overlay_of_its_own() -> None:
     assert job.overlay == Path("masks.mp4")
 
 
+def test_sinks_of_a_run_come_after_those_of_a_job() -> None:
+    own, further = Recording(), Recording()
+    (job,) = camera_jobs([CameraJob("front", ("a.mp4",), sinks=lambda _: [own])], sinks=lambda _: [further])
+    assert list(job.sinks("front")) == [own, further]
+
+
 def test_progress_begins_before_anything_is_written(tmp_path: Path) -> None:
     seen: list[Any] = []
 

@@ -1,12 +1,7 @@
-"""A run that was killed or interrupted goes on at its last commit, and ends with the bytes of one that was not."""
+"""A run that was interrupted is resumed at its last commit, and ends with the bytes of one that was not."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,11 +17,10 @@ from roadmask.streaming.config import RunConfig
 from roadmask.streaming.recording import drive as running
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.recording.result import RunResult
-from roadmask.streaming.store import CameraWriter, check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
+from roadmask.streaming.store import CameraWriter, open_drive
 from roadmask.tracking import IouTrackerConfig
+from support.compare_stores import differing_files
 from support.drives import bright_segmenter, scripted_job
-from support.killable import STEPS
 from support.stores import FRAME_NS, SMALL, create, street
 
 CONFIG = RunConfig(store=SMALL)
@@ -49,85 +43,6 @@ def stop_after(frames: int) -> dict[str, Any]:
             stop.set()
 
     return {"stop": stop, "on_progress": look}
-
-
-def run_and_kill(out: Path, step: str, count: int, *how: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "support.killable", str(out), step, str(count), *how]
-    tests = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": tests, "RAY_USAGE_STATS_ENABLED": "0"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
-    """A run that was never killed, and how many steps of each kind it took."""
-    out = tmp_path_factory.mktemp("whole") / "drive.zarr"
-    ended = run_and_kill(out, "none", 0)
-    assert ended.returncode == 3, ended.stderr  # some frames are lost on purpose
-    return out, json.loads(ended.stdout)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_killed_inside_a_step_of_a_commit(tmp_path: Path, whole: tuple[Path, dict[str, int]], step: str) -> None:
-    out, steps = tmp_path / "drive.zarr", whole[1]
-    kills = 2
-    for part in range(1, kills + 1):  # a resumed run takes fewer steps than the one before
-        killed = run_and_kill(out, step, steps[step] * (part + 1) // (2 * kills + 2))
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        front = open_drive(out)["front"]
-        assert 0 < front.ledger.accounted < 90
-        report = check_drive(out)
-        assert report.ok, report.problems
-    assert run_and_kill(out, "none", 0).returncode == 3
-    assert differing_files(whole[0], out) == []
-    assert [json.loads(line)["event"] for line in (out / "provenance.jsonl").read_text().splitlines()] == [
-        "created",
-        *["resumed"] * kills,
-        "closed",
-    ]
-
-
-def kill_at_random(out: Path, seed: int, most: int, *how: str) -> list[int]:
-    """Kills and resumes until the run is through; returns the frames accounted for in the store after each kill."""
-    moments = np.random.default_rng(seed)
-    accounted: list[int] = []
-    for _ in range(60):
-        ended = run_and_kill(out, "random", int(moments.integers(1, most)), *how)
-        if ended.returncode != -signal.SIGKILL:
-            assert ended.returncode == 3, ended.stderr
-            return accounted
-        begun = (out / "front").is_dir() and (out / "zarr.json").is_file()
-        accounted.append(open_drive(out)["front"].ledger.accounted if begun else 0)
-    raise AssertionError("it never came to its end")
-
-
-def test_killed_at_random_moments(tmp_path: Path, whole: tuple[Path, dict[str, int]]) -> None:
-    accounted = kill_at_random(tmp_path / "drive.zarr", 7, sum(whole[1].values()) // 4)
-    assert len(accounted) >= 5
-    assert differing_files(whole[0], tmp_path / "drive.zarr") == []
-
-
-@pytest.mark.ci
-def test_killed_on_ray_with_its_writers(tmp_path: Path, whole: tuple[Path, dict[str, int]]) -> None:
-    out = tmp_path / "drive.zarr"
-    killed = run_and_kill(out, "rename", whole[1]["rename"] // 3, "ray")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    accounted = open_drive(out)["front"].ledger.accounted
-    assert 0 < accounted < 90
-    assert run_and_kill(out, "none", 0, "ray").returncode == 3  # waits for orphaned writers
-    assert differing_files(whole[0], out) == []
-
-
-@pytest.mark.bars
-@pytest.mark.timeout(1800)  # on Ray each life takes long to begin
-@pytest.mark.parametrize(("seed", "how"), [*((seed, ()) for seed in range(5)), (5, ("ray",)), (6, ("ray",))])
-def test_killed_at_many_random_moments(
-    tmp_path: Path, whole: tuple[Path, dict[str, int]], seed: int, how: tuple[str, ...]
-) -> None:
-    accounted = kill_at_random(tmp_path / "drive.zarr", seed, sum(whole[1].values()) // 7, *how)
-    assert len(accounted) >= 10
-    assert sum(0 < frames < 90 for frames in accounted) >= 8  # between the first commit and the last
-    assert differing_files(whole[0], tmp_path / "drive.zarr") == []
 
 
 @pytest.mark.parametrize("on_ray", [False, True])
@@ -173,10 +88,10 @@ def test_progress_and_tracks_go_on_wherever_it_was_interrupted(tmp_path: Path, w
 
 
 def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
-    stillborn = tmp_path / "drive.zarr"
-    stillborn.mkdir()
-    (stillborn / "zarr.json.partial").write_text("{")
-    assert record(stillborn, [scripted_job(frames=9)], resume=True).exit_code == 0
+    unfinished = tmp_path / "drive.zarr"
+    unfinished.mkdir()
+    (unfinished / "zarr.json.partial").write_text("{")
+    assert record(unfinished, [scripted_job(frames=9)], resume=True).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -184,15 +99,15 @@ def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
     [
         (
             lambda c: replace(c, tracker=IouTrackerConfig(overlap_min=0.3)),
-            r"config\.tracker\.overlap_min was 0\.2, now 0\.3",
+            r"config\.tracker\.overlap_min was 0\.2, is now 0\.3",
         ),
         (
             lambda c: replace(c, engine=replace(c.engine, weights="resnet50")),
-            r"config\.engine\.weights was lite, now resn",
+            r"config\.engine\.weights was lite, is now resn",
         ),
         (
             lambda c: replace(c, engine=replace(c.engine, precision="fp16")),
-            r"config\.engine\.precision was not there, now fp16",
+            r"config\.engine\.precision was not set, now fp16",
         ),
         (lambda c: replace(c, max_frames=20), r"config\.max_frames was None, now 20"),
     ],
@@ -214,11 +129,11 @@ def test_another_source_or_engine_is_refused_and_other_threads_are_not(
 ) -> None:
     out = tmp_path / "drive.zarr"
     record(out, [scripted_job(frames=40, delay_seed=1)], **stop_after(10))
-    with pytest.raises(StoreResumeError, match=r"sources\.front\.frames was 40, now 41"):
+    with pytest.raises(StoreResumeError, match=r"sources\.front\.frames was 40, is now 41"):
         record(out, [scripted_job(frames=41)], resume=True)
     other = bright_segmenter()
     monkeypatch.setattr(type(other), "info", replace(other.info, engine="another"))
-    with pytest.raises(StoreResumeError, match=r"engine\.engine was .*, now another"):
+    with pytest.raises(StoreResumeError, match=r"engine\.engine was .*, is now another"):
         record(out, [scripted_job(frames=40)], resume=True)
     monkeypatch.undo()
     monkeypatch.setattr(running, "build_segmenter", lambda _: bright_segmenter())

@@ -19,8 +19,8 @@ from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.recording.result import RunResult
 from roadmask.streaming.store import open_drive
-from roadmask.streaming.store.compare import differing_files
 from roadmask.tracking import IouTrackerConfig
+from support.compare_stores import differing_files
 from support.drives import bright_segmenter, deadly, scripted_job
 
 CONFIG = RunConfig(tracker=IouTrackerConfig(keep_lost_s=2.0))

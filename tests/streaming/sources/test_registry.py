@@ -38,7 +38,7 @@ def test_every_kind_describes_itself_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     open_bag(SourceRequest("c", (), (tmp_path / "images" / "a.bag",)))
     specs = {"video": clip, "images": tmp_path / "images", "synthetic": "synthetic:rear?seconds=0.1"}
-    assert set(specs) == {kind.name for kind in KINDS}
+    assert set(specs) == {kind.name for kind in KINDS}, "add a source of the new kind to specs"
     for kind in KINDS:
         description = open_camera("c", [str(specs[kind.name])]).describe()
         assert description["kind"] == kind.name

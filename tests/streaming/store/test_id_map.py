@@ -27,11 +27,11 @@ def test_paints_what_dense_masks_say(seed: int, height: int, width: int, count: 
     masks = RleMasks.from_dense(dense, size)
     ids = rng.permutation(count).astype(np.int64)  # one of them has no track
     scores = rng.choice([0.5, 0.9], count).astype(np.float32)  # ties happen
-    labels = np.full(size, 77, np.uint32)
-    paint_id_map(masks, ids, scores, labels)
+    id_map = np.full(size, 77, np.uint32)
+    paint_id_map(masks, ids, scores, id_map)
 
     expected = np.zeros(size, np.uint32)
     for n in sorted(range(count), key=lambda n: (scores[n], -ids[n])):
         if ids[n]:
             expected[dense[n] > 0] = ids[n]
-    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(id_map, expected)

@@ -17,7 +17,7 @@ from roadmask.streaming.recording import drive as running
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive
 from roadmask.streaming.store import files as store_files
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 from support.drives import bright_segmenter, scripted_job
 from support.stores import SMALL
 

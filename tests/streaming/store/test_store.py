@@ -21,10 +21,10 @@ from roadmask.engines.errors import (
 )
 from roadmask.streaming import store as public
 from roadmask.streaming.store import CameraWriter, StoreConfig, check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
 from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.layout import ARRAYS, RLE_CHUNK
 from roadmask.tracking import Tracks
+from support.compare_stores import differing_files
 from support.stores import FRAME_NS, SMALL, create, record, street, tracks_of
 
 SIZE = (24, 40)

@@ -58,7 +58,7 @@ def test_what_a_store_holds_reads_as_zarr_reads_it(epoch: Path, name: str) -> No
         pytest.param({"dtype": np.uint8}, id="bytes"),
     ],
 )
-def test_every_stretch_reads_as_it_was_written(tmp_path: Path, layout: dict[str, Any]) -> None:
+def test_every_range_reads_as_it_was_written(tmp_path: Path, layout: dict[str, Any]) -> None:
     folder, values = make(tmp_path / "array", **layout)
     array = StoredArray.open(folder)
     for start in range(0, ROWS, 3):

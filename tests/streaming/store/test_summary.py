@@ -20,7 +20,7 @@ def test_counts_and_life_spans(tmp_path: Path) -> None:
     assert camera.complete
     assert camera.ledger.stored == 20
     lives = {life.track_id: life for life in camera.tracks}
-    # Every fifth frame is empty, so the car is seen in four stretches.
+    # Every fifth frame is empty, so the car is seen in four intervals.
     assert [pytest.approx(span) for span in lives[1].spans_s] == [(0.0, 0.4), (0.5, 0.9), (1.0, 1.4), (1.5, 1.9)]
     assert [pytest.approx(span) for span in lives[2].spans_s] == [(0.3, 0.4), (0.5, 0.9)]
     assert lives[2].seconds == pytest.approx(0.6)

@@ -13,7 +13,7 @@ import cv2
 import pytest
 
 from roadmask.streaming.store import check_drive, open_drive
-from roadmask.streaming.store.compare import differing_files
+from support.compare_stores import differing_files
 from support.drives import ScriptedSource
 
 FRAMES = 60
@@ -38,7 +38,7 @@ def roadmask(images: Path, out: Path, *options: str, **environment: str) -> subp
 
 
 def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
-    printed, _ = run.communicate(timeout=60)
+    printed, _ = run.communicate(timeout=300)
     return run.returncode, " ".join(printed.split())
 
 
@@ -107,7 +107,7 @@ def test_a_disk_that_is_pulled_out(images: Path, whole: Path, mount: Path, tmp_p
     subprocess.run(["mount", "--bind", str(mount), str(aside)], check=True)  # the disk itself lives on
     try:
         run = roadmask(images, out, SLOW_S="0.1")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not (out / "front/0/id_map/c.1.0.0").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         subprocess.run(["umount", "-l", str(mount)], check=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
+from roadmask.streaming.formats import KittiFormat
 from roadmask.streaming.formats.kitti import KittiFrame, Row
-from roadmask.streaming.formats.names import KittiFormat
 from roadmask.tracking import Filled
 
 Filling = list[tuple[Row, int]]

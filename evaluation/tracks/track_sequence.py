@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
-from roadmask.streaming.formats.filled_rows import filled_rows
+from roadmask.evaluation.tracks.filled_rows import filled_rows
+from roadmask.streaming.formats import KittiFormat
 from roadmask.streaming.formats.kitti import KittiFrame, read_kitti_box, read_kitti_mots, write_kitti
-from roadmask.streaming.formats.names import KittiFormat
 from roadmask.tracking import Coasting, IouTracker, IouTrackerConfig, OfflineConfig, Tracks, coasted, refine
 
 NS = 1_000_000_000
