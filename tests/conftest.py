@@ -105,9 +105,13 @@ _files_on_ray: set[Path] = set()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files first whose tests share a Ray: they follow each other, and take longest."""
+    """Puts the files first whose tests share a Ray, so that one Ray serves them, then others with long tests.
+
+    Two processes share the files: the last ones should be short, or one process waits for the other.
+    """
     _files_on_ray.update(item.path for item in items if "cluster" in getattr(item, "fixturenames", ()))
-    items.sort(key=lambda item: item.path not in _files_on_ray)
+    long = {item.path for item in items if item.get_closest_marker("ci")}
+    items.sort(key=lambda item: (item.path not in _files_on_ray, item.path not in long))
 
 
 @pytest.hookimpl(trylast=True)

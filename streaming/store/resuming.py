@@ -130,7 +130,7 @@ def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) 
     """
     was, would_be = dict(_leaves(stored)), dict(_leaves(now))
     differing = [
-        f"{name} was {was.get(name, 'not set')}, now {would_be.get(name, 'not set')}"
+        f"{name} was {was.get(name, 'not set')}, is now {would_be.get(name, 'not set')}"
         for name in sorted(was.keys() | would_be.keys())
         if name != "config.engine.threads" and was.get(name) != would_be.get(name)
     ]

@@ -107,9 +107,9 @@ def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
         ),
         (
             lambda c: replace(c, engine=replace(c.engine, precision="fp16")),
-            r"config\.engine\.precision was not set, now fp16",
+            r"config\.engine\.precision was not set, is now fp16",
         ),
-        (lambda c: replace(c, max_frames=20), r"config\.max_frames was None, now 20"),
+        (lambda c: replace(c, max_frames=20), r"config\.max_frames was None, is now 20"),
     ],
 )
 def test_other_settings_are_refused_by_name(
