@@ -70,7 +70,7 @@ def test_runs_an_engine(eval_segm: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "expected --images DIR, the images to segment, or --results FILE"),
+        ((), "expected --images DIR to segment or --results FILE to score"),
         (("--images", "{folder}/none"), "expected {folder}/none to be the folder"),
         (("--images", "{folder}"), "1 are missing: street.png"),
         (("--images", "{folder}", "--results", "{folder}/none.json"), "cannot read {folder}/none.json"),
