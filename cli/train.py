@@ -171,13 +171,13 @@ def _bar(console: Console, minutes: float | None) -> Iterator[Callable[[Training
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         task = bars.add_task("training", total=None, told="measuring the speed" if minutes else "")
         best = [""]
-        begun = time.monotonic()
+        start = time.monotonic()
 
         def update(progress: TrainingProgress) -> None:
             if progress.ap is not None:
                 best[0] = f"AP {progress.ap['all']:.3f}"
                 if not console.is_terminal:
-                    spent = time.monotonic() - begun
+                    spent = time.monotonic() - start
                     console.print(
                         f"step {progress.step} of {progress.steps}, {spent:.0f} s: {_precisions(progress.ap)}"
                     )
