@@ -110,8 +110,8 @@ def require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path
     ]
     if different:
         raise InputError(
-            f"Cannot resume {path}: it was created with different settings ({'; '.join(different)}). Give the same ones, or "
-            "another --out to begin anew."
+            f"Cannot resume {path}: it was created with different settings ({'; '.join(different)}). Give the same "
+            "ones, or another --out to begin anew."
         )
 
 
