@@ -233,6 +233,17 @@ def is_group(folder: Path) -> bool:
         return False
 
 
+def _without_consolidated(text: str) -> str:
+    """Returns the metadata of a group without its consolidated part, as zarr writes it, indented by two spaces.
+
+    It describes every array of a store, so parsing it would take longer than reading a frame. A text of another form is
+    returned as it is.
+    """
+    start = text.find('\n  "consolidated_metadata": {')
+    end = text.find("\n  },", start)  # a line break inside a string of JSON is escaped: this is the end of that key
+    return text if start < 0 or end < 0 else text[:start] + text[end + len("\n  },") :]
+
+
 def read_attributes(folder: Path) -> dict[str, Any]:
     """Reads the attributes of a Zarr group from its one file, so that they are always consistent.
 
@@ -241,7 +252,7 @@ def read_attributes(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = json.loads(_without_consolidated(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise StoreCorruptError(f"cannot read {path}: {error}. Restore it from a copy.") from error
     attributes = metadata.get("attributes") if isinstance(metadata, dict) else None
