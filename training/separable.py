@@ -32,7 +32,7 @@ from roadmask.training.networks import fix_scales
 VIEWS = 32
 """Number of views whose features are matched; with more of them the answers get no closer."""
 _BATCH = 4
-_POSITIONS = 20_000
+_POSITIONS = 4_000
 """Maximum number of positions of a feature map that are looked at, evenly spread."""
 _ROUNDS = 12
 _RIDGE = 1e-4
