@@ -69,7 +69,8 @@ def carry(instances: Instances, flow: Flow) -> Carried:
     size = (boxes[:, 2:] - boxes[:, :2]) * flow.scale
     tolerance = np.maximum(AGREEMENT_PX, AGREEMENT_SHARE * size.min(axis=1))
     error = np.hypot(*np.moveaxis(np.nan_to_num(motion - expected, nan=np.inf), -1, 0))
-    agree = ((error < tolerance[:, None]) & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    followed = inside & (error < tolerance[:, None]) & flow.explained(column, row)
+    agree = followed.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
     middle, shift = middle / flow.scale, shift / flow.scale
     corners = boxes.reshape(-1, 2, 2)
     moved = middle[:, None] + shift[:, None] + (corners - middle[:, None]) * scale[:, None, None]

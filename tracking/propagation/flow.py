@@ -12,7 +12,7 @@ from roadmask.engines.errors import InputError
 
 Floats = NDArray[np.float32]
 
-FLOW_WIDTH = 480
+FLOW_WIDTH = 320
 """Maximum width in pixels of the images between which the flow is computed."""
 CONTRAST_MIN = 3.0
 """Minimum standard deviation of grey levels: in a darker or foggier image there is nothing to follow."""
@@ -67,6 +67,8 @@ class Flow:
     """(h, w) grey image that the flow starts from."""
     after: NDArray[np.uint8]
     """(h, w) grey image that the flow leads to."""
+    brighter: float
+    """By how many grey levels the whole image became brighter."""
 
     @property
     def scale(self) -> Floats:
@@ -74,6 +76,21 @@ class Flow:
         height, width = self.image_size
         small_height, small_width = self.vectors.shape[:2]
         return np.array([small_width / width, small_height / height], np.float32)
+
+    def explained(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Says which pixels have the grey level that is found where the flow leads; not those that leave the image.
+
+        Args:
+            x: columns of the small image, of any shape.
+            y: rows, of the same shape.
+        """
+        height, width = self.before.shape
+        moved = np.rint(self.vectors[y, x]).astype(np.int64)
+        to_x, to_y = x + moved[..., 0], y + moved[..., 1]
+        inside = (to_x >= 0) & (to_x < width) & (to_y >= 0) & (to_y < height)
+        found = self.after[np.clip(to_y, 0, height - 1), np.clip(to_x, 0, width - 1)].astype(np.float32)
+        explained: NDArray[np.bool_] = inside & (np.abs(found - self.before[y, x] - self.brighter) <= RESIDUAL_LEVELS)
+        return explained
 
 
 class FlowEstimator:
@@ -83,6 +100,8 @@ class FlowEstimator:
         import cv2  # noqa: PLC0415 - as above
 
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        # Half of the small image's resolution instead of a quarter: pedestrians are few pixels wide.
+        self._dis.setFinestScale(1)
 
     def __call__(self, before: FlowImage, after: FlowImage) -> Flow | None:
         """Returns the flow from one image to the other; None where nothing can be followed.
@@ -95,8 +114,8 @@ class FlowEstimator:
         if min(deviations) < CONTRAST_MIN or abs(means[1] - means[0]) > BRIGHTNESS_MAX:
             return None
         vectors: Any = self._dis.calc(before.grey, after.grey, None)
-        flow = Flow(vectors, before.image_size, before.grey, after.grey)
-        return flow if _unexplained(flow, means[1] - means[0]) <= RESIDUAL_MAX else None
+        flow = Flow(vectors, before.image_size, before.grey, after.grey, means[1] - means[0])
+        return flow if _unexplained(flow) <= RESIDUAL_MAX else None
 
 
 def _statistics(grey: NDArray[np.uint8]) -> tuple[float, float]:
@@ -106,15 +125,8 @@ def _statistics(grey: NDArray[np.uint8]) -> tuple[float, float]:
     return float(mean[0, 0]), float(deviation[0, 0])
 
 
-def _unexplained(flow: Flow, brighter: float) -> float:
+def _unexplained(flow: Flow) -> float:
     """Returns the share of sampled pixels whose grey level is not found where the flow leads."""
     height, width = flow.before.shape
     y, x = np.mgrid[2:height:5, 2:width:5]
-    moved = np.rint(flow.vectors[y, x]).astype(np.int64)
-    to_x, to_y = x + moved[..., 0], y + moved[..., 1]
-    inside = (to_x >= 0) & (to_x < width) & (to_y >= 0) & (to_y < height)
-    if not inside.any():
-        return 1.0
-    found = flow.after[to_y[inside], to_x[inside]].astype(np.float32)
-    missed = np.abs(found - flow.before[y[inside], x[inside]] - brighter) > RESIDUAL_LEVELS
-    return float(missed.mean())
+    return float(1 - flow.explained(x, y).mean())

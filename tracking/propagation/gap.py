@@ -25,7 +25,7 @@ PAIR_IOU = 0.3
 """Minimum IoU of the boxes of a carried and a detected instance that are the same object."""
 CONFIDENCE_MIN = 0.5
 """Minimum share of points that agree, step by step, for an instance to be carried on."""
-MIDDLE_CONFIDENCE_MIN = 0.9
+MIDDLE_CONFIDENCE_MIN = 0.8
 """The same in the middle of a gap, where an object that only one detection found is as likely gone as there."""
 
 
