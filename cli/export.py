@@ -12,6 +12,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.registry import FORMATS
 
+_SINGLE = " and ".join(name for name, each in FORMATS.items() if each.single_camera)
+_IMAGES = " and ".join(name for name, each in FORMATS.items() if each.images)
+
 
 def export(
     drive: Annotated[Path, typer.Argument(help="A store, such as drive.zarr.", show_default=False)],
@@ -35,13 +38,11 @@ def export(
     ],
     camera: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Export only this camera; cvat and video hold a single one.", show_default=False
-        ),
+        typer.Option(metavar="NAME", help=f"Export only this camera; {_SINGLE} hold a single one.", show_default=False),
     ] = None,
     anonymize: Annotated[
         bool,
-        typer.Option("--anonymize", help="Blur every detected road user irreversibly (video and rerun)."),
+        typer.Option("--anonymize", help=f"Blur every detected road user irreversibly ({_IMAGES})."),
     ] = False,
     whole_boxes: Annotated[
         bool, typer.Option("--whole-boxes", help="Blur boxes with a margin instead of masks with a margin.")
@@ -51,7 +52,7 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]VIDEO",
-            help="Recording that the images are read from, for video and rerun; a file of the recorded name in the "
+            help=f"Recording that the images are read from, for {_IMAGES}; a file of the recorded name in the "
             "current folder or beside the store is found without it. Repeat for chapters.",
             show_default=False,
         ),

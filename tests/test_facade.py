@@ -17,6 +17,7 @@ LAZY_PACKAGES = [
     "roadmask.engines",
     "roadmask.evaluation",
     "roadmask.extend",
+    "roadmask.streaming.sources",
     "roadmask.streaming.store",
     "roadmask.testing",
 ]
