@@ -34,6 +34,8 @@ class ExportFormat:
     """Whether it holds a single camera."""
     images: bool = False
     """Whether it can hold images, so that they can be anonymized."""
+    image_files: bool = False
+    """Whether it names image files, which can be written beside its output."""
     packages: tuple[str, ...] = ()
     """Modules that must be installed, from the extra `export`."""
 
@@ -49,7 +51,7 @@ _HERE = "roadmask.streaming.formats.export"
 FORMATS: dict[str, ExportFormat] = {
     each.name: each
     for each in (
-        ExportFormat("coco", "COCO JSON", f"{_HERE}.coco", ".json"),
+        ExportFormat("coco", "COCO JSON", f"{_HERE}.coco", ".json", image_files=True),
         ExportFormat("kitti-mots", "KITTI MOTS", f"{_HERE}.kitti_mots", ""),
         ExportFormat("cvat", "CVAT XML", f"{_HERE}.cvat", ".xml", single_camera=True),
         ExportFormat("rle-jsonl", "JSON lines", f"{_HERE}.rle_jsonl", ".jsonl"),
