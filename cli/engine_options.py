@@ -11,15 +11,16 @@ from roadmask.engines.classes import DEFAULT_CLASSES
 from roadmask.engines.table import engine_names, precisions
 
 
-def _either(names: Sequence[str]) -> str:
+def either(names: Sequence[str]) -> str:
+    """Returns names as a list for help texts: `a, b or c`."""
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 WeightsOption = Annotated[
     str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
 ]
-ENGINES = f"{_either(engine_names())}."
-PRECISIONS = f"auto; {_either(precisions(on_gpu=False))} on a CPU; {_either(precisions(on_gpu=True))} on a GPU."
+ENGINES = f"{either(engine_names())}."
+PRECISIONS = f"auto; {either(precisions(on_gpu=False))} on a CPU; {either(precisions(on_gpu=True))} on a GPU."
 EngineOption = Annotated[str | None, typer.Option(help=f"{ENGINES} [dim]Default: auto[/]")]
 PrecisionOption = Annotated[str | None, typer.Option(help=f"{PRECISIONS} [dim]Default: auto[/]")]
 ClassesOption = Annotated[
