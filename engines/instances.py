@@ -49,6 +49,10 @@ class Instances:
     """One mask per instance, or None where only boxes are known."""
     semantic: SemanticMap | None = None
     """Classes of the whole image (road, sky, ...), or None where the segmenter reports instances only."""
+    since_detected_ns: NDArray[np.int64] | None = None
+    """(N,) time between the image and the one in which each instance was detected, in nanoseconds: 0 for an instance
+    that was detected in this image, more for one that was propagated from an earlier or a later image. None if all were
+    detected in this image, or it is not known."""
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -62,6 +66,13 @@ class Instances:
             raise InstancesError("boxes and scores must be finite, got NaN or infinity: drop those instances first.")
         if (self.boxes[:, 2:] < self.boxes[:, :2]).any():
             raise InstancesError("expected boxes as x1, y1, x2, y2 with x1 <= x2 and y1 <= y2; convert xywh first.")
+        if self.since_detected_ns is not None:
+            _expect("since_detected_ns", self.since_detected_ns, (count,), np.int64)
+            if (self.since_detected_ns < 0).any():
+                raise InstancesError(
+                    f"expected since_detected_ns of at least 0, got {self.since_detected_ns.min()}: pass the distance "
+                    "in time, whichever image came first."
+                )
         if self.masks is not None:
             if len(self.masks) != count:
                 raise InstancesError(f"expected one mask for each of {count} boxes, got {len(self.masks)} masks.")
@@ -200,6 +211,12 @@ class Instances:
 
         return to_supervision(self, track_ids)
 
+    @property
+    def propagated(self) -> NDArray[np.bool_]:
+        """(N,) whether each instance was propagated from another image instead of detected in this one."""
+        since = self.since_detected_ns
+        return np.zeros(len(self), np.bool_) if since is None else since > 0
+
     def __len__(self) -> int:
         return len(self.boxes)
 
@@ -213,6 +230,7 @@ class Instances:
             scores=self.scores[index],
             category_ids=self.category_ids[index],
             masks=masks,
+            since_detected_ns=None if self.since_detected_ns is None else self.since_detected_ns[index],
         )
 
     def __repr__(self) -> str:

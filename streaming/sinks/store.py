@@ -54,13 +54,13 @@ class StoreSink:
             StoreError: the store cannot be written; what was committed before is safe.
         """
         frame = tracked.frame
-        self._start_epoch_of(frame)
+        self._start_epoch_of(frame, propagated=tracked.tracks.instances.since_detected_ns is not None)
         self.writer.append(frame.frame_index, frame.timestamp_ns, tracked.tracks, tracked.tracker)
 
-    def _start_epoch_of(self, frame: Frame) -> None:
+    def _start_epoch_of(self, frame: Frame, *, propagated: bool) -> None:
         epoch = self.writer.epoch
         if epoch is None or epoch.epoch != frame.epoch:
-            self.writer.start_epoch(frame.epoch, frame.image_size, frame.clock)
+            self.writer.start_epoch(frame.epoch, frame.image_size, frame.clock, propagated=propagated)
 
     def lost(self, item: LostFrame) -> None:
         """Counts the frame in the camera's ledger."""

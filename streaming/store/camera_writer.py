@@ -16,14 +16,7 @@ from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
-from roadmask.streaming.store.layout import (
-    LEDGER,
-    METADATA,
-    EpochInfo,
-    Extent,
-    json_data,
-    read_attributes,
-)
+from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, json_data, read_attributes
 from roadmask.streaming.store.open_epoch import OpenEpoch, create_epoch
 from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
 from roadmask.streaming.store.rows import frame_rows, storable_masks
@@ -111,7 +104,13 @@ class CameraWriter:
         return None if self._epoch is None else self._epoch.info
 
     def start_epoch(
-        self, epoch: int, image_size: tuple[int, int], clock: Clock, info: dict[str, Any] | None = None
+        self,
+        epoch: int,
+        image_size: tuple[int, int],
+        clock: Clock,
+        info: Mapping[str, Any] | None = None,
+        *,
+        propagated: bool = False,
     ) -> None:
         """Commits the current epoch and starts another, with its own image size, rotation and clock.
 
@@ -120,6 +119,7 @@ class CameraWriter:
             image_size: height and width of its images in pixels.
             clock: origin of its timestamps.
             info: further properties stated by the source, as JSON data.
+            propagated: whether its frames may hold instances that were propagated from other frames.
 
         Raises:
             InputError: the number does not rise, or `info` is not JSON data.
@@ -133,7 +133,7 @@ class CameraWriter:
             )
         self.commit()
         described = EpochInfo(epoch, image_size, clock, json_data(info or {}, f"info of epoch {epoch}"))
-        create_epoch(self._store, self.camera, described, self._config)
+        create_epoch(self._store, self.camera, described, self._config, propagated=propagated)
         opened = OpenEpoch.of(self._store, self.camera, described, Extent(), self._config)
         self._write_attributes({epoch: Extent()})
         self._epoch = opened
@@ -149,7 +149,8 @@ class CameraWriter:
 
         Raises:
             InputError: no epoch was started, or the frame does not follow the previous one.
-            InstancesError: masks are missing or do not fit the images of the epoch, or an id does not fit into uint32.
+            InstancesError: masks are missing or do not fit the images of the epoch, an id does not fit into uint32, or
+                the epoch was not started for propagated instances.
             StoreError: the store cannot be written; frames stay buffered and a later `commit` may succeed.
         """
         self._require_open()

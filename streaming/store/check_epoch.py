@@ -45,7 +45,7 @@ class EpochCheck:
         """Notes optional arrays that are missing, and arrays that this version of roadmask does not know."""
         where = f"camera {self.camera.name} epoch {self.epoch.info.epoch}"
         for name, spec in ARRAYS.items():
-            if not spec.required and not self.epoch.has(name):
+            if spec.always and not spec.required and not self.epoch.has(name):
                 self.report.notes.append(f"{where} has no {name}, which is optional")
         for name in self.epoch.unknown_arrays():
             self.report.notes.append(f"{where} has {name}, which this roadmask does not know: it was not checked")
@@ -113,6 +113,9 @@ class EpochCheck:
         if category_id is not None:
             wrong = ~np.isin(category_id, list(self.camera.class_names))
             self._first("instances/category_id", wrong, "expected a category id among class_names", category_id)
+        since = arrays["instances/since_detected_ns"]
+        if since is not None:
+            self._first("instances/since_detected_ns", since < 0, "expected a time of at least 0", since)
         if state is not None:
             wrong = ~np.isin(state, [TrackState.TENTATIVE, TrackState.CONFIRMED])
             self._first("instances/state", wrong, "expected the state of a tentative or confirmed track", state)

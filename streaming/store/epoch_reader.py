@@ -129,6 +129,11 @@ class EpochReader:
         return self.read(name, number * ROWS_PER_CHUNK, (number + 1) * ROWS_PER_CHUNK)
 
     @cached_property
+    def propagated(self) -> bool:
+        """Whether the epoch may hold instances that were propagated from other frames."""
+        return self.has("instances/since_detected_ns")
+
+    @cached_property
     def frame_index(self) -> NDArray[np.int64]:
         """(T,) capture counts of the frames."""
         return self.read("frames/frame_index")
@@ -182,6 +187,7 @@ class EpochReader:
         edges = self.rows("instances/rle_offsets", start, stop + 1)
         data = self.read("instances/rle", int(edges[0]), int(edges[-1])).tobytes()
         counts = tuple(data[a - edges[0] : b - edges[0]] for a, b in pairwise(edges))
+        since = self.rows("instances/since_detected_ns", start, stop) if self.propagated else None
         try:
             instances = Instances(
                 self.info.image_size,
@@ -189,6 +195,7 @@ class EpochReader:
                 self.rows("instances/score", start, stop),
                 self.rows("instances/category_id", start, stop).astype(np.int64),
                 RleMasks(counts, self.info.image_size),
+                since_detected_ns=since,
             )
         except InstancesError as error:
             raise StoreCorruptError(f"{self.folder}, frame {position}: {error}") from error

@@ -86,6 +86,8 @@ class ArraySpec:
     """First release of roadmask that wrote it."""
     required: bool = True
     """Whether every epoch has it. Readers do without an optional array, and ignore an array that is not listed."""
+    always: bool = True
+    """Whether roadmask writes it into every epoch; otherwise only into those that hold propagated instances."""
 
 
 ARRAYS: dict[str, ArraySpec] = {
@@ -100,6 +102,13 @@ ARRAYS: dict[str, ArraySpec] = {
     "instances/track_id": ArraySpec("int64", ("instance",), "track id, 0 = none"),
     "instances/state": ArraySpec("uint8", ("instance",), "state of the track: 0 = tentative, 1 = confirmed"),
     "instances/area": ArraySpec("int64", ("instance",), "pixels of the mask", required=False),
+    "instances/since_detected_ns": ArraySpec(
+        "int64",
+        ("instance",),
+        "time in nanoseconds between the frame and the one in which it was detected, 0 = in this frame",
+        required=False,
+        always=False,
+    ),
     "instances/rle_offsets": ArraySpec("int64", ("instance_edge",), "first byte of each mask, then their number"),
     "instances/rle": ArraySpec("uint8", ("rle_byte",), "COCO's compressed run lengths, mask after mask"),
 }

@@ -9,6 +9,7 @@ import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from roadmask.engines import RleMasks
+from roadmask.engines.errors import InstancesError
 from roadmask.streaming.store.config import StoreConfig
 from roadmask.streaming.store.files import DurableStore
 from roadmask.streaming.store.growing_array import GrowingArray
@@ -63,11 +64,20 @@ class OpenEpoch:
         return self.waiting > 0 and self.end.frames % self.shard_frames == 0
 
     def push(self, rows: Rows, masks: RleMasks) -> None:
-        """Appends the rows of a frame, and the id map painted from its masks."""
+        """Appends the rows of a frame, and the id map painted from its masks.
+
+        Raises:
+            InstancesError: instances are propagated, and the epoch has no array for that.
+        """
+        if "instances/since_detected_ns" not in self.arrays and rows["instances/since_detected_ns"].any():
+            raise InstancesError(
+                f"epoch {self.info.epoch}: expected detected instances, got propagated ones: pass propagated=True to "
+                "start_epoch."
+            )
         paint_id_map(masks, rows["instances/track_id"], rows["instances/score"], self._image[0])
         self.arrays["id_map"].append(self._image)
         for name, row in rows.items():
-            if name in self.arrays:  # an epoch that is resumed may lack an optional one
+            if name in self.arrays:  # an epoch may lack an optional one
                 self.arrays[name].append(row)
         self.end = Extent(
             self.end.frames + 1,
@@ -87,8 +97,10 @@ class OpenEpoch:
             array.mark_committed()
 
 
-def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> None:
-    """Creates the group of an epoch with all of `ARRAYS`.
+def create_epoch(
+    store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig, *, propagated: bool = False
+) -> None:
+    """Creates the group of an epoch with `ARRAYS`; those of propagated instances only where there may be some.
 
     Id maps and run lengths are sharded, so that a single image or mask can be read from a large file; the other arrays
     are small. Every chunk ends with a crc32c, because zstd's own checksum does not cover its header.
@@ -103,6 +115,8 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
         for part in sorted({name.split("/")[0] for name in ARRAYS if "/" in name}):
             zarr.create_group(store, path=f"{base}/{part}")
         for name, spec in ARRAYS.items():
+            if not (spec.always or propagated):
+                continue
             rows, row = Extent().rows(spec), row_shape(name, info.image_size)
             file_rows = rows_per_file(name, shard_frames)
             chunk_rows = {"id_map": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines import RleMasks
+from roadmask.engines import Instances, RleMasks
 from roadmask.engines.errors import InstancesError
 from roadmask.streaming.store.layout import EpochInfo, Extent, FrameState
 from roadmask.tracking import Tracks
@@ -43,9 +43,15 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
         "instances/track_id": tracks.track_ids.copy(),
         "instances/state": tracks.states.copy(),
         "instances/area": masks.area,
+        "instances/since_detected_ns": _since_detected(seen),
         "instances/rle_offsets": end.rle_bytes + np.cumsum(lengths),
         "instances/rle": np.frombuffer(b"".join(masks.counts), np.uint8),
     }
+
+
+def _since_detected(seen: Instances) -> NDArray[np.int64]:
+    since = seen.since_detected_ns
+    return np.zeros(len(seen), np.int64) if since is None else since.copy()
 
 
 def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_ids: Collection[int]) -> RleMasks:

@@ -43,6 +43,8 @@ def fields(count: int = 3) -> dict[str, Any]:
         ({"scores": np.array([0.5, np.nan, 0.5], np.float32)}, "finite"),
         ({"boxes": np.tile(np.array([5, 5, 4, 9], np.float32), (3, 1))}, "x1 <= x2"),  # inside out
         ({"boxes": np.tile(np.array([5, 5, 9, 4], np.float32), (3, 1))}, "x1 <= x2"),
+        ({"since_detected_ns": np.zeros(2, np.int64)}, "since_detected_ns as int64"),
+        ({"since_detected_ns": np.array([0, -1, 2])}, "at least 0, got -1"),
         ({"masks": RleMasks((), SIZE)}, "one mask for each of 3"),
         ({"masks": RleMasks.from_dense(np.ones((3, 90, 60)), (90, 60))}, r"\(90, 60\)"),  # of another image
     ],

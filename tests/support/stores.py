@@ -91,12 +91,13 @@ def record(
     *,
     commit_every: int | None = None,
     store_config: StoreConfig = SMALL,
+    propagated: bool = False,
     **changes: Any,
 ) -> Path:
-    """Writes a drive of one camera, `front`, in one epoch."""
+    """Writes a drive of one camera, `front`, in one epoch, which may hold propagated instances."""
     with create(path, **changes) as store, CameraWriter(store.path, "front", store_config) as writer:
         if drive:
-            writer.start_epoch(0, drive[0].instances.image_size, "media", {"fps": 10})
+            writer.start_epoch(0, drive[0].instances.image_size, "media", {"fps": 10}, propagated=propagated)
         for index, tracks in enumerate(drive):
             writer.append(index, index * FRAME_NS, tracks)
             if commit_every and index % commit_every == 0:

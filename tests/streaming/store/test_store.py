@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,7 @@ import pytest
 import zarr
 
 from roadmask.engines import RleMasks
-from roadmask.engines.errors import (
-    InputError,
-    LedgerError,
-    StoreError,
-)
+from roadmask.engines.errors import InputError, InstancesError, LedgerError, StoreError
 from roadmask.streaming import store as public
 from roadmask.streaming.store import CameraWriter, StoreConfig, check_drive, open_drive
 from roadmask.streaming.store.epoch_reader import EpochReader
@@ -63,6 +60,24 @@ def test_frames_come_back(tmp_path: Path, frames: int) -> None:
     assert check_drive(tmp_path / "drive.zarr").ok
 
 
+def test_propagated_instances_come_back_with_the_time_since_they_were_detected(tmp_path: Path) -> None:
+    def since(tracks: Tracks, index: int) -> Tracks:
+        times = np.full(len(tracks), index % 3 * FRAME_NS, np.int64)
+        return replace(tracks, instances=replace(tracks.instances, since_detected_ns=times))
+
+    drive = [since(tracks, index) for index, tracks in enumerate(street(20))]
+    camera = open_drive(record(tmp_path / "drive.zarr", drive, propagated=True))["front"]
+    for index, tracks in enumerate(drive):
+        instances = camera.frame(index).instances
+        np.testing.assert_array_equal(instances.since_detected_ns, tracks.instances.since_detected_ns)
+        np.testing.assert_array_equal(instances.propagated, np.full(len(tracks), index % 3 > 0))
+    assert check_drive(camera.folder.parent).ok
+    with pytest.raises(InstancesError, match="pass propagated=True to start_epoch"):
+        record(tmp_path / "other.zarr", drive)
+    plain = open_drive(record(tmp_path / "plain.zarr", street(3)))["front"]
+    assert plain.frame(0).instances.since_detected_ns is None
+
+
 def test_opens_with_zarr_alone(tmp_path: Path) -> None:
     record(tmp_path / "drive.zarr", street(12))
     epoch = zarr.open_group(tmp_path / "drive.zarr", mode="r")["front/0"]
@@ -75,7 +90,7 @@ def test_opens_with_zarr_alone(tmp_path: Path) -> None:
 
 
 def test_layout_is_the_documented_one(tmp_path: Path) -> None:
-    path = record(tmp_path / "drive.zarr", street(12))
+    path = record(tmp_path / "drive.zarr", street(12), propagated=True)
     root = zarr.open_group(path, mode="r")
     assert root.attrs["schema_version"] == 2
     assert root.attrs["class_names"] == {"1": "pedestrian", "3": "car"}

@@ -23,7 +23,10 @@ ROWS = 37
 
 @pytest.fixture(scope="module")
 def epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record(tmp_path_factory.mktemp("stored") / "drive.zarr", street(20), commit_every=3) / "front/0"
+    return (
+        record(tmp_path_factory.mktemp("stored") / "drive.zarr", street(20), commit_every=3, propagated=True)
+        / "front/0"
+    )
 
 
 def make(folder: Path, **layout: Any) -> tuple[Path, NDArray[Any]]:
