@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from roadmask.cli.engine_options import PrecisionOption
+from roadmask.cli.engine_options import DetectEveryOption, PrecisionOption
 from roadmask.engines.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def batch(
     weights: Annotated[str | None, typer.Option(help="Weights: lite, resnet50, resnet50_v2 or a file.")] = None,
     precision: PrecisionOption = None,
     max_frames: Annotated[int | None, typer.Option(help="Maximum number of frames to record of each camera.")] = None,
+    detect_every: DetectEveryOption = None,
     threads: Annotated[
         int | None,
         typer.Option(help="Number of threads of each worker's engine. [dim]Default: one for each physical core[/]"),
@@ -94,7 +95,7 @@ def batch(
     from roadmask.streaming.results_json import write_results
 
     console = Console(stderr=True, highlight=False)
-    settings = run_settings(config, weights, None, precision, None, None, None, threads, None, max_frames)
+    settings = run_settings(config, weights, None, precision, None, None, None, threads, None, max_frames, detect_every)
     destination = out if is_url(out) else ""
     if work is not None and not destination:
         raise InputError(f"expected --work only with an --out that is a URL, got the folder {out}: remove --work.")

@@ -28,6 +28,15 @@ ClassesOption = Annotated[
     typer.Option(help=f"Classes to report, separated by commas. [dim]Default: {','.join(DEFAULT_CLASSES)}[/]"),
 ]
 ScoreMinOption = Annotated[float | None, typer.Option(help="Drop instances below this score. [dim]Default: 0.5[/]")]
+DetectEveryOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Segment every N-th frame and fill those in between with masks carried along with the image. "
+        "[dim]Default: 1[/]",
+        show_default=False,
+    ),
+]
 InputSizeOption = Annotated[
     str | None, typer.Option(metavar="HxW", help="Input size of the network. [dim]Default: from the frames' aspect[/]")
 ]

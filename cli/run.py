@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from roadmask.cli.engine_options import (
     ClassesOption,
+    DetectEveryOption,
     EngineOption,
     InputSizeOption,
     PrecisionOption,
@@ -70,6 +71,7 @@ def run(
         typer.Option(help="TOML file with these and more settings; options given here take precedence."),
     ] = None,
     max_frames: Annotated[int | None, typer.Option(help="Maximum number of frames to read from each camera.")] = None,
+    detect_every: DetectEveryOption = None,
     log_json: Annotated[Path | None, typer.Option(help="Also log to this file, one JSON object per line.")] = None,
     resume: Annotated[
         bool,
@@ -108,7 +110,17 @@ def run(
     command = redact_command(sys.argv)
     with json_log(log_json):
         settings = run_settings(
-            config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
+            config,
+            weights,
+            engine,
+            precision,
+            classes,
+            score_min,
+            input_size,
+            threads,
+            ignore,
+            max_frames,
+            detect_every,
         )
         jobs = camera_jobs(sources, overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
@@ -156,6 +168,7 @@ def run_settings(
     threads: int | None,
     ignore: list[str] | None,
     max_frames: int | None,
+    detect_every: int | None = None,
 ) -> RunConfig:
     """Returns the settings of a file, or the defaults, overridden by the options that were given."""
     from roadmask.streaming.config import RunConfig, load_config, overridden
@@ -173,7 +186,9 @@ def run_settings(
     )
     if ignore:
         settings = replace(settings, ignore={**settings.ignore, **dict(map(_named_region, ignore))})
-    return settings if max_frames is None else replace(settings, max_frames=max_frames)
+    if max_frames is not None:
+        settings = replace(settings, max_frames=max_frames)
+    return settings if detect_every is None else replace(settings, detect_every=detect_every)
 
 
 def _named_region(text: str) -> tuple[str, str]:

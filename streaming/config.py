@@ -20,8 +20,11 @@ from roadmask.engines.table import Engine
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig
+from roadmask.tracking.propagation.gap import WEAK_SCORE_MIN
 
 T = TypeVar("T")
+DETECT_EVERY_MAX = 32
+"""Largest `detect_every`: the frames in between are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,13 @@ class RunConfig:
     """Camera name, or "*" for all -> path of a mask image or a polygon; the table [ignore] of a file."""
     max_frames: int | None = None
     """Maximum number of frames to read from each camera; None for all."""
+    detect_every: int = 1
+    """Number of frames of a recorded camera from one detection to the next, 1 to 32. The frames in between are filled
+    with instances propagated from both."""
 
     def __post_init__(self) -> None:
+        if not 1 <= self.detect_every <= DETECT_EVERY_MAX:
+            raise ConfigError(f"expected detect_every from 1 to {DETECT_EVERY_MAX}, got {self.detect_every}.")
         if self.max_frames is not None and self.max_frames < 1:
             raise ConfigError(f"expected max_frames of at least 1, got {self.max_frames}.")
         for text in self.ignore.values():
@@ -86,12 +94,24 @@ class RunConfig:
         text = self.ignore.get(camera, self.ignore.get("*"))
         return None if text is None else IgnoreRegion(text)
 
+    @property
+    def detection(self) -> EngineConfig:
+        """Settings of the engine that is built: where frames are filled, it reports weak instances too.
+
+        Weak instances are not stored. They confirm what another detection found.
+        """
+        if self.detect_every == 1:
+            return self.engine
+        return replace(self.engine, score_min=min(self.engine.score_min, WEAK_SCORE_MIN))
+
     def describe(self) -> dict[str, Any]:
         """Returns the configuration as plain JSON values, as it is written into stores."""
         described: dict[str, Any] = cattrs.unstructure(self)
         described["engine"]["classes"] = list(self.engine.classes)
         if self.engine.precision == "auto":  # older stores, which lack it, can be resumed
             del described["engine"]["precision"]
+        if self.detect_every == 1:  # likewise
+            del described["detect_every"]
         described["ignore"] = {camera: IgnoreRegion(text).describe() for camera, text in self.ignore.items()}
         return described
 

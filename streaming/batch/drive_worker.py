@@ -76,7 +76,7 @@ class DriveTask:
     @property
     def segmenter(self) -> Build:
         """Function that builds the segmenter with the number of threads of this task."""
-        engine = replace(self.config.engine, threads=self.threads)
+        engine = replace(self.config.detection, threads=self.threads)
         return self.build or partial(build_segmenter, engine)
 
     def made_of(self) -> dict[str, Any]:

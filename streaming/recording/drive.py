@@ -87,7 +87,7 @@ def record_drive(
         described = config.describe()
         threads = config.engine.threads or default_threads()
         config = replace(config, engine=replace(config.engine, threads=threads))
-        build = build or partial(build_segmenter, config.engine)
+        build = build or partial(build_segmenter, config.detection)
         segmenter = None if on_ray else build()
         if segmenter is None:
             from roadmask.streaming.recording.on_ray import run_on_ray, segmenter_on_ray  # noqa: PLC0415 - optional

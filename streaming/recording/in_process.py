@@ -11,9 +11,9 @@ from pathlib import Path
 from roadmask.engines import Segmenter
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.frames import Frame
+from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.recording.jobs import CameraJob, ProbedCamera
-from roadmask.streaming.recording.reader import Reader
+from roadmask.streaming.recording.reader import DetectionSchedule, Reader
 from roadmask.streaming.recording.recorder import Recorder, all_closed, build_recorder
 from roadmask.streaming.recording.result import CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import segment_each
@@ -24,21 +24,26 @@ _log = logging.getLogger(__name__)
 class _Camera:
     """The reader and the recorder of one camera."""
 
-    def __init__(self, job: CameraJob, reader: Reader, recorder: Recorder) -> None:
+    def __init__(self, job: CameraJob, reader: Reader, recorder: Recorder, detect_every: int) -> None:
         self.job = job
         self.reader = reader
         self.recorder = recorder
         self.items = iter(reader)
+        self.schedule = DetectionSchedule(detect_every)
         self.problem: str | None = None
         self.ended = recorder.resume_point.finished
 
     def next_frame(self) -> Frame | None:
-        """Returns the next frame that has an image; None at the end."""
+        """Returns the next frame that is to be detected, and records those before it; None at the end."""
         try:
             for item in self.items:
-                if isinstance(item, Frame):
+                self.recorder.expect_repeated(self.reader.repeated)
+                if isinstance(item, LostFrame):
+                    self.recorder.push_lost(item)
+                elif self.schedule.detects(item):
                     return item
-                self.recorder.push_lost(item)
+                else:
+                    self.recorder.push(item, None)
         except SourceError as error:
             self.problem = str(error)
             _log.warning("camera %s ends early: %s", self.job.camera, error)
@@ -62,7 +67,7 @@ def run_in_process(
     stop: threading.Event | None = None,
     resume: bool = False,
 ) -> RunResult:
-    """Records all cameras, one frame of each in turn; each camera is decoded ahead in a thread.
+    """Records all cameras, one detected frame of each in turn; each camera is decoded ahead in a thread.
 
     Args:
         cameras: the cameras, whose sources are read from where the probe ended, and closed.
@@ -84,8 +89,9 @@ def run_in_process(
             recorder = build_recorder(probed.job, probed.probe, config, store, class_names, resume=resume)
             opened.enter_context(recorder)
             done = recorder.resume_point.ledger.accounted
-            reader = opened.enter_context(Reader(probed.source, config.max_frames, done, probed.items))
-            running.append(_Camera(probed.job, reader, recorder))
+            reader = Reader(probed.source, config.max_frames, done, probed.items, config.detect_every)
+            opened.enter_context(reader)
+            running.append(_Camera(probed.job, reader, recorder, config.detect_every))
         while any(not camera.ended for camera in running):
             if stop.is_set():
                 for camera in running:

@@ -25,7 +25,7 @@ from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.ray_actors import Actor, LogDrain, own_errors, ray_session, start_actor
 from roadmask.streaming.recording.jobs import CameraJob, CameraProbe, ProbedCamera
-from roadmask.streaming.recording.reader import Reader
+from roadmask.streaming.recording.reader import DetectionSchedule, Reader
 from roadmask.streaming.recording.recorder import Recorder, all_closed, build_recorder
 from roadmask.streaming.recording.result import CameraProgress, CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import Batcher, Segmentation, segment_each
@@ -55,9 +55,10 @@ class _SegmenterActor(Actor):
             segmenter.warm_up(image_size)
         self._batch = Batcher(lambda images: segment_each(segmenter, images), batch_max=len(image_sizes))
 
-    async def segment(self, frames: Sequence[Frame | LostFrame]) -> list[Segmentation]:
-        """Returns the segmentation of each frame that has an image, one after the other: batches span cameras."""
-        return [await self._batch(item.image) for item in frames if isinstance(item, Frame)]
+    async def segment(self, frames: Sequence[Frame | LostFrame], detected: Sequence[int]) -> dict[int, Segmentation]:
+        """Returns the segmentation of the frames at some places, one after the other: batches span cameras."""
+        images = {place: item.image for place in detected if isinstance(item := frames[place], Frame)}
+        return {place: await self._batch(image) for place, image in images.items()}
 
 
 class _RecorderActor(Actor):
@@ -79,12 +80,14 @@ class _RecorderActor(Actor):
         point = self._recorder.resume_point
         return point.ledger.accounted, point.finished
 
-    def push(self, frames: Sequence[Frame | LostFrame], segmentations: Sequence[Segmentation]) -> None:
-        """Takes the next frames, and the segmentations of those that have an image."""
-        remaining = iter(segmentations)
-        for item in frames:
+    def push(
+        self, frames: Sequence[Frame | LostFrame], segmentations: Mapping[int, Segmentation], repeated: int
+    ) -> None:
+        """Takes the next frames, and the segmentations of those that were detected, by their place among the frames."""
+        self._opened.expect_repeated(repeated)
+        for place, item in enumerate(frames):
             if isinstance(item, Frame):
-                self._opened.push(item, next(remaining))
+                self._opened.push(item, segmentations.get(place))
             else:
                 self._opened.push_lost(item)
 
@@ -110,9 +113,10 @@ class _RecorderActor(Actor):
 class _ReaderActor(Actor):
     """Reads one camera and sends its frames to the segmenter and the recorder."""
 
-    def open(self, job: CameraJob, frames_max: int | None, skip: int) -> None:
+    def open(self, job: CameraJob, config: RunConfig, skip: int) -> None:
         """Opens the source."""
-        self._reader = Reader(job.open(), frames_max, skip)
+        self._reader = Reader(job.open(), config.max_frames, skip, detect_every=config.detect_every)
+        self._schedule = DetectionSchedule(config.detect_every)
 
     def run(self, segmenter: Any, recorder: Any) -> tuple[int, str | None, bool]:
         """Reads to the end.
@@ -125,8 +129,14 @@ class _ReaderActor(Actor):
         with self._reader:
             try:
                 for batch in _frame_batches(self._reader):
+                    detected = [
+                        place
+                        for place, item in enumerate(batch)
+                        if isinstance(item, Frame) and self._schedule.detects(item)
+                    ]
                     frames = ray.put(batch)
-                    in_flight.append(recorder.push.remote(frames, segmenter.segment.remote(frames)))
+                    found = segmenter.segment.remote(frames, detected)
+                    in_flight.append(recorder.push.remote(frames, found, self._reader.repeated))
                     while len(in_flight) >= BATCHES_IN_FLIGHT_MAX:
                         ray.get(in_flight.popleft())
             except SourceError as error:
@@ -233,7 +243,7 @@ def run_on_ray(
             ]
             resumed = _wait(opening, actors, logs)
             opening = [
-                reader.open.remote(job, config.max_frames, done)
+                reader.open.remote(job, config, done)
                 for job, reader, (done, _) in zip(jobs, readers, resumed, strict=True)
             ]
             _wait([warming, *opening], actors, logs)

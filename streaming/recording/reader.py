@@ -17,6 +17,26 @@ AHEAD_BYTES = 128 * 2**20
 """Maximum number of bytes decoded ahead of the engine; one frame is always allowed."""
 
 
+class DetectionSchedule:
+    """Says which frames are detected: of each epoch the first one, and every `every`-th one that has an image.
+
+    Args:
+        every: number of frames from one detection to the next, at least 1.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._epoch: int | None = None
+        self._count = 0
+
+    def detects(self, frame: Frame) -> bool:
+        """Returns whether the next frame is detected."""
+        if frame.epoch != self._epoch:
+            self._epoch, self._count = frame.epoch, 0
+        self._count += 1
+        return (self._count - 1) % self._every == 0
+
+
 class Reader:
     """Decodes in a thread of its own; iterate it to get the frames in order.
 
@@ -25,6 +45,8 @@ class Reader:
         frames_max: number of frames to read; all if None.
         skip: number of frames at the start that are read but not handed on, because an earlier run accounted for them.
         items: an iteration of `source` that has begun, such as that of a probe; a new one if None.
+        detect_every: interval of detections, as in `DetectionSchedule`. The skipped items from the last detected frame
+            on are handed on again, because the frames after them are filled from it: see `repeated`.
     """
 
     def __init__(
@@ -33,11 +55,14 @@ class Reader:
         frames_max: int | None = None,
         skip: int = 0,
         items: Iterator[Frame | LostFrame] | None = None,
+        detect_every: int = 1,
     ) -> None:
         self._source = source
         self._items = items
         self._frames_max = frames_max
         self._skip = skip
+        self._detect_every = detect_every
+        self._repeated = 0
         self._stopped_early = False
         self._ahead: queue.Queue[Frame | LostFrame | RoadmaskError | None] = queue.Queue(AHEAD_FRAMES)
         self._bytes = _ByteBudget(AHEAD_BYTES)
@@ -49,6 +74,11 @@ class Reader:
     def captured(self) -> int:
         """Number of frames captured so far; final once the iteration has ended."""
         return self._captured
+
+    @property
+    def repeated(self) -> int:
+        """Number of items at the start that an earlier run accounted for; final once the first item was yielded."""
+        return self._repeated
 
     @property
     def stopped_early(self) -> bool:
@@ -101,12 +131,21 @@ class Reader:
         what passes through here: a frame that is lost on the way shows in the ledger. If reading ends early, packets
         that are still inside the decoder do not count; the index of the last item says how many came before it.
         """
+        schedule = DetectionSchedule(self._detect_every)
+        since_detection: list[Frame | LostFrame] = []
         try:
             for count, item in enumerate(self._source if self._items is None else self._items, 1):
                 self._captured = item.frame_index + 1
                 if count > self._skip:
-                    self._bytes.acquire(_size(item))
-                    self._ahead.put(item)
+                    self._repeated = self._repeated or len(since_detection)
+                    for each in (*since_detection, item):
+                        self._bytes.acquire(_size(each))
+                        self._ahead.put(each)
+                    since_detection.clear()
+                elif self._detect_every > 1:
+                    if isinstance(item, Frame) and schedule.detects(item):
+                        since_detection.clear()
+                    since_detection.append(item)
                 if count == self._frames_max:
                     break
                 if self._stopping.is_set():

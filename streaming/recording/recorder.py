@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from roadmask.engines import Instances
 from roadmask.engines.errors import RoadmaskError
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
@@ -23,6 +24,7 @@ from roadmask.streaming.segmentation import FailedSegmentation, Segmentation
 from roadmask.streaming.sinks.sink import CameraDescription, ResumePoint, TrackedFrame, TrackSink
 from roadmask.streaming.sinks.store import StoreSink
 from roadmask.tracking import Backfill, CameraTracker, IouTracker, Tracker, TrackerState, Tracks, TrackState
+from roadmask.tracking.propagation import GapFiller
 
 T = TypeVar("T")
 _BLACK = np.zeros((1, 1, 1), np.uint8)
@@ -39,6 +41,16 @@ class _WaitingFrame:
     """The frames lost between the previous frame and this one: sinks hear of losses in their place."""
 
 
+@dataclass(frozen=True, eq=False)
+class _ReadItem:
+    """A frame or a lost frame that waits until the next detection."""
+
+    item: Frame | LostFrame
+    """What was read; the pixels of a frame may be black."""
+    repeated: bool
+    """Whether an earlier run accounted for it."""
+
+
 class Recorder:
     """The tracker, the backfill and the sinks of one camera.
 
@@ -52,6 +64,8 @@ class Recorder:
             resumes there.
         description: what the sinks are told of the camera.
         frames_expected: estimated length of the source, for the progress.
+        gaps: fills the frames between detections; None if every frame is detected.
+        track_images: whether the tracker reads the images of frames.
 
     Raises:
         InputError: a sink cannot be written with these settings.
@@ -65,11 +79,18 @@ class Recorder:
         sinks: Sequence[TrackSink],
         description: CameraDescription,
         frames_expected: int | None = None,
+        *,
+        gaps: GapFiller[_ReadItem] | None = None,
+        track_images: bool = False,
     ) -> None:
         self._camera = camera
         self._track = track
         self._sinks = sinks
         self._needs_image = any(sink.needs_image for sink in sinks)
+        self._gaps = gaps
+        self._track_images = track_images
+        self._reading_epoch: int | None = None
+        self._repeated = -1
         self._waiting: Backfill[_WaitingFrame] = Backfill()
         self._lost: list[LostFrame] = []
         self._failures: Counter[str] = Counter()
@@ -91,32 +112,74 @@ class Recorder:
             raise
         return next((point for point in points if point is not None), ResumePoint())
 
-    def push(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Takes the next frame and the instances found in it.
+    def expect_repeated(self, count: int) -> None:
+        """Says, before the first frame of a resumed run, how many items at its start were accounted for before.
+
+        The frames after them are filled from these; they are neither tracked nor written again. Later calls do nothing.
+        """
+        if self._repeated < 0:
+            self._repeated = count
+
+    def push(self, frame: Frame, segmentation: Segmentation | None) -> None:
+        """Takes the next frame and the instances found in it; None if it was not detected.
 
         Raises:
             InputError: the frame is not later than the previous one of its epoch.
             StoreError: a sink cannot be written; what was committed before is safe.
         """
+        failed = isinstance(segmentation, FailedSegmentation)
+        if self._gaps is not None and (failed or frame.epoch != self._reading_epoch):
+            self._reading_epoch = frame.epoch
+            self._take(self._gaps.flush())
         if isinstance(segmentation, FailedSegmentation):
-            self._failures[segmentation.reason] += 1
+            if self._repeated <= 0:
+                self._failures[segmentation.reason] += 1
             self.push_lost(LostFrame(frame.camera, frame.epoch, frame.frame_index, frame.timestamp_ns, "engine"))
             return
-        self.progress.frames += 1
-        if frame.epoch != self._epoch:
-            self._write(self._waiting.flush())
-            self._epoch = frame.epoch
-        tracks = self._track(frame, segmentation)
-        if not self._needs_image:  # waiting frames need not hold their pixels
-            frame = replace(frame, image=np.broadcast_to(_BLACK, frame.image.shape))
-        waiting = _WaitingFrame(frame, self._track.state(), tuple(self._lost))
-        self._lost.clear()
-        self._write(self._waiting.push(waiting, tracks))
+        repeated = self._counted()
+        if self._gaps is not None:
+            held = frame if self._needs_image or self._track_images else without_pixels(frame)
+            item = _ReadItem(held, repeated)
+            self._take(self._gaps.push(item, frame.image, frame.timestamp_ns, segmentation))
+        elif segmentation is not None:
+            self._track_frame(frame, segmentation)
 
     def push_lost(self, lost: LostFrame) -> None:
         """Takes a frame that was captured but has no image or could not be segmented."""
+        repeated = self._counted()
+        if self._gaps is not None:
+            self._take(self._gaps.push_lost(_ReadItem(lost, repeated)))
+        else:
+            self._lost.append(lost)
+
+    def _counted(self) -> bool:
+        """Counts an item in the progress; returns whether it is repeated, which the progress of before includes."""
+        if self._repeated > 0:
+            self._repeated -= 1
+            return True
         self.progress.frames += 1
-        self._lost.append(lost)
+        return False
+
+    def _take(self, ready: list[tuple[_ReadItem, Instances | None]]) -> None:
+        """Takes items whose instances are known, and drops those of an earlier run."""
+        for item, instances in ready:
+            if item.repeated:
+                continue
+            if isinstance(item.item, LostFrame):
+                self._lost.append(item.item)
+            elif instances is not None:
+                self._track_frame(item.item, instances)
+
+    def _track_frame(self, frame: Frame, instances: Instances) -> None:
+        if frame.epoch != self._epoch:
+            self._write(self._waiting.flush())
+            self._epoch = frame.epoch
+        tracks = self._track(frame, instances)
+        if not self._needs_image:  # waiting frames need not hold their pixels
+            frame = without_pixels(frame)
+        waiting = _WaitingFrame(frame, self._track.state(), tuple(self._lost))
+        self._lost.clear()
+        self._write(self._waiting.push(waiting, tracks))
 
     def close(self, captured: int, problem: str | None = None) -> CameraResult:
         """Writes the frames that wait, closes the sinks, and checks that no frame is missing.
@@ -132,6 +195,8 @@ class Recorder:
         if self.resume_point.finished:
             captured = self.resume_point.ledger.captured
         else:
+            if self._gaps is not None:
+                self._take(self._gaps.flush())
             self._write(self._waiting.flush())
             self._report_lost(self._lost)
         self._close_sinks(captured)
@@ -201,6 +266,11 @@ class Recorder:
                 self.progress.tracks[int(category_id)] = self.progress.tracks.get(int(category_id), 0) + 1
 
 
+def without_pixels(frame: Frame) -> Frame:
+    """Returns a frame that keeps the size of its image and none of its memory."""
+    return replace(frame, image=np.broadcast_to(_BLACK, frame.image.shape))
+
+
 def build_tracker(config: RunConfig) -> Tracker:
     """Returns the tracker that a configuration asks for."""
     tracker = IouTracker(config.tracker)
@@ -232,7 +302,15 @@ def build_recorder(
     sinks += job.sinks(job.camera)
     track = TrackStage(build_tracker(config), config.ignore_region(job.camera))
     description = CameraDescription(class_names, probe.description, probe.fps)
-    return Recorder(job.camera, track, sinks, description, probe.frames_to_read(config.max_frames))
+    return Recorder(
+        job.camera,
+        track,
+        sinks,
+        description,
+        probe.frames_to_read(config.max_frames),
+        gaps=GapFiller(config.engine.score_min) if config.detect_every > 1 else None,
+        track_images=config.image_motion,
+    )
 
 
 def all_closed(closers: Sequence[Callable[[], T]]) -> list[T]:

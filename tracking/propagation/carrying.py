@@ -48,7 +48,7 @@ def carry(instances: Instances, flow: Flow) -> Carried:
     """
     count = len(instances)
     if not count:
-        return Carried(instances, np.zeros(0, np.float32))
+        return Carried(replace(instances, semantic=None), np.zeros(0, np.float32))
     boxes = instances.boxes.astype(np.float64)
     points, inside = _points(instances, flow)
     height, width = flow.vectors.shape[:2]
@@ -92,7 +92,8 @@ def _points(instances: Instances, flow: Flow) -> tuple[NDArray[np.float64], NDAr
         inside &= masks.probabilities[:, *cells] >= MASK_THRESHOLD
     else:  # without a grid of probabilities, the middle of the box is most likely the object
         inside &= (np.abs(across - 0.5) < 0.3) & (np.abs(down - 0.5) < 0.4)
-    return points * flow.scale - 0.5, inside
+    small: NDArray[np.float64] = points * flow.scale.astype(np.float64) - 0.5
+    return small, inside
 
 
 def _median(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -114,7 +115,7 @@ def _visible(corners: NDArray[np.float64], image_size: tuple[int, int]) -> NDArr
 
 
 def _placed(instances: Instances, boxes: NDArray[np.float64]) -> Instances:
-    """Returns the instances at other boxes, with the masks that they have."""
+    """Returns the instances at other boxes, with the masks that they have and no semantic map, which is its image's."""
     masks = instances.masks
     placed = boxes.astype(np.float32)
     if isinstance(masks, BoxMasks):
@@ -122,4 +123,4 @@ def _placed(instances: Instances, boxes: NDArray[np.float64]) -> Instances:
     elif masks is not None:
         before = instances.boxes.reshape(-1, 2, 2).mean(axis=1)
         masks = masks.translated(placed.reshape(-1, 2, 2).mean(axis=1) - before)
-    return replace(instances, boxes=placed, masks=masks)
+    return replace(instances, boxes=placed, masks=masks, semantic=None)

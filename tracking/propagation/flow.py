@@ -99,7 +99,7 @@ class FlowEstimator:
     def __init__(self) -> None:
         import cv2  # noqa: PLC0415 - as above
 
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # Half of the small image's resolution instead of a quarter: pedestrians are few pixels wide.
         self._dis.setFinestScale(1)
 

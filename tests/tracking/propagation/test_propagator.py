@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import BoxMasks
-from roadmask.tracking.propagation import MaskPropagator
+from roadmask.tracking.propagation import GapFiller, MaskPropagator
 from roadmask.tracking.propagation.flow import FlowEstimator, FlowImage
 from roadmask.tracking.propagation.gap import fill_gap
 
@@ -164,12 +165,16 @@ class TestGap:
         estimate = FlowEstimator()
         forward = [estimate(one, other) for one, other in pairwise(small)]
         backward = [estimate(other, one) for one, other in pairwise(small)]
-        return fill_gap(first, second, forward, backward, 0.5)
+        return fill_gap(first, second, forward, backward, [10 * n for n in range(len(xs))], 0.5)
 
     def test_an_object_seen_twice_is_in_every_frame_between(self) -> None:
         between = self.filled(found(at(40, 50)), found(at(52, 50)), [40, 44, 48, 52])
         assert [len(each) for each in between] == [1, 1]
         np.testing.assert_allclose([each.boxes[0] for each in between], [at(44, 50), at(48, 50)], atol=1.5)
+        assert [each.since_detected_ns.tolist() for each in between if each.since_detected_ns is not None] == [
+            [10],
+            [10],
+        ]
 
     def test_a_weak_second_opinion_is_enough_but_two_weak_ones_are_not(self) -> None:
         weak = found(at(52, 50), scores=0.3)
@@ -190,6 +195,67 @@ class TestGap:
         estimate = FlowEstimator()
         cut = [estimate(before, after), estimate(after, after)]
         back = [estimate(after, before), estimate(after, after)]
-        (between,) = fill_gap(found(at(40, 50)), found(at(40, 50)), cut, back, 0.5)
+        (between,) = fill_gap(found(at(40, 50)), found(at(40, 50), at(200, 90)), cut, back, [0, 10, 20], 0.5)
         assert cut[0] is None
-        assert len(between) <= 1  # of the second detection alone, which the frame between belongs to
+        assert len(between) == 2  # of the second detection alone, which the frame between belongs to
+
+    def test_run_lengths_and_grids_of_probabilities_mix(self) -> None:
+        grids = found(at(40, 50))
+        lengths = replace(grids, masks=grids.masks.to_rle())  # type: ignore[union-attr]
+        for ends in ((grids, lengths), (lengths, grids), (lengths, lengths), (grids, Instances.empty(SIZE))):
+            between = self.filled(*ends, [40.0, 40, 40, 40])
+            assert [len(each.masks or ()) for each in between] == [1, 1 if len(ends[1]) else 0]
+
+
+class TestGapFiller:
+    """The frames of a drive, one at a time."""
+
+    def run(self, detected: dict[int, Instances], frames: int = 10) -> list[tuple[int, Instances | None]]:
+        filler: GapFiller[int] = GapFiller(0.5)
+        ready = []
+        for n in range(frames):
+            ready += filler.push(n, scene(40 + 2 * n, 50), n * 10, detected.get(n))
+        assert len(filler) == frames - 1 - max(detected, default=-1)
+        return ready + filler.flush()
+
+    def test_frames_come_back_in_their_order_with_instances_of_their_moment(self) -> None:
+        ready = self.run({n: found(at(40 + 2 * n, 50)) for n in (0, 3, 6)}, 9)
+        assert [n for n, _ in ready] == list(range(9))
+        instances = [each for _, each in ready if each is not None]
+        np.testing.assert_allclose(
+            [each.boxes[0] for each in instances], [at(40 + 2 * n, 50) for n in range(9)], atol=2
+        )
+        ages = [each.since_detected_ns.tolist() for each in instances if each.since_detected_ns is not None]
+        assert ages == [[0], [10], [10], [0], [10], [10], [0], [10], [20]]
+
+    def test_frames_before_the_first_detection_and_without_any(self) -> None:
+        ready = self.run({2: found(at(44, 50))}, 4)
+        assert [len(each) for _, each in ready if each is not None] == [1, 1, 1, 1]
+        assert [len(each) for _, each in self.run({}, 3) if each is not None] == [0, 0, 0]
+        assert self.run({}, 0) == []
+
+    def test_weak_instances_are_not_returned(self) -> None:
+        weak = found(at(40, 50), at(200, 100), scores=0.3)
+        ready = self.run({0: weak, 3: found(at(46, 50))}, 5)
+        assert [len(each) for _, each in ready if each is not None] == [0, 1, 1, 1, 1]
+
+    def test_lost_frames_keep_their_place(self) -> None:
+        filler: GapFiller[str] = GapFiller(0.5)
+        assert filler.push_lost("before") == [("before", None)]
+        assert [item for item, _ in filler.push("first", scene(40, 50), 0, found(at(40, 50)))] == ["first"]
+        assert filler.push_lost("after it") == [("after it", None)]
+        assert filler.push("second", scene(40, 50), 1, None) == []
+        assert filler.push_lost("in a gap") == []
+        ready = filler.push("third", scene(40, 50), 2, found(at(40, 50)))
+        assert [(item, None if each is None else len(each)) for item, each in ready] == [
+            ("second", 1),
+            ("in a gap", None),
+            ("third", 1),
+        ]
+
+    def test_nothing_is_carried_past_a_flush(self) -> None:
+        filler: GapFiller[int] = GapFiller(0.5)
+        filler.push(0, scene(40, 50), 0, found(at(40, 50)))
+        filler.flush()
+        filler.push(1, scene(40, 50), 0, None)
+        assert [len(each) for _, each in filler.flush() if each is not None] == [0]
