@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -18,6 +18,8 @@ from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, read_attributes
 from roadmask.streaming.store.records import Sighting, StoredFrame, TrackSummary, TrackView
+
+_EPOCH_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CameraReader:
@@ -68,6 +70,15 @@ class CameraReader:
 
     def __repr__(self) -> str:
         return f"CameraReader({self.name}: {len(self)} frames in {len(self.epochs)} epochs)"
+
+    def wall_clock(self, timestamp_ns: int, epoch: int) -> datetime | None:
+        """Returns a timestamp of an epoch as wall-clock time in UTC, to a microsecond; None where it is not known."""
+        clock = next(each.info.clock for each in self.epochs if each.info.epoch == epoch)
+        if clock == "unix":
+            return _EPOCH_1970 + timedelta(microseconds=timestamp_ns // 1000)
+        if clock == "media" and self.recording_start is not None:
+            return self.recording_start + timedelta(microseconds=timestamp_ns // 1000)
+        return None
 
     def frame(self, position: int) -> StoredFrame:
         """Returns the frame at a position.

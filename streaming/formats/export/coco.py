@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
-from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.job import ExportJob, wall_clock_text
 
 
 def write(job: ExportJob, path: Path) -> None:
     """Writes `images`, `annotations` and `categories`, with the run lengths of the store byte for byte.
 
     Ids count from 1 over all cameras. An image also has `camera`, `epoch`, `frame_index` (capture count) and
-    `timestamp_ns`; an annotation also has `score`, `track_id` (0 = none; unique within a camera) and `state`.
+    `timestamp_ns`, and `date_captured` where the recording states when it began; an annotation also has `score`,
+    `track_id` (0 = none; unique within a camera) and `state`.
     """
     with path.open("w", encoding="ascii") as file:
         file.write('{"images":')
@@ -41,6 +42,7 @@ def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
             height, width = epoch.info.image_size
             for index, timestamp_ns in zip(epoch.frame_index.tolist(), epoch.timestamp_ns.tolist(), strict=True):
                 number += 1
+                captured = wall_clock_text(camera, timestamp_ns, epoch.info.epoch)
                 yield {
                     "id": number,
                     "file_name": f"{camera.name}/{index:06d}.jpg",
@@ -50,6 +52,7 @@ def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
                     "epoch": epoch.info.epoch,
                     "frame_index": index,
                     "timestamp_ns": timestamp_ns,
+                    **({"date_captured": captured} if captured else {}),
                 }
 
 
