@@ -31,7 +31,9 @@ from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources.files import is_image, natural_key
 from roadmask.streaming.sources.registry import is_recording, recording_suffixes
 
-_PLAIN_FOLDERS = frozenset({"data", "frames", "image", "images", "img", "img1", "imgs", "jpg", "png", "rgb"})
+_PLAIN_FOLDERS = frozenset(
+    {"data", "data_rect", "data_rgb", "frames", "image", "images", "img", "img1", "imgs", "jpg", "png", "rgb"}
+)
 """Names of folders of images that say nothing: the folder around them names the camera."""
 
 
@@ -174,7 +176,7 @@ def _read_plain(base: Path, stem: str, items: Sequence[_Item]) -> Found:
     """Reads names that tell nothing: the same name in the folders of several cameras is one drive."""
     channels = [item.channel[1] for item in items]
     if len(items) > 1 and len(set(channels)) == len(items):
-        names = channel_names(Recording(stem, channel=channel) for channel in channels if channel)
+        names = channel_names([Recording(stem, channel=channel) for channel in channels if channel])
         for item, channel in zip(items, channels, strict=True):
             where = _between(item.root, base)
             yield item, NameParts("_".join([*where, stem]), names.get(channel))
@@ -295,6 +297,8 @@ def _items_of(text: str, out: Path | None, left_out: dict[Path, str]) -> Iterato
                     yield replace(item, root=match.resolve().parent)
             elif is_recording(match):
                 yield _Item(match.resolve(), match.resolve().parent)
+            elif is_image(match):
+                left_out[match.resolve().parent] = "its images are read together; give the folder instead of a glob"
     else:
         raise SourceError(f"no file or folder {path}: check its name.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from roadmask.engines.errors import ConfigError
 
@@ -57,20 +58,13 @@ _CHANNEL_FOLDER = re.compile(
     re.IGNORECASE,
 )
 """Folders for each camera: Front, Back, F, CH1, RedTiger's Movie_F, Wolfbox' rear_norm."""
-_LETTERS = {
-    "F": "front",
-    "R": "rear",
-    "B": "rear",
-    "I": "interior",
-    "O": "interior",
-    "C": "interior",
-    "T": "telephoto",
-    "L": "left",
-}
+_LETTERS = {"F": "front", "R": "rear", "B": "rear", "I": "interior", "O": "interior", "C": "interior"}
+_LETTERS |= {"T": "telephoto", "L": "left", "": "front"}
 _FOLDERS = {"BACK": "REAR", "EXTRA": "INTERIOR"}
 _LENSES = {"A": "front", "B": "rear", "C": "interior", "D": "side"}
 """Letters that count lenses."""
 _VANTRUE_LENSES = {"A": "front", "B": "interior", "C": "rear", "D": "side"}
+_LATE_MAX = timedelta(seconds=2)
 _SAME_SIDE = ("F", "RB", "ICO", "A", "D", "L", "T")
 """First letters of channels that may be the same camera."""
 
@@ -147,32 +141,30 @@ def same_side(one: str, other: str) -> bool:
     return any(one[0] in side and other[0] in side for side in _SAME_SIDE)
 
 
-def channel_names(recordings: Iterable[Recording]) -> dict[str, str]:
-    """Names the channels of one recorder.
+def channel_names(recordings: Sequence[Recording], others: Sequence[Recording] = ()) -> dict[str, str]:
+    """Names the channels of one recording.
 
-    F, R and I are what they stand for. A, B and C count lenses; with F or R beside it, B is the one at the back. Where
-    two channels would get the same name, their letters are appended.
+    F, R and I are what they stand for. A, B and C count lenses; beside F, B is the one at the back. A name that two
+    channels would get is completed by their letters.
 
     Args:
-        recordings: all files of the recorder, because one letter alone does not tell what it stands for.
+        recordings: files of the recording.
+        others: all files of the recorder, because one letter alone does not tell what it stands for.
     """
-    recordings = list(recordings)
-    channels = sorted({recording.channel for recording in recordings})
-    lenses: dict[str, str] = {}
-    if "A" in channels:  # a Vantrue of two lenses looks to the front and to the rear
-        cabin = any(recording.cabin for recording in recordings) and "C" in channels
-        lenses = _VANTRUE_LENSES if cabin else _LENSES
-    elif "L" in channels and "R" in channels and "F" not in channels:
-        lenses = {"R": "right"}
-    meanings = {**_LETTERS, **lenses}
-    if channels == ["", "A"]:  # DDPai marks the files of its rear camera only
-        return {"": "front", "A": "rear"}
-    names = {channel: meanings.get(channel, channel.lower()) for channel in channels}
-    taken = list(names.values())
-    return {
-        channel: f"{name}_{channel.lower()}" if taken.count(name) > 1 and channel != name[0].upper() else name
-        for channel, name in names.items()
-    }
+    known = {one.channel for one in (*recordings, *others)}
+    three = any(one.cabin and one.channel == "C" for one in (*recordings, *others))
+    unmarked = any(not one.channel for one in recordings)  # a DDPai marks the files of its rear camera only
+    names: dict[str, str] = {}
+    for one in sorted(recordings, key=lambda one: (one.channel in ("B", "C", "O"), one.channel)):
+        meanings = {**_LETTERS, **(_LENSES if "A" in known else {}), **(_VANTRUE_LENSES if one.cabin and three else {})}
+        if one.channel == "R" and "L" in known and "F" not in known:
+            meanings["R"] = "right"
+        if unmarked:
+            meanings["A"] = "rear"
+        name = meanings.get(one.channel, one.channel.lower())
+        taken = name in [other for channel, other in names.items() if channel != one.channel]
+        names[one.channel] = f"{name}_{one.channel.lower()}" if taken else name
+    return names
 
 
 @dataclass(frozen=True)
@@ -190,19 +182,21 @@ class RecordedFile:
 def name_recordings(recordings: Sequence[Recording]) -> list[RecordedFile]:
     """Groups the files of one recorder by moment, whether its cameras share a counter or each has its own.
 
-    Two files of one camera and moment are in different recordings.
+    The cameras of some recorders begin a second or two after each other. Two files of one camera are in different
+    recordings.
 
     Args:
         recordings: what the names say, all with a channel, apart from those of a DDPai's front camera.
     """
-    names = channel_names(recordings)
     moments: dict[str, list[int]] = {}
     for place, one in enumerate(recordings):
         moments.setdefault(one.moment, []).append(place)
+    _join_close(moments, recordings)
     found: dict[int, RecordedFile] = {}
     for moment, places in moments.items():
         taken: set[str] = set()
         groups = _divided(recordings, places)
+        names = channel_names([recordings[place] for place in places], recordings)
         for group in groups:
             first = recordings[group[0]]
             shared = len({recordings[place].counter for place in group}) == 1
@@ -215,6 +209,32 @@ def name_recordings(recordings: Sequence[Recording]) -> list[RecordedFile]:
                 one = recordings[place]
                 found[place] = RecordedFile(drive, names[one.channel], sharp.get(one.channel) if one.low else None)
     return [found[place] for place in range(len(recordings))]
+
+
+def _join_close(moments: dict[str, list[int]], recordings: Sequence[Recording]) -> None:
+    """Joins moments that are at most two seconds apart and have no camera in common."""
+    times = {moment: time for moment in moments if (time := _time_of(moment)) is not None}
+    first = ""
+    for moment in sorted(times, key=times.__getitem__):
+        cameras = {recordings[place].channel for place in moments[moment]}
+        before = {recordings[place].channel for place in moments.get(first, [])}
+        same = first and times[moment][0] == times[first][0] and cameras.isdisjoint(before)
+        if same and times[moment][1] - times[first][1] <= _LATE_MAX:
+            moments[first] += moments.pop(moment)
+        else:
+            first = moment
+
+
+def _time_of(moment: str) -> tuple[str, datetime] | None:
+    """Returns the prefix and the time of a moment; None if it states no seconds or no date that exists."""
+    prefix = re.match(r"[A-Za-z]*_?", moment)
+    start = prefix[0] if prefix else ""
+    digits = re.sub(r"\D", "", moment)
+    form = "%y%m%d%H%M%S" if re.match(r"[0-9]{6}(?![0-9])", moment.removeprefix(start)) else "%Y%m%d%H%M%S"
+    try:
+        return start, datetime.strptime(digits[:14], form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _divided(recordings: Sequence[Recording], places: Iterable[int]) -> list[list[int]]:

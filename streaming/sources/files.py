@@ -48,7 +48,7 @@ _MAGIC = (
 
 def looks_like_video(path: Path) -> bool:
     """Returns whether a file of an unknown suffix begins like a video that FFmpeg reads."""
-    if path.suffix.lower() in _OTHER_SUFFIXES:
+    if path.suffix.lower() in _OTHER_SUFFIXES or not path.is_file():  # a pipe would make the search wait
         return False
     try:
         with path.open("rb") as file:

@@ -8,11 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from roadmask.cli import main
+from roadmask.cli.batch_tables import print_result
+from roadmask.streaming.batch.batch import BatchResult
 from roadmask.streaming.batch.drives import find_drives
+from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.patterns import Pattern
-from support.batches import SIZE
+from roadmask.streaming.batch.report import report_page
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.sources import parse_sources
+from roadmask.streaming.store import open_drive
+from support.batches import SIZE, red_segmenter
 from support.video_factory import as_transport_stream, write_clip
 
 
@@ -61,6 +69,20 @@ RECORDERS = {
     "Viofo without a counter": (
         ["2026_0118_144124_F.MP4", "2026_0118_144124_PR.MP4"],
         {"2026_0118_144124": {"front": "2026_0118_144124_F.MP4", "rear": "2026_0118_144124_PR.MP4"}},
+    ),
+    "cameras that begin a second after each other": (
+        ["2024_0131_120000_001F.MP4", "2024_0131_120001_001R.MP4", "2024_0131_120004_002F.MP4"],
+        {
+            "2024_0131_120000_001": {"front": "2024_0131_120000_001F.MP4", "rear": "2024_0131_120001_001R.MP4"},
+            "2024_0131_120004_002": {"front": "2024_0131_120004_002F.MP4"},
+        },
+    ),
+    "clips of one camera that begin a second after each other": (
+        ["240131_120000_001_FH.MP4", "240131_120001_002_FH.MP4"],
+        {
+            "240131_120000_001": {"front": "240131_120000_001_FH.MP4"},
+            "240131_120001_002": {"front": "240131_120001_002_FH.MP4"},
+        },
     ),
     "70mai": (
         ["NO20240131-120000-000001F.MP4", "NO20240131-120000-000002B.MP4"],
@@ -148,6 +170,33 @@ RECORDERS = {
             "REC20240131-120000-527": {
                 "front": "REC20240131-120000-527-A.mp4",
                 "rear": "REC20240131-120000-527-B.mp4",
+            }
+        },
+    ),
+    "two recorders in one folder": (
+        ["20240131_120000_F.mp4", "20240131_120000_R.mp4", "NO20240131-120000F.MP4", "NO20240131-120000B.MP4"],
+        {
+            "20240131_120000": {"front": "20240131_120000_F.mp4", "rear": "20240131_120000_R.mp4"},
+            "NO20240131-120000": {"front": "NO20240131-120000F.MP4", "rear": "NO20240131-120000B.MP4"},
+        },
+    ),
+    "two cameras at the back": (
+        [f"20240131_120000_{letter}.mp4" for letter in "FRB"],
+        {
+            "20240131_120000": {
+                "front": "20240131_120000_F.mp4",
+                "rear": "20240131_120000_R.mp4",
+                "rear_b": "20240131_120000_B.mp4",
+            }
+        },
+    ),
+    "UltraDash": (
+        [f"20240131_120000_{letter}.mp4" for letter in "LRB"],
+        {
+            "20240131_120000": {
+                "left": "20240131_120000_L.mp4",
+                "rear": "20240131_120000_B.mp4",
+                "right": "20240131_120000_R.mp4",
             }
         },
     ),
@@ -333,3 +382,39 @@ def test_a_video_of_another_recorder_is_listed_with_its_reason(
     assert "is not a video container that roadmask reads" in said
     states = [record["state"] for record in json.loads((tmp_path / "p").read_text())["results"]]
     assert states == ["new", "broken", "left out", "left out"]
+
+
+def test_names_in_other_alphabets_are_recorded(tmp_path: Path) -> None:
+    for name in ("走行.mp4", "drive2.mp4"):
+        write_clip(tmp_path / name, range(2), size=SIZE)
+    for drive in find_drives([str(tmp_path)]).drives:
+        record_drive(drive.jobs(), tmp_path / f"{drive.name}.zarr", build=red_segmenter)
+    assert list(open_drive(tmp_path / "走行.zarr")) == ["camera"]
+    assert list(open_drive(tmp_path / "drive2.zarr")) == ["drive2"]
+    assert list(parse_sources([str(tmp_path / "走行.mp4")])) == ["camera"], "as `roadmask run` calls it"
+
+
+def test_the_report_lists_what_was_left_out() -> None:
+    reason = "it is a copy of <a>.MP4 in low resolution"
+    page = report_page(BatchResult(Path("/out"), [], 0.0, 1.0, left_out={Path("/videos/<b>.MP4"): reason}))
+    assert "Left out" in page
+    assert "/videos/&lt;b&gt;.MP4" in page
+    assert "it is a copy of &lt;a&gt;.MP4 in low resolution" in page
+
+
+def test_the_result_is_not_cut_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "2026_0118_144124_000001_" + "long" * 10
+    outcomes = [
+        DriveOutcome(name, "stored", frames=18, seconds=2.0, stored_bytes=12_000, tracks={"car": 1}),
+        DriveOutcome("d03", "failed", "d03.mp4 is an empty file (0 bytes): copy it again from where it was recorded."),
+    ]
+    print_result(Console(width=80), BatchResult(Path("/out"), outcomes, 0.0, 1.0))
+    assert capsys.readouterr().out.splitlines() == [
+        "Drives",
+        "status  frames  frames/s   time   size  drive",
+        f"stored      18       9.0  2.0 s  12 kB  {name}",
+        "    1 car",
+        "failed       0         -      -      -  d03",
+        "    d03.mp4 is an empty file (0 bytes): copy it again from where it was recorded.",
+        "1 of 2 drives stored completely in 1.0 s",
+    ]
