@@ -73,7 +73,7 @@ class CameraReader:
 
     def wall_clock(self, timestamp_ns: int, epoch: int) -> datetime | None:
         """Returns a timestamp of an epoch as wall-clock time in UTC, to a microsecond; None where it is not known."""
-        clock = next(each.info.clock for each in self.epochs if each.info.epoch == epoch)
+        clock = next((each.info.clock for each in self.epochs if each.info.epoch == epoch), None)
         if clock == "unix":
             return _EPOCH_1970 + timedelta(microseconds=timestamp_ns // 1000)
         if clock == "media" and self.recording_start is not None:
