@@ -23,6 +23,11 @@ from roadmask.streaming.sources.source import BaseSource
 DEFAULT_FPS = 10.0
 """Frame rate of images, as in KITTI; `folder/?fps=25` sets another."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SUBFILE_TYPE = 254
+_PREVIEW_OR_MASK = 0b101
+"""Bits of TIFF's NewSubfileType: reduced resolution, transparency mask (TIFF 6.0, page 36)."""
+_SAME_SHAPE = 0.05
+"""Maximum difference of the ratio of width to height between an image and its smaller copy."""
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of HEIC images."""
 _WEBP_ANIMATION = 0x02
@@ -55,7 +60,7 @@ class ImageSource(BaseSource):
         self.captured = 0
         self._period = 1_000_000_000 / Fraction(fps).limit_denominator(1_000_000)
         self._paths = tuple(paths)
-        self._images = [(path, page) for path in paths for page in range(_pages(path))]
+        self._images = [(path, page) for path in paths for page in _pages(path)]
         self.frames_expected: int | None = len(self._images)
         for first, page in self._images:
             image = read_image(first, page)
@@ -128,19 +133,25 @@ def read_image(path: Path, page: int = 0) -> Image | None:
         return None
 
 
-def _pages(path: Path) -> int:
-    """Returns the number of pages of a TIFF, 1 for other files.
+def _pages(path: Path) -> list[int]:
+    """Returns the pages of a TIFF that are images of their own; only the first for other files.
 
     Raises:
-        SourceError: the file is a HEIC image or an animation, of which only the first image would be read.
+        SourceError: the file is a HEIC image or an animation, of which only the first image would be read, or a TIFF
+            whose pages have different sizes.
     """
     try:
         with path.open("rb") as file:
             head = file.read(4096)
-            if head[:4] in _TIFF:
-                return _tiff_pages(file)
+            sizes = _tiff_pages(file) if head[:4] in _TIFF else {0: (0, 0)}
     except (OSError, SyntaxError, ValueError):  # damaged: lost when it is read
-        return 1
+        return [0]
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(dict.fromkeys(f"{width} x {height}" for width, height in sizes.values()))
+        raise SourceError(
+            f"{path} has {len(sizes)} pages of different sizes ({shown}): write each to a file of its own, for example "
+            "with `tiffsplit`, and give each size its own camera."
+        )
     brands = head[8:64] if head[4:8] == b"ftyp" else b""
     if brands[:4] in _HEIF or (brands and any(brand in brands for brand in _HEIF) and b"avif" not in brands):
         raise SourceError(
@@ -161,26 +172,30 @@ def _pages(path: Path) -> int:
                 f"{path} is an animated {name}, whose images have times of their own: convert it to a video, or its "
                 "images to files, for example with `magick IN.webp -coalesce out-%06d.png`."
             )
-    return 1
+    return list(sizes)
 
 
-def _tiff_pages(file: BinaryIO) -> int:
-    """Counts the pages, if they are all as large as the first one; a thumbnail is no page."""
-    from PIL import Image as PillowImage  # noqa: PLC0415 - only for TIFFs
+def _tiff_pages(file: BinaryIO) -> dict[int, tuple[int, int]]:
+    """Returns width and height of the pages that are neither previews, masks nor smaller copies of the first one."""
+    from PIL import TiffImagePlugin  # noqa: PLC0415 - only for TIFFs
+    from PIL.Image import DecompressionBombError  # noqa: PLC0415
 
     file.seek(0)
+    sizes: dict[int, tuple[int, int]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is wrong with a file shows when it is decoded
         try:
-            with PillowImage.open(file) as image:
-                size, count = image.size, getattr(image, "n_frames", 1)
-                for page in range(1, count):
+            with TiffImagePlugin.TiffImageFile(file) as image:
+                for page in range(image.n_frames):
                     image.seek(page)
-                    if image.size != size:
-                        return 1
-        except PillowImage.DecompressionBombError:  # a huge image, which OpenCV may decode
-            return 1
-    return count
+                    width, height = image.size
+                    whole = sizes.get(0, image.size)
+                    copy = width < whole[0] and abs(width / height - whole[0] / whole[1]) < _SAME_SHAPE
+                    if page == 0 or not (copy or image.tag_v2.get(_SUBFILE_TYPE, 0) & _PREVIEW_OR_MASK):
+                        sizes[page] = image.size
+        except DecompressionBombError:  # a huge image, which OpenCV may decode
+            return {0: (0, 0)}
+    return sizes
 
 
 def _size(shape: Sequence[int]) -> str:

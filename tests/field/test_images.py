@@ -67,6 +67,10 @@ class TestRead:
 
     def test_a_thumbnail_is_no_page(self, tmp_path: Path) -> None:
         assert numbers(pages(tmp_path / "photo.tif", 2, [SIZE, (24, 40)])) == [0]
+        first, preview = (Image.fromarray(numbered_image(n, size)) for n, size in ((1, SIZE), (2, (64, 64))))
+        preview.encoderinfo = {"tiffinfo": {254: 1}}
+        first.save(tmp_path / "photo.tif", save_all=True, append_images=[preview])
+        assert numbers(tmp_path / "photo.tif") == [1]
 
     def test_a_jpeg_with_the_suffix_of_a_phone(self, tmp_path: Path) -> None:
         (tmp_path / "IMG_1.HEIC").write_bytes(cv2.imencode(".jpg", numbered_image(3)[:, :, ::-1])[1].tobytes())
@@ -104,6 +108,11 @@ class TestRefused:
         cv2.imwrite(str(tmp_path / "1.jpg"), numbered_image(1))
         (tmp_path / "2.HEIC").write_bytes(HEIC)
         assert "2.HEIC is a HEIC image" in refused(tmp_path)
+
+    def test_pages_of_different_sizes(self, tmp_path: Path) -> None:
+        said = refused(pages(tmp_path / "scan.tif", 3, [SIZE, SIZE, (SIZE[1], SIZE[0])]))
+        assert "scan.tif has 3 pages of different sizes (160 x 96, 96 x 160)" in said
+        assert "tiffsplit" in said
 
     @pytest.mark.parametrize(("suffix", "name"), [(".webp", "WebP"), (".png", "PNG")])
     def test_animations(self, tmp_path: Path, suffix: str, name: str) -> None:
