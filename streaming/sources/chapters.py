@@ -22,9 +22,9 @@ _CLOCK_STEP_NS = _SECOND_NS
 """Precision of creation times in containers: whole seconds."""
 _BACK_NS = 10 * _SECOND_NS
 """Chapters of some dashcams overlap by seconds; a longer step back means that the clock was set."""
-_PAUSE_NS = 3600 * _SECOND_NS
-"""A pause that is worth a warning: it may come from a clock that was set."""
-_CLOCK_SET_NS = 30 * 24 * _PAUSE_NS
+_PAUSE_NS = 1800 * _SECOND_NS
+"""A pause that is worth a warning: it may come from a clock that was set, as in summer time."""
+_CLOCK_SET_NS = 30 * 86_400 * _SECOND_NS
 """No drive pauses longer than this: the clock was set between two chapters."""
 _log = logging.getLogger(__name__)
 

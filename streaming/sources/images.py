@@ -170,7 +170,7 @@ def _pages(path: Path) -> list[int]:
         if is_animated:
             raise SourceError(
                 f"{path} is an animated {name}, whose images have times of their own: convert it to a video, or its "
-                "images to files, for example with `magick IN.webp -coalesce out-%06d.png`."
+                f"images to files, for example with `magick {path.name} -coalesce out-%06d.png`."
             )
     return list(sizes)
 

@@ -123,8 +123,8 @@ class TestClocks:
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(logging.getLogger("roadmask"), "propagate", True)
-        assert starts_s(chapters(tmp_path / "c", [0, 7202], [2] * 2)) == [0, 7202]
-        assert "camera front pauses for 2:00:00 between c00.mp4" in caplog.text
+        assert starts_s(chapters(tmp_path / "c", [0, 3602], [2] * 2)) == [0, 3602]
+        assert "camera front pauses for 1:00:00 between c00.mp4" in caplog.text
 
     def test_overlapping_chapters_follow_each_other(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
