@@ -132,6 +132,7 @@ def test_passwords_inside_paths_are_shown_nowhere(watch: Watch, path: str, shown
         texts = [repr(camera.told), repr(camera.address), redact_command(["roadmask", "live", f"front={url}"])]
         texts += [camera.address.redact(f"[rtsp @ 0x5f] method SETUP failed: 454 {url} tlJwpbo6")]
     assert camera.address.shown == f"rtsp://127.0.0.1:{port}/{shown}"
+    assert camera.said(CameraState.RECONNECTING, f"{shown}: it refused the request (4xx): check the path")
     assert not any("tlJwpbo6" in text for text in texts), texts
 
 

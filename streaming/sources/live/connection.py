@@ -225,7 +225,14 @@ def _reason(address: Address, error: BaseException, *, opening: bool) -> str:
     silent = isinstance(error, TimeoutError | av.ExitError)
     damaged = isinstance(error, av.InvalidDataError)
     unable = (number, address.kind) == (errno.ENOENT, "device")
+    status = {"HTTPBadRequestError": "400", "HTTPOtherClientError": "4xx", "HTTPServerError": "5xx"}.get(
+        type(error).__name__
+    )
     known = (
+        (
+            status is not None,
+            f"it refused the request ({status}): check the path in the address, and the log of the camera",
+        ),
         (
             isinstance(error, ConnectionRefusedError),
             "connection refused, nothing listens there: check host and port, and that the camera is on",
