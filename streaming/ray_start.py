@@ -19,15 +19,21 @@ _TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable of the environm
 _TOKEN_SOURCES = (_TOKEN, "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - checked, never written
-_IN_LOGS = re.compile(
-    r"(?:permission denied|operation not permitted|read-only file system|no space left on device|"
-    r"resource temporarily unavailable|too many open files|cannot allocate memory)",
-    re.I,
-)
+_REMEDIES = {
+    "permission denied": "change the permissions of what it names",
+    "operation not permitted": "allow it to this user",
+    "read-only file system": "set RAY_TMPDIR to a folder that can be written",
+    "no space left on device": "make room there, or set RAY_TMPDIR to another disk",
+    "resource temporarily unavailable": "raise the limit of processes (`ulimit -u`)",
+    "too many open files": "raise the limit of open files (`ulimit -n`)",
+    "cannot allocate memory": "free memory",
+}
+"""What the system says in the logs of Ray, and what to do."""
+_IN_LOGS = re.compile("|".join(_REMEDIES), re.I)
 _LOG_TAIL = 20_000
 """Characters at the end of a log of Ray that are searched for the reason."""
-_SHOWN = 200
-"""Maximum number of characters of a line of a log in a message."""
+_SHOWN = 120
+"""Maximum number of characters that are shown of a line of a log, before what the system says."""
 _NO_RAY = "or run in one process, with `roadmask run --no-ray`"
 
 
@@ -69,8 +75,8 @@ def why_not_started(error: BaseException, since: float) -> str:
         )
     found = _reason_in_logs(since)
     if found is not None:
-        log, line = found
-        return f"Ray did not start. Its log {log} says: {line}. Remove this cause, {_NO_RAY}."
+        log, line, remedy = found
+        return f"Ray did not start. Its log {log} says: {line}. To start it, {remedy}, {_NO_RAY}."
     if "timed out" in str(error).lower() or "timeout" in str(error).lower():
         return (
             f"Ray did not start ({first_line}): it gives up after a minute, so try again when the machine is less "
@@ -88,22 +94,22 @@ def _can_write(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def _reason_in_logs(since: float) -> tuple[Path, str] | None:
-    """Returns the newest log of this start that names a refusal of the system, and its line."""
+def _reason_in_logs(since: float) -> tuple[Path, str, str] | None:
+    """Returns the newest log of this start that names a refusal of the system, its line, and what to do."""
     for log in sorted(_logs(since), key=_written, reverse=True):
         with suppress(OSError):
             for line in reversed(log.read_text(errors="replace")[-_LOG_TAIL:].splitlines()):
-                if _IN_LOGS.search(line):
-                    return log, " ".join(line.split())[-_SHOWN:].rstrip(".")
+                if said := _IN_LOGS.search(line):
+                    return log, line[max(said.start() - _SHOWN, 0) : said.end()].strip(), _REMEDIES[said[0].lower()]
     return None
 
 
 def _logs(since: float) -> Iterator[Path]:
     root = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
     with suppress(OSError):
-        for session in (root / "ray").glob("session_2*"):
+        for session in (root / "ray").glob(f"session_*_{os.getpid()}"):
             with suppress(OSError):
-                if session.stat().st_mtime >= since - 1 and session.stat().st_uid == os.getuid():
+                if session.stat().st_mtime >= since - 1:
                     yield from (session / "logs").glob("*.err")
                     yield from (session / "logs").glob("*.out")
 

@@ -45,9 +45,9 @@ def folder() -> Path:
 def _default_folder(temporary: str, *_environment: str | None) -> Path:
     try:
         path = user_cache_path("roadmask")
-        if path.is_dir():
-            return path
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK) and not any(path.iterdir()):  # one with graphs can be read
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     except (OSError, RuntimeError) as error:  # RuntimeError: neither HOME nor an entry in the list of users
         path = _private_folder(Path(temporary) / f"roadmask-{os.getuid()}", error)
         why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else "this user has no home folder"

@@ -258,22 +258,29 @@ def test_ray_that_does_not_start_says_why(
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "remedy"),
     [
-        "[2026-01-01 E raylet] plasma: open(/dev/shm/plasma) failed: Permission denied",
-        "terminate called: thread: Resource temporarily unavailable",
-        "gcs_server: cannot bind: Operation not permitted",
+        (
+            "[2026-01-01 E raylet] plasma: open(/dev/shm/plasma) failed: Permission denied",
+            "permissions of what it names",
+        ),
+        ("terminate called: thread: Resource temporarily unavailable", "`ulimit -u`"),
+        ("accept: Too many open files", "`ulimit -n`"),
+        ("gcs_server: cannot bind: Operation not permitted", "allow it to this user"),
     ],
 )
-def test_a_reason_in_the_logs_of_ray_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
+def test_a_reason_in_the_logs_of_ray_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, remedy: str
+) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    old, new = (tmp_path / "ray" / name / "logs" for name in ("session_2025-01-01", "session_2026-01-01"))
-    for folder, text in ((old, "disk: No space left on device\n"), (new, f"begins\n{line}\nends\n")):
+    old, new = (tmp_path / "ray" / f"session_{day}_{os.getpid()}" / "logs" for day in ("2025-01-01", "2026-01-01"))
+    for folder, text in ((old, "disk: No space left on device\n"), (new, f"begins\n{line} {'at 0x1 ' * 99}\nends\n")):
         folder.mkdir(parents=True)
         (folder / "raylet.err").write_text(text)
     os.utime(old.parent, (time.time() - 900,) * 2)
     said = start_ray(monkeypatch, Exception(TIMED_OUT))
-    assert f"{new / 'raylet.err'} says: {line}" in said
+    assert f"{new / 'raylet.err'} says: {line}. To start it, " in said
+    assert remedy in said
     assert "less busy" not in said
 
 
