@@ -89,7 +89,8 @@ def run_in_process(
             recorder = build_recorder(probed.job, probed.probe, config, store, class_names, resume=resume)
             opened.enter_context(recorder)
             done = recorder.resume_point.ledger.accounted
-            reader = Reader(probed.source, config.max_frames, done, probed.items, config.detect_every)
+            items = probed.job.placed(probed.items)
+            reader = Reader(probed.source, config.max_frames, done, items, config.detect_every)
             opened.enter_context(reader)
             running.append(_Camera(probed.job, reader, recorder, config.detect_every))
         while any(not camera.ended for camera in running):

@@ -115,7 +115,8 @@ class _ReaderActor(Actor):
 
     def open(self, job: CameraJob, config: RunConfig, skip: int) -> None:
         """Opens the source."""
-        self._reader = Reader(job.open(), config.max_frames, skip, detect_every=config.detect_every)
+        source = job.open()
+        self._reader = Reader(source, config.max_frames, skip, job.placed(source), config.detect_every)
         self._schedule = DetectionSchedule(config.detect_every)
 
     def run(self, segmenter: Any, recorder: Any) -> tuple[int, str | None, bool]:
