@@ -60,6 +60,13 @@ def export(
         bool, typer.Option("--whole-boxes", help="Blur boxes with a margin instead of masks with a margin.")
     ] = False,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also draw the masks into an anonymized video.")] = False,
+    detected_only: Annotated[
+        bool,
+        typer.Option(
+            "--detected-only",
+            help="Leave out instances that were propagated from other frames, see `roadmask run --detect-every`.",
+        ),
+    ] = False,
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,6 +107,7 @@ def export(
             anonymize=anonymize,
             whole_boxes=whole_boxes,
             overlay=overlay,
+            detected_only=detected_only,
             on_progress=lambda share: bars.update(task, completed=share),
         )
         export_drive(job, to, out)

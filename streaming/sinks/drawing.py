@@ -63,7 +63,8 @@ def draw_overlay(
     """Draws tracks onto an image.
 
     Confirmed tracks are filled and labelled in the colour of their id; tentative instances and those without a track
-    get a thin grey outline. Line widths and font sizes scale with the image.
+    get a thin grey outline. The outline of a propagated instance is dashed. Line widths and font sizes scale with the
+    image.
 
     Args:
         image: uint8 (H, W, 3) RGB, not changed.
@@ -84,8 +85,10 @@ def draw_overlay(
     for i in nearest_last:
         if not confirmed[i]:
             _draw_contours(canvas, masks[i], _UNSURE, style.thin)
+    propagated = tracks.instances.propagated
     for i in nearest_last[confirmed[nearest_last]]:
-        _draw_mask(canvas, masks[i], track_colour(int(tracks.track_ids[i])), style)
+        colour = track_colour(int(tracks.track_ids[i]))
+        _draw_mask(canvas, masks[i], colour, style, dashed=bool(propagated[i]))
     if trails:
         for i in np.flatnonzero(confirmed):
             track_id = int(tracks.track_ids[i])
@@ -128,12 +131,15 @@ def _crops(tracks: Tracks) -> list[Crop]:
     return [Crop(x1, y1, np.ones((max(y2 - y1, 0), max(x2 - x1, 0)), np.bool_)) for x1, y1, x2, y2 in edges]
 
 
-def _draw_mask(canvas: Image, mask: Crop, colour: Colour, style: _Style) -> None:
+def _draw_mask(canvas: Image, mask: Crop, colour: Colour, style: _Style, *, dashed: bool) -> None:
     if not mask.inside.size:
         return
     region = canvas[mask.region]
     region[:] = cv2.copyTo(cv2.LUT(region, _tint(colour)), _pixels(mask), region)
-    _draw_contours(canvas, mask, colour, style.line)
+    if dashed:
+        _draw_dashes(canvas, mask, colour, style)
+    else:
+        _draw_contours(canvas, mask, colour, style.line)
 
 
 @lru_cache(maxsize=64)
@@ -155,6 +161,15 @@ def _draw_contours(canvas: Image, mask: Crop, colour: Colour, thickness: int) ->
         _pixels(mask), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1, offset=(mask.left, mask.top)
     )
     cv2.drawContours(canvas, contours, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _draw_dashes(canvas: Image, mask: Crop, colour: Colour, style: _Style) -> None:
+    contours, _ = cv2.findContours(
+        _pixels(mask), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(mask.left, mask.top)
+    )
+    length = 4 * style.line  # every point of a contour is a pixel further
+    dashes = [points[start : start + length] for points in contours for start in range(0, len(points), 2 * length)]
+    cv2.polylines(canvas, dashes, isClosed=False, color=colour, thickness=style.line, lineType=cv2.LINE_AA)
 
 
 def _draw_trail(canvas: Image, points: Sequence[tuple[float, float]], colour: Colour, style: _Style) -> None:

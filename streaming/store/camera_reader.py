@@ -153,6 +153,8 @@ class CameraReader:
             boxes = epoch.read("instances/box", first, last)[rows - first]
             scores = epoch.read("instances/score", first, last)[rows - first]
             states = epoch.read("instances/state", first, last)[rows - first]
+            name = "instances/since_detected_ns"
+            since = epoch.read(name, first, last)[rows - first] if epoch.propagated else np.zeros(len(rows), np.int64)
             frames = epoch.frame_of_instance[rows]
             masks = epoch.masks(rows)
             sightings += [
@@ -166,6 +168,7 @@ class CameraReader:
                     int(epoch.category_id[rows[n]]),
                     int(states[n]),
                     masks[n],
+                    int(since[n]),
                 )
                 for n in range(len(rows))
             ]

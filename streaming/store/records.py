@@ -58,6 +58,8 @@ class Sighting:
     """Value of `TrackState`."""
     mask: RleMasks
     """The mask, as a set of one."""
+    since_detected_ns: int = 0
+    """Time in nanoseconds between the frame and the one in which it was detected; 0 if that is this frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class TrackView(Sequence[Sighting]):
     class_name: str
     """Name of that class."""
     sightings: tuple[Sighting, ...]
-    """One sighting for each frame in which the track was detected."""
+    """One sighting for each frame in which the track was detected or propagated."""
 
     def __len__(self) -> int:
         return len(self.sightings)

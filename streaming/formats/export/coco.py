@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import cv2
 
 from roadmask.streaming.formats.export.anonymize import anonymized
-from roadmask.streaming.formats.export.job import ExportJob, wall_clock_text
+from roadmask.streaming.formats.export.job import ExportJob, since_detected, wall_clock_text
 from roadmask.streaming.formats.export.source_images import images
 
 _JPEG_QUALITY = 95
@@ -21,7 +21,7 @@ def write(job: ExportJob, path: Path) -> None:
 
     Ids count from 1 over all cameras. An image also has `camera`, `epoch`, `frame_index` (capture count) and
     `timestamp_ns`, and `date_captured` where the recording states when it began; an annotation also has `score`,
-    `track_id` (0 = none; unique within a camera) and `state`.
+    `track_id` (0 = none; unique within a camera), `state` and, where instances may be propagated, `since_detected_ns`.
 
     With `image_files`, the images are written to CAMERA/FRAME_INDEX.jpg beside the file.
 
@@ -106,4 +106,5 @@ def _annotations(job: ExportJob) -> Iterable[dict[str, Any]]:
                 "score": float(seen.scores[n]),
                 "track_id": int(frame.track_ids[n]),
                 "state": int(frame.states[n]),
+                **since_detected(seen, n),
             }

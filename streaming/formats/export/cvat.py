@@ -45,8 +45,9 @@ def write(job: ExportJob, path: Path) -> None:
         summaries = camera.tracks()
         for done, summary in enumerate(summaries, 1):
             track = camera.track(summary.track_id)
+            seen = tuple(each for each in track if not (job.detected_only and each.since_detected_ns))
             _open(xml, "track", id=str(track.track_id), label=track.class_name, source="auto")
-            _write_shapes(xml, track.sightings, frames)
+            _write_shapes(xml, seen, frames)
             xml.endElement("track")
             xml.ignorableWhitespace("\n")
             job.on_progress(done / len(summaries))

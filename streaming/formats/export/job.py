@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 
+from roadmask.engines import Instances
 from roadmask.engines.errors import InputError
 from roadmask.streaming.store import CameraReader, Drive, StoredFrame
+
+
+def since_detected(instances: Instances, row: int) -> dict[str, int]:
+    """Returns the field that says how long ago an instance was detected; nothing where the store does not say it."""
+    since = instances.since_detected_ns
+    return {} if since is None else {"since_detected_ns": int(since[row])}
 
 
 def _silent(_: float) -> None:
@@ -32,6 +39,8 @@ class ExportJob:
     """Whether their boxes are blurred instead of their masks, both with a margin."""
     overlay: bool = False
     """Whether masks are also drawn into anonymized images."""
+    detected_only: bool = False
+    """Whether instances that were propagated from other frames are left out."""
     on_progress: Callable[[float], None] = _silent
     """Callback that receives the completed share, 0 to 1."""
 
@@ -79,8 +88,19 @@ class ExportJob:
         done = sum(map(len, cameras[: names.index(camera.name)]))
         total = sum(map(len, cameras))
         for position in range(len(camera)):
-            yield camera.frame(position)
+            yield self.stored(camera, position)
             self.on_progress((done + position + 1) / total)
+
+    def stored(self, camera: CameraReader, position: int) -> StoredFrame:
+        """Returns the frame of a camera at a position, with the instances that are to be exported."""
+        frame = camera.frame(position)
+        propagated = frame.instances.propagated
+        if not (self.detected_only and propagated.any()):
+            return frame
+        kept = ~propagated
+        return replace(
+            frame, instances=frame.instances[kept], track_ids=frame.track_ids[kept], states=frame.states[kept]
+        )
 
 
 def wall_clock_text(camera: CameraReader, timestamp_ns: int, epoch: int) -> str | None:

@@ -33,6 +33,8 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
     if name not in FORMATS:
         raise InputError(f"expected a format among {', '.join(FORMATS)}, got {name!r}.")
     chosen = FORMATS[name]
+    if job.detected_only and job.anonymize:
+        raise InputError("Propagated instances are road users and must be blurred: leave out --detected-only.")
     _require_images(job, chosen)
     if chosen.suffix and not out.lower().endswith(chosen.suffix):
         raise InputError(f"expected a name that ends in {chosen.suffix} for {name}, got {out}.")

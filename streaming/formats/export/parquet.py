@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("width", pa.int32()),
         ("rle", pa.binary()),
+        ("since_detected_ns", pa.int64()),
     ]
 )
 """Columns of the table; `rle` holds COCO's compressed run lengths for an image of `height` x `width` pixels."""
@@ -75,4 +76,5 @@ def _columns(camera: CameraReader, frame: StoredFrame) -> dict[str, Any]:
         **{side: seen.boxes[:, n] for n, side in enumerate(("x1", "y1", "x2", "y2"))},
         "area": masks.area,
         "rle": list(masks.counts),
+        "since_detected_ns": [None] * len(frame) if seen.since_detected_ns is None else seen.since_detected_ns,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import rerun as rr
+from numpy.typing import NDArray
 
 from roadmask.streaming.formats.export.anonymize import anonymized
 from roadmask.streaming.formats.export.job import ExportJob
@@ -15,6 +16,7 @@ from roadmask.streaming.formats.export.source_images import images
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sinks.drawing import track_colour
 from roadmask.streaming.store import CameraReader, StoredFrame
+from roadmask.streaming.store.id_map import paint_id_map
 
 _JPEG_QUALITY = 85
 
@@ -44,8 +46,17 @@ def _frames(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame | None
         yield from images(job, camera)
         return
     for position in range(len(camera)):
-        yield None, camera.frame(position)
+        yield None, job.stored(camera, position)
         job.on_progress((position + 1) / len(camera))
+
+
+def _id_map(stored: StoredFrame) -> NDArray[np.uint32]:
+    """Paints the id map of the instances that are exported: that of the store holds all of them."""
+    seen = stored.instances
+    assert seen.masks is not None  # noqa: S101 - a store keeps masks
+    painted = np.empty(seen.image_size, np.uint32)
+    paint_id_map(seen.masks.to_rle(), stored.track_ids, seen.scores, painted)
+    return painted
 
 
 def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None, stored: StoredFrame) -> None:
@@ -63,7 +74,7 @@ def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None,
         if job.anonymize:
             image = anonymized(image, stored.instances, whole_boxes=job.whole_boxes)
         stream.log(f"{camera.name}/image", rr.Image(image).compress(jpeg_quality=_JPEG_QUALITY))
-    id_map = camera.id_map(stored.position)
+    id_map = _id_map(stored) if job.detected_only else camera.id_map(stored.position)
     stream.log(f"{camera.name}/id_map", rr.SegmentationImage((id_map & 0xFFFF).astype(np.uint16)))
     seen = stored.instances
     names = [

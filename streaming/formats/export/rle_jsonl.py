@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from roadmask.streaming.formats.export.job import ExportJob, wall_clock_text
+from roadmask.streaming.formats.export.job import ExportJob, since_detected, wall_clock_text
 
 
 def write(job: ExportJob, path: Path) -> None:
@@ -32,5 +32,6 @@ def write(job: ExportJob, path: Path) -> None:
                     "box": seen.boxes[n].tolist(),
                     "size": list(seen.image_size),
                     "counts": counts.decode("ascii"),
+                    **since_detected(seen, n),
                 }
                 file.write(json.dumps(row, separators=(",", ":")) + "\n")

@@ -37,7 +37,7 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
         for item in source:
             if position == len(camera):
                 break
-            frame = camera.frame(position)
+            frame = job.stored(camera, position)
             if isinstance(item, Frame) and item.frame_index == frame.frame_index:
                 yield replace(item, timestamp_ns=frame.timestamp_ns), frame
                 position += 1

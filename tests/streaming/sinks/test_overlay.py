@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -58,6 +59,18 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 class TestDrawing:
+    def test_a_propagated_instance_has_a_dashed_outline(self) -> None:
+        found = tracks_of((200, 200, 300, 300))
+        carried = replace(found, instances=replace(found.instances, since_detected_ns=np.array([40 * MS])))
+        whole, dashed = (draw_overlay(GREY, each, NAMES)[200:300, 200] for each in (found, carried))
+        edge = np.abs(whole.astype(int) - track_colour(1)).sum(axis=1) < 60
+        kept = np.abs(dashed.astype(int) - track_colour(1)).sum(axis=1) < 60
+        assert edge.mean() > 0.9
+        assert 0.3 < kept.mean() < 0.7
+        np.testing.assert_array_equal(
+            draw_overlay(GREY, found, NAMES)[250, 250], draw_overlay(GREY, carried, NAMES)[250, 250]
+        )
+
     def test_the_frame_itself_is_not_touched(self) -> None:
         image = GREY.copy()
         image.setflags(write=False)  # as images from another process are

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -276,3 +277,44 @@ def test_missing_package_says_what_to_install(drive: Path, tmp_path: Path, monke
     monkeypatch.setattr("roadmask.streaming.formats.export.output.find_spec", lambda _: None)
     with pytest.raises(EngineError, match=r"pip install 'roadmask\[export\]'"):
         export(drive, "parquet", tmp_path / "a.parquet")
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """The street, of which only every third frame was detected."""
+    frames = []
+    for number, tracks in enumerate(street(20)):
+        since = np.full(len(tracks), 40 * (number % 3), np.int64)
+        frames.append(replace(tracks, instances=replace(tracks.instances, since_detected_ns=since)))
+    return record(tmp_path / "filled.zarr", frames, propagated=True)
+
+
+def test_propagated_instances_are_marked_or_left_out(filled: Path, tmp_path: Path) -> None:
+    front = open_drive(filled)["front"]
+    since = [int(each) for frame in front for each in frame.instances.since_detected_ns]
+    detected = since.count(0)
+    assert 0 < detected < len(since)
+    for name, suffix in (("coco", ".json"), ("rle-jsonl", ".jsonl")):
+        text = export(filled, name, tmp_path / f"all{suffix}").read_text()
+        rows = json.loads(text)["annotations"] if name == "coco" else list(map(json.loads, text.splitlines()))
+        assert [row["since_detected_ns"] for row in rows] == since
+    for name, suffix in (("coco", ".json"), ("rle-jsonl", ".jsonl"), ("kitti-mots", ""), ("cvat", ".xml")):
+        out = tmp_path / f"detected{suffix}"
+        export_drive(ExportJob(open_drive(filled), detected_only=True), name, str(out))
+        text = (out / "front.txt" if name == "kitti-mots" else out).read_text()
+        marks = {"coco": '"area"', "rle-jsonl": '"counts"', "kitti-mots": "\n", "cvat": 'outside="0"'}
+        assert text.count(marks[name]) == detected, name
+
+
+def test_parquet_has_the_time_since_the_detection(filled: Path, drive: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs roadmask[export]")
+    pandas = pytest.importorskip("pandas", reason="needs the dev group")
+    table = pandas.read_parquet(export(filled, "parquet", tmp_path / "filled.parquet"))
+    assert set(table["since_detected_ns"]) == {0, 40, 80}
+    assert pandas.read_parquet(export(drive, "parquet", tmp_path / "plain.parquet"))["since_detected_ns"].isna().all()
+
+
+def test_propagated_road_users_are_never_left_unblurred(filled: Path, tmp_path: Path) -> None:
+    job = ExportJob(open_drive(filled), anonymize=True, detected_only=True)
+    with pytest.raises(InputError, match="leave out --detected-only"):
+        export_drive(job, "video", str(tmp_path / "a.mp4"))
