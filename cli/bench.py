@@ -7,6 +7,7 @@ import typer
 from roadmask.cli.bench_engine import engine
 from roadmask.cli.bench_live import live
 from roadmask.cli.bench_masks import masks
+from roadmask.cli.bench_propagation import propagation
 from roadmask.cli.bench_run import run
 
 bench_app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
@@ -14,3 +15,4 @@ bench_app.command()(run)
 bench_app.command()(engine)
 bench_app.command()(masks)
 bench_app.command()(live)
+bench_app.command()(propagation)

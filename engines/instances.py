@@ -200,6 +200,8 @@ class Instances:
     def to_supervision(self, track_ids: NDArray[np.integer[Any]] | None = None) -> supervision.Detections:
         """Returns the instances as `supervision.Detections`, with dense masks and COCO category ids as `class_id`.
 
+        Where `since_detected_ns` is known, it is in `data`.
+
         Args:
             track_ids: (N,) track of each instance, which becomes `tracker_id`; None where nothing was tracked.
 

@@ -71,11 +71,12 @@ def to_supervision(instances: Instances, track_ids: NDArray[np.integer[Any]] | N
         for row, mask in enumerate(instances.masks.to_rle().dense()):
             masks[row] = mask
     names = [CLASS_NAMES.get(number, str(number)) for number in instances.category_ids.tolist()]
+    since = {} if instances.since_detected_ns is None else {"since_detected_ns": instances.since_detected_ns.copy()}
     return supervision.Detections(
         xyxy=instances.boxes.copy(),
         mask=masks,
         confidence=instances.scores.copy(),
         class_id=instances.category_ids.copy(),
         tracker_id=None if track_ids is None else as_vector("track_ids", as_array(track_ids), len(instances)).copy(),
-        data={"class_name": np.array(names, dtype=str)},
+        data={"class_name": np.array(names, dtype=str), **since},
     )
