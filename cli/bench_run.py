@@ -16,6 +16,9 @@ def run(
     source: Annotated[str, typer.Argument(help="Source as `roadmask run` takes it, of one image size.")],
     weights: Annotated[str, typer.Option(metavar="NAME", help="Weights of the engine.")] = "lite",
     ray: Annotated[bool, typer.Option("--ray", help="Run on Ray.")] = False,
+    detect_every: Annotated[
+        int, typer.Option(min=1, max=32, help="Let the run detect every N-th frame; the engine alone does all.")
+    ] = 1,
     frames: Annotated[int, typer.Option(min=4, help="Number of frames of the source that are used.")] = 100,
     rounds: Annotated[int, typer.Option(min=1, help="Number of turns of the run and of the engine.")] = 3,
     loop: Annotated[int, typer.Option(min=8, help="Number of frames of the looped clip to record.")] = 5000,
@@ -48,7 +51,7 @@ def run(
         raise EngineError("Ray is not installed: pip install 'roadmask[ray]', or leave out --ray.")
     console = Console(highlight=False)
     with console.status("Recording"):
-        results = [benchmark_run(source, RunBenchmark(weights, ray, frames, rounds, loop))]
+        results = [benchmark_run(source, RunBenchmark(weights, ray, frames, rounds, loop, detect_every))]
     show_records(console, "A run and its engine", results)
     if json is not None:
         write_results(json, results)

@@ -45,6 +45,8 @@ class RunBenchmark:
     """Number of turns of the run and of the engine alone."""
     replayed: int = 400
     """Number of frames of the looped clip that are recorded with replayed instances."""
+    detect_every: int = 1
+    """Number of frames of the run from one detection to the next; the engine alone segments every frame."""
 
 
 def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segmenter] | None = None) -> dict[str, Any]:
@@ -65,9 +67,9 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         build: builds the segmenter; that of the weights if absent.
 
     Returns:
-        A record of source, weights, engine, ray, frames, fps, engine_fps, ratio (the median of the rounds'), replayed,
-        steady_from (the frame that the following count from), overhead_cpu_ms (a frame), uss_growth_mb, spilled_bytes
-        (None without Ray) and mean_instances.
+        A record of source, weights, engine, ray, detect_every, frames, fps, engine_fps, ratio (the median of the
+        rounds'), replayed, steady_from (the frame that the following count from), overhead_cpu_ms (a frame),
+        uss_growth_mb, spilled_bytes (None without Ray) and mean_instances.
 
     Raises:
         SourceError: the source cannot be read.
@@ -77,12 +79,13 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
     if settings.on_ray:
         require_grpc()
     config = RunConfig(engine=EngineConfig(weights=settings.weights, threads=default_threads()))
-    build = build or partial(build_segmenter, config.engine)
+    config = replace(config, detect_every=settings.detect_every)
+    build = build or partial(build_segmenter, config.detection)
     segmenter = build()
     images = _decoded(source, settings.frames)
     segmenter.warm_up((images[0].shape[0], images[0].shape[1]))
     found = [instances for image in images for instances in segmenter([image])]
-    replay = partial(ScriptedSegmenter, Replay(found), classes=config.engine.classes)
+    replay = partial(ScriptedSegmenter, Replay(found, settings.detect_every), classes=config.engine.classes)
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="roadmask-bench-")))
         if settings.on_ray:
@@ -104,6 +107,7 @@ def benchmark_run(source: str, settings: RunBenchmark, build: Callable[[], Segme
         "weights": settings.weights,
         "engine": segmenter.info.engine,
         "ray": settings.on_ray,
+        "detect_every": settings.detect_every,
         "frames": len(images),
         "fps": median(fps),
         "engine_fps": median(engine_fps),
@@ -126,10 +130,12 @@ class Replay:
     """
 
     found: Sequence[Instances]
+    every: int = 1
+    """Number of frames from one image that it is given to the next."""
 
     def __call__(self, _: Image, number: int) -> Instances:
         """Returns the instances of the frame."""
-        instances = self.found[number % len(self.found)]
+        instances = self.found[number * self.every % len(self.found)]
         return instances if instances.masks is None else replace(instances, masks=replace(instances.masks))
 
 

@@ -43,6 +43,13 @@ def test_replayed_masks_are_encoded_anew() -> None:
     assert not (set(vars(second.masks)) - {"probabilities", "boxes", "image_size"} - set(vars(first.masks)))
 
 
+def test_a_run_that_fills_frames_gives_its_engine_fewer_images() -> None:
+    segmenter = ScriptedSegmenter([found()])
+    record = benchmark_run(CLIP, RunBenchmark(frames=8, rounds=1, replayed=100, detect_every=4), lambda: segmenter)
+    assert record["detect_every"] == 4
+    assert segmenter.images == 8 + 2 + 8  # once to know what is found, the run, and the engine alone
+
+
 def test_a_run_is_measured_beside_its_engine() -> None:
     record = benchmark_run(
         CLIP, RunBenchmark(frames=8, rounds=1, replayed=100), lambda: ScriptedSegmenter([found()], delay_s=0.02)
