@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from roadmask.engines.assignment import assign
 from roadmask.engines.classes import CAR, CLASS_NAMES, PEDESTRIAN
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
@@ -135,8 +135,8 @@ def matched_pairs(iou: NDArray[np.float64], min_iou: float = MIN_IOU) -> list[tu
     Returns:
         Row and column of each match.
     """
-    rows, columns = linear_sum_assignment(np.where(iou >= min_iou, iou, 0.0), maximize=True)
-    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if iou[r, c] >= min_iou]
+    rows, columns = assign(np.where(iou >= min_iou, iou, 0.0))
+    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
 
 
 class _Tally:

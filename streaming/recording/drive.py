@@ -22,7 +22,6 @@ from roadmask.streaming.recording.jobs import CameraJob, ProbedCamera, SinkFacto
 from roadmask.streaming.recording.result import CameraProgress, CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, open_drive, require_nothing
-from roadmask.tracking.assignment import load_solver_soon
 
 
 def record_drive(
@@ -112,7 +111,6 @@ def record_drive(
         if store.finished_before:
             return _stored_result(out, jobs)
         if not on_ray:
-            load_solver_soon()  # while the network is compiled, most of which another core does
             for image_size in dict.fromkeys(camera.probe.image_size for camera in cameras):
                 segmenter.warm_up(image_size)
         result = run(cameras, config, out, on_progress=on_progress, stop=stop, resume=resume)
