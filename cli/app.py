@@ -14,6 +14,7 @@ from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
 from roadmask.cli.check import check
 from roadmask.cli.compare import compare
+from roadmask.cli.demo import demo
 from roadmask.cli.doctor import doctor
 from roadmask.cli.engine import engine_app
 from roadmask.cli.eval_loss import loss as eval_loss
@@ -31,13 +32,14 @@ from roadmask.streaming.redaction import redact_record
 app = typer.Typer(
     name="roadmask",
     help="Segment every pedestrian and car of a drive, track each one, and store the masks in Zarr.",
-    epilog="Get started: roadmask run synthetic: --out drive.zarr --overlay drive.mp4",
+    epilog="Get started: roadmask demo",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(demo)
 app.command()(live)
 app.command()(batch)
 app.command()(info)
