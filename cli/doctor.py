@@ -86,8 +86,14 @@ def doctor() -> None:
     if broken or not any(row.works for row in engines):
         console.print(f"[bold red]roadmask run does not work here:[/] {', '.join(broken) or 'no engine'}")
         sys.exit(2)
-    if not writable or not all(row.works for row in engines if row.engine.startswith("export")):
+    if not writable:
         console.print("[yellow]roadmask run works here, but only with graphs that are already in the cache.[/]")
+        return
+    if not all(row.works for row in engines if row.engine.startswith("export")):
+        console.print(
+            "[green]roadmask run works here with lite.[/] Other weights, and input sizes that roadmask does not choose "
+            "by itself, need the export: pip install 'roadmask\\[torch]'"
+        )
         return
     console.print("[green]roadmask run works here.[/]")
 

@@ -137,7 +137,7 @@ def live(
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
-        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
+        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[live]'.")
     from roadmask.streaming.live.retention import Retention
     from roadmask.streaming.live.run import run_live
     from roadmask.streaming.live.settings import LiveSettings

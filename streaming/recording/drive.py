@@ -96,6 +96,9 @@ def record_drive(
             info, run = on_actor.info, partial(run_on_ray, segmenter=on_actor)
         else:
             segmenter = build()
+            is_new = not (resume and out.exists())
+            if is_new:  # a network that cannot be prepared leaves no store behind
+                _warm_up(segmenter, cameras)
             info, run = segmenter.info, partial(run_in_process, segmenter=segmenter)
         store = opened.enter_context(
             MaskStore.create(
@@ -110,13 +113,17 @@ def record_drive(
         )
         if store.finished_before:
             return _stored_result(out, jobs)
-        if not on_ray:
-            for image_size in dict.fromkeys(camera.probe.image_size for camera in cameras):
-                segmenter.warm_up(image_size)
+        if not on_ray and not is_new:
+            _warm_up(segmenter, cameras)
         result = run(cameras, config, out, on_progress=on_progress, stop=stop, resume=resume)
         if result.interrupted:
             store.note("interrupted", why="asked to stop")
         return result
+
+
+def _warm_up(segmenter: Segmenter, cameras: Sequence[ProbedCamera]) -> None:
+    for image_size in dict.fromkeys(camera.probe.image_size for camera in cameras):
+        segmenter.warm_up(image_size)
 
 
 def _require_writable(jobs: Sequence[CameraJob], config: RunConfig, out: Path, *, resume: bool) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from benchmarks.graphs import making
-from benchmarks.graphs.making import make_bundle
+from benchmarks import graphs as instrument
+from benchmarks.graphs import make_bundle
 from roadmask.engines import EngineError
 from roadmask.engines.letterbox import INPUT_SIZES
 from roadmask.engines.networks import export
@@ -65,7 +65,7 @@ class TestSmall:
         save_file({"half": half, "same": same, "again": same, "small": same[:2]}, path)
         weights = replace(lite, name="tiny", path=path)
         one = half.astype(np.float32).tobytes()
-        monkeypatch.setattr(making, "export_graphs", lambda *_: (b"a" + one + b"b" + same.tobytes(), b"masks"))
+        monkeypatch.setattr(instrument, "export_graphs", lambda *_: (b"a" + one + b"b" + same.tobytes(), b"masks"))
         bundle_path(weights).write_bytes(make_bundle(weights, [(64, 96)]).to_bytes())
         monkeypatch.setattr(export, "export_graphs", lambda *_: pytest.fail("exported by torch"))
         return weights

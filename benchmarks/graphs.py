@@ -1,15 +1,25 @@
-"""Exports the graphs of a network with torch and cuts its weights out of them; see graph_bundle.py."""
+"""`python -m benchmarks.graphs`: writes the graphs that come with the package, so that its own networks need no torch.
+
+It exports the graphs of a network and cuts its weights out of them; see graph_bundle.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated
 
+import typer
+from rich.console import Console
+
+from benchmarks.command import instrument_app, run_instrument
 from roadmask.engines.errors import EngineError
+from roadmask.engines.files import write_atomically
+from roadmask.engines.letterbox import INPUT_SIZES
 from roadmask.engines.networks.export import graph_key
-from roadmask.engines.networks.graph_bundle import GraphBundle, Recipe, weights_as_fp32
+from roadmask.engines.networks.graph_bundle import GraphBundle, Recipe, bundle_path, weights_as_fp32
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.onnx_export import export_graphs
-from roadmask.engines.networks.weights import Weights
+from roadmask.engines.networks.weights import Weights, find_weights
 
 _SMALLEST = 64
 """Smallest tensor in bytes that is cut out: the name of a smaller one takes as much."""
@@ -41,7 +51,7 @@ def make_bundle(
         detector, masks = (_cut(graph, tensors, between) for graph in graphs)
         recipes[size] = detector, masks
         if GraphBundle(keys, recipes, bytes(between)).graphs(size, tensors.__getitem__) != graphs:
-            raise EngineError(f"the graphs for {size} differ after they were put together again: mend making.py.")
+            raise EngineError(f"the graphs for {size} differ once put together: mend benchmarks/graphs.py.")
     return GraphBundle(keys, recipes, bytes(between))
 
 
@@ -61,3 +71,25 @@ def _cut(graph: bytes, tensors: Mapping[str, bytes], between: bytearray) -> Reci
             at = place + len(tensors[name])
     between += graph[at:]
     return Recipe(start, (*pieces, len(graph) - at))
+
+
+def graphs(
+    weights: Annotated[str, typer.Option(metavar="NAME", help="Network that comes with roadmask.")] = "lite",
+) -> None:
+    """Exports a network for every input size that roadmask chooses, and writes the graphs beside its weights.
+
+    Takes some minutes. Run it after a change of the weights or of the source code of the graphs; git then shows
+    whether the graphs changed.
+    """
+    console, found = Console(highlight=False), find_weights(weights)
+    with console.status("Exporting") as status:
+        bundle = make_bundle(found, INPUT_SIZES, lambda shape: status.update(f"Exporting {shape[0]}x{shape[1]}"))
+    path, content = bundle_path(found), bundle.to_bytes()
+    write_atomically(path, content)
+    console.print(f"{path}: {len(bundle.keys)} input sizes, {len(content) / 1e3:.0f} kB")
+
+
+app = instrument_app(graphs)
+
+if __name__ == "__main__":
+    run_instrument(app)
