@@ -44,7 +44,7 @@ def test_a_video_replaces_an_earlier_demo_and_nothing_else(roadmask_cli: Cli, tm
         code, printed = roadmask_cli("demo", source, "--out", "out")
         assert code == 0
         assert "recall" not in printed, "nobody knows the truth of a video"
-    assert open_drive(tmp_path / "out" / "drive.zarr")["front"].epochs[0].image_size == (96, 96)
+    assert open_drive(tmp_path / "out" / "drive.zarr")["front"].frame(0).instances.image_size == (96, 96)
     assert (tmp_path / "out" / "mine.txt").exists()
 
 
