@@ -55,6 +55,27 @@ def make_bundle(
     return GraphBundle(keys, recipes, bytes(between))
 
 
+def unchanged(weights: Weights) -> GraphBundle | None:
+    """Returns the graphs that lie beside the weights, with new keys, if they are what torch exports today.
+
+    One input size is exported and compared; None if it differs, or if there are no graphs.
+    """
+    path = bundle_path(weights)
+    if not path.is_file():
+        return None
+    written = GraphBundle.from_bytes(path.read_bytes())
+    sizes = [f"{height}x{width}" for height, width in INPUT_SIZES]
+    size = sizes[-1]
+    tensors = weights_as_fp32(weights)
+    settings = GraphSettings.of(weights.architecture)
+    if list(written.keys) != sizes:
+        return None
+    if written.graphs(size, tensors.__getitem__) != export_graphs(weights, INPUT_SIZES[-1], settings):
+        return None
+    keys = [graph_key(weights, shape, settings) for shape in INPUT_SIZES]
+    return GraphBundle(dict(zip(sizes, keys, strict=True)), written.recipes, written.between)
+
+
 def _cut(graph: bytes, tensors: Mapping[str, bytes], between: bytearray) -> Recipe:
     """Appends what lies between the tensors of a graph to `between`; returns how it is put together again."""
     found = sorted(
@@ -78,12 +99,14 @@ def graphs(
 ) -> None:
     """Exports a network for every input size that roadmask chooses, and writes the graphs beside its weights.
 
-    Takes some minutes. Run it after a change of the weights or of the source code of the graphs; git then shows
-    whether the graphs changed.
+    Run it after a change of the weights or of the source code of the graphs. It takes minutes, or seconds if the graph
+    of one input size is as before: then only the keys are written, which belong to the source code.
     """
     console, found = Console(highlight=False), find_weights(weights)
-    with console.status("Exporting") as status:
-        bundle = make_bundle(found, INPUT_SIZES, lambda shape: status.update(f"Exporting {shape[0]}x{shape[1]}"))
+    with console.status("Exporting one input size") as status:
+        bundle = unchanged(found) or make_bundle(
+            found, INPUT_SIZES, lambda shape: status.update(f"Exporting {shape[0]}x{shape[1]}")
+        )
     path, content = bundle_path(found), bundle.to_bytes()
     write_atomically(path, content)
     console.print(f"{path}: {len(bundle.keys)} input sizes, {len(content) / 1e3:.0f} kB")

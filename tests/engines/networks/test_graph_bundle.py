@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from benchmarks import graphs as instrument
-from benchmarks.graphs import make_bundle
+from benchmarks.graphs import make_bundle, unchanged
 from roadmask.engines import EngineError
 from roadmask.engines.letterbox import INPUT_SIZES
 from roadmask.engines.networks import export
@@ -37,15 +37,7 @@ def test_the_graphs_of_every_input_size_come_with_lite(lite: Weights) -> None:
 
 @pytest.mark.ci
 def test_torch_exports_the_same_bytes(lite: Weights) -> None:
-    content = make_bundle(lite, [(640, 192)])
-    packed = GraphBundle.from_bytes(bundle_path(lite).read_bytes())
-    anew = GraphBundle.from_bytes(content.to_bytes())
-    assert anew == content, "what is written is what is read"
-
-    def tensor(name: str) -> bytes:
-        return name.encode()  # the weights are the same; what is between them is compared
-
-    assert anew.graphs("640x192", tensor) == packed.graphs("640x192", tensor), f"run {ANEW}"
+    assert unchanged(lite) == GraphBundle.from_bytes(bundle_path(lite).read_bytes()), f"run {ANEW}"
 
 
 @pytest.mark.bars
@@ -89,6 +81,19 @@ class TestSmall:
             assert exported_graphs(weights, shape, settings).detector.read_bytes() == b"anew"
         monkeypatch.setattr(export, "_GRAPH_SOURCES", ("models.py",))
         assert exported_graphs(tiny, (64, 96), SETTINGS).detector.read_bytes() == b"anew"
+
+    def test_new_code_that_exports_the_same_gets_new_keys_alone(
+        self, tiny: Weights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(instrument, "INPUT_SIZES", [(64, 96)])
+        monkeypatch.setattr(export, "_GRAPH_SOURCES", ("models.py",))
+        before = GraphBundle.from_bytes(bundle_path(tiny).read_bytes())
+        after = unchanged(tiny)
+        assert after is not None
+        assert (after.recipes, after.between) == (before.recipes, before.between)
+        assert after.keys == {"64x96": graph_key(tiny, (64, 96), SETTINGS)} != before.keys
+        monkeypatch.setattr(instrument, "export_graphs", lambda *_: (b"other", b"masks"))
+        assert unchanged(tiny) is None
 
     def test_without_torch_another_size_says_what_to_install(
         self, tiny: Weights, monkeypatch: pytest.MonkeyPatch
