@@ -129,8 +129,7 @@ def _score(drive: Path) -> DriveScore:
     from roadmask.sample_drive import SampleDrive
     from roadmask.streaming.store import open_drive
 
-    camera = open_drive(drive)[_CAMERA]
-    return SampleDrive().score(camera.frame(position) for position in range(len(camera)))
+    return SampleDrive().score(open_drive(drive)[_CAMERA])
 
 
 def _score_table(score: DriveScore) -> Table:

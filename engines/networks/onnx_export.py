@@ -59,7 +59,8 @@ def _onnx(graph: StaticDetector | StaticMasks, outputs: tuple[str, ...]) -> byte
 
 
 def _without_notes(model: Any) -> bytes:
-    """Returns a model without the exporter's notes on each node, which name folders of this machine."""
+    """Returns a model without the exporter's notes: its version, and what names folders of this machine."""
+    model.ClearField("producer_version")
     graph = model.graph
     for noted in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del noted.metadata_props[:]

@@ -87,7 +87,8 @@ def record_drive(
         threads = config.engine.threads or default_threads()
         config = replace(config, engine=replace(config.engine, threads=threads))
         build = build or partial(build_segmenter, config.engine)
-        if on_ray:
+        segmenter, is_resumed = None if on_ray else build(), resume and out.exists()
+        if segmenter is None:
             from roadmask.streaming.recording.on_ray import run_on_ray, segmenter_on_ray  # noqa: PLC0415 - optional
 
             for camera in cameras:
@@ -95,9 +96,7 @@ def record_drive(
             on_actor = opened.enter_context(segmenter_on_ray(build))
             info, run = on_actor.info, partial(run_on_ray, segmenter=on_actor)
         else:
-            segmenter = build()
-            is_new = not (resume and out.exists())
-            if is_new:  # a network that cannot be prepared leaves no store behind
+            if not is_resumed:  # a network that cannot be prepared leaves no store behind
                 _warm_up(segmenter, cameras)
             info, run = segmenter.info, partial(run_in_process, segmenter=segmenter)
         store = opened.enter_context(
@@ -113,7 +112,7 @@ def record_drive(
         )
         if store.finished_before:
             return _stored_result(out, jobs)
-        if not on_ray and not is_new:
+        if segmenter is not None and is_resumed:
             _warm_up(segmenter, cameras)
         result = run(cameras, config, out, on_progress=on_progress, stop=stop, resume=resume)
         if result.interrupted:

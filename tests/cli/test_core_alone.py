@@ -117,8 +117,9 @@ LIBRARY = (
     BLOCKER
     + """
 import roadmask
+from roadmask.sample_drive import SampleDrive
 
-drive = roadmask.SampleDrive()
+drive = SampleDrive()
 for precision in PRECISIONS:
     pipeline = roadmask.Pipeline(roadmask.load_segmenter("lite", precision=precision))
     tracks = [pipeline.step(drive.render(index), index * 40_000_000) for index in range(3)][-1]
