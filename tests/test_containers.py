@@ -66,8 +66,9 @@ class TestComposition:
         assert all(option in help_text for option in options)
         environment = self.services["roadmask"]["environment"]
         assert {*re.findall(r"\$\$([A-Z]+)", line)} <= set(environment)
-        assert "ROADMASK_PAGE_TOKEN" in help_text
-        assert "ROADMASK_PAGE_TOKEN" in environment
+        for name in ("ROADMASK_PAGE_TOKEN", "ROADMASK_PAGE_URL"):
+            assert name in help_text
+            assert name in environment
 
     def test_the_proxy_reaches_the_page(self) -> None:
         port = re.search(r"--page 0\.0\.0\.0:(\d+)", self.services["roadmask"]["entrypoint"][-1])
