@@ -9,6 +9,7 @@ from typing import Any
 
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Clock, Frame, LostFrame
+from roadmask.streaming.ledger import BEFORE_KEYFRAME
 from roadmask.streaming.sources.files import identify
 from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
@@ -80,9 +81,11 @@ class VideoSource(BaseSource):
             previous, before = file, self.captured
             for item in file.read():
                 self.require_open()
-                self.captured = before + file.packets
+                self.captured = before + file.captured
                 if item.image is None:
-                    yield LostFrame(self.camera, epoch, index, timeline.peek(item.media_ns))
+                    outcome = "dropped" if item.missing == BEFORE_KEYFRAME else "failed"
+                    at_ns = timeline.peek(item.media_ns)
+                    yield LostFrame(self.camera, epoch, index, at_ns, item.missing, outcome)
                 else:
                     now = (item.image.shape, item.orientation)
                     epoch += look is not None and now != look
@@ -90,7 +93,7 @@ class VideoSource(BaseSource):
                     timestamp_ns = timeline.place(item.media_ns)
                     yield Frame(self.camera, epoch, index, timestamp_ns, self.clock, item.image)
                 index += 1
-            self.captured = before + file.packets
+            self.captured = before + file.captured
 
 
 def open_videos(request: SourceRequest) -> VideoSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -17,7 +18,8 @@ from av.codec.context import ThreadType
 from roadmask.engines.errors import SourceError
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.sources.colour import UPRIGHT, Orientation, RgbConverter
-from roadmask.streaming.sources.decoder import DecodedFrame, PacketDecoder
+from roadmask.streaming.sources.cut_off import bytes_stated
+from roadmask.streaming.sources.decoder import MissingFrame, PacketDecoder
 from roadmask.streaming.sources.files import require_file
 
 if TYPE_CHECKING:
@@ -33,21 +35,24 @@ _DEFAULT_FPS = 25
 """Frame rate of a recording that states neither times nor a rate."""
 _log = logging.getLogger(__name__)
 
-
+_STATES_DURATION = frozenset({"flv", "mxf"})
+"""Containers that state how long they last, but no size."""
 _CUT_OFF_NS = 1_000_000_000
-"""Time by which frames may end before the recording, because sound often lasts longer."""
+"""Time by which frames and sound may end before the recording does."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrameAt:
-    """A packet of a file after decoding."""
+    """A frame of a file after decoding."""
 
     media_ns: int | None
     """Nanoseconds since the start of the stream; None where the packet has no timestamp."""
     image: Image | None
-    """(H, W, 3) RGB, upright; None where the packet gave no frame."""
+    """(H, W, 3) RGB, upright; None where the frame is missing."""
     orientation: Orientation = UPRIGHT
     """How the image was turned to be upright."""
+    missing: str = ""
+    """Why the frame is missing, `decode` or `before_keyframe`; empty where it is there."""
 
 
 class VideoFile:
@@ -78,17 +83,18 @@ class VideoFile:
             self.frames_expected = _frames_expected(container, stream, self.fps)
             self.created = _creation_time(container, stream)
             """Creation time that the container states; None if it states none."""
-        self.packets = 0
-        """Number of packets that were read since the last call of `read`."""
+        self.captured = 0
+        """Number of frames that were captured since the last call of `read`."""
+        self._packets_read = 0
         self.image_size, self.orientation = self._probe(keep_probe)
 
     def read(self) -> Generator[VideoFrameAt]:
-        """Yields what each packet gave, in display order."""
+        """Yields each frame, in display order."""
         probed, self._probed = self._probed, None
         yield from self._decoded() if probed is None else probed
 
     def _decoded(self) -> Generator[VideoFrameAt]:
-        self.packets = 0
+        self.captured = 0
         with self._open() as container:
             stream = _video_stream(container, self.path)
             reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
@@ -98,35 +104,53 @@ class VideoFile:
             start, unit = stream.start_time, _time_base(stream) * 1_000_000_000
             end_ns = 0
             for item in decoder.decode_all(self._packets(container, stream)):
-                self.packets = decoder.packets
+                self.captured = decoder.frames
                 if start is None:
                     start = item.pts
                 media_ns = None if item.pts is None else round((item.pts - (start or 0)) * unit)
                 end_ns = max(end_ns, (media_ns or 0) + self.period_ns)
-                image, orientation = to_rgb(item.frame) if isinstance(item, DecodedFrame) else (None, UPRIGHT)
-                yield VideoFrameAt(media_ns, image, orientation)
-            self.packets = decoder.packets
-            self._warn_if_cut_off(container, stream, decoder.taken, end_ns)
+                if isinstance(item, MissingFrame):
+                    yield VideoFrameAt(media_ns, None, missing=item.reason)
+                else:
+                    yield VideoFrameAt(media_ns, *to_rgb(item.frame))
+            self.captured = decoder.frames
+            offset_ns = round((start or 0) * unit) - (container.start_time or 0) * 1000
+            self._warn_if_cut_off(container, stream, end_ns + max(offset_ns, 0))
 
-    def _warn_if_cut_off(self, container: InputContainer, stream: VideoStream, taken: int, end_ns: int) -> None:
-        if "mp4" in container.format.name:
-            if taken < stream.frames:
-                there = f"{taken} of the {stream.frames} frames in its index are there"
-                _log.warning("%s was cut off: %s", self.path, there)
-            return
-        # Other containers do not state the number of frames, but some state their duration.
-        stated_ns = (container.duration or 0) * 1000
-        if stated_ns - end_ns > max(_CUT_OFF_NS, stated_ns // 20):
-            there = f"it lasts {stated_ns / 1e9:.1f} s, its frames end at {end_ns / 1e9:.1f} s"
+    def _warn_if_cut_off(self, container: InputContainer, stream: VideoStream, end_ns: int) -> None:
+        stated = bytes_stated(self.path, container.format.name)
+        if stated is not None:
+            there = f"{_megabytes(self.path.stat().st_size)} of its {_megabytes(stated)} MB are there"
+            if self._packets_read < stream.frames:
+                there = f"{self._packets_read} of the {stream.frames} frames that it states are there"
             _log.warning("%s was cut off: %s", self.path, there)
+        elif container.format.name in _STATES_DURATION and container.duration:
+            stated_ns = container.duration * 1000
+            if stated_ns - max(end_ns, self._sound_end_ns()) > max(_CUT_OFF_NS, stated_ns // 20):
+                there = f"it lasts {stated_ns / 1e9:.1f} s, its frames end at {end_ns / 1e9:.1f} s"
+                _log.warning("%s was cut off: %s", self.path, there)
+
+    def _sound_end_ns(self) -> int:
+        """Returns when the last packet of the other streams ends, nanoseconds since the start of the file."""
+        end_ns = 0
+        with self._open() as container, suppress(av.FFmpegError, IndexError):
+            start = Fraction(container.start_time or 0, av.time_base)
+            for packet in container.demux([each for each in container.streams if each.type != "video"]):
+                if packet.pts is not None and packet.time_base is not None:
+                    end = (packet.pts + (packet.duration or 0)) * packet.time_base - start
+                    end_ns = max(end_ns, round(end * 1_000_000_000))
+        return end_ns
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+        self._packets_read = 0
         try:
-            yield from container.demux(stream)
+            for packet in container.demux(stream):
+                self._packets_read += packet.size > 0 or packet.dts is not None
+                yield packet
         except av.FFmpegError as error:
             _log.warning("%s is damaged: reading ends early (%s); what was read is kept", self.path, error)
-        except IndexError:  # PyAV 18 fails at the end over streams that a damaged table added
-            _log.warning("%s is damaged: its table of streams changes; what was read is kept", self.path)
+        except IndexError:  # at the very end, PyAV 18 fails over streams that began on the way: nothing is missing
+            _log.debug("%s has streams that began on the way", self.path)
 
     def _probe(self, keep: bool) -> tuple[tuple[int, int], Orientation]:
         items, read = self._decoded(), []
@@ -139,10 +163,10 @@ class VideoFile:
                     items.close()
                 height, width = item.image.shape[:2]
                 return (height, width), item.orientation
-        if not self.packets:
+        if not self.captured:
             raise SourceError(f"the video stream ({self.codec}) of {self.path} has no frames: nothing was recorded.")
         raise SourceError(
-            f"cannot decode any of the {self.packets} frames in {self.path} ({self.codec}): "
+            f"cannot decode any of the {self.captured} frames in {self.path} ({self.codec}): "
             "the file is damaged, copy it again from where it was recorded."
         )
 
@@ -171,6 +195,10 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
         f"this build of FFmpeg has no decoder for {path}: convert it, "
         "for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`."
     )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}" if size >= 10**6 else f"{size / 1e6:.3f}"
 
 
 def _is_cover(stream: object) -> bool:
