@@ -46,7 +46,7 @@ def _mp4(file: BinaryIO, size: int) -> int | None:
         length, kind = struct.unpack(">I4s", file.read(8))
         if length == 1:
             (length,) = struct.unpack(">Q", file.read(8))
-        if length < 8:  # up to the end of the file, or no box  # noqa: PLR2004 - a header
+        if length < 8:  # up to the end of the file, or no box
             return None
         if at + length > size:
             return at + length if kind in _MP4_DATA else None  # something else: what a camera has put at the end

@@ -96,6 +96,10 @@ class PacketDecoder:
         self._reread_end = reread_end
         self._decode_times: deque[int | None] | None = deque() if decode_order else None
         self._waiting: dict[int, _Waiting] = {}
+        self._last_pts = -(2**63)
+        self._reordered = False
+        """Whether packets state that frames are shown in another order than decoded. Where they do not although the
+        decoder reorders frames, their times say nothing of the order: some writers state those of decoding."""
         self._tail: deque[tuple[int, Packet[VideoStream]]] = deque(maxlen=_TAIL_MAX)
         self._keys: deque[int] = deque()
 
@@ -121,10 +125,16 @@ class PacketDecoder:
         """
         if not packet.size:
             return iter(())
-        content = self._contents.read(bytes(packet)) if self._contents.reads else Content.FRAME
         if not packet.is_discard:
-            self._take(packet, content)
+            self._take(packet, self._content(packet))
         return self._decode(packet)
+
+    def skip(self, packet: Packet[VideoStream]) -> int:
+        """Takes a packet that is not to be decoded; returns the number of frames that it begins, which is 0 or 1."""
+        return int(self._content(packet) not in {Content.SECOND_FIELD, Content.NOTHING})
+
+    def _content(self, packet: Packet[VideoStream]) -> Content:
+        return self._contents.read(bytes(packet)) if self._contents.reads else Content.FRAME
 
     def _decode(self, packet: Packet[VideoStream]) -> Iterator[DecodedFrame | MissingFrame]:
         for frame in _decode(self._context, packet):
@@ -140,6 +150,9 @@ class PacketDecoder:
             if self._decode_times is not None:
                 self._decode_times.append(packet.dts)
                 pts = None
+            if pts is not None:
+                self._reordered = self._reordered or pts < self._last_pts
+                self._last_pts = max(self._last_pts, pts)
             leading = self._start.take(number, pts, content, key=packet.is_keyframe)
             self._waiting[number] = _Waiting(pts, leading)
             self.frames += 1
@@ -172,8 +185,8 @@ class PacketDecoder:
         number = _number(frame)
         known = number in self._waiting
         if known:
-            self._start.show(number)
             yield from self._give_up([n for n in self._waiting if self._is_overdue(n, number, frame.pts)])
+            self._start.show(number)
             del self._waiting[number]
         else:
             self.frames += 1
@@ -184,9 +197,9 @@ class PacketDecoder:
         if number == shown:
             return False
         pts = self._waiting[number].pts
-        if pts is not None and shown_pts is not None and number < shown and pts < shown_pts:
-            return True
-        return number < shown - _REORDER_MAX
+        if pts is None or shown_pts is None or not (self._reordered or self._context.has_b_frames == 0):
+            return number < shown - _REORDER_MAX
+        return number < shown and pts < shown_pts
 
     def _give_up(self, numbers: list[int]) -> Iterator[MissingFrame]:
         for number in numbers:
@@ -226,27 +239,35 @@ class _Start:
     def __init__(self) -> None:
         self._keys: list[tuple[int, int | None]] = []
         """Number and presentation time of the first two keyframes."""
-        self._tells = True
-        """Whether frames before the first keyframe are missing for no other reason: none was decoded all the same, and
-        none is damaged, as the keyframe itself may be."""
+        self._b_frames = False
+        """Whether all frames since the first keyframe are B-frames, which then follow it only in decoding order."""
+        self._shown = False
+        """Whether a frame that precedes the first keyframe was decoded all the same."""
+        self._damaged = False
+        """Whether a frame before the first keyframe is damaged, as a keyframe may be."""
 
     def take(self, number: int, pts: int | None, content: Content, *, key: bool) -> bool:
         """Takes a frame in decoding order; returns whether it is shown before the first keyframe but follows it."""
-        self._tells = self._tells and (bool(self._keys) or content is not Content.DAMAGED)
-        if key and len(self._keys) < 2:  # noqa: PLR2004 - the first, and where its leading frames end
+        leading = content is Content.LEADING
+        self._damaged = self._damaged or (not self._keys and content is Content.DAMAGED)
+        if key and len(self._keys) < 2:
             self._keys.append((number, pts))
+            self._b_frames = len(self._keys) == 1
         elif len(self._keys) == 1:
             key_pts = self._keys[0][1]
-            return content is Content.LEADING or (pts is not None and key_pts is not None and pts < key_pts)
-        return content is Content.LEADING
+            self._b_frames = self._b_frames and content is Content.B_FRAME
+            known = pts is not None and key_pts is not None
+            leading = leading or (pts < key_pts if known else self._b_frames)  # type: ignore[operator]
+        return leading
 
     def show(self, number: int) -> None:
         """Takes a frame that was decoded."""
-        self._tells = self._tells and bool(self._keys) and number >= self._keys[0][0]
+        self._shown = self._shown or not self._keys or number < self._keys[0][0]
 
     def precedes_keyframe(self, number: int) -> bool:
         """Returns whether a frame is missing because it was sent before the first keyframe."""
-        return self._tells and (not self._keys or number < self._keys[0][0])
+        before = number < self._keys[0][0] if self._keys else not self._shown
+        return before and not self._damaged
 
 
 def _number(frame: VideoFrame) -> int:

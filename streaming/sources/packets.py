@@ -7,6 +7,7 @@ interlaced frame, a hidden reference of VP8, parameters alone. Headers tell them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -23,6 +24,8 @@ class Content(Enum):
 
     FRAME = "frame"
     """A frame, or the first field of one."""
+    B_FRAME = "B-frame"
+    """The same, coded as the difference to frames before and after it."""
     SECOND_FIELD = "second field"
     """The other field of the frame that the packet before began."""
     LEADING = "leading"
@@ -35,7 +38,7 @@ class Content(Enum):
 
 
 class PacketReader:
-    """Reads what the packets of one stream hold, where their codec has packets without a frame of their own.
+    """Reads what the packets of one stream hold; of codecs whose headers it does not know, each holds a frame.
 
     Args:
         codec: FFmpeg's name of the codec.
@@ -43,26 +46,19 @@ class PacketReader:
     """
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
-        readers: dict[str, Callable[[bytes], Content]] = {
-            "h264": _H264(extradata or b"").read,
-            "hevc": _Hevc(extradata or b"").read,
-            "vp8": _vp8,
-            "vp9": _vp9,
-            "mpeg4": _mpeg4,
-        }
-        self._read = readers.get(codec)
+        self._read: Callable[[bytes], Content] | None = _HEADERS.get(codec)
+        if codec in {"h264", "hevc"}:
+            self._read = (_H264 if codec == "h264" else _Hevc)(extradata or b"").read
 
     @property
     def reads(self) -> bool:
-        """Whether the codec has packets without a frame of their own."""
+        """Whether the headers of the codec are known."""
         return self._read is not None
 
     def read(self, data: bytes) -> Content:
         """Returns what the next packet holds."""
         try:
             return Content.FRAME if self._read is None else self._read(data)
-        except KeyError:  # its parameters have not come
-            return Content.FRAME
         except (IndexError, ValueError):
             return Content.DAMAGED
 
@@ -91,12 +87,9 @@ class _H264:
         self._sequence_of: dict[int, int] = {}
         self._first: _Field | None = None
         """The field that waits for its other one."""
-        if self._length_bytes:
-            units = _avcc_units(extradata)
-        else:
-            units = _units(extradata, 0)
-        for unit in units:
-            self._note(unit)
+        with suppress(IndexError, ValueError):  # a packet may bring better ones
+            for unit in _avcc_units(extradata) if self._length_bytes else _units(extradata, 0):
+                self._note(unit)
 
     def read(self, data: bytes) -> Content:
         content, units = Content.NOTHING, 0
@@ -105,8 +98,10 @@ class _H264:
             units += 1
             kind = unit[0] & 31
             if kind in {1, 5}:  # slices of a frame or field
-                content = Content.FRAME
-                field = self._field(unit)
+                bits = _Bits(unit[1:_SLICE_BYTES])
+                bits.golomb()
+                content = Content.B_FRAME if bits.golomb() % 5 == 1 else Content.FRAME
+                field = self._field(bits)
                 if field is None:
                     break
                 if field not in fields:
@@ -138,13 +133,10 @@ class _H264:
             number = bits.golomb()
             self._sequence_of[number] = bits.golomb()
 
-    def _field(self, unit: bytes) -> _Field | None:
-        """Returns which field a slice belongs to; None if it belongs to a whole frame."""
-        bits = _Bits(unit[1:_SLICE_BYTES])
-        bits.golomb()
-        bits.golomb()
-        parameters = self._sequences[self._sequence_of[bits.golomb()]]
-        if parameters.frames_only:
+    def _field(self, bits: _Bits) -> _Field | None:
+        """Returns which field a slice belongs to, from its parameter set on; None if it belongs to a whole frame."""
+        parameters = self._sequences.get(self._sequence_of.get(bits.golomb(), -1))
+        if parameters is None or parameters.frames_only:
             return None
         if parameters.colour_planes:
             bits.take(2)
@@ -199,9 +191,22 @@ def _vp9(data: bytes) -> Content:
 
 
 def _mpeg4(data: bytes) -> Content:
-    """A short packet with one frame that is not coded: a player goes on showing the one before."""
-    short = len(data) <= _NOT_CODED_BYTES and data[:4] == b"\0\0\1\xb6"
-    return Content.NOTHING if short else Content.FRAME
+    """Reads the coding type (ISO/IEC 14496-2, 6.2.5); a short packet repeats the frame that a player shows already."""
+    at = data.find(b"\0\0\1\xb6")
+    if at == 0 and len(data) <= _NOT_CODED_BYTES:
+        return Content.NOTHING
+    return Content.B_FRAME if at >= 0 and data[at + 4] >> 6 == 2 else Content.FRAME
+
+
+def _mpeg2(data: bytes) -> Content:
+    """Reads the coding type (ISO/IEC 13818-2, 6.2.3)."""
+    at = data.find(b"\0\0\1\0")
+    if at < 0:
+        return Content.DAMAGED
+    return Content.B_FRAME if data[at + 5] >> 3 & 7 == 3 else Content.FRAME
+
+
+_HEADERS = {"vp8": _vp8, "vp9": _vp9, "mpeg4": _mpeg4, "mpeg1video": _mpeg2, "mpeg2video": _mpeg2}
 
 
 class _Bits:

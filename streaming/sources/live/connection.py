@@ -130,7 +130,7 @@ def _options(address: Address) -> dict[str, str]:
     common = {
         "format_whitelist": _FORMATS,
         "protocol_whitelist": _PROTOCOLS,
-        "fflags": "nobuffer",
+        "fpsprobesize": "0",
         "analyzeduration": "800000",
         "probesize": "1000000",
     }

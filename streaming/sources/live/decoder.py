@@ -38,7 +38,9 @@ UNDECODABLE_S, _UNDECODABLE_PACKETS = 5.0, 32
 _KEY_WAIT = 300
 """Packets to wait for one that is marked as decodable by itself; some cameras never mark any."""
 _BURST_MAX = 16
-"""Maximum number of images that wait to be requested: no stream reorders more frames (ITU-T H.264, A.3.1)."""
+"""Maximum number of images that come at once: no stream reorders more frames (ITU-T H.264, A.3.1)."""
+_HICCUP = 8
+"""Further images that wait while whoever requests them keeps up, because the machine was busy for a moment."""
 
 Tell = Callable[[CameraState, str], None]
 
@@ -106,8 +108,8 @@ class _Reading:
 class LiveDecoder:
     """Reads a camera until it ends or `stop` is called; hands its newest image to whoever requests one.
 
-    A camera with B-frames sends its images in bursts, so as many of them wait as come at once; whoever is fast gets
-    them all, in display order.
+    Whoever is slow gets the newest image. A camera with B-frames sends its images in bursts, so as many of them wait as
+    come at once; whoever is fast gets them all, in display order, also after a moment in which the machine was busy.
 
     Args:
         address: the camera.
@@ -125,6 +127,8 @@ class LiveDecoder:
         self._in_decoder = 0
         """Frames that a packet began and that are neither decoded nor missing yet."""
         self._waiting: deque[_Waiting] = deque()
+        self._keeps_up = False
+        """Whether whoever requests images has lately had to wait for one, and has let none be replaced since."""
         self._orientation: Orientation | None = None
         self.ended = False
         counts = file.read()
@@ -155,6 +159,7 @@ class LiveDecoder:
     def take(self, timeout_s: float) -> tuple[FrameNote, Frame] | None:
         """Returns the next image that was not taken yet; None if there is none in time, or the source ended."""
         with self._lock:
+            self._keeps_up = self._keeps_up or not self._waiting
             self._lock.wait_for(lambda: self._waiting or self.ended, timeout_s)
             if not self._waiting:
                 return None
@@ -210,7 +215,7 @@ class LiveDecoder:
                         self._require_images(reading)
                     else:
                         skipped += 1
-                        self._leave_out(reading, before_keyframe=1)
+                        self._leave_out(reading, before_keyframe=reading.decoder.skip(packet))
                     if self._stopping.is_set():
                         break
             finally:
@@ -242,7 +247,7 @@ class LiveDecoder:
         with self._lock:
             if thinned:  # a camera whose images are left out has not stalled
                 self._counts = replace(self._counts, image_ns=time.monotonic_ns())
-            reading.not_decoded += 1
+            reading.not_decoded += thinned + before_keyframe
             self._follow(reading)
             self._count(thinned=thinned, before_keyframe=before_keyframe, beat=True)
 
@@ -275,13 +280,18 @@ class LiveDecoder:
             self._counts = replace(self._counts, height=height, width=width, **times)
             if reading.picks_packets or self._spacing.takes(placed.monotonic_ns):
                 self._waiting.append(_Waiting(index, self._counts.epoch, placed, frame, reading.convert))
-                while len(self._waiting) > reading.burst:
-                    self._waiting.popleft()
-                    self._counts = replace(self._counts, stale=self._counts.stale + 1)
+                self._replace_oldest(reading.burst)
             else:
                 self._counts = replace(self._counts, thinned=self._counts.thinned + 1)
             self._publish()
             self._lock.notify_all()
+
+    def _replace_oldest(self, burst: int) -> None:
+        """Counts images that a newer one replaces, because whoever requests them is too slow for all."""
+        self._keeps_up = self._keeps_up and len(self._waiting) <= burst + _HICCUP
+        while not self._keeps_up and len(self._waiting) > burst:
+            self._waiting.popleft()
+            self._counts = replace(self._counts, stale=self._counts.stale + 1)
 
     def _wait_until(self, due_ns: int) -> None:
         while (left := (due_ns - time.monotonic_ns()) / 1e9) > 0 and not self._stopping.wait(min(left, 0.2)):
