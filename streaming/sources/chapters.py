@@ -83,9 +83,9 @@ class VideoSource(BaseSource):
                 self.require_open()
                 self.captured = before + file.captured
                 if item.image is None:
-                    outcome = "dropped" if item.missing == BEFORE_KEYFRAME else "failed"
-                    at_ns = timeline.peek(item.media_ns)
-                    yield LostFrame(self.camera, epoch, index, at_ns, item.missing, outcome)
+                    at_ns, reason = timeline.peek(item.media_ns), item.missing
+                    dropped = reason == BEFORE_KEYFRAME
+                    yield LostFrame(self.camera, epoch, index, at_ns, reason, "dropped" if dropped else "failed")
                 else:
                     now = (item.image.shape, item.orientation)
                     epoch += look is not None and now != look

@@ -295,10 +295,9 @@ def _units(data: bytes, length_bytes: int) -> Iterator[bytes]:
 
 def _avcc_units(extradata: bytes) -> Iterator[bytes]:
     """Yields the parameters in an MP4's description of H.264 (ISO/IEC 14496-15, 5.3.3.1)."""
-    at = 6
-    for count in (extradata[5] & 31, None):
-        if count is None:
-            count, at = extradata[at], at + 1
+    at = 5
+    for mask in (31, 255):  # sequence parameter sets, then picture parameter sets
+        count, at = extradata[at] & mask, at + 1
         for _ in range(count):
             start = at + 2
             at = start + int.from_bytes(extradata[at:start])

@@ -79,7 +79,7 @@ TABLE = [
         )
         for name, how, frames, failed, says in (
             # half a JPEG is an image still
-            ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p", "full_range": True}, 21, {}, "21 of the 40 frames"),
+            ("clip.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p", "full_range": True}, 21, {}, "21 of the 40"),
             ("clip.mkv", {"b_frames": 0}, 20, {}, "MB are there"),
             (
                 "clip.mp4",

@@ -81,24 +81,16 @@ def clip(name: str, frames: int = 12, **how: Any) -> Make:
     return lambda folder: write_clip(folder / name, range(frames), **how)
 
 
-def encoded(
-    path: Path,
-    codec: str,
-    options: dict[str, str],
-    *,
-    frames: int = 40,
-    b_frames: int = 0,
-    size: tuple[int, int] = SIZE,
-) -> Path:
+def encoded(path: Path, codec: str, options: dict[str, str], *, frames: int = 40, b_frames: int = 0) -> Path:
     """Writes numbered images with an encoder of one's choice."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
-        stream.height, stream.width = size
+        stream.height, stream.width = SIZE
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.max_b_frames = b_frames
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(numbered_image(number, size), format="rgb24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(numbered_image(number), format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

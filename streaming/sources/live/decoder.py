@@ -39,7 +39,7 @@ _KEY_WAIT = 300
 """Packets to wait for one that is marked as decodable by itself; some cameras never mark any."""
 _BURST_MAX = 16
 """Maximum number of images that come at once: no stream reorders more frames (ITU-T H.264, A.3.1)."""
-_HICCUP = 8
+_HICCUP = 16
 """Further images that wait while whoever requests them keeps up, because the machine was busy for a moment."""
 
 Tell = Callable[[CameraState, str], None]
