@@ -55,7 +55,7 @@ class StoreWorker:
         self._refusal = ""
         """The first error that did not come from the disk."""
         self._refusing = False
-        self._refused = 0
+        self._refused = self._watched = 0
         self._thread = threading.Thread(target=self._run, name=f"storing-{camera}", daemon=True)
         self._thread.start()
 
@@ -92,8 +92,9 @@ class StoreWorker:
         self.note(ledger)
         self._sink.close(ledger.captured)
         if self._refusal:
+            count = f"{self._refused} frame{'' if self._refused == 1 else 's'}"
             raise StoreError(
-                f"the store refused {self._refused} frames though the disk took them, so they were only watched: "
+                f"the store refused {count} though the disk took them, so they were only watched: "
                 f"{self._refusal.rstrip('.')}. The frames that were stored are safe; report this as a bug."
             )
 
@@ -170,18 +171,26 @@ class StoreWorker:
         self._sink.commit()
 
     def _guarded(self, write: Callable[[], None]) -> None:
+        watched = self._watched
         try:
             write()
         except RoadmaskError as error:
-            self._stop(str(error), refused=not isinstance(error.__cause__, OSError))
+            if not isinstance(error.__cause__, OSError):
+                self._refuse(str(error), self._watched - watched)
+            self._stop(str(error))
         except Exception as error:  # a thread that ends would leave every frame undecided
             _log.exception("camera %s: storing failed", self._camera)
-            self._stop(f"storing failed: {error!r}", refused=not isinstance(error, OSError))
+            if not isinstance(error, OSError):
+                self._refuse(repr(error), self._watched - watched)
+            self._stop(f"storing failed: {error!r}")
 
-    def _stop(self, why: str, *, refused: bool = False) -> None:
-        self._refusing = refused
-        if refused:
-            self._refusal = self._refusal or why
+    def _refuse(self, why: str, frames: int) -> None:
+        """Notes that the store, and not the disk, is why frames are only watched from now on."""
+        self._refusal = self._refusal or why
+        self._refusing = True
+        self._refused += frames
+
+    def _stop(self, why: str) -> None:
         self.problem, self._look_at = why, time.monotonic() + _LOOK_S
         _log.warning("camera %s: storing stopped, watching goes on: %s", self._camera, why)
         self._backfill.flush()
@@ -193,6 +202,7 @@ class StoreWorker:
         self._undecided.clear()
 
     def _watch(self, frame_index: int) -> None:
+        self._watched += 1
         self._refused += self._refusing
         self._decide(Outcome(frame_index, "dropped", WATCHED))
 

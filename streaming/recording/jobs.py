@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sinks.sink import TrackSink
 from roadmask.streaming.sources import FrameSource, open_camera, parse_sources
 
+_log = logging.getLogger(__name__)
 Sources = str | Path | Mapping[str, str | Path | Sequence[str | Path]] | Sequence["str | Path | CameraJob"]
 """One source; or camera name -> its source or its chapters; or sources as `roadmask run` takes them; or jobs."""
 SinkFactory = Callable[[str], Sequence[TrackSink]]
@@ -115,6 +117,8 @@ class ProbedCamera:
     def __init__(self, job: CameraJob) -> None:
         self.job = job
         self.source = job.open()
+        for note in getattr(self.source, "notes", ()):  # a source need not have any
+            _log.warning("camera %s: %s", job.camera, note)
         self.items: Iterator[Frame | LostFrame] = iter(())
         """The items of the source from the first one on; to be consumed once."""
         try:

@@ -32,6 +32,7 @@ class VideoSource(BaseSource):
     Args:
         camera: name of the camera.
         paths: video files.
+        track: which of the video tracks of each file to read, counted from 1; the one that players show if None.
 
     Raises:
         SourceError: a file cannot be read, or is given twice.
@@ -39,11 +40,12 @@ class VideoSource(BaseSource):
 
     clock: Clock = "media"
 
-    def __init__(self, camera: str, paths: Sequence[Path]) -> None:
+    def __init__(self, camera: str, paths: Sequence[Path], track: int | None = None) -> None:
         self.camera = camera
         if len({path.resolve() for path in paths}) < len(paths):
             raise SourceError(f"camera {camera!r} was given the same file twice: {', '.join(map(str, paths))}.")
-        self._files = _in_order([VideoFile(path, keep_probe=len(paths) == 1) for path in paths])
+        self._files = _in_order([VideoFile(path, track=track, keep_probe=len(paths) == 1) for path in paths])
+        self.notes = tuple(_several_tracks(file) for file in self._files if file.chosen)
         expected = [file.frames_expected for file in self._files]
         self.frames_expected: int | None = None if None in expected else sum(count or 0 for count in expected)
         fps = self._files[0].fps
@@ -53,7 +55,8 @@ class VideoSource(BaseSource):
     def describe(self) -> dict[str, Any]:
         """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first."""
         first = self._files[0]
-        return {
+        track = {} if first.track == 1 else {"track": first.track}
+        return track | {
             "kind": "video",
             "files": [identify(file.path) for file in self._files],
             "codec": first.codec,
@@ -100,11 +103,21 @@ def open_videos(request: SourceRequest) -> VideoSource:
     """Opens video files as the chapters of one recording.
 
     Raises:
-        SourceError: a file cannot be read or is given twice, or a frame rate is stated.
+        SourceError: a file cannot be read or is given twice, it has no such track, or a frame rate is stated.
     """
-    if request.parameters({"fps": float}):
+    asked = request.parameters({"fps": float, "track": int})
+    if "fps" in asked:
         raise SourceError(f"'?fps=' is for images; the video {request.paths[0]} has its own frame times: leave it out.")
-    return VideoSource(request.camera, request.paths)
+    return VideoSource(request.camera, request.paths, asked.get("track"))
+
+
+def _several_tracks(file: VideoFile) -> str:
+    chosen, *others = file.chosen
+    are = "is" if len(others) == 1 else "are"
+    return (
+        f"{file.path} has {len(file.chosen)} video tracks: {chosen} is read, {' and '.join(others)} {are} left out. "
+        f"Write '{file.path.name}?track=N' to read track N; each can be a camera of its own."
+    )
 
 
 def _in_order(files: list[VideoFile]) -> list[VideoFile]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.codec.context import ThreadType
@@ -63,19 +63,29 @@ class VideoFile:
 
     Args:
         path: video file.
+        track: which of its video tracks to read, counted from 1; as players do, the largest of the default ones if
+            None.
         keep_probe: keep the file open after its first image was decoded here, and let the first `read` begin with that
             image, instead of decoding it again.
 
     Raises:
-        SourceError: the file is missing, empty or not a video, this build of FFmpeg has no decoder for it, or none of
-            its frames can be decoded.
+        SourceError: the file is missing, empty or not a video, it has no such track, this build of FFmpeg has no
+            decoder for it, or none of its frames can be decoded.
     """
 
-    def __init__(self, path: Path, *, keep_probe: bool = False) -> None:
+    def __init__(self, path: Path, *, track: int | None = None, keep_probe: bool = False) -> None:
         self.path = require_file(path)
+        self._asked = track
         self._probed: Iterator[VideoFrameAt] | None = None
         with self._open() as container:
-            stream = _video_stream(container, path)
+            stream = self._stream(container)
+            tracks = video_tracks(container)
+            self.track = 1 + tracks.index(stream)
+            """Which of the video tracks of the file is read, counted from 1."""
+            names = [_described(each, number) for number, each in enumerate(tracks, 1)]
+            self.chosen = () if track or len(tracks) == 1 else (names.pop(self.track - 1), *names)
+            """The video track that is read and those that are left out, described for people; empty if there are no
+            others or this one was asked for."""
             rate = stream.average_rate or stream.guessed_rate
             self.codec: str = stream.codec_context.name
             self.fps: Fraction | None = Fraction(rate) if rate else None
@@ -96,7 +106,7 @@ class VideoFile:
     def _decoded(self) -> Generator[VideoFrameAt]:
         self.captured = 0
         with self._open() as container:
-            stream = _video_stream(container, self.path)
+            stream = self._stream(container)
             reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
             stream.codec_context.thread_type = ThreadType.AUTO
             decoder = PacketDecoder(stream.codec_context, decode_order=bool(reordered_avi))
@@ -170,6 +180,22 @@ class VideoFile:
             "the file is damaged, copy it again from where it was recorded."
         )
 
+    def _stream(self, container: InputContainer) -> VideoStream:
+        tracks = video_tracks(container)
+        if not tracks:
+            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream of any kind"
+            raise SourceError(f"expected a video stream in {self.path}, got {kinds}: the file has no images.")
+        if self._asked is not None and self._asked > len(tracks):
+            there = "one video track" if len(tracks) == 1 else f"{len(tracks)} video tracks"
+            raise SourceError(f"{self.path} has no video track {self._asked}: it has {there}, counted from 1.")
+        stream = best_track(tracks if self._asked is None else [tracks[self._asked - 1]])
+        if stream is None:
+            raise SourceError(
+                f"this build of FFmpeg has no decoder for {self.path}: convert it, "
+                "for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`."
+            )
+        return stream
+
     def _open(self) -> InputContainer:
         try:
             return av.open(
@@ -183,26 +209,27 @@ class VideoFile:
             raise SourceError(f"cannot read {self.path} as a video: {_diagnosis(self.path)}") from error
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    streams = [stream for stream in container.streams if stream.type == "video" and not _is_cover(stream)]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream of any kind"
-        raise SourceError(f"expected a video stream in {path}, got {kinds}: the file has no images.")
-    for stream in container.streams.video:
-        if not _is_cover(stream) and stream.codec_context is not None:
-            return stream
-    raise SourceError(
-        f"this build of FFmpeg has no decoder for {path}: convert it, "
-        "for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`."
-    )
+def video_tracks(container: InputContainer) -> list[VideoStream]:
+    """Returns the video tracks of a file, without the still images that illustrate it."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams if stream.type == "video" and not stream.disposition & cover]
+    return cast("list[VideoStream]", streams)
+
+
+def best_track(tracks: Sequence[VideoStream]) -> VideoStream | None:
+    """Returns the track that players show: the largest of the default ones; None if none can be decoded."""
+    tracks = [track for track in tracks if track.codec_context is not None]
+    default = [track for track in tracks if track.disposition & av.stream.Disposition.default]
+    return max(default or tracks, key=lambda track: track.width * track.height, default=None)
+
+
+def _described(track: VideoStream, number: int) -> str:
+    context = track.codec_context
+    return f"track {number}" if context is None else f"track {number} ({context.width} x {context.height})"
 
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f}" if size >= 10**6 else f"{size / 1e6:.3f}"
-
-
-def _is_cover(stream: object) -> bool:
-    return bool(getattr(stream, "disposition", 0) & av.stream.Disposition.attached_pic)
 
 
 def _frames_expected(container: InputContainer, stream: VideoStream, fps: Fraction | None) -> int | None:

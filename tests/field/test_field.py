@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from roadmask.streaming.store import check_drive, open_drive
-from support.field import Situation, clip, cut, encoded, interrupted, number_segmenter, stored_numbers, stored_times_ns
+from support.field import (
+    Situation,
+    clip,
+    cut,
+    encoded,
+    interrupted,
+    number_segmenter,
+    stored_numbers,
+    stored_times_ns,
+    two_tracks,
+)
+from support.video_factory import write_clip
 
 LAST_GROUP = tuple(range(20, 40))
 
@@ -57,6 +69,32 @@ TABLE = [
         numbers=LAST_GROUP[:6],
         dropped={"before_keyframe": 13},
     ),
+    # Of several video tracks the one is read that a player shows, and the others are named.
+    Situation(
+        "two tracks", "two_tracks.mp4", 40, says=("track 1 (480 x 270) is read, track 2 (480 x 270) is left out",)
+    ),
+    Situation(
+        "a preview beside the film",
+        two_tracks(((96, 160), (192, 320)), (False, True), "film.mp4"),
+        6,
+        numbers=tuple(range(100, 106)),
+        says=("track 2 (320 x 192) is read, track 1 (160 x 96) is left out. Write 'film.mp4?track=N'",),
+    ),
+    Situation(
+        "a container that marks no default",
+        two_tracks(((96, 160), (192, 320)), (False, False), "film.ts"),
+        6,
+        numbers=tuple(range(100, 106)),
+        says=("track 2 (320 x 192) is read",),
+    ),
+    Situation(
+        "the track that was asked for",
+        two_tracks(((96, 160), (192, 320)), (False, True), "film.mp4"),
+        6,
+        query="?track=1",
+        numbers=tuple(range(6)),
+        silent=("left out",),
+    ),
     # Warnings are true.
     Situation("a stream of GPS that begins on the way", "novatek_gps_stream.TS", 300),
     Situation("sound that begins before the images", "late_video.mkv", 40),
@@ -100,8 +138,7 @@ def test_a_recording(
     monkeypatch.setattr("roadmask.streaming.recording.drive.build_segmenter", number_segmenter)
     source = row.make(tmp_path, lambda: request.getfixturevalue("data_dir"))
     out = tmp_path / "drive.zarr"
-    options = [option.replace("{source}", str(source)) for option in row.options]
-    code, printed = roadmask_cli("run", f"cam={source}", "--out", out, *options)
+    code, printed = roadmask_cli("run", f"cam={source}{row.query}", "--out", out, *row.options)
     camera = open_drive(out)["cam"]
     assert (code, len(camera)) == (row.code, row.frames), printed
     assert (camera.ledger.dropped, camera.ledger.failed) == (row.dropped, row.failed)
@@ -113,3 +150,35 @@ def test_a_recording(
     assert all(words in printed for words in row.says), printed
     assert not any(words in printed for words in row.silent), printed
     assert check_drive(out).ok
+
+
+@pytest.mark.parametrize("codec", ["libx264", pytest.param("libx265", marks=pytest.mark.ci)])
+def test_a_replay_with_b_frames(
+    roadmask_cli, cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    monkeypatch.setattr("roadmask.streaming.live.run.build_segmenter", number_segmenter)
+    source = write_clip(tmp_path / "slow_b.mp4", range(8), codec=codec, fps=4, gop=8, b_frames=3)
+    out = tmp_path / "drive.zarr"
+    code, printed = roadmask_cli("live", f"replay:{source}", "--out", out, "--page", "none")
+    camera = open_drive(out)["slow_b"]
+    assert (code, camera.ledger.to_dict()) == (0, {"captured": 8, "stored": 8, "dropped": {}, "failed": {}}), printed
+    assert stored_numbers(camera) == list(range(8))
+    times_ns = stored_times_ns(camera)
+    assert [after - before for before, after in pairwise(times_ns)] == pytest.approx([250e6] * 7, abs=5e6)
+    assert check_drive(out).ok
+
+
+def test_two_lenses_in_one_file_are_two_cameras(roadmask_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadmask.streaming.recording.drive.build_segmenter", number_segmenter)
+    source, out = two_tracks(((96, 160), (96, 160)), (True, True), "lenses.mp4")(tmp_path), tmp_path / "drive.zarr"
+    code, printed = roadmask_cli("run", f"{source}?track=1", f"{source}?track=2", "--out", out, "--no-ray")
+    assert (code, "left out" in printed) == (0, False)
+    drive = open_drive(out)
+    assert {name: stored_numbers(drive[name])[0] for name in drive} == {"lenses_1": 0, "lenses_2": 100}
+
+
+def test_a_track_that_is_not_there(roadmask_cli, tmp_path: Path) -> None:
+    source = clip("clip.mp4")(tmp_path)
+    code, printed = roadmask_cli("run", f"cam={source}?track=2", "--out", tmp_path / "drive.zarr")
+    assert code == 2
+    assert "has no video track 2: it has one video track, counted from 1" in printed

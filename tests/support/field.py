@@ -29,7 +29,9 @@ class Situation:
     frames: int
     """Frames in the store."""
     options: tuple[str, ...] = ()
-    """Further arguments; `{source}` stands for the file."""
+    """Further arguments."""
+    query: str = ""
+    """What is typed behind the name of the file."""
     code: int = 0
     """Exit code."""
     numbers: tuple[int, ...] | None = None
@@ -149,3 +151,26 @@ def interrupted(make: Make, packets: int) -> Make:
         return path
 
     return made
+
+
+def two_tracks(sizes: tuple[tuple[int, int], tuple[int, int]], default: tuple[bool, bool], name: str) -> Make:
+    """Makes a file of 6 images with two video tracks; images of the second one show numbers from 100 on."""
+
+    def make(folder: Path) -> Path:
+        with av.open(str(folder / name), "w") as container:
+            streams = [container.add_stream("libx264", rate=25, options={"crf": "10", "bf": "0"}) for _ in sizes]
+            for stream, size, flagged in zip(streams, sizes, default, strict=True):
+                stream.height, stream.width = size
+                stream.pix_fmt = "yuv420p"
+                stream.disposition = av.stream.Disposition.default if flagged else av.stream.Disposition(0)
+            for number in range(6):
+                for track, (stream, size) in enumerate(zip(streams, sizes, strict=True)):
+                    image = numbered_image(number + 100 * track, size)
+                    frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+                    frame.pts, frame.time_base = number, Fraction(1, 25)
+                    container.mux(stream.encode(frame))
+            for stream in streams:
+                container.mux(stream.encode(None))
+        return folder / name
+
+    return make

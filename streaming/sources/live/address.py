@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.camera_names import camera_name, check_camera_name
 from roadmask.streaming.redaction import redact_address, redact_text
-from roadmask.streaming.sources.files import require_file
+from roadmask.streaming.sources.files import require_file, split_query
 
 Kind = Literal["rtsp", "http", "udp", "device", "replay"]
 
@@ -101,8 +101,10 @@ def _read(source: str) -> tuple[Kind, str, str, str]:
         hint = f"did you mean {near[0]}:?" if near else f"expected {_EXPECTED}."
         raise SourceError(f"cannot read {redact_address(source)!r}: unknown scheme {scheme[1]!r}; {hint}")
     if kind == "replay":
-        path = require_file(Path(source.partition(":")[2]))
-        return kind, str(path), f"replay:{path.name}", _name_of(path.stem)
+        file, query = split_query(source.partition(":")[2])
+        path = require_file(Path(file))
+        track = f"?{query}" if query else ""
+        return kind, f"{path}{track}", f"replay:{path.name}{track}", _name_of(path.stem)
     shown = redact_address(source)
     try:
         parts = urlsplit(shown)

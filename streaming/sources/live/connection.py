@@ -6,13 +6,15 @@ import errno
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import av
 from av.codec.context import Flags, ThreadType
 
+from roadmask.streaming.sources.files import split_query
 from roadmask.streaming.sources.live.address import Address
 from roadmask.streaming.sources.live.protocol import OPEN_TIMEOUT_S, READ_TIMEOUT_S, CameraState
+from roadmask.streaming.sources.video import best_track, video_tracks
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -58,9 +60,11 @@ class Connection:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        file, query = split_query(address.secret) if address.kind == "replay" else ("", "")
+        self._track = int(track) if (track := dict(parse_qsl(query)).get("track", "")).isdigit() else None
         try:
             self._container: InputContainer = av.open(
-                f"file:{address.secret}" if address.kind == "replay" else address.secret,
+                f"file:{file}" if address.kind == "replay" else address.secret,
                 format="v4l2" if address.kind == "device" else None,
                 options=_options(address),
                 timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S),
@@ -109,9 +113,10 @@ class Connection:
         self.close()
 
     def _video_stream(self) -> VideoStream:
-        for stream in self._container.streams.video:
-            if stream.codec_context is not None:
-                return stream
+        tracks = video_tracks(self._container)
+        stream = best_track(tracks if self._track is None else tracks[self._track - 1 : self._track])
+        if stream is not None:
+            return stream
         shown = self._address.shown
         if any(stream.type == "video" for stream in self._container.streams):
             raise StreamError(
