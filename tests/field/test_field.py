@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from roadmask.streaming.config import RunConfig
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.recording.result import CameraProgress
 from roadmask.streaming.store import check_drive, open_drive
+from support.compare_stores import differing_files
 from support.field import (
+    Make,
     Situation,
     clip,
     cut,
@@ -182,3 +188,27 @@ def test_a_track_that_is_not_there(roadmask_cli, tmp_path: Path) -> None:
     code, printed = roadmask_cli("run", f"cam={source}?track=2", "--out", tmp_path / "drive.zarr")
     assert code == 2
     assert "has no video track 2: it has one video track, counted from 1" in printed
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("source", ["vp8_altref.webm", cut("h264", "loop.ts", packets=7)], ids=["hidden", "loop"])
+def test_the_same_bytes_in_process_and_on_ray_and_resumed(
+    roadmask_cli, cluster: None, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, source: str | Make
+) -> None:
+    monkeypatch.setattr("roadmask.streaming.recording.drive.build_segmenter", number_segmenter)
+    path = data_dir / "field" / source if isinstance(source, str) else source(tmp_path)
+    for how in ("--no-ray", "--ray"):
+        assert roadmask_cli("run", f"cam={path}", "--out", tmp_path / f"{how}.zarr", how)[0] == 0
+    assert not differing_files(tmp_path / "--no-ray.zarr", tmp_path / "--ray.zarr")
+
+    stop = threading.Event()
+
+    def interrupted_after(progress: dict[str, CameraProgress]) -> None:
+        if progress["cam"].frames > 5:
+            stop.set()
+
+    jobs, config, out = {"cam": path}, RunConfig(), tmp_path / "resumed.zarr"
+    record_drive(jobs, out, config, on_ray=False, on_progress=interrupted_after, stop=stop)
+    assert not open_drive(out)["cam"].complete
+    record_drive(jobs, out, config, on_ray=False, resume=True)
+    assert not differing_files(tmp_path / "--no-ray.zarr", out)
