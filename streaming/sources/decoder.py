@@ -89,6 +89,7 @@ class PacketDecoder:
     def __init__(self, context: VideoCodecContext, *, decode_order: bool = False, reread_end: bool = True) -> None:
         self.frames = 0
         """Frames that were captured so far: begun by a packet and to be shown, or decoded without a known packet."""
+        self._begun = 0
         self._context = context
         self._context.flags |= Flags.copy_opaque
         self._contents = PacketReader(context.name, context.extradata)
@@ -142,7 +143,7 @@ class PacketDecoder:
 
     def _take(self, packet: Packet[VideoStream], content: Content) -> None:
         """Counts the frame that a packet begins."""
-        number = self.frames
+        number = self._begun
         if content is Content.SECOND_FIELD:
             number -= 1
         elif content is not Content.NOTHING:
@@ -154,7 +155,8 @@ class PacketDecoder:
                 self._reordered = self._reordered or pts < self._last_pts
                 self._last_pts = max(self._last_pts, pts)
             leading = self._start.take(number, pts, content, key=packet.is_keyframe)
-            self._waiting[number] = _Waiting(pts, leading)
+            self._waiting[number] = _Waiting(pts, leading, repetition=content is Content.REPETITION)
+            self._begun += 1
             self.frames += 1
         if content is not Content.NOTHING:
             packet.opaque = _Mark(number)
@@ -204,6 +206,10 @@ class PacketDecoder:
     def _give_up(self, numbers: list[int]) -> Iterator[MissingFrame]:
         for number in numbers:
             waiting = self._waiting.pop(number)
+            if waiting.repetition:  # the frame before it was meant, which a player goes on showing
+                self.frames -= 1
+                self._time(waiting.pts)
+                continue
             reason = BEFORE_KEYFRAME if waiting.leading or self._start.precedes_keyframe(number) else DECODE
             yield MissingFrame(number, self._time(waiting.pts), reason)
 
@@ -231,6 +237,8 @@ class _Waiting:
     pts: int | None
     leading: bool
     """Whether the frame needs frames from before the keyframe with which the stream begins."""
+    repetition: bool
+    """Whether the packet may only say that the frame before it is shown again."""
 
 
 class _Start:

@@ -14,7 +14,7 @@ from enum import Enum
 _SLICE_BYTES = 64
 """Bytes of a slice that hold the part of its header that is read here."""
 _NOT_CODED_BYTES = 19
-"""Largest packet of MPEG-4 that repeats the frame before it (FFmpeg's MAX_NVOP_SIZE)."""
+"""Largest packet of MPEG-4 whose frame may not be coded (FFmpeg's MAX_NVOP_SIZE)."""
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 """Profiles of H.264 whose parameters state a chroma format (ITU-T H.264, 7.3.2.1.1)."""
 
@@ -31,6 +31,8 @@ class Content(Enum):
     LEADING = "leading"
     """A frame that is shown before the keyframe with which the stream begins and needs frames before it: decoders skip
     it."""
+    REPETITION = "repetition"
+    """A frame, or the mark that the one before is shown again, which looks alike."""
     NOTHING = "nothing"
     """Nothing that is ever shown."""
     DAMAGED = "damaged"
@@ -191,10 +193,10 @@ def _vp9(data: bytes) -> Content:
 
 
 def _mpeg4(data: bytes) -> Content:
-    """Reads the coding type (ISO/IEC 14496-2, 6.2.5); a short packet repeats the frame that a player shows already."""
+    """Reads the coding type (ISO/IEC 14496-2, 6.2.5); a short packet may say that its frame is not coded."""
     at = data.find(b"\0\0\1\xb6")
     if at == 0 and len(data) <= _NOT_CODED_BYTES:
-        return Content.NOTHING
+        return Content.REPETITION
     return Content.B_FRAME if at >= 0 and data[at + 4] >> 6 == 2 else Content.FRAME
 
 

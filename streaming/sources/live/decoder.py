@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,7 +21,7 @@ from roadmask.streaming.sources.live.address import Address
 from roadmask.streaming.sources.live.clock import LiveClock, Placed
 from roadmask.streaming.sources.live.connection import Connection, StreamError
 from roadmask.streaming.sources.live.counts import CountsFile
-from roadmask.streaming.sources.live.pacing import ReplayPace, Spacing
+from roadmask.streaming.sources.live.pacing import Backlog, ReplayPace, Spacing
 from roadmask.streaming.sources.live.protocol import CameraState, FrameNote
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ _KEY_WAIT = 300
 """Packets to wait for one that is marked as decodable by itself; some cameras never mark any."""
 _BURST_MAX = 16
 """Maximum number of images that come at once: no stream reorders more frames (ITU-T H.264, A.3.1)."""
-_HICCUP = 16
-"""Further images that wait while whoever requests them keeps up, because the machine was busy for a moment."""
 
 Tell = Callable[[CameraState, str], None]
 
@@ -108,8 +105,8 @@ class _Reading:
 class LiveDecoder:
     """Reads a camera until it ends or `stop` is called; hands its newest image to whoever requests one.
 
-    Whoever is slow gets the newest image. A camera with B-frames sends its images in bursts, so as many of them wait as
-    come at once; whoever is fast gets them all, in display order, also after a moment in which the machine was busy.
+    Whoever is slow gets the newest image, whoever is fast gets all of them, in the order in which they are shown; see
+    `Backlog`.
 
     Args:
         address: the camera.
@@ -126,9 +123,7 @@ class LiveDecoder:
         self._spacing = Spacing()
         self._in_decoder = 0
         """Frames that a packet began and that are neither decoded nor missing yet."""
-        self._waiting: deque[_Waiting] = deque()
-        self._keeps_up = False
-        """Whether whoever requests images has lately had to wait for one, and has let none be replaced since."""
+        self._waiting: Backlog[_Waiting] = Backlog()
         self._orientation: Orientation | None = None
         self.ended = False
         counts = file.read()
@@ -159,11 +154,11 @@ class LiveDecoder:
     def take(self, timeout_s: float) -> tuple[FrameNote, Frame] | None:
         """Returns the next image that was not taken yet; None if there is none in time, or the source ended."""
         with self._lock:
-            self._keeps_up = self._keeps_up or not self._waiting
+            self._waiting.ask()
             self._lock.wait_for(lambda: self._waiting or self.ended, timeout_s)
-            if not self._waiting:
+            newest = self._waiting.take()
+            if newest is None:
                 return None
-            newest = self._waiting.popleft()
             self._count(handed=1)
             number = self._counts.handed
         image, _ = newest.convert(newest.frame)
@@ -279,19 +274,13 @@ class LiveDecoder:
             times = {"image_ns": placed.monotonic_ns, "image_unix_ns": placed.unix_ns}
             self._counts = replace(self._counts, height=height, width=width, **times)
             if reading.picks_packets or self._spacing.takes(placed.monotonic_ns):
-                self._waiting.append(_Waiting(index, self._counts.epoch, placed, frame, reading.convert))
-                self._replace_oldest(reading.burst)
+                image = _Waiting(index, self._counts.epoch, placed, frame, reading.convert)
+                stale = self._waiting.put(image, placed.monotonic_ns, reading.burst)
+                self._counts = replace(self._counts, stale=self._counts.stale + stale)
             else:
                 self._counts = replace(self._counts, thinned=self._counts.thinned + 1)
             self._publish()
             self._lock.notify_all()
-
-    def _replace_oldest(self, burst: int) -> None:
-        """Counts images that a newer one replaces, because whoever requests them is too slow for all."""
-        self._keeps_up = self._keeps_up and len(self._waiting) <= burst + _HICCUP
-        while not self._keeps_up and len(self._waiting) > burst:
-            self._waiting.popleft()
-            self._counts = replace(self._counts, stale=self._counts.stale + 1)
 
     def _wait_until(self, due_ns: int) -> None:
         while (left := (due_ns - time.monotonic_ns()) / 1e9) > 0 and not self._stopping.wait(min(left, 0.2)):

@@ -44,7 +44,7 @@ def test_the_fields_of_a_frame(data_dir: Path) -> None:
         ("vp9", b"\x80\x49", Content.NOTHING),  # show_frame is 0
         ("vp9", b"\x88\x49", Content.FRAME),  # shows one that was decoded before
         ("vp9", b"\x80\x49\xc1", Content.FRAME),  # a superframe
-        ("mpeg4", b"\0\0\1\xb6\x50", Content.NOTHING),  # not coded: the frame before stays
+        ("mpeg4", b"\0\0\1\xb6\x50", Content.REPETITION),
         ("mpeg4", b"\0\0\1\xb6\x90" + bytes(100), Content.B_FRAME),
         ("mpeg2video", b"\0\0\1\0\0\x18", Content.B_FRAME),
         ("mpeg2video", b"\xff" * 9, Content.DAMAGED),
