@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 _STATES_DURATION = frozenset({"flv", "mxf"})
 """Containers that state how long they last, but no size."""
+_UNREAD_SHARE = 0.1
+"""Share of a file behind the last packet of its video track that is worth a warning."""
 _CUT_OFF_NS = 1_000_000_000
 """Time by which frames and sound may end before the recording does."""
 
@@ -95,7 +97,7 @@ class VideoFile:
             """Creation time that the container states; None if it states none."""
         self.captured = 0
         """Number of frames that were captured since the last call of `read`."""
-        self._packets_read = 0
+        self._packets_read = self._last_byte = 0
         self.image_size, self.orientation = self._probe(keep_probe)
 
     def read(self) -> Generator[VideoFrameAt]:
@@ -134,6 +136,9 @@ class VideoFile:
             if self._packets_read < stream.frames:
                 there = f"{self._packets_read} of the {stream.frames} frames that it states are there"
             _log.warning("%s was cut off: %s", self.path, there)
+        elif container.format.name == "mpegts" and self._last_byte < (1 - _UNREAD_SHARE) * container.size:
+            read = f"its video track ends at {100 * self._last_byte // container.size} % of the file"
+            _log.warning("%s: %s; what follows, such as another recording joined to it, is not read", self.path, read)
         elif container.format.name in _STATES_DURATION and container.duration:
             stated_ns = container.duration * 1000
             if stated_ns - max(end_ns, self._sound_end_ns()) > max(_CUT_OFF_NS, stated_ns // 20):
@@ -152,10 +157,11 @@ class VideoFile:
         return end_ns
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-        self._packets_read = 0
+        self._packets_read = self._last_byte = 0
         try:
             for packet in container.demux(stream):
                 self._packets_read += packet.size > 0 or packet.dts is not None
+                self._last_byte = max(self._last_byte, (packet.pos or 0) + packet.size)
                 yield packet
         except av.FFmpegError as error:
             _log.warning("%s is damaged: reading ends early (%s); what was read is kept", self.path, error)

@@ -20,6 +20,7 @@ from support.field import (
     cut,
     encoded,
     interrupted,
+    joined,
     number_segmenter,
     stored_numbers,
     stored_times_ns,
@@ -103,6 +104,9 @@ TABLE = [
     ),
     # Warnings are true.
     Situation("a stream of GPS that begins on the way", "novatek_gps_stream.TS", 300),
+    Situation(
+        "two recordings in a file", joined, 40, numbers=tuple(range(40)), says=("what follows, such as another",)
+    ),
     Situation("sound that begins before the images", "late_video.mkv", 40),
     Situation(
         "an edit list that hides the beginning",

@@ -139,6 +139,15 @@ def cut(codec: str, name: str, *, packets: int | None = None) -> Make:
     return make
 
 
+def joined(folder: Path) -> Path:
+    """Makes two recordings in one file; the second has other stream numbers, and begins where nobody looks for them."""
+    path = write_clip(folder / "joined.ts", range(40))
+    second = write_clip(folder / "second.ts", range(40, 80), options={"mpegts_start_pid": "0x200"})
+    filler = b"\x47\x1f\xff\x10" + bytes(184)
+    path.write_bytes(path.read_bytes() + 30_000 * filler + second.read_bytes())
+    return path
+
+
 def interrupted(make: Make, packets: int) -> Make:
     """Makes a copy that was interrupted: of a packet half is there, and nothing of what follows."""
 
