@@ -90,6 +90,8 @@ class PacketDecoder:
         self.frames = 0
         """Frames that were captured so far: begun by a packet and to be shown, or decoded without a known packet."""
         self._begun = 0
+        self._hidden = False
+        """Whether an edit list hides the newest frame."""
         self._context = context
         self._context.flags |= Flags.copy_opaque
         self._contents = PacketReader(context.name, context.extradata)
@@ -126,8 +128,11 @@ class PacketDecoder:
         """
         if not packet.size:
             return iter(())
-        if not packet.is_discard:
-            self._take(packet, self._content(packet))
+        content = self._content(packet)
+        if content not in {Content.SECOND_FIELD, Content.NOTHING}:
+            self._hidden = bool(packet.is_discard)
+        if not packet.is_discard and not (self._hidden and content is Content.SECOND_FIELD):
+            self._take(packet, content)
         return self._decode(packet)
 
     def skip(self, packet: Packet[VideoStream]) -> int:
