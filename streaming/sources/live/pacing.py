@@ -47,20 +47,22 @@ class Backlog(Generic[T]):
     """Images that wait to be requested, in the order in which they are shown.
 
     Whoever is slow gets the newest image. A camera with B-frames sends its images in bursts, so as many of them wait as
-    come at once. Whoever keeps up, and so had to wait for an image, gets all images also after a moment in which the
-    machine was busy.
+    come at once. Whoever keeps up, and so had to wait for an image, gets nearly all of them after a moment in which
+    the machine was busy.
     """
 
     def __init__(self) -> None:
         self._images: deque[tuple[T, int]] = deque()
-        self._keeps_up = False
+        self._patience = 0
+        """How many images may still be left out until whoever requests them is taken to be slow."""
 
     def __len__(self) -> int:
         return len(self._images)
 
     def ask(self) -> None:
         """Notes that an image is requested."""
-        self._keeps_up = self._keeps_up or not self._images
+        if not self._images:
+            self._patience = _BUSY_IMAGES
 
     def put(self, image: T, captured_ns: int, burst: int) -> int:
         """Adds an image.
@@ -74,16 +76,19 @@ class Backlog(Generic[T]):
             How many older images were left out for it.
         """
         self._images.append((image, captured_ns))
-        late = captured_ns - self._images[0][1] > _BUSY_NS or len(self._images) > burst + _BUSY_IMAGES
-        self._keeps_up = self._keeps_up and not (late and len(self._images) > burst)
-        left_out = 0 if self._keeps_up else max(len(self._images) - burst, 0)
-        for _ in range(left_out):
+        left_out = 0
+        while len(self._images) > burst and (self._patience <= 0 or self._is_late(captured_ns, burst)):
             self._images.popleft()
+            self._patience -= 1
+            left_out += 1
         return left_out
 
     def take(self) -> T | None:
         """Returns the oldest image, which then waits no more; None if there is none."""
         return self._images.popleft()[0] if self._images else None
+
+    def _is_late(self, now_ns: int, burst: int) -> bool:
+        return now_ns - self._images[0][1] > _BUSY_NS or len(self._images) > burst + _BUSY_IMAGES
 
 
 class ReplayPace:

@@ -55,21 +55,29 @@ def test_a_burst_of_b_frames_waits_whole() -> None:
     assert taken(backlog) == [2, 3, 4, 5]
 
 
-def test_whoever_keeps_up_gets_all_images_after_a_busy_moment_and_the_newest_after_a_long_one() -> None:
+def test_whoever_keeps_up_gets_all_images_after_a_busy_moment() -> None:
     backlog: Backlog[int] = Backlog()
     backlog.ask()  # nothing is there: it waits
     assert put(backlog, range(10)) == 0
     assert taken(backlog) == list(range(10))
-    assert put(backlog, range(10, 40)) == 29
-    assert taken(backlog) == [39]
-    put(backlog, range(40, 42))
+
+
+def test_after_a_longer_moment_the_oldest_are_left_out_and_after_a_long_one_all_but_the_newest() -> None:
+    backlog: Backlog[int] = Backlog()
+    backlog.ask()
+    assert put(backlog, range(20)) == 7  # half a second waits
+    assert taken(backlog) == list(range(7, 20))
+    assert put(backlog, range(20, 60)) == 39
+    assert taken(backlog) == [59]
+    put(backlog, range(60, 62))
     backlog.ask()  # one waits: it does not keep up yet
-    assert taken(backlog) == [41]
+    assert taken(backlog) == [61]
+    backlog.ask()
+    assert put(backlog, range(62, 70)) == 0
 
 
 def test_images_that_come_seldom_wait_no_longer() -> None:
     backlog: Backlog[int] = Backlog()
     backlog.ask()
-    assert put(backlog, range(3), fps=2) == 2  # the first is a second old
-    assert put(backlog, range(3, 5), fps=1) == 2
+    assert put(backlog, range(5), fps=1) == 4
     assert taken(backlog) == [4]
