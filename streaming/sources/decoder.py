@@ -101,8 +101,8 @@ class PacketDecoder:
         self._waiting: dict[int, _Waiting] = {}
         self._last_pts = -(2**63)
         self._reordered = False
-        """Whether packets state that frames are shown in another order than decoded. Where they do not although the
-        decoder reorders frames, their times say nothing of the order: some writers state those of decoding."""
+        """Whether the times of packets show that frames are displayed in another order than they are decoded. If they
+        do not although the decoder reorders frames, they are times of decoding and say nothing of the order."""
         self._tail: deque[tuple[int, Packet[VideoStream]]] = deque(maxlen=_TAIL_MAX)
         self._keys: deque[int] = deque()
 

@@ -25,22 +25,22 @@ class Content(Enum):
     FRAME = "frame"
     """A frame, or the first field of one."""
     B_FRAME = "B-frame"
-    """The same, coded as the difference to frames before and after it."""
+    """A frame, or the first field of one, that is coded with reference to frames before and after it."""
     SECOND_FIELD = "second field"
     """The other field of the frame that the packet before began."""
     LEADING = "leading"
-    """A frame that is shown before the keyframe with which the stream begins and needs frames before it: decoders skip
-    it."""
+    """A frame that is shown before the keyframe with which the stream begins and needs frames from before it: decoders
+    skip it."""
     REPETITION = "repetition"
-    """A frame, or the mark that the one before is shown again, which looks alike."""
+    """A frame, or a marker that the frame before is shown again: the two look alike."""
     NOTHING = "nothing"
     """Nothing that is ever shown."""
     DAMAGED = "damaged"
-    """Nothing that can be made sense of, where a frame was."""
+    """Data without a readable header, where a frame was."""
 
 
 class PacketReader:
-    """Reads what the packets of one stream hold; of codecs whose headers it does not know, each holds a frame.
+    """Reads what each packet of a stream holds. Packets of other codecs than those below always hold a frame.
 
     Args:
         codec: FFmpeg's name of the codec.
