@@ -53,7 +53,10 @@ class VideoSource(BaseSource):
         self.captured = 0
 
     def describe(self) -> dict[str, Any]:
-        """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first."""
+        """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first.
+
+        The track is only there if it is not the first one of the file.
+        """
         first = self._files[0]
         track = {} if first.track == 1 else {"track": first.track}
         return track | {

@@ -185,6 +185,8 @@ def test_two_lenses_in_one_file_are_two_cameras(roadmask_cli, tmp_path: Path, mo
     assert (code, "left out" in printed) == (0, False)
     drive = open_drive(out)
     assert {name: stored_numbers(drive[name])[0] for name in drive} == {"lenses_1": 0, "lenses_2": 100}
+    code, printed = roadmask_cli("export", out, "--to", "video", "--out", tmp_path / "videos", "--camera", "lenses_1")
+    assert code == 0, printed
 
 
 def test_a_track_that_is_not_there(roadmask_cli, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import open_camera
+from roadmask.streaming.sources.files import without_names
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
 from roadmask.streaming.store.layout import json_data
@@ -26,7 +27,7 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
     stored = job.drive.attributes["sources"].get(camera.name, {})
     specs = job.sources.get(camera.name) or _recorded(job, camera.name, stored)
     with closing(open_camera(camera.name, specs)) as source:
-        if json_data(source.describe(), "source") != stored:
+        if without_names(json_data(source.describe(), "source")) != without_names(stored):
             raise InputError(
                 f"expected the source that camera {camera.name!r} was recorded from ({_named(stored)}), got "
                 f"{', '.join(specs)}, with other content: give the original with --source {camera.name}=..."
@@ -55,7 +56,7 @@ def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str,
     names = [file["name"] for file in stored.get("files", ())]
     for folder in (Path(), job.drive.path.parent):
         if names and all((folder / name).is_file() for name in names):
-            track = f"?track={stored['track']}" if "track" in stored else ""
+            track = f"?track={stored.get('track', 1)}" if stored["kind"] == "video" else ""
             return tuple(f"{folder / name}{track}" for name in names)
     raise InputError(
         f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
