@@ -1,7 +1,7 @@
 """An RTSP camera: GStreamer's server, run by the system's Python, which has its bindings.
 
-`/usr/bin/python3 rtsp_server.py PORT CLIP CODEC [USER PASSWORD [udp]]` serves rtsp://127.0.0.1:PORT/camera at the clip's
-own pace; CODEC is h264 or h265. With `udp` it refuses TCP.
+`/usr/bin/python3 rtsp_server.py PORT CLIP CODEC [USER PASSWORD [udp]]` serves rtsp://127.0.0.1:PORT/camera at the
+clip's own pace; CODEC is h264 or h265. With `udp` it refuses TCP.
 Imports nothing of roadmask: another Python runs it.
 """
 
