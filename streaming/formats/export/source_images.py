@@ -57,7 +57,8 @@ def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str,
     names = [file["name"] for file in stored.get("files", ())]
     for folder in (Path(), job.drive.path.parent):
         if names and all((folder / name).is_file() for name in names):
-            return tuple(str(folder / name) for name in names)
+            track = f"?track={stored.get('track', 1)}" if stored["kind"] == "video" else ""
+            return tuple(f"{folder / name}{track}" for name in names)
     raise InputError(
         f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
         f"none: give their place with --source {camera}=PATH."
