@@ -6,7 +6,7 @@ try:
     import aiohttp  # noqa: F401
     import prometheus_client  # noqa: F401
 except ModuleNotFoundError as missing:
-    raise missing_package(missing.name or "aiohttp", "the live page", extra="live") from missing
+    raise missing_package(missing.name or "aiohttp", "the live page", extra="page") from missing
 
 from roadmask.streaming.page.address import DEFAULT_ADDRESS, PageAddress
 from roadmask.streaming.page.feed import PageLimits

@@ -71,7 +71,9 @@ class Feed:
         """Makes an image the newest of its camera."""
         key, at_ms = next(self._keys), self.now_ms()
         captured_ms = (image.monotonic_ns - self._start_ns) / 1e6
-        message = image_message(image, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
+        message = image_message(
+            image, key, at_ms, captured_ms, image.captured_ns / 1e6
+        )  # outside the lock: it copies the JPEG
         with self._lock:
             number = self._published[image.camera]
             kept = KeptImage(key, number, image.camera, captured_ms, at_ms, message)

@@ -42,19 +42,20 @@ class VideoSource(BaseSource):
         self.camera = camera
         if len({path.resolve() for path in paths}) < len(paths):
             raise SourceError(f"camera {camera!r} was given the same file twice: {', '.join(map(str, paths))}.")
-        self._files = _in_order([VideoFile(path, keep_probe=len(paths) == 1) for path in paths])
-        expected = [file.frames_expected for file in self._files]
+        self.files = _in_order([VideoFile(path, keep_probe=len(paths) == 1) for path in paths])
+        """Videos in the order of reading."""
+        expected = [file.frames_expected for file in self.files]
         self.frames_expected: int | None = None if None in expected else sum(count or 0 for count in expected)
-        fps = self._files[0].fps
+        fps = self.files[0].fps
         self.fps: float | None = None if fps is None else float(fps)
         self.captured = 0
 
     def describe(self) -> dict[str, Any]:
         """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first."""
-        first = self._files[0]
+        first = self.files[0]
         return {
             "kind": "video",
-            "files": [identify(file.path) for file in self._files],
+            "files": [identify(file.path) for file in self.files],
             "codec": first.codec,
             "recorded_at": None if first.created is None else first.created.astimezone(UTC).isoformat(),
             "fps": self.fps,
@@ -65,11 +66,11 @@ class VideoSource(BaseSource):
         """Yields the frames of one chapter after the other."""
         self.require_open()
         self.captured = 0
-        timeline = Timeline(self._files[0].period_ns)
+        timeline = Timeline(self.files[0].period_ns)
         index = epoch = start_ns = 0
         look = None
         previous: VideoFile | None = None
-        for file in self._files:
+        for file in self.files:
             if previous is not None:
                 gap_ns = _gap_ns(previous, file, start_ns, timeline)
                 start_ns = timeline.end_ns + gap_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -81,6 +82,12 @@ class VideoFile:
         self.packets = 0
         """Number of packets that were read since the last call of `read`."""
         self.image_size, self.orientation = self._probe(keep_probe)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
+        """Opens the file once more, for a caller that reads its packets in an order of its own."""
+        with self._open() as container:
+            yield container, _video_stream(container, self.path)
 
     def read(self) -> Generator[VideoFrameAt]:
         """Yields what each packet gave, in display order."""
