@@ -20,9 +20,12 @@ export class Connection extends EventTarget {
   #failures = 0;
   #watching = true;
   #heard = 0;
+  #other;
 
-  constructor() {
+  /** @param other what answers, in the words of the banner: "the run". */
+  constructor(other = "the run") {
     super();
+    this.#other = other;
     setInterval(() => this.#tick(), PING_MS);
     this.#open();
   }
@@ -88,8 +91,8 @@ export class Connection extends EventTarget {
     this.#socket = null;
     socket.close();
     const wait = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
-    this.#emit("down", "Connection to the run lost. Trying again …");
-    this.#emit("down", await whyLost());
+    this.#emit("down", `Connection to ${this.#other} lost. Trying again …`);
+    this.#emit("down", await whyLost(this.#other));
     setTimeout(() => this.#open(), wait);
   }
 
@@ -99,15 +102,16 @@ export class Connection extends EventTarget {
 }
 
 /** A WebSocket does not say why it was refused; an ordinary request does. */
-async function whyLost() {
+async function whyLost(other) {
+  const begin = other.replace(/^the /, "The ");
   try {
     const answer = await fetch("api/history", { signal: AbortSignal.timeout(2000) });
     if (answer.status === 401 || answer.status === 403) {
-      return "The run no longer accepts this page. Open the address that roadmask printed when it started.";
+      return `${begin} no longer accepts this page. Open the address that roadmask printed when it started.`;
     }
-    if (answer.ok) return "Connection to the run lost. Trying again …";
+    if (answer.ok) return `Connection to ${other} lost. Trying again …`;
   } catch {
     // there is no answer
   }
-  return "The run does not answer: it has ended, or the network is down. Trying again …";
+  return `${begin} does not answer: it has ended, or the network is down. Trying again …`;
 }
