@@ -77,7 +77,7 @@ def test_a_recording_that_begins_between_keyframes(tmp_path: Path) -> None:
     path = write(tmp_path / "cut.ts", drop=3)
     expected = frames_of(path)
     access = open_access(open_camera("front", [str(path)]))
-    assert access.image_at(min(expected)) is not None
+    assert access.image_at(7) is not None
     access.close()
     # before the first keyframe, pixels depend on what the decoder makes up for missing references
     assert wrong({index: image for index, image in expected.items() if index > 8}, path) == []
