@@ -216,6 +216,7 @@ function run(fields) {
   player.addEventListener("image", async ({ detail: { image, drawn } }) => {
     const camera = cameras.get(image.camera);
     if (await camera.draw(image)) {
+      if (!performance.getEntriesByName("first-frame").length) performance.mark("first-frame");
       showFrame(image);
       follow.see(camera, true);
     }
