@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig as RunConfig
     from roadmask.streaming.config import load_config as load_config
     from roadmask.streaming.formats.export.job import ExportJob as ExportJob
+    from roadmask.streaming.formats.export.output import export_drive as export_drive
     from roadmask.streaming.frames import Frame as Frame
     from roadmask.streaming.frames import LostFrame as LostFrame
     from roadmask.streaming.live.run import run_live as run_live
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from roadmask.tracking import IouTrackerConfig as IouTrackerConfig
     from roadmask.tracking import Tracks as Tracks
     from roadmask.tracking import TrackState as TrackState
+    from roadmask.viewing.server import RecordedPage as RecordedPage
 
 __version__ = "0.1.0"
 
@@ -84,6 +86,7 @@ __all__ = [
     "LiveSettings",
     "LostFrame",
     "Pipeline",
+    "RecordedPage",
     "RleMasks",
     "RoadmaskError",
     "RunConfig",
@@ -100,6 +103,7 @@ __all__ = [
     "category_ids",
     "checked_image",
     "draw_overlay",
+    "export_drive",
     "find_failures",
     "load_config",
     "load_segmenter",
@@ -125,6 +129,7 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.sample_drive": ["SampleDrive"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
         "roadmask.streaming.formats.export.job": ["ExportJob"],
+        "roadmask.streaming.formats.export.output": ["export_drive"],
         "roadmask.streaming.frames": ["Frame", "LostFrame"],
         "roadmask.streaming.live.run": ["run_live"],
         "roadmask.streaming.live.settings": ["LiveSettings"],
@@ -138,5 +143,6 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.streaming.store": ["open_drive", "summarize_drive"],
         "roadmask.streaming.store.summary_plot": ["plot_summary"],
         "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "TrackState", "Tracks"],
+        "roadmask.viewing.server": ["RecordedPage"],
     },
 )
