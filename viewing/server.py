@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError, StoreError
@@ -196,8 +197,8 @@ class RecordedPage(PageServer):
         """Returns where the images of each camera come from, once that is known, or after some seconds for each."""
         return {name: images.wait(seconds) for name, images in self._recorded.images.items()}
 
-    def _routes(self) -> list[web.RouteDef]:
-        return [web.get("/api/drive", self._api_drive)]
+    def _routes(self) -> dict[str, Handler]:
+        return {"/api/drive": self._api_drive}
 
     async def _index(self, _request: web.Request) -> web.StreamResponse:
         text = (STATIC / "index.html").read_text(encoding="utf-8")

@@ -10,6 +10,6 @@ except ModuleNotFoundError as missing:
 
 from roadmask.streaming.page.address import DEFAULT_ADDRESS, PageAddress
 from roadmask.streaming.page.feed import PageLimits
-from roadmask.streaming.page.server import LivePage
+from roadmask.streaming.page.live_page import LivePage
 
 __all__ = ["DEFAULT_ADDRESS", "LivePage", "PageAddress", "PageLimits"]

@@ -1,13 +1,4 @@
-"""The server of the page: a thread with its own event loop.
-
-`PageServer` serves a feed to browsers; the page of a recorded store is one, too. `LivePage` is the page of a live run,
-which hands over images and reports from any thread and never waits:
-
-    with LivePage(PageAddress.parse("127.0.0.1:8642")) as page:
-        print(page.url)
-        page.publish(image)
-        page.report(report)
-"""
+"""The server of the page: a thread with its own event loop, which serves a feed to browsers."""
 
 from __future__ import annotations
 
@@ -23,17 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
+from aiohttp.typedefs import Handler
 
 from roadmask.engines.errors import PageError
-from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
-from roadmask.streaming.page.address import DEFAULT_ADDRESS, PageAddress
+from roadmask.streaming.page.address import PageAddress
 from roadmask.streaming.page.client import PageClient
-from roadmask.streaming.page.feed import Feed, PageLimits
+from roadmask.streaming.page.feed import Feed
 from roadmask.streaming.page.guard import Guard, add_headers
-from roadmask.streaming.page.health import Health, liveness, readiness
-from roadmask.streaming.page.metrics import run_registry
-from roadmask.streaming.page.wire import report_fields, to_json
+from roadmask.streaming.page.wire import to_json
 
 STATIC = Path(__file__).parent / "static"
 """Folder of the files of the page."""
@@ -197,14 +185,14 @@ class PageServer:
                 web.get("/ws", socket_handler),
                 web.get("/api/history", self._api_history),
                 web.get("/api/history/{key:[0-9]{1,15}}", self._api_image),
-                *self._routes(),
+                *(web.get(path, handler) for path, handler in self._routes().items()),
             ]
         )
         return app
 
-    def _routes(self) -> list[web.RouteDef]:
-        """Returns what this kind of page serves beyond its files, images and status."""
-        return []
+    def _routes(self) -> dict[str, Handler]:
+        """Returns what this kind of page serves beyond its files, images and status: path -> handler."""
+        return {}
 
     async def _index(self, _request: web.Request) -> web.StreamResponse:
         return web.FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
@@ -231,80 +219,6 @@ class PageServer:
         return web.Response(body=image.message, content_type="application/octet-stream")
 
 
-class LivePage(PageServer):
-    """Serves the page. `publish`, `report` and `page_ages` may be called from any thread, before and after its life."""
-
-    def __init__(
-        self,
-        address: PageAddress | str = DEFAULT_ADDRESS,
-        *,
-        token: str | None = None,
-        limits: PageLimits | None = None,
-    ) -> None:
-        """Creates a page that is not served yet.
-
-        Args:
-            address: where to listen: an address, or a text as `PageAddress.parse` reads it.
-            token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
-            limits: how much is kept and served; the defaults if None.
-
-        Raises:
-            PageError: the address cannot be read, the token cannot be used, or the host is unknown.
-        """
-        super().__init__(Feed(limits or PageLimits()), address, token)
-        self._registry = run_registry(self._feed, lambda: len(self._clients))
-
-    def publish(self, image: LiveImage) -> None:
-        """Shows an image to everybody who watches; never waits for them."""
-        self._feed.publish(image)
-        with self._wake_lock:
-            if self._wake_pending or self._loop is None:
-                return  # one wake-up serves all images published before it comes
-            self._wake_pending = True
-            self._loop.call_soon_threadsafe(self._wake_clients)
-
-    def report(self, report: LiveReport) -> None:
-        """Takes the newest state of the run."""
-        self._feed.report(report)
-
-    def page_ages(self, camera: str) -> Ages | None:
-        """Returns the ages of a camera's images when browsers had drawn them, over the last minute.
-
-        They are measured by our own clock when the browser's message arrives, so they include its way back.
-        """
-        return self._feed.page_ages(camera)
-
-    def _routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/api/report", self._api_report),
-            web.get("/healthz", self._healthz),
-            web.get("/readyz", self._readyz),
-            web.get("/metrics", self._metrics),
-        ]
-
-    def _wake_clients(self) -> None:
-        with self._wake_lock:
-            self._wake_pending = False
-        for client in self._clients:
-            client.wake()
-
-    async def _api_report(self, _request: web.Request) -> web.Response:
-        report, _ = self._feed.last_report()
-        if report is None:
-            return json_response({"error": "the run has not reported yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return json_response(report_fields(report))
-
-    async def _healthz(self, _request: web.Request) -> web.Response:
-        return _verdict(liveness(*self._feed.last_report(), self._feed.limits))
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        return _verdict(readiness(*self._feed.last_report(), self._feed.limits))
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
-
-
 class _Refused(asyncio.Protocol):
     """A connection that is closed as soon as it is made."""
 
@@ -315,8 +229,3 @@ class _Refused(asyncio.Protocol):
 def json_response(fields: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """Returns fields as a response."""
     return web.Response(text=to_json(fields), status=status, content_type="application/json")
-
-
-def _verdict(health: Health) -> web.Response:
-    fields = {"status": "ok" if health.ok else "unavailable", "reasons": health.reasons}
-    return json_response(fields, HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE)
