@@ -2,10 +2,10 @@
 
 The run hands over images and reports from any thread and never waits::
 
-with LivePage(PageAddress.parse("127.0.0.1:8642")) as page:
-print(page.url)
-page.publish(image)
-page.report(report)
+    with LivePage(PageAddress.parse("127.0.0.1:8642")) as page:
+        print(page.url)
+        page.publish(image)
+        page.report(report)
 """
 
 from __future__ import annotations
