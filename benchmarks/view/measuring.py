@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import psutil
 
 from benchmarks.view.drive import make_drive
 from roadmask.engines.errors import InputError
@@ -50,8 +51,9 @@ def benchmark_view(store: Path | None, settings: ViewBenchmark) -> list[dict[str
     Returns:
         One record: source, frames, tracks, start_s (from the start of the command to the address that it prints),
         first_frame_s (from opening the address in Chromium to the first frame with masks on the screen; None without
-        Chromium), seek_ms_median and seek_ms_p95, play_ms_median (frames in a row), seek_files_max, seek_mb_median and
-        seek_mb_max (read by the server's process for one frame), server_mb_peak.
+        Chromium), seek_ms_median and seek_ms_p95, seek_cpu_ms_mean (processor time of the server), play_ms_median
+        (frames in a row), seek_files_max, seek_mb_median and seek_mb_max (read by the server's process for one frame),
+        server_mb_peak.
 
     Raises:
         InputError: this system does not count the bytes that a process reads.
@@ -71,7 +73,9 @@ def _measure(path: Path, settings: ViewBenchmark) -> dict[str, Any]:
     with _serving(path) as (process, url, start_s):
         first_frame_s = _first_frame_s(url)
         client = http.client.HTTPConnection(urlsplit(url).netloc)
+        before = _cpu_s(process.pid)
         seeks = [_ask(client, key, process.pid) for key in keys]
+        cpu_s = _cpu_s(process.pid) - before
         row = [_ask(client, key, process.pid) for key in range(1, min(_ROW, frames) + 1)]
         status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
         peak = re.search(r"VmHWM:\s+(\d+) kB", status)
@@ -84,6 +88,7 @@ def _measure(path: Path, settings: ViewBenchmark) -> dict[str, Any]:
         "first_frame_s": first_frame_s,
         "seek_ms_median": round(float(np.median(milliseconds)), 1),
         "seek_ms_p95": round(float(np.percentile(milliseconds, 95)), 1),
+        "seek_cpu_ms_mean": round(1e3 * cpu_s / len(keys), 1),
         "play_ms_median": round(float(np.median([each for each, _ in row])), 1),
         "seek_files_max": _files_max(path, keys),
         "seek_mb_median": round(float(np.median(megabytes)), 3),
@@ -122,6 +127,12 @@ def _ask(client: http.client.HTTPConnection, key: int, process: int) -> tuple[fl
     if answer.status != http.HTTPStatus.OK:
         raise InputError(f"expected frame {key} from the page, got {answer.status}: {body[:200]!r}")
     return took, (_read_bytes(process) - before) / 1e6
+
+
+def _cpu_s(process: int) -> float:
+    """Returns the processor time that a process has used, in seconds."""
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
 
 
 def _read_bytes(process: int) -> int:
