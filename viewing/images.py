@@ -123,8 +123,10 @@ class CameraImages:
             self._change(ImageState("grey", f"Masks are drawn on grey: {error}"))
 
     def _found(self) -> tuple[str, ...]:
-        if kind_named(self._stored.get("kind", "")) is None:
+        if "address" in self._stored:
             raise _NoImagesError("the images of a live camera are not kept.")
+        if kind_named(self._stored.get("kind", "")) is None:
+            raise _NoImagesError(f"its source ({source_name(self._stored)}) is of a kind that cannot be found again.")
         specs = find_specs(self._stored, self._folders)
         if specs is None:
             folders = " or ".join(dict.fromkeys(str(folder.resolve()) for folder in self._folders))

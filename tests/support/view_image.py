@@ -9,15 +9,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from roadmask.engines import CLASS_NAMES
+from roadmask.engines import CLASS_NAMES, PEDESTRIAN
 from roadmask.sample_drive import SampleDrive, SampleDriveConfig
 from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.sinks.drawing import draw_overlay
-from roadmask.streaming.store import open_drive
+from roadmask.streaming.store import StoredFrame, open_drive
 from roadmask.tracking import Tracks
 from roadmask.viewing import RecordedPage
 from support.browser import opened
@@ -37,8 +38,7 @@ def main(folder: Path) -> None:
         image = SampleDrive(SampleDriveConfig(fps=10, width=1280, height=720)).render(frame.frame_index)
         drawn = draw_overlay(image, Tracks.from_ids(frame.instances, frame.track_ids), CLASS_NAMES)
         Image.fromarray(drawn).save(folder / "overlay.jpg", quality=88, optimize=True)
-        nearest = max(front.tracks(), key=lambda track: track.class_name == "pedestrian" and track.frames)
-        where = f"#camera=front&frame={FRAME}&track={_in_frame(frame, nearest.track_id)}"
+        where = f"#camera=front&frame={FRAME}&track={followed(frame)}"
         with RecordedPage(store, address="127.0.0.1:0") as page:
             page.image_states()
             with opened(page.url + where, width=1360, height=830) as browser:
@@ -51,14 +51,11 @@ def main(folder: Path) -> None:
     page_image.quantize(200, kmeans=1, dither=Image.Dither.NONE).save(folder / "view-page.png", optimize=True)
 
 
-def _in_frame(frame: object, wanted: int) -> int:
-    """Returns the wanted track if it is in the frame, otherwise the largest pedestrian there."""
-    ids = frame.track_ids.tolist()  # type: ignore[attr-defined]
-    if wanted in ids:
-        return wanted
-    areas = frame.instances.masks.to_rle().area  # type: ignore[attr-defined]
-    people = [n for n, category in enumerate(frame.instances.category_ids.tolist()) if category == 1]  # type: ignore[attr-defined]
-    return int(ids[max(people, key=lambda n: areas[n])])
+def followed(frame: StoredFrame) -> int:
+    """Returns the track of the largest pedestrian in a frame."""
+    boxes = frame.instances.boxes
+    people = np.flatnonzero((frame.instances.category_ids == PEDESTRIAN) & (frame.track_ids > 0))
+    return int(frame.track_ids[people[np.argmax(boxes[people, 3] - boxes[people, 1])]])
 
 
 if __name__ == "__main__":

@@ -67,6 +67,14 @@ def test_a_live_camera_keeps_no_images(tmp_path: Path) -> None:
     assert images.wait() == ImageState("grey", "Masks are drawn on grey: the images of a live camera are not kept.")
 
 
+def test_a_source_of_an_unknown_kind_is_named(tmp_path: Path) -> None:
+    images = CameraImages("front", {"kind": "lidar"}, (), (tmp_path,))
+    images.start()
+    assert images.wait().detail == (
+        "Masks are drawn on grey: its source (lidar) is of a kind that cannot be found again."
+    )
+
+
 def test_the_sample_drive_is_rendered_again() -> None:
     spec = "synthetic:front?width=160&height=96&fps=5&seconds=1"
     with open_camera("front", [spec]) as source:

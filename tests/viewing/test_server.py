@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 
 from roadmask.engines.errors import InputError, PageError
-from roadmask.streaming.store import open_drive
+from roadmask.streaming.store import CameraWriter, open_drive
 from roadmask.viewing import RecordedPage
 from support.page_viewer import get, get_json, read_image, run, watch
 from support.patience import PATIENCE_S
 from support.recorded_drive import CROSSING, FRAMES, SIZE
-from support.stores import create, record, street
+from support.stores import create, record, street, tracks_of
 
 FILES_MAX = 4
 BYTES_MAX = 2_000_000
@@ -74,6 +74,25 @@ def test_a_frame_comes_with_its_masks_in_the_form_of_the_live_page(recorded: Pat
         assert get(page, f"/api/history/{first + FRAMES // 2}")[0] == 404
         assert get(page, "/api/history/0")[0] == 404
         assert get(page, "/api/history/1?seconds=x")[0] == 400
+
+
+def test_epochs_of_two_sizes_are_one_drive(tmp_path: Path) -> None:
+    second = 1_000_000_000
+    noon = 1_772_366_400 * second
+    with create(tmp_path / "drive.zarr") as store, CameraWriter(store.path, "front") as writer:
+        writer.start_epoch(0, (24, 40), "unix")
+        writer.append(3, noon, tracks_of((24, 40), [(2, 2, 20, 12)], [5]))
+        writer.start_epoch(1, (48, 64), "unix")
+        writer.append(9, noon + 2 * second, tracks_of((48, 64), [(4, 4, 30, 30)], [6]))
+        writer.close()
+    with serving(store.path) as page:
+        front = get_json(page, "/api/drive")["cameras"]["front"]
+        assert (front["at"], front["frame_index"], front["wall"]) == ([0, 2000], [3, 9], noon // 1_000_000)
+        assert [epoch["size"] for epoch in front["epochs"]] == [[24, 40], [48, 64]]
+        first, second_ = message(page, 1), message(page, 2)
+        assert [(header["epoch"], header["frame_index"]) for header, _ in (first, second_)] == [(0, 3), (1, 9)]
+        assert second_[0]["wall"] == noon // 1_000_000 + 2000
+        assert (first[1].shape, second_[1].shape) == ((24, 40, 3), (48, 64, 3))
 
 
 def test_a_filter_leaves_only_its_tracks(recorded: Path) -> None:
