@@ -226,6 +226,8 @@ def test_a_phone_shows_everything_without_scrolling_sideways(phone: Browser, rec
         assert panel["width"] <= 420
         assert panel["y"] + panel["height"] <= bar["y"] + 1
         assert bar["height"] < phone.script("return innerHeight") / 6
+        opened(phone, page, "#camera=rear&frame=3")
+        phone.wait("the second camera is in sight", lambda: phone.script("return scrollY") > 300)
         assert phone.console() == []
 
 

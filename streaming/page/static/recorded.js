@@ -187,7 +187,11 @@ function run(fields) {
   /** Goes to the frame, the track and the filter of the address. */
   function goToAddress() {
     const { camera, frame, track, labels, seconds } = readAddress();
-    if (names.includes(camera)) player.camera = camera;
+    if (names.includes(camera)) {
+      player.camera = camera;
+      const { element } = cameras.get(camera);
+      if (element.getBoundingClientRect().top > innerHeight / 2) element.scrollIntoView({ block: "start" }); // a phone
+    }
     filter.set({ labels, seconds });
     if (track !== null && trackOf(player.camera, track)) followTrack(player.camera, track);
     const { at, frame_index: indices } = fields[player.camera];
