@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image
 
 import roadmask
+from roadmask.sample_drive import SampleDrive
 
 FRAMES = int(next((text for text in sys.argv[1:] if text.isdigit()), 100))
-drive = roadmask.SampleDrive()
+drive = SampleDrive()
 random = np.random.default_rng(7)
 
 

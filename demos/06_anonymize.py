@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import roadmask
+from roadmask.extend import ExportJob, export_drive
 
 STORE = Path(next((text for text in sys.argv[1:] if ".zarr" in text), "out/demo/drive.zarr"))
 drive = roadmask.open_drive(STORE)
@@ -22,8 +23,8 @@ for path in (plain, hidden):
     path.unlink(missing_ok=True)
 
 # %% Two videos: one with its masks drawn, one in which every road user is blurred irreversibly
-roadmask.export_drive(roadmask.ExportJob(drive, camera=camera.name), "video", str(plain))
-roadmask.export_drive(roadmask.ExportJob(drive, camera=camera.name, anonymize=True), "video", str(hidden))
+export_drive(ExportJob(drive, camera=camera.name), "video", str(plain))
+export_drive(ExportJob(drive, camera=camera.name, anonymize=True), "video", str(hidden))
 
 # %% How much detail is left inside the masks of the busiest frame: the mean step between neighbouring pixels
 busiest = max(range(len(camera)), key=lambda position: len(camera.frame(position)))

@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import roadmask
+from roadmask.extend import ExportJob, export_drive
 from roadmask.testing import ScriptedSegmenter
 
 named = [text for text in sys.argv[1:] if not text.startswith("-")]
@@ -22,7 +23,7 @@ drive = roadmask.open_drive(STORE)
 camera = drive[next(iter(drive))]
 labels, again = STORE.with_name("labels.json"), STORE.with_name("again.zarr")
 labels.unlink(missing_ok=True)
-roadmask.export_drive(roadmask.ExportJob(drive, camera=camera.name), "coco", str(labels))
+export_drive(ExportJob(drive, camera=camera.name), "coco", str(labels))
 
 # %% Back: the instances of each image
 coco = json.loads(labels.read_text())

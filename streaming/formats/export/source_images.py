@@ -11,7 +11,7 @@ from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import FrameSource, open_camera
-from roadmask.streaming.sources.files import identify, list_folder
+from roadmask.streaming.sources.files import identify, list_folder, without_names
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
 from roadmask.streaming.store.layout import json_data
@@ -84,8 +84,7 @@ def find_specs(stored: Mapping[str, Any], folders: Iterable[Path]) -> tuple[str,
 
 def is_recorded_from(source: FrameSource, stored: Mapping[str, Any]) -> bool:
     """Returns whether a camera was recorded from a source; reads its files to compare their hashes."""
-    described = json_data(source.describe(), "source")
-    return _without_names(described) == _without_names(stored)
+    return bool(without_names(json_data(source.describe(), "source")) == without_names(stored))
 
 
 def source_name(stored: Mapping[str, Any]) -> str:
@@ -116,9 +115,3 @@ def _find_images(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
         if (place / stored["first"]).is_file() and (place / stored["last"]).is_file():
             return (f"{place}?fps={stored['fps']}",)
     return ()
-
-
-def _without_names(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a description without the names of videos, which may have been renamed."""
-    files = [{key: value for key, value in file.items() if key != "name"} for file in description.get("files", ())]
-    return {**description, "files": files}
