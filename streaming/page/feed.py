@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
-from roadmask.streaming.page.history import History, KeptImage
-from roadmask.streaming.page.track_log import TrackLog
+from roadmask.streaming.page.history import History, KeptImage, TrackLog
 from roadmask.streaming.page.wire import image_message, report_fields, to_json
 
 _MOST_AGES = 4096
