@@ -50,13 +50,16 @@ class RtspServer:
         clip: H.264 in MP4.
         port: to listen on; a free one if None.
         login: user and password that it asks for.
+        udp_only: refuse TCP with status 461.
     """
 
-    def __init__(self, clip: Path, port: int | None = None, login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, clip: Path, port: int | None = None, login: tuple[str, str] | None = None, *, udp_only: bool = False
+    ) -> None:
         self.port = port or free_port()
         script = Path(__file__).with_name("rtsp_server.py")
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [SYSTEM_PYTHON, str(script), str(self.port), str(clip), *(login or ())],
+            [SYSTEM_PYTHON, str(script), str(self.port), str(clip), *(login or ("", "")), "udp" * udp_only],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from roadmask.cli.page_options import PageTokenOption, PageUrlOption
+
 _SEARCH_S = 1.0
 """Seconds that the search for images may take before the page is announced without its result."""
 
@@ -37,15 +39,8 @@ def view(
             show_default=False,
         ),
     ] = None,
-    page_token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROADMASK_PAGE_TOKEN",
-            help="Token that browsers and programs must send: 16 to 256 letters, digits, - or _. Better set in the "
-            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, otherwise "
-            "generated at each start[/]",
-        ),
-    ] = None,
+    page_token: PageTokenOption = None,
+    page_url: PageUrlOption = None,
     open_page: Annotated[
         bool | None,
         typer.Option("--open/--no-open", help="Open the page in a browser. [dim]Default: on a desktop[/]"),
@@ -70,7 +65,8 @@ def view(
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with RecordedPage(opened, sources, address=_free_address() if page is None else page, token=page_token) as shown:
+    address = _free_address() if page is None else page
+    with RecordedPage(opened, sources, address=address, token=page_token, public_url=page_url) as shown:
         for camera, state in shown.image_states(_SEARCH_S).items():
             console.print(f"[dim]camera {camera}: {escape(state.detail)}[/]", soft_wrap=True)
         console.print(f"look at [bold]{escape(shown.url)}[/] - Ctrl-C ends the page", soft_wrap=True)

@@ -149,10 +149,12 @@ class RecordedPage(PageServer):
             grey.
         address: where to listen.
         token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
+        public_url: where people open the page if a reverse proxy stands before it, such as
+            `https://example.org/drives/`; the page then always needs a token.
 
     Raises:
         InputError: the store has no frames, or no camera that a source is given for.
-        PageError: the address cannot be read, the token cannot be used, or the host is unknown.
+        PageError: an address cannot be read, the token cannot be used, or the host is unknown.
         StoreError: the store cannot be read.
     """
 
@@ -163,6 +165,7 @@ class RecordedPage(PageServer):
         *,
         address: PageAddress | str = DEFAULT_ADDRESS,
         token: str | None = None,
+        public_url: str | None = None,
     ) -> None:
         drive = drive if isinstance(drive, Drive) else open_drive(drive)
         given = {
@@ -170,7 +173,7 @@ class RecordedPage(PageServer):
             for name, specs in (sources or {}).items()
         }
         self._recorded = RecordedFeed(drive, given, (Path(), drive.path.absolute().parent), PageLimits())
-        super().__init__(self._recorded, address, token)
+        super().__init__(self._recorded, address, token, public_url)
         self._pool: ThreadPoolExecutor | None = None
 
     def start(self) -> None:

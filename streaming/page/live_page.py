@@ -34,6 +34,7 @@ class LivePage(PageServer):
         *,
         token: str | None = None,
         limits: PageLimits | None = None,
+        public_url: str | None = None,
     ) -> None:
         """Creates a page that is not served yet.
 
@@ -41,11 +42,13 @@ class LivePage(PageServer):
             address: where to listen: an address, or a text as `PageAddress.parse` reads it.
             token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
             limits: how much is kept and served; the defaults if None.
+            public_url: where people open the page if a reverse proxy stands before it, such as
+                `https://example.org/cameras/`; the page then always needs a token.
 
         Raises:
-            PageError: the address cannot be read, the token cannot be used, or the host is unknown.
+            PageError: an address cannot be read, the token cannot be used, or the host is unknown.
         """
-        super().__init__(Feed(limits or PageLimits()), address, token)
+        super().__init__(Feed(limits or PageLimits()), address, token, public_url)
         self._registry = run_registry(self._feed, lambda: len(self._clients))
 
     def publish(self, image: LiveImage) -> None:

@@ -140,6 +140,19 @@ def test_the_rules_of_addresses_and_tokens_are_those_of_the_live_page(recorded: 
         assert page.url.endswith(f"?token={chosen}")
 
 
+def test_behind_a_proxy_the_page_is_below_any_path(recorded: Path) -> None:
+    token = "chosen-by-the-user"  # noqa: S105 - a token of a test
+    with serving(recorded, token=token, public_url="https://example.org/drives/") as page:
+        assert page.url == f"https://example.org/drives/?token={token}"
+        for path in ("drives/", "drives/api/drive", "drives/api/history/3", "api/history/3"):
+            address = f"http://127.0.0.1:{page.port}/{path}"
+            request = urllib.request.Request(
+                address, headers={"Authorization": f"Bearer {token}", "Host": "example.org"}
+            )
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
+                assert len(answer.read()) > 500, path
+
+
 def test_the_page_is_the_live_page_with_another_script(recorded: Path) -> None:
     with serving(recorded) as page:
         text = get(page, "/")[1]
