@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.streaming.recording.jobs import APART_MAX
 from roadmask.streaming.sinks.drawing import track_colour
 from roadmask.streaming.store import CameraReader
 from roadmask.streaming.store.summary import CameraSummary, frame_seconds, summarize_camera
@@ -32,25 +33,25 @@ class CameraTimes:
 def place_cameras(cameras: Mapping[str, CameraReader]) -> dict[str, CameraTimes]:
     """Places cameras on one axis of time, which begins with the first of them.
 
-    Cameras whose clocks count from 1970, or whose recordings state when they began, keep their distance if they were
-    running at the same time. Otherwise all of them begin together.
+    Cameras on one clock keep their distance: that of the drive, or wall clocks. If their clocks differ, or if they
+    begin more than an hour apart, all of them begin together.
     """
     seconds = {name: frame_seconds(camera) for name, camera in cameras.items() if len(camera)}
-    known = {name: start for name in seconds if (start := _start_ms(cameras[name])) is not None}
-    first = min(known.values(), default=0.0)
-    shifts = dict.fromkeys(seconds, 0.0)
-    if known and len(known) == len(seconds):
-        ends = [known[name] + 1000 * float(times[-1]) for name, (times, _) in seconds.items()]
-        if max(known.values()) <= min(ends):
-            shifts = {name: start - first for name, start in known.items()}
-    return {
-        name: CameraTimes(
-            np.rint(1000 * times + shifts[name]).astype(np.int64),
-            round(known[name] - shifts[name]) if name in known else None,
+    firsts = {name: next(epoch for epoch in cameras[name].epochs if len(epoch)) for name in seconds}
+    starts_ms = {name: int(epoch.timestamp_ns[0]) / 1e6 for name, epoch in firsts.items()}
+    first_ms = min(starts_ms.values(), default=0.0)
+    clocks = {epoch.info.clock for epoch in firsts.values()}
+    comparable = len(clocks) == 1 and max(starts_ms.values()) - first_ms <= APART_MAX.total_seconds() * 1000
+    placed = {}
+    for name, (times, step) in seconds.items():
+        shift_ms = starts_ms[name] - first_ms if comparable else 0.0
+        wall = cameras[name].wall_clock(int(firsts[name].timestamp_ns[0]), firsts[name].info.epoch)
+        placed[name] = CameraTimes(
+            np.rint(1000 * times + shift_ms).astype(np.int64),
+            None if wall is None else round((wall - _EPOCH).total_seconds() * 1000 - shift_ms),
             max(round(1000 * step), 1),
         )
-        for name, (times, step) in seconds.items()
-    }
+    return placed
 
 
 def camera_fields(
@@ -109,14 +110,3 @@ def chosen_tracks(
         if (labels is None or track["label"] in labels) and track["seconds"] >= seconds_min
     ]
     return np.array(sorted(kept), np.int64)
-
-
-def _start_ms(camera: CameraReader) -> float | None:
-    """Returns when the first frame of a camera was captured, milliseconds since 1970; None if nothing says so."""
-    first = next(epoch for epoch in camera.epochs if len(epoch))
-    stamp_ms = int(first.timestamp_ns[0]) / 1e6
-    if first.info.clock == "unix":
-        return stamp_ms
-    if first.info.clock == "media" and camera.recording_start is not None:
-        return (camera.recording_start - _EPOCH).total_seconds() * 1000 + stamp_ms
-    return None

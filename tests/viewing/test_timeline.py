@@ -33,6 +33,7 @@ class FakeEpoch:
 class FakeCamera:
     epochs: list[FakeEpoch]
     recording_start: datetime | None
+    wall_clock = CameraReader.wall_clock
 
     def __len__(self) -> int:
         return sum(map(len, self.epochs))
@@ -41,26 +42,25 @@ class FakeCamera:
 def camera(start_s: float, frames: int, clock: str = "unix", recorded: datetime | None = None) -> Any:
     """A camera of ten frames a second."""
     stamps = np.array([round((start_s + n / 10) * SECOND) for n in range(frames)], np.int64)
-    return FakeCamera([FakeEpoch(stamps, SimpleNamespace(clock=clock))], recorded)
+    return FakeCamera([FakeEpoch(stamps, SimpleNamespace(clock=clock, epoch=0))], recorded)
 
 
 def starts(**cameras: Any) -> dict[str, int]:
     return {name: int(times.at_ms[0]) for name, times in place_cameras(cameras).items()}
 
 
-def test_cameras_that_ran_together_keep_their_distance() -> None:
+def test_cameras_on_one_clock_keep_their_distance() -> None:
     assert starts(a=camera(1000.0, 50), b=camera(1002.5, 50)) == {"a": 0, "b": 2500}
-    later = datetime.fromtimestamp(NOON.timestamp() + 1, UTC)
-    media = camera(0.0, 50, "media", NOON), camera(0.0, 50, "media", later)
-    assert starts(a=media[0], b=media[1]) == {"a": 0, "b": 1000}
+    assert starts(a=camera(1.0, 50, "media", NOON), b=camera(0.0, 50, "media", NOON)) == {"a": 1000, "b": 0}
+    assert starts(a=camera(0.0, 50, "media"), b=camera(60.0, 50, "media")) == {"a": 0, "b": 60_000}  # one after another
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        camera(9000.0, 50),  # another day: an axis of hours would show nothing
-        camera(7.0, 50, "monotonic"),
-        camera(0.0, 50, "media"),
+        camera(9000.0, 50),  # hours later: an axis of hours would show nothing
+        camera(1000.0, 50, "monotonic"),
+        camera(1000.0, 50, "media"),
     ],
 )
 def test_cameras_that_cannot_be_compared_begin_together(other: Any) -> None:
@@ -68,9 +68,11 @@ def test_cameras_that_cannot_be_compared_begin_together(other: Any) -> None:
 
 
 def test_the_wall_clock_is_told_where_it_is_known() -> None:
-    placed = place_cameras({"a": camera(2.0, 50, "media", NOON)})
-    assert placed["a"].wall_ms == round(NOON.timestamp() * 1000) + 2000
+    noon_ms = round(NOON.timestamp() * 1000)
+    placed = place_cameras({"a": camera(2.0, 50, "media", NOON), "b": camera(3.0, 50, "media", NOON)})
+    assert [placed[name].wall_ms for name in "ab"] == [noon_ms + 2000] * 2
     assert place_cameras({"a": camera(2.0, 50, "media")})["a"].wall_ms is None
+    assert place_cameras({"a": camera(2.0, 50, "unix")})["a"].wall_ms == 2000
 
 
 def test_fields_of_a_camera(recorded: Path) -> None:

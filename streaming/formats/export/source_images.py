@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from roadmask.streaming.store.layout import json_data
 
 
 def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, StoredFrame]]:
-    """Yields every stored frame with its image; images without a stored frame are left out.
+    """Yields every stored frame with its image, at the time that the store states; other images are left out.
 
     Raises:
         InputError: the source cannot be found, or is not the one that was recorded.
@@ -38,7 +39,7 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
                 break
             frame = camera.frame(position)
             if isinstance(item, Frame) and item.frame_index == frame.frame_index:
-                yield item, frame
+                yield replace(item, timestamp_ns=frame.timestamp_ns), frame
                 position += 1
                 job.on_progress(position / len(camera))
     if position < len(camera):
