@@ -74,9 +74,10 @@ export class Timeline extends EventTarget {
   /** Scrolls to the followed row, or to the first one in the image, unless somebody is choosing a row. */
   #scrollToPresent(always = false) {
     if (!always && this.#rows.matches(":hover, :focus-within")) return;
-    const first = [...this.#rows.children].find(({ dataset }) => this.#present.has(Number(dataset.track)));
-    const element = this.#elements.get(this.#followed) ?? first;
-    if (element === undefined) return;
+    const followed = this.#elements.get(this.#followed);
+    const present = followed ? [followed] : [...this.#present].flatMap((id) => this.#elements.get(id) ?? []);
+    const element = present.reduce((top, one) => (top && top.offsetTop <= one.offsetTop ? top : one), null);
+    if (element === null) return;
     const { clientHeight, scrollTop } = this.#rows;
     const top = element.offsetTop - this.#rows.offsetTop;
     if (top < scrollTop || top + element.offsetHeight > scrollTop + clientHeight) this.#rows.scrollTop = top - clientHeight / 4;
