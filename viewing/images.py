@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from roadmask.engines.errors import RoadmaskError
+import numpy as np
+from numpy.typing import NDArray
+
+from roadmask.engines.errors import RoadmaskError, SourceError
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.formats.export.source_images import find_specs, is_recorded_from, source_name
 from roadmask.streaming.frames import Frame, LostFrame
@@ -51,7 +54,7 @@ class CameraImages:
         stored: description of its source in the store.
         given: its source as the user typed it; empty to search for it.
         folders: folders that are searched.
-        on_change: called from the thread when the state has changed.
+        frames: (T,) frame indices and (T,) timestamps in nanoseconds of its stored frames.
     """
 
     def __init__(
@@ -60,13 +63,13 @@ class CameraImages:
         stored: Mapping[str, Any],
         given: Sequence[str],
         folders: Sequence[Path],
-        on_change: Callable[[], None] = lambda: None,
+        frames: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> None:
         self._camera = camera
         self._stored = stored
         self._given = tuple(given)
         self._folders = folders
-        self._on_change = on_change
+        self._frames = frames
         self._access: ImageAccess | None = None
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._search, name=f"images-{camera}", daemon=True)
@@ -108,40 +111,41 @@ class CameraImages:
     def _search(self) -> None:
         try:
             specs = self._given or self._found()
-            source = open_camera(self._camera, specs)
-            shown = ", ".join(specs)
-            if not is_recorded_from(source, self._stored):
-                raise _NoImagesError(
-                    f"{shown} is not the recording ({source_name(self._stored)}): its content differs. Give the "
-                    f"original with --source {self._camera}=PATH."
-                )
-            access = open_access(source)
+            access = self._open(specs)
             with self._lock:
                 self._access = access
-            self._change(ImageState("shown", f"Images from {shown}"))
+            self.state = ImageState("shown", f"Images from {', '.join(specs)}")
         except (RoadmaskError, OSError) as error:
-            self._change(ImageState("grey", f"Masks are drawn on grey: {error}"))
+            self.state = ImageState("grey", f"Masks are drawn on grey: {error}")
+        except Exception as error:
+            _log.exception("camera %s: the search for its images failed", self._camera)
+            self.state = ImageState("grey", f"Masks are drawn on grey: the search for images failed with {error!r}.")
+
+    def _open(self, specs: Sequence[str]) -> ImageAccess:
+        """Opens a source whose content is that of the recording."""
+        source = open_camera(self._camera, specs)
+        if not is_recorded_from(source, self._stored):
+            raise SourceError(
+                f"{', '.join(specs)} is not the recording ({source_name(self._stored)}): its content differs. Give "
+                f"the original with --source {self._camera}=PATH."
+            )
+        access = open_access(source)
+        if isinstance(access, SeekingVideo) and not access.agrees(*self._frames):
+            return SequentialImages(open_camera(self._camera, specs))
+        return access
 
     def _found(self) -> tuple[str, ...]:
         if "address" in self._stored:
-            raise _NoImagesError("the images of a live camera are not kept.")
+            raise SourceError("the images of a live camera are not kept.")
         if kind_named(self._stored.get("kind", "")) is None:
-            raise _NoImagesError(f"its source ({source_name(self._stored)}) is of a kind that cannot be found again.")
+            raise SourceError(f"its source ({source_name(self._stored)}) is of a kind that cannot be found again.")
         specs = find_specs(self._stored, self._folders)
         if specs is None:
             folders = " or ".join(dict.fromkeys(str(folder.resolve()) for folder in self._folders))
-            raise _NoImagesError(
+            raise SourceError(
                 f"{source_name(self._stored)} is not in {folders}. Give its place with --source {self._camera}=PATH."
             )
         return specs
-
-    def _change(self, state: ImageState) -> None:
-        self.state = state
-        self._on_change()
-
-
-class _NoImagesError(RoadmaskError):
-    """There are no images, and this is why."""
 
 
 def open_access(source: FrameSource) -> ImageAccess:

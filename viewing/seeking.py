@@ -6,11 +6,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import av
+import numpy as np
 from av.codec.context import ThreadType
+from numpy.typing import NDArray
 
 from roadmask.engines.segmenter import Image
 from roadmask.streaming.sources.colour import RgbConverter
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 _THREADS = 2
 """Number of threads that decode; more of them hold more decoded frames in memory."""
+_ROUNDING_NS = 2_000
+"""Difference of two times that are both rounded, in nanoseconds."""
 _BACK_S = (0, 2, 10)
 """Seconds before a frame to seek to, one after the other, where seeking ends up behind the frame."""
 
@@ -35,6 +40,8 @@ class FrameTimes:
     """Time of each frame in display order; the place is the count of the frame in the file."""
     keys: Sequence[int]
     """Times of the keyframes, rising."""
+    unit_ns: Fraction
+    """Duration of a unit of the time base in nanoseconds."""
 
 
 def read_times(file: VideoFile) -> FrameTimes | None:
@@ -47,6 +54,7 @@ def read_times(file: VideoFile) -> FrameTimes | None:
     shown: list[int] = []
     keys: list[int] = []
     with file.opened() as (container, stream):
+        unit_ns = (stream.time_base or Fraction(1, av.time_base)) * 1_000_000_000
         if container.format.name == "avi":
             return None
         try:
@@ -62,7 +70,7 @@ def read_times(file: VideoFile) -> FrameTimes | None:
             pass
     if not keys or len(set(shown)) < len(shown):
         return None
-    return FrameTimes(sorted(shown), sorted(keys))
+    return FrameTimes(sorted(shown), sorted(keys), unit_ns)
 
 
 class _Decoding(NamedTuple):
@@ -91,6 +99,27 @@ class SeekingVideo:
         self._edges = [0, *accumulate(len(each.shown) for each in times)]
         self._decoding: _Decoding | None = None
         self._last: VideoFrame | None = None
+
+    def agrees(self, frame_index: NDArray[np.int64], timestamp_ns: NDArray[np.int64]) -> bool:
+        """Returns whether the frames of a store are as far apart as those of the files with the same frame index.
+
+        They are not where a packet gave two frames, as those of interlaced videos may: frame indices then count more
+        than there are packets.
+
+        Args:
+            frame_index: (T,) capture counts of the stored frames.
+            timestamp_ns: (T,) their times in nanoseconds.
+        """
+        chapters = np.searchsorted(self._edges, frame_index, side="right") - 1
+        if not len(frame_index) or chapters[-1] >= len(self._times):
+            return False
+        for chapter in np.unique(chapters).tolist():
+            of_it, times = chapters == chapter, self._times[chapter]
+            pts = np.array(times.shown)[frame_index[of_it] - self._edges[chapter]]
+            media_ns = (pts - pts[0]) * float(times.unit_ns)
+            if np.abs(timestamp_ns[of_it] - timestamp_ns[of_it][0] - media_ns).max() > _ROUNDING_NS:
+                return False
+        return True
 
     def image_at(self, frame_index: int) -> Image | None:
         """Returns the image with a frame index, upright (H, W, 3) RGB; None if it is not in the files."""

@@ -67,7 +67,11 @@ class RecordedFeed(Feed):
         self._first_keys: list[int] = []
         key = 1
         for name, camera in cameras.items():
-            images = CameraImages(name, stored.get(name, {}), sources.get(name, ()), folders)
+            frames = (
+                np.concatenate([epoch.frame_index for epoch in camera.epochs]),
+                np.concatenate([epoch.timestamp_ns for epoch in camera.epochs]),
+            )
+            images = CameraImages(name, stored.get(name, {}), sources.get(name, ()), folders, frames)
             self._fields[name] = camera_fields(camera, times[name], key)
             self._at_ms[name], self._wall_ms[name] = times[name].at_ms, times[name].wall_ms
             self._drawers.append(CameraDrawer(camera, images))

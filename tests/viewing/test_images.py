@@ -12,11 +12,18 @@ from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import open_camera
 from roadmask.streaming.store import open_drive
 from roadmask.viewing.images import CameraImages, ImageState
+from roadmask.viewing.seeking import SeekingVideo
 from support.recorded_drive import SIZE, scene, write_video
+
+NONE = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+"""No stored frames."""
 
 
 def state_of(store: Path, camera: str, *folders: Path, given: tuple[str, ...] = ()) -> tuple[CameraImages, ImageState]:
-    images = CameraImages(camera, open_drive(store).attributes["sources"][camera], given, folders)
+    drive = open_drive(store)
+    (epoch,) = drive[camera].epochs
+    frames = epoch.frame_index, epoch.timestamp_ns
+    images = CameraImages(camera, drive.attributes["sources"][camera], given, folders, frames)
     images.start()
     return images, images.wait()
 
@@ -32,6 +39,20 @@ def test_recordings_are_found_beside_the_store(recorded: Path, tmp_path: Path, c
     assert np.abs(seen.astype(int) - expected).mean() < 8
     assert images.image_at(6, (48, 64)) is None  # no masks of another size are drawn on it
     assert images.image_at(1000, SIZE) is None if camera == "front" else True
+    images.close()
+
+
+def test_a_video_whose_frames_do_not_agree_with_the_store_is_read_from_its_beginning(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SeekingVideo, "agrees", lambda *_: False)
+    monkeypatch.setattr(SeekingVideo, "image_at", lambda *_: pytest.fail("it would show other frames"))
+    images, state = state_of(recorded, "front", recorded.parent)
+    assert state.kind == "shown"
+    for index in (9, 3):  # forth and back
+        seen = images.image_at(index, SIZE)
+        assert seen is not None
+        assert np.abs(seen.astype(int) - scene(index)).mean() < 8
     images.close()
 
 
@@ -62,13 +83,13 @@ def test_what_is_missing_is_said_in_one_line(recorded: Path, tmp_path: Path) -> 
 
 
 def test_a_live_camera_keeps_no_images(tmp_path: Path) -> None:
-    images = CameraImages("front", {"kind": "rtsp", "address": "rtsp://camera/stream"}, (), (tmp_path,))
+    images = CameraImages("front", {"kind": "rtsp", "address": "rtsp://camera/stream"}, (), (tmp_path,), NONE)
     images.start()
     assert images.wait() == ImageState("grey", "Masks are drawn on grey: the images of a live camera are not kept.")
 
 
 def test_a_source_of_an_unknown_kind_is_named(tmp_path: Path) -> None:
-    images = CameraImages("front", {"kind": "lidar"}, (), (tmp_path,))
+    images = CameraImages("front", {"kind": "lidar"}, (), (tmp_path,), NONE)
     images.start()
     assert images.wait().detail == (
         "Masks are drawn on grey: its source (lidar) is of a kind that cannot be found again."
@@ -80,7 +101,7 @@ def test_the_sample_drive_is_rendered_again() -> None:
     with open_camera("front", [spec]) as source:
         frames = [frame.image for frame in source if isinstance(frame, Frame)]
         stored = source.describe()
-    images = CameraImages("front", stored, (), ())
+    images = CameraImages("front", stored, (), (), NONE)
     images.start()
     assert images.wait().kind == "shown"
     assert np.array_equal(images.image_at(3, (96, 160)), frames[3])

@@ -35,6 +35,12 @@ def write(path: Path, *, frames: int = 30, keys: int = 8, drop: int = 0, times: 
     return path
 
 
+def stamps_of(*paths: Path) -> tuple[np.ndarray, np.ndarray]:
+    with open_camera("front", [str(path) for path in paths]) as source:
+        frames = [item for item in source if isinstance(item, Frame)]
+    return np.array([item.frame_index for item in frames]), np.array([item.timestamp_ns for item in frames])
+
+
 def frames_of(*paths: Path) -> dict[int, np.ndarray]:
     with open_camera("front", [str(path) for path in paths]) as source:
         return {item.frame_index: item.image for item in source if isinstance(item, Frame)}
@@ -71,6 +77,20 @@ def test_irregular_times_and_chapters(tmp_path: Path) -> None:
     expected = frames_of(*paths)
     assert len(expected) == 33
     assert wrong(expected, *paths) == []
+
+
+def test_frames_are_those_of_the_store_if_their_times_agree(tmp_path: Path) -> None:
+    times = np.cumsum(np.random.default_rng(1).integers(1, 30, size=20)).tolist()
+    paths = write(tmp_path / "1.mp4", frames=20, times=times), write(tmp_path / "2.mkv", frames=13)
+    access = open_access(open_camera("front", [str(path) for path in paths]))
+    assert isinstance(access, SeekingVideo)
+    frame_index, timestamp_ns = stamps_of(*paths)
+    assert access.agrees(frame_index, timestamp_ns)
+    assert access.agrees(frame_index[3:9], timestamp_ns[3:9])
+    assert not access.agrees(frame_index[:9] + 1, timestamp_ns[:9])  # as where a packet gave two frames
+    assert not access.agrees(frame_index + 10, timestamp_ns)  # more frames than there are packets
+    assert not access.agrees(frame_index[:0], timestamp_ns[:0])
+    access.close()
 
 
 def test_a_recording_that_begins_between_keyframes(tmp_path: Path) -> None:
