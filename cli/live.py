@@ -111,8 +111,8 @@ def live(
 
     The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
     for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
-    can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended by
-    Ctrl-C (the store is closed).
+    can work, 3 some frames failed (the rest is stored), 4 the store failed or refused frames (what is committed is
+    safe), 130 ended by Ctrl-C (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 

@@ -19,6 +19,7 @@ from roadmask.streaming.formats.export.source_images import find_specs, is_recor
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sources import FrameSource, open_camera
 from roadmask.streaming.sources.chapters import VideoSource
+from roadmask.streaming.sources.files import split_query
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.sources.video import VideoFile
 from roadmask.viewing.seeking import SeekingVideo, read_times
@@ -114,7 +115,7 @@ class CameraImages:
             access = self._open(specs)
             with self._lock:
                 self._access = access
-            self.state = ImageState("shown", f"Images from {', '.join(specs)}")
+            self.state = ImageState("shown", f"Images from {_paths(specs)}")
         except (RoadmaskError, OSError) as error:
             self.state = ImageState("grey", f"Masks are drawn on grey: {error}")
         except Exception as error:
@@ -126,7 +127,7 @@ class CameraImages:
         source = open_camera(self._camera, specs)
         if not is_recorded_from(source, self._stored):
             raise SourceError(
-                f"{', '.join(specs)} is not the recording ({source_name(self._stored)}): its content differs. Give "
+                f"{_paths(specs)} is not the recording ({source_name(self._stored)}): its content differs. Give "
                 f"the original with --source {self._camera}=PATH."
             )
         access = open_access(source)
@@ -151,14 +152,19 @@ class CameraImages:
 def open_access(source: FrameSource) -> ImageAccess:
     """Returns access to any frame of a source: direct where the source allows it, otherwise by reading up to it."""
     if isinstance(source, VideoSource):
-        files = [VideoFile(file.path) for file in source.files]
+        files = [VideoFile(file.path, track=file.track) for file in source.files]
         source.close()
         times = [each for file in files if (each := read_times(file)) is not None]
         if len(times) == len(files):
             return SeekingVideo(files, times)
-        source = VideoSource(source.camera, [file.path for file in files])
+        source = VideoSource(source.camera, [file.path for file in files], files[0].track)
     image_at = getattr(source, "image_at", None)
     return source if image_at is not None else SequentialImages(source)  # type: ignore[return-value]
+
+
+def _paths(specs: Sequence[str]) -> str:
+    """Returns sources for people, without what stands behind their '?'."""
+    return ", ".join(split_query(spec)[0] for spec in specs)
 
 
 class SequentialImages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +78,7 @@ def find_specs(stored: Mapping[str, Any], folders: Iterable[Path]) -> tuple[str,
     if kind is not None and (spec := kind.find(stored)) is not None:
         return (spec,)
     for folder in folders:
-        if found := _find_files(stored.get("files", ()), folder) or _find_images(stored, folder):
+        if found := _find_files(stored, folder) or _find_images(stored, folder):
             return found
     return None
 
@@ -94,10 +94,11 @@ def source_name(stored: Mapping[str, Any]) -> str:
     return ", ".join(names)
 
 
-def _find_files(files: Sequence[Mapping[str, Any]], folder: Path) -> tuple[str, ...]:
+def _find_files(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     """Returns the files of a video in a folder, under their names or under others; nothing if one is missing."""
     found: list[str] = []
-    for file in files:
+    track = f"?track={stored.get('track', 1)}" if stored.get("kind") == "video" else ""
+    for file in stored.get("files", ()):
         path = folder / file["name"]
         if not path.is_file():
             same_size = (other for other in list_folder(folder) if other.stat().st_size == file["bytes"])
@@ -105,7 +106,7 @@ def _find_files(files: Sequence[Mapping[str, Any]], folder: Path) -> tuple[str, 
             if renamed is None:
                 return ()
             path = renamed
-        found.append(str(path))
+        found.append(f"{path}{track}")
     return tuple(found)
 
 
