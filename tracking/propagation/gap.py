@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines.assignment import assign
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import BoxMasks, RleMasks
-from roadmask.tracking.assignment import assign
 from roadmask.tracking.propagation.carrying import carry
 from roadmask.tracking.propagation.flow import Floats, Flow
 
