@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from roadmask.cli.engine_options import (
+    DetectEveryOption,
     EngineOption,
     InputSizeOption,
     PrecisionOption,
@@ -28,6 +29,7 @@ def sample_drive(
     max_frames: Annotated[
         int | None, typer.Option(min=1, help="Only the first frames. [dim]Default: all 250[/]", show_default=False)
     ] = None,
+    detect_every: DetectEveryOption = None,
     json: JsonOption = None,
 ) -> None:
     """Records the sample drive and compares masks and tracks with the truth, which is known for every pixel.
@@ -41,7 +43,17 @@ def sample_drive(
     from roadmask.streaming.results_json import write_results
 
     settings = run_settings(
-        None, weights, engine, precision, None, score_min, input_size, threads, ignore=None, max_frames=max_frames
+        None,
+        weights,
+        engine,
+        precision,
+        None,
+        score_min,
+        input_size,
+        threads,
+        ignore=None,
+        max_frames=max_frames,
+        detect_every=detect_every,
     )
     with camera_bars(Console(stderr=True)) as on_progress:
         records = evaluate_sample_drive(settings, on_progress)

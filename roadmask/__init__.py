@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.store.summary_plot import plot_summary as plot_summary
     from roadmask.tracking import IouTracker as IouTracker
     from roadmask.tracking import IouTrackerConfig as IouTrackerConfig
+    from roadmask.tracking import MaskPropagator as MaskPropagator
     from roadmask.tracking import Tracks as Tracks
     from roadmask.tracking import TrackState as TrackState
 
@@ -62,6 +63,7 @@ __all__ = [
     "IouTrackerConfig",
     "LivePage",
     "LiveSettings",
+    "MaskPropagator",
     "Pipeline",
     "RleMasks",
     "RoadmaskError",
@@ -101,6 +103,6 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.streaming.sources": ["open_camera"],
         "roadmask.streaming.store": ["open_drive", "summarize_drive"],
         "roadmask.streaming.store.summary_plot": ["plot_summary"],
-        "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "TrackState", "Tracks"],
+        "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "MaskPropagator", "TrackState", "Tracks"],
     },
 )

@@ -7,6 +7,7 @@ from roadmask.tracking.coasting import Coasting, coasted
 from roadmask.tracking.iou.config import IouTrackerConfig
 from roadmask.tracking.iou.tracker import IouTracker
 from roadmask.tracking.offline import Filled, OfflineConfig, Refined, refine
+from roadmask.tracking.propagation import GapFiller, MaskPropagator
 from roadmask.tracking.tracks import LostTracks, Tracker, TrackerState, Tracks, TrackState
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "CameraTracker",
     "Coasting",
     "Filled",
+    "GapFiller",
     "IouTracker",
     "IouTrackerConfig",
     "LostTracks",
+    "MaskPropagator",
     "OfflineConfig",
     "Refined",
     "TrackState",
