@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from roadmask.streaming.store.summary_plot import plot_summary as plot_summary
     from roadmask.tracking import IouTracker as IouTracker
     from roadmask.tracking import IouTrackerConfig as IouTrackerConfig
-    from roadmask.tracking import MaskPropagator as MaskPropagator
     from roadmask.tracking import Tracks as Tracks
     from roadmask.tracking import TrackState as TrackState
 
@@ -63,7 +62,6 @@ __all__ = [
     "IouTrackerConfig",
     "LivePage",
     "LiveSettings",
-    "MaskPropagator",
     "Pipeline",
     "RleMasks",
     "RoadmaskError",
@@ -103,6 +101,6 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.streaming.sources": ["open_camera"],
         "roadmask.streaming.store": ["open_drive", "summarize_drive"],
         "roadmask.streaming.store.summary_plot": ["plot_summary"],
-        "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "MaskPropagator", "TrackState", "Tracks"],
+        "roadmask.tracking": ["IouTracker", "IouTrackerConfig", "TrackState", "Tracks"],
     },
 )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from roadmask.streaming.recording.jobs import CameraJob
     from roadmask.streaming.sinks.sink import BaseSink, CameraDescription, TrackedFrame, TrackSink
     from roadmask.streaming.sources import BaseSource, FrameSource
+    from roadmask.tracking import MaskPropagator
 
 __all__ = [
     "BaseSink",
@@ -36,6 +37,7 @@ __all__ = [
     "ExportJob",
     "FrameSource",
     "LostFrame",
+    "MaskPropagator",
     "Segmenter",
     "SegmenterInfo",
     "TrackSink",
@@ -55,5 +57,6 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.streaming.recording.jobs": ["CameraJob"],
         "roadmask.streaming.sinks.sink": ["BaseSink", "CameraDescription", "TrackSink", "TrackedFrame"],
         "roadmask.streaming.sources": ["BaseSource", "FrameSource"],
+        "roadmask.tracking": ["MaskPropagator"],
     },
 )
