@@ -1,15 +1,18 @@
-"""Takes one camera's frames from its reader through the engine to its recorder, and accounts for each of them.
+"""Takes one camera's frames from its decoder through the engine to its recorder, and accounts for each of them.
 
-It runs in the process that started the run, and sees references, never pixels.
+It runs in the process that started the run. A thread puts each frame into Ray's object store; from there on, references
+travel.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import ray
 from ray.exceptions import RayError
 
 from roadmask.engines.errors import LedgerError, RoadmaskError
@@ -20,24 +23,22 @@ from roadmask.streaming.live.gauges import Gauges
 from roadmask.streaming.live.ledger import ENGINE, LATE, SEGMENTER_DIED, LiveLedger
 from roadmask.streaming.live.recorder_link import RecorderLink
 from roadmask.streaming.live.reports import CameraReport, CameraState, LiveViewer
-from roadmask.streaming.live.restart import ANSWER_S, DEATHS, RestartableActor, awaited, own_error, within
+from roadmask.streaming.live.restart import DEATHS, RestartableActor, own_error
 from roadmask.streaming.live.settings import RecorderSettings
 from roadmask.streaming.sources.live.address import Address
 from roadmask.streaming.sources.live.counts import CountsFile
 from roadmask.streaming.sources.live.protocol import FrameNote
-from roadmask.streaming.sources.live.reader import ReaderStatus
+from roadmask.streaming.sources.live.reader import LiveReader, ReaderStatus
 
 NEXT_S = 0.5
-"""Seconds that a reader is asked to wait for an image."""
-HANGS_S, ENGINE_HANGS_S = 30.0, 600.0
-"""Seconds without an answer after which a reader, or the engine, hangs and is killed; machines are busy at times,
-and an image of a new size may need a graph that must be exported first."""
+"""Seconds that a reader waits for an image before the coordinator looks at the camera's state."""
+ENGINE_HANGS_S = 600.0
+"""Seconds without an answer after which the engine hangs and is killed: an image of a new size may need a graph that
+must be exported first."""
 ENGINE_BEGINS_S = 3600.0
 """The same for a camera's first image, before which all graphs are made."""
 AT_RECORDER_MAX = 4
 """Maximum number of frames on their way to the recorder; those that it holds back for their tracks do not count."""
-_GLANCE_S = 1.0
-"""Seconds that a report waits for a reader."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +65,7 @@ class CameraCoordinator:
         address: the camera.
         counts: of its decoder, in a file that exists.
         segmenter: shared by all cameras.
-        actors: where its reader and its recorder come from.
+        actors: where its recorder comes from.
         settings: for the recorder.
         viewer: gets the images.
     """
@@ -85,8 +86,8 @@ class CameraCoordinator:
         self._viewer = viewer
         self.ledger = LiveLedger()
         self._gauges = Gauges()
-        self._reader = RestartableActor(actors.readers, f"reader of {self.camera}", self._open_reader)
-        self._reader_pid = 0
+        self._reader: LiveReader | None = None
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix=f"frames-{self.camera}")
         self._recorder = RecorderLink(self.camera, actors.recorders, settings, self.ledger, counts, self._gauges)
         self.limit_fps: float | None = None
         """Maximum number of images per second that the reader picks; None means no limit."""
@@ -102,14 +103,14 @@ class CameraCoordinator:
         self._status = ReaderStatus(CameraState.CONNECTING, "starting", ended=False, restarts=0, decoder_pid=0)
 
     @property
-    def handles(self) -> tuple[Any, Any]:
-        """The actors of the reader and the recorder."""
-        return self._reader.handle, self._recorder.actor.handle
+    def recorder(self) -> Any:
+        """The actor of the recorder."""
+        return self._recorder.actor.handle
 
     @property
     def pids(self) -> dict[str, int]:
-        """Id of each process of the camera: decoder, reader and recorder."""
-        return {"decoder": self._status.decoder_pid, "reader": self._reader_pid, "recorder": self._recorder.pid}
+        """Id of each process of the camera: decoder and recorder."""
+        return {"decoder": self._look_at_reader().decoder_pid, "recorder": self._recorder.pid}
 
     @property
     def storing(self) -> bool:
@@ -122,36 +123,25 @@ class CameraCoordinator:
         return self._recorder.last.store_detail
 
     async def open(self) -> None:
-        """Starts the recorder, then the reader.
+        """Starts the recorder.
 
         Raises:
             StoreError: the camera cannot be stored.
         """
         await self._recorder.open(self._recorder.actor.handle)
-        await self._open_reader(self._reader.handle)
 
     async def run(self) -> None:
-        """Carries frames until the camera ends or `stop` is called."""
+        """Reads the camera and carries its frames until it ends or `stop` is called."""
+        self._reader = LiveReader(self._address, self._counts.path)
         over = False
         while not self._stopping:
             await self._room()
             await self._segmenter.ready()
-            generation = self._reader.generation
-            try:
-                note_ref, frame = self._reader.handle.next.options(num_returns=2).remote(NEXT_S, self.limit_fps)
-                note: FrameNote | None = await self._reader.answer(note_ref, NEXT_S + HANGS_S)
-            except (RayError, RoadmaskError) as error:
-                if not isinstance(error, DEATHS):
-                    _log.warning("camera %s: its reader failed: %s", self.camera, own_error(error))
-                    self._reader.kill()
-                await self._reader.try_restart(generation)
+            if await self._start_next():
                 continue
-            if note is not None:
-                self._start(note, frame)
-            elif over:
+            if over:
                 break
-            else:  # a last image may have come between the two questions
-                over = (await self._look_at_reader(ANSWER_S)).ended
+            over = self._look_at_reader().ended  # a last image may have come between the two questions
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -162,10 +152,11 @@ class CameraCoordinator:
 
     async def close(self) -> CameraEnd:
         """Stores what waits, closes the store, and accounts for every frame."""
-        await self._look_at_reader(ANSWER_S)
+        self._look_at_reader()
         await self._recorder.rest()
-        await within(self._reader.handle.close.remote())
-        self._reader.kill()
+        if self._reader is not None:
+            await asyncio.get_running_loop().run_in_executor(self._reading, self._reader.close)
+        self._reading.shutdown()
         counts = self._counts.read()
         self.ledger.close(counts)
         problem = await self._recorder.close(counts)
@@ -180,7 +171,7 @@ class CameraCoordinator:
         Args:
             limit_changes: how often `limit_fps` was changed.
         """
-        await self._look_at_reader(_GLANCE_S)
+        status = self._look_at_reader()
         self._recorder.tick()
         counts = self._counts.read()
         ledger = self.ledger.total(counts)
@@ -188,7 +179,7 @@ class CameraCoordinator:
             _log.error("camera %s: %d captured frames are in no column of the ledger", self.camera, ledger.missing)
         page = self._viewer.page_ages(self.camera)
         seen = dict(self._recorder.last.counts)
-        report = self._gauges.report(self.camera, self._status, counts, ledger, seen, page)
+        report = self._gauges.report(self.camera, status, counts, ledger, seen, page)
         limited = self.limit_fps is not None and report.captured_fps > self.limit_fps
         return replace(report, limit_fps=self.limit_fps if limited else None, limit_changes=limit_changes)
 
@@ -198,9 +189,32 @@ class CameraCoordinator:
             self._changed.clear()
             await self._changed.wait()
 
+    async def _start_next(self) -> bool:
+        """Sends the newest frame on its way; returns False if none came in time."""
+        taken = await asyncio.get_running_loop().run_in_executor(self._reading, self._take)
+        if taken is not None:
+            self._start(*taken)
+        return taken is not None
+
+    def _take(self) -> tuple[FrameNote, Any] | None:
+        """Returns the note about the newest frame, and a reference to it; None in its place if Ray has no room."""
+        assert self._reader is not None  # noqa: S101 - `run` made it
+        taken = self._reader.next(NEXT_S, self.limit_fps)
+        if taken is None:
+            return None
+        note, frame = taken
+        try:
+            return note, ray.put(frame)
+        except RayError as error:
+            _log.warning("camera %s: a frame could not be handed to the engine: %s", self.camera, error)
+            return note, None
+
     def _start(self, note: FrameNote, frame: Any) -> None:
         self.ledger.receive(note)
         self._gauges.age("decode", note.monotonic_ns)
+        if frame is None:
+            self.ledger.fail(note.frame_index, ENGINE)
+            return
         self._in_engine += 1
         self._to_recorder += 1
         before, sent = self._before, asyncio.get_running_loop().create_future()
@@ -255,19 +269,10 @@ class CameraCoordinator:
             return None
         return found
 
-    async def _look_at_reader(self, patience_s: float) -> ReaderStatus:
-        try:
-            self._status = await asyncio.wait_for(awaited(self._reader.handle.status.remote()), patience_s)
-        except TimeoutError:
-            detail = "the process that reads it does not answer; the machine may be too busy"
-            self._status = replace(self._status, state=CameraState.STALLED, detail=detail)
-        except DEATHS:
-            detail = "the process that reads it died; another one takes its place"
-            self._status = ReaderStatus(CameraState.RECONNECTING, detail, False, self._status.restarts, 0)
+    def _look_at_reader(self) -> ReaderStatus:
+        if self._reader is not None:
+            self._status = self._reader.status()
         return self._status
-
-    async def _open_reader(self, handle: Any) -> None:
-        self._reader_pid = await handle.open.remote(self._address, self._counts.path)
 
     def _detach(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -31,18 +31,16 @@ class StandbyPool:
 
     Args:
         stage: class of the actors.
-        concurrency: number of calls that each actor answers at the same time.
     """
 
-    def __init__(self, stage: type[Actor], *, concurrency: int = 1) -> None:
+    def __init__(self, stage: type[Actor]) -> None:
         self._stage = stage
-        self._options = {"max_concurrency": concurrency} if concurrency > 1 else {}
         self._waiting: list[Any] = []
         self._refilling: asyncio.TimerHandle | None = None
 
     def start(self, count: int) -> None:
         """Starts this many actors at the same time."""
-        self._waiting += [start_actor(self._stage, **self._options) for _ in range(count)]
+        self._waiting += [start_actor(self._stage) for _ in range(count)]
 
     def take(self) -> Any:
         """Returns an actor that is not open yet: one that stands by, if there is one."""

@@ -312,7 +312,7 @@ class LiveRun:
         )
 
     async def _pass_on_logs(self, segmenter: RestartableActor) -> None:
-        handles = [segmenter.handle, *(handle for each in self.coordinators.values() for handle in each.handles)]
+        handles = [segmenter.handle, *(each.recorder for each in self.coordinators.values())]
         for record in await asyncio.to_thread(self._logs.records, handles):
             record.msg, record.args = self._redacted(record.getMessage()), None
             _log.handle(record)
