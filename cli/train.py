@@ -34,13 +34,13 @@ def train(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the run: weights, checkpoints, metrics and plots.")
     ] = Path("training-run"),
-    architecture: Annotated[str, typer.Option(help="lite, resnet50 or resnet50_v2.")] = "lite",
+    architecture: Annotated[str, typer.Option(help="lite, lite2, resnet50 or resnet50_v2.")] = "lite",
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="WEIGHTS",
-            help="Weights to start from. [dim]Default: the published ones of the architecture[/]",
+            help="Weights to start from; lite2 starts from lite, too. [dim]Default: those of the architecture[/]",
         ),
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Time to train. [dim]Default: 60[/]")] = None,
@@ -97,12 +97,12 @@ def train(
     except ImportError as error:
         raise missing_package(error.name or "torch", "training", extra="torch") from error
 
+    try:
+        wanted = Architecture(architecture)
+    except ValueError:
+        names = ", ".join(each.value for each in Architecture)
+        raise ConfigError(f"expected --architecture to be one of {names}, got {architecture!r}.") from None
     weights = find_weights(start or architecture)
-    if weights.architecture is not Architecture(architecture):
-        raise ConfigError(
-            f"expected --from to be weights of {architecture}, got {weights.architecture.value}: give --architecture "
-            f"{weights.architecture.value}."
-        )
     if precision not in ("auto", "fp32", "bf16", "fp16"):
         raise ConfigError(f"expected --precision auto, fp32, bf16 or fp16, got {precision!r}.")
     if minutes is None and steps is None:
@@ -128,6 +128,7 @@ def train(
             weights,
             settings,
             out,
+            architecture=wanted,
             device=device,
             resume=resume,
             leave_out_evaluation=leave_out_evaluation,

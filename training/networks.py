@@ -13,7 +13,7 @@ from roadmask.engines.errors import ConfigError
 from roadmask.engines.networks.models import load_model
 from roadmask.engines.networks.weights import Architecture, Weights
 
-FROZEN_BLOCKS = {Architecture.LITE: 4, Architecture.RESNET50: 0, Architecture.RESNET50_V2: 0}
+FROZEN_BLOCKS = {Architecture.LITE: 4, Architecture.LITE2: 4, Architecture.RESNET50: 0, Architecture.RESNET50_V2: 0}
 """Blocks at the start of a body that keep their weights: edges and colours are the same in every street."""
 _FRESH_HEADS = ("rpn.", "roi_heads.", "backbone.fpn.")
 

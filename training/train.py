@@ -15,15 +15,18 @@ import roadmask
 from roadmask.engines.classes import CLASS_NAMES
 from roadmask.engines.errors import ConfigError, InputError, StoreError
 from roadmask.engines.files import replacing
-from roadmask.engines.networks.weights import Weights
+from roadmask.engines.networks.weights import Architecture, Weights
 from roadmask.engines.openvino.segmenter import has_native_bf16
 from roadmask.training.checkpoint import newest_checkpoint
 from roadmask.training.curves import draw_predictions, plot_curves
 from roadmask.training.guard import without_evaluation_images
+from roadmask.training.networks import label_of
 from roadmask.training.samples import read_training_sets
+from roadmask.training.separable import separable_start
 from roadmask.training.settings import TrainingSettings
 from roadmask.training.split import Split, split_by_drive
 from roadmask.training.trainer import Trainer, TrainingProgress, TrainingResult
+from roadmask.training.views import ViewSource
 
 WEIGHTS_NAME = "weights.safetensors"
 
@@ -47,6 +50,7 @@ def train_weights(
     settings: TrainingSettings,
     out: Path,
     *,
+    architecture: Architecture | None = None,
     device: str = "auto",
     resume: bool = False,
     leave_out_evaluation: bool = False,
@@ -64,6 +68,7 @@ def train_weights(
         weights: what to start from.
         settings: what decides the result.
         out: folder of the run: weights, checkpoints and metrics.
+        architecture: to train, if it is not that of `weights`: lite2 can start from lite, see `separable_start`.
         device: `cpu`, `cuda`, or `auto`: a GPU where there is one.
         resume: continue at the newest checkpoint in `out`.
         leave_out_evaluation: leave out images of evaluation sets instead of refusing them.
@@ -75,7 +80,7 @@ def train_weights(
 
     Raises:
         InputError: the images, labels or checkpoint cannot be used; the message says why.
-        ConfigError: the device or the precision is not to be had here.
+        ConfigError: the device or the precision is not available, or the architecture cannot start from the weights.
         RunError: the losses became infinite.
         StoreError: the disk is full or gone.
     """
@@ -93,6 +98,8 @@ def train_weights(
     split = split_by_drive(
         training, settings.validation_share, on_look("Grouping images by drive", len(training.images))
     )
+    if architecture is not None and architecture is not weights.architecture:
+        weights = _converted(weights, architecture, split, settings, out, on_look)
     trainer = Trainer(weights, split, training.digest, settings, out, device=chosen, precision=precision, resume=resume)
     result = trainer.run(on_progress, stop)
     path = out / WEIGHTS_NAME
@@ -123,6 +130,26 @@ def train_weights(
     draw_run(trainer, split, result, out)
     left_out = len(found.images) - len(training.images)
     return TrainedWeights(path, result, len(split.training), len(split.validation), left_out)
+
+
+def _converted(
+    weights: Weights,
+    architecture: Architecture,
+    split: Split,
+    settings: TrainingSettings,
+    out: Path,
+    on_look: Callable[[str, int], Callable[[], None]],
+) -> Weights:
+    if (weights.architecture, architecture) != (Architecture.LITE, Architecture.LITE2):
+        raise ConfigError(
+            f"expected --from to be weights of {architecture.value}, got {weights.architecture.value}: give "
+            f"--architecture {weights.architecture.value}."
+        )
+    labels = label_of(architecture, [each for each in architecture.category_ids if each])
+    path = out / "start.safetensors"
+    return separable_start(
+        weights, ViewSource(split.training, settings).__getitem__, labels, path, on_look("Fitting separable layers", 9)
+    )
 
 
 def draw_run(trainer: Trainer, split: Split, result: TrainingResult, out: Path) -> None:

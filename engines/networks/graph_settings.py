@@ -27,6 +27,6 @@ class GraphSettings:
     @classmethod
     def of(cls, architecture: Architecture) -> GraphSettings:
         """Returns the settings an architecture runs with by default."""
-        if architecture is Architecture.LITE:
+        if architecture in (Architecture.LITE, Architecture.LITE2):
             return cls()
         return cls(proposals=256, candidates=512)

@@ -14,6 +14,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops import Conv2dNormActivation
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.misc import FrozenBatchNorm2d
 
@@ -27,6 +28,10 @@ def build_model(architecture: Architecture) -> MaskRCNN:
     """Returns the network with random weights, in eval mode."""
     if architecture is Architecture.LITE:
         model = _lite()
+    elif architecture is Architecture.LITE2:
+        model = _lite()
+        for block in wide_convolutions(model).values():
+            block[0] = SeparableConvolution(_LITE_CHANNELS)
     elif architecture is Architecture.RESNET50:
         model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=91)
         _freeze_batch_norms(model)
@@ -58,6 +63,36 @@ def _lite() -> MaskRCNN:
         mask_head=MaskRCNNHeads(_LITE_CHANNELS, (_LITE_CHANNELS,) * 4, 1),
         mask_predictor=MaskRCNNPredictor(_LITE_CHANNELS, _LITE_CHANNELS, 7),
     )
+
+
+class SeparableConvolution(nn.Sequential):
+    """A 3 x 3 convolution of each channel by itself, then a 1 x 1 convolution across channels.
+
+    With 128 channels it takes an eighth of the multiplications of a full 3 x 3 convolution (Howard et al.,
+    "MobileNets", 2017).
+
+    Args:
+        channels: number of channels in and out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False), nn.Conv2d(channels, channels, 1)
+        )
+
+
+def wide_convolutions(model: MaskRCNN) -> dict[str, Conv2dNormActivation]:
+    """Returns the blocks of FPN, RPN and mask head whose 3 x 3 convolutions are separable in lite2, by name."""
+    parts = {
+        "backbone.fpn.layer_blocks": model.backbone.fpn.layer_blocks,
+        "rpn.head.conv": model.rpn.head.conv,
+        "roi_heads.mask_head": model.roi_heads.mask_head,
+    }
+    return {
+        f"{name}.{number}": cast("Conv2dNormActivation", block)
+        for name, blocks in parts.items()
+        for number, block in enumerate(cast("nn.Sequential", blocks))
+    }
 
 
 def _freeze_batch_norms(model: nn.Module) -> None:

@@ -39,13 +39,14 @@ class Architecture(Enum):
     """The networks that roadmask knows; the value is the name that users give."""
 
     LITE = "lite"
+    LITE2 = "lite2"
     RESNET50 = "resnet50"
     RESNET50_V2 = "resnet50_v2"
 
     @property
     def category_ids(self) -> tuple[int, ...]:
         """COCO category id of each of the model's outputs, background (0) first; 0 where COCO left an id unused."""
-        if self is Architecture.LITE:
+        if self in (Architecture.LITE, Architecture.LITE2):
             return (0, *LITE_CATEGORY_IDS)
         return tuple(category if category in CLASS_NAMES else 0 for category in range(91))
 
@@ -53,6 +54,12 @@ class Architecture(Enum):
 _FINGERPRINTS: dict[Architecture, dict[str, tuple[int, ...]]] = {
     Architecture.LITE: {
         "roi_heads.box_head.fc6.weight": (512, 128 * 49),
+        "rpn.head.conv.0.0.weight": (128, 128, 3, 3),
+        "roi_heads.box_predictor.cls_score.weight": (7, 512),
+    },
+    Architecture.LITE2: {
+        "roi_heads.box_head.fc6.weight": (512, 128 * 49),
+        "rpn.head.conv.0.0.0.weight": (128, 1, 3, 3),
         "roi_heads.box_predictor.cls_score.weight": (7, 512),
     },
     Architecture.RESNET50: {
@@ -161,7 +168,7 @@ def _load_weights_only(path: Path) -> object:
 
 def _from_file(path: Path) -> Weights:
     if not path.is_file():
-        raise WeightsError(f"expected lite, resnet50, resnet50_v2 or an existing weights file, got {path}: not found.")
+        raise WeightsError(f"expected {_names()} or an existing weights file, got {path}: not found.")
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise WeightsError(f"expected weights as .safetensors (preferred), .pt or .pth, got {path.name}.")
     if path.stat().st_size == 0:
@@ -199,12 +206,17 @@ def _recognise(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Architectur
         name, shape = next((name, shape) for name, shape in fingerprint.items() if shapes.get(name) != shape)
         differences.append(f"{architecture.value} has {name} {shape}, the file {shapes.get(name, 'none')}")
     raise WeightsError(
-        f"{path} is of another architecture: expected lite, resnet50 or resnet50_v2 of torchvision's Mask R-CNN. "
+        f"{path} is of another architecture: expected {_names()} of torchvision's Mask R-CNN. "
         f"{'; '.join(differences)}. The file begins with {', '.join(list(shapes)[:_SHOWN]) or 'nothing'}."
     )
 
 
 def _published(architecture: Architecture) -> Path:
+    if architecture not in _PUBLISHED:
+        raise WeightsError(
+            f"{architecture.value} has no published weights yet: train them with `roadmask train LABELS "
+            f"--architecture {architecture.value} --from lite`, and give the file that it writes."
+        )
     home = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch")
     path = home.expanduser() / "hub" / "checkpoints" / _PUBLISHED[architecture]
     if path.is_file():
@@ -230,6 +242,10 @@ def _published(architecture: Architecture) -> Path:
             f"network and copy it to {path}, or give the file itself as the weights; lite needs no download."
         ) from error
     return path
+
+
+def _names() -> str:
+    return ", ".join(each.value for each in Architecture)
 
 
 def _sha256(path: Path) -> str:

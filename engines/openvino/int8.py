@@ -69,7 +69,8 @@ def quantize(model: ov.Model, ranges: Ranges, architecture: Architecture, *, has
 
 def quantized_layers(model: ov.Model, architecture: Architecture) -> Iterator[tuple[str, ov.Node]]:
     """Yields the layers that become int8, each with the name of its weights, which the RPN's levels share."""
-    kinds = _LAYERS if architecture is Architecture.LITE else (*_LAYERS, _BACKBONE)
+    light = architecture in (Architecture.LITE, Architecture.LITE2)
+    kinds = _LAYERS if light else (*_LAYERS, _BACKBONE)
     for node in model.get_ordered_ops():
         if node.get_type_name() in {"Convolution", "MatMul"}:
             weights = node.input_value(1).get_node()

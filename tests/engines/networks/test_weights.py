@@ -65,7 +65,7 @@ class TestFile:
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="not found"):
             find_weights(tmp_path / "none.safetensors")
-        with pytest.raises(WeightsError, match=r"lite, resnet50, resnet50_v2 or an existing"):
+        with pytest.raises(WeightsError, match=r"lite, lite2, resnet50, resnet50_v2 or an existing"):
             find_weights("resnet51")
 
     @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
