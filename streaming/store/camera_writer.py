@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from roadmask.streaming.store.layout import (
     Extent,
     json_data,
     read_attributes,
+    recording_start,
 )
 from roadmask.streaming.store.open_epoch import OpenEpoch, create_epoch
 from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
@@ -70,14 +71,14 @@ class CameraWriter:
         self._epoch: OpenEpoch | None = None
         self._last_index = -1
         self._tracker: TrackerState | None = None
-        self._closed = False
+        self._closed = self._torn = False
         self.earlier = EarlierRun()
         """What is committed of the camera by an earlier run; nothing unless it is resumed."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: create it with MaskStore.create first.")
         drive = read_attributes(path)
         self._category_ids = frozenset(int(category_id) for category_id in drive["class_names"])
-        self._recording_start = _recording_start(drive, camera)
+        self._recording_start = recording_start(drive, camera)
         if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(f"camera {camera!r} already exists in {path}: use another name or another --out.")
         self._store = DurableStore(path)
@@ -170,10 +171,11 @@ class CameraWriter:
             self.commit()
         masks = storable_masks(frame_index, tracks, epoch.info, self._category_ids)
         rows = frame_rows(frame_index, timestamp_ns, tracks, masks, epoch.end)
-        epoch.push(rows, masks)
-        epoch.last_timestamp_ns, self._last_index = timestamp_ns, frame_index
-        self._tracker = tracker
-        self.ledger.stored += 1
+        with self._whole():
+            epoch.push(rows, masks)
+            epoch.last_timestamp_ns, self._last_index = timestamp_ns, frame_index
+            self._tracker = tracker
+            self.ledger.stored += 1
         if epoch.full:
             self.commit()
 
@@ -195,14 +197,15 @@ class CameraWriter:
             return
         self._lock.require_held()
         tracker = tracker_file(self.ledger.accounted)
-        with self._store.commit():
+        with self._whole():
+            with self._store.commit():
+                if waiting is not None:
+                    waiting.write()
+                if self._tracker is not None:
+                    self._store.write_file(f"{self.camera}/{tracker}", tracker_bytes(self._tracker))
+            self._write_attributes({} if waiting is None else {waiting.info.epoch: waiting.end})
             if waiting is not None:
-                waiting.write()
-            if self._tracker is not None:
-                self._store.write_file(f"{self.camera}/{tracker}", tracker_bytes(self._tracker))
-        self._write_attributes({} if waiting is None else {waiting.info.epoch: waiting.end})
-        if waiting is not None:
-            waiting.mark_committed()
+                waiting.mark_committed()
         remove_trackers(self.folder, keep=tracker)
 
     def remove_epochs(self, epochs: Collection[int]) -> None:
@@ -272,7 +275,8 @@ class CameraWriter:
         """
         if not self._closed:
             try:
-                self.commit()
+                if not self._torn:
+                    self.commit()
                 self.ledger.captured = self.ledger.accounted
             finally:
                 self._closed = True
@@ -304,6 +308,17 @@ class CameraWriter:
             self._epoch.last_timestamp_ns = int(last.timestamp_ns[-1]) if len(last) else None
             self._tracker = earlier.tracker_state()
 
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Notes whether Ctrl-C came in the middle of something: what is buffered is then no longer committed."""
+        self._torn = True
+        try:
+            yield
+        except Exception:  # these are raised on purpose, where nothing is half done
+            self._torn = False
+            raise
+        self._torn = False
+
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError(f"camera {self.camera!r} is closed: append frames before close.")
@@ -326,10 +341,3 @@ class CameraWriter:
             **({"removed": self._removed} if self._removed else {}),
             **({"recording_start": self._recording_start} if self._recording_start else {}),
         }
-
-
-def _recording_start(drive: Mapping[str, Any], camera: str) -> str | None:
-    """Returns when the recording of a camera began, where the store's description of its source says so."""
-    source = drive.get("sources", {}).get(camera)
-    start = source.get("recorded_at") if isinstance(source, Mapping) else None
-    return start if isinstance(start, str) else None

@@ -38,6 +38,8 @@ from roadmask.streaming.redaction import redact_json
 
 SCHEMA_VERSION = 2
 """Version of the layout; raised when an older reader would misread a newer store, not for a new optional array."""
+CAPTURED = ".captured"
+"""Name of the file in which a live camera that is being written notes how many frames were captured."""
 PROVENANCE = "provenance.jsonl"
 """Name of the file with when, where and by which command a store was written."""
 METADATA = "zarr.json"
@@ -261,3 +263,10 @@ def read_attributes(folder: Path) -> dict[str, Any]:
             f"{path}: expected the attributes of a Zarr v3 group, found none. Restore it from a copy."
         )
     return attributes
+
+
+def recording_start(drive: Mapping[str, Any], camera: str) -> str | None:
+    """Returns when the recording of a camera began, where the store's description of its source says so."""
+    source = drive.get("sources", {}).get(camera)
+    start = source.get("recorded_at") if isinstance(source, Mapping) else None
+    return start if isinstance(start, str) else None
