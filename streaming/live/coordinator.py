@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from ray.exceptions import RayError
@@ -20,7 +22,7 @@ from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.actors import LiveActors
 from roadmask.streaming.live.batching import EngineNote
 from roadmask.streaming.live.gauges import Gauges
-from roadmask.streaming.live.ledger import ENGINE, LATE, SEGMENTER_DIED, LiveLedger
+from roadmask.streaming.live.ledger import ENGINE, LATE, SEGMENTER_DIED, STOPPED, LiveLedger
 from roadmask.streaming.live.recorder_link import RecorderLink
 from roadmask.streaming.live.reports import CameraReport, CameraState, LiveViewer
 from roadmask.streaming.live.restart import DEATHS, RestartableActor, own_error
@@ -30,6 +32,7 @@ from roadmask.streaming.sources.live.counts import CountsFile
 from roadmask.streaming.sources.live.protocol import FrameNote
 from roadmask.streaming.sources.live.reader import LiveReader, ReaderStatus
 
+T = TypeVar("T")
 NEXT_S = 0.5
 """Seconds that a reader waits for an image before the coordinator looks at the camera's state."""
 ENGINE_HANGS_S = 600.0
@@ -88,12 +91,15 @@ class CameraCoordinator:
         self._gauges = Gauges()
         self._reader: LiveReader | None = None
         self._reading = ThreadPoolExecutor(1, thread_name_prefix=f"frames-{self.camera}")
-        self._recorder = RecorderLink(self.camera, actors.recorders, settings, self.ledger, counts, self._gauges)
+        self.recorder = RecorderLink(self.camera, actors.recorders, settings, self.ledger, counts, self._gauges)
+        """The camera's recorder."""
         self.limit_fps: float | None = None
         """Maximum number of images per second that the reader picks; None means no limit."""
         self.engine: EngineNote | None = None
         """What the engine said last."""
         self._stopping = False
+        self._waits: set[asyncio.Future[Any]] = set()
+        """What need not be waited for if the run ends at once: a frame, the engine, or its successor."""
         self._depth = 2
         self._in_engine = 0
         self._to_recorder = 0
@@ -103,24 +109,9 @@ class CameraCoordinator:
         self._status = ReaderStatus(CameraState.CONNECTING, "starting", ended=False, restarts=0, decoder_pid=0)
 
     @property
-    def recorder(self) -> Any:
-        """The actor of the recorder."""
-        return self._recorder.actor.handle
-
-    @property
     def pids(self) -> dict[str, int]:
         """Id of each process of the camera: decoder and recorder."""
-        return {"decoder": self._look_at_reader().decoder_pid, "recorder": self._recorder.pid}
-
-    @property
-    def storing(self) -> bool:
-        """Whether frames are stored now."""
-        return self._recorder.last.storing
-
-    @property
-    def store_detail(self) -> str:
-        """Why frames are not stored, if they should be."""
-        return self._recorder.last.store_detail
+        return {"decoder": self._look_at_reader().decoder_pid, "recorder": self.recorder.pid}
 
     async def open(self) -> None:
         """Starts the recorder.
@@ -128,38 +119,33 @@ class CameraCoordinator:
         Raises:
             StoreError: the camera cannot be stored.
         """
-        await self._recorder.open(self._recorder.actor.handle)
+        await self.recorder.open(self.recorder.actor.handle)
 
     async def run(self) -> None:
         """Reads the camera and carries its frames until it ends or `stop` is called."""
         self._reader = LiveReader(self._address, self._counts.path)
-        over = False
-        while not self._stopping:
-            await self._room()
-            await self._segmenter.ready()
-            if await self._start_next():
-                continue
-            if over:
-                break
-            over = self._look_at_reader().ended  # a last image may have come between the two questions
+        with suppress(asyncio.CancelledError):
+            await self._unless_stopped(self._read())
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def stop(self) -> None:
-        """Ends `run` after the frames that are on their way."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ends `run` after the frames that are on their way, or drops those that the engine has."""
         self._stopping = True
         self._changed.set()
+        for waiting in self._waits if at_once else ():
+            waiting.cancel()
 
     async def close(self) -> CameraEnd:
         """Stores what waits, closes the store, and accounts for every frame."""
         self._look_at_reader()
-        await self._recorder.rest()
+        await self.recorder.rest()
         if self._reader is not None:
             await asyncio.get_running_loop().run_in_executor(self._reading, self._reader.close)
         self._reading.shutdown()
         counts = self._counts.read()
         self.ledger.close(counts)
-        problem = await self._recorder.close(counts)
+        problem = await self.recorder.close(counts)
         ledger = self.ledger.total(counts)
         if problem is None and (missing := ledger.missing + ledger.in_flight):
             problem = LedgerError(f"camera {self.camera!r}: {missing} frames went missing.")
@@ -172,16 +158,34 @@ class CameraCoordinator:
             limit_changes: how often `limit_fps` was changed.
         """
         status = self._look_at_reader()
-        self._recorder.tick()
+        self.recorder.tick()
         counts = self._counts.read()
         ledger = self.ledger.total(counts)
         if ledger.missing:
             _log.error("camera %s: %d captured frames are in no column of the ledger", self.camera, ledger.missing)
         page = self._viewer.page_ages(self.camera)
-        seen = dict(self._recorder.last.counts)
+        seen = dict(self.recorder.last.counts)
         report = self._gauges.report(self.camera, status, counts, ledger, seen, page)
         limited = self.limit_fps is not None and report.captured_fps > self.limit_fps
         return replace(report, limit_fps=self.limit_fps if limited else None, limit_changes=limit_changes)
+
+    async def _read(self) -> None:
+        over = False
+        while not self._stopping:
+            await self._room()
+            await self._segmenter.ready()
+            if await self._start_next():
+                continue
+            if over:
+                break
+            over = self._look_at_reader().ended  # a last image may have come between the two questions
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Waits for work; raises CancelledError if `stop` cancels it."""
+        waiting = asyncio.ensure_future(work)
+        self._waits.add(waiting)
+        waiting.add_done_callback(self._waits.discard)
+        return await waiting
 
     async def _room(self) -> None:
         """Waits until there is room for a frame at the engine and at the recorder."""
@@ -230,7 +234,7 @@ class CameraCoordinator:
             if before is not None:
                 await before
             if found is not None:
-                image = await self._recorder.push(note, frame, found, sent)
+                image = await self.recorder.push(note, frame, found, sent)
                 if image is not None:
                     self._viewer.publish(image)
         finally:
@@ -245,10 +249,13 @@ class CameraCoordinator:
         try:
             note_ref, found = self._segmenter.handle.segment.options(num_returns=2).remote(frame, note.monotonic_ns)
             patience_s = ENGINE_BEGINS_S if self.engine is None else ENGINE_HANGS_S
-            engine: EngineNote = await self._segmenter.answer(note_ref, patience_s)
+            engine: EngineNote = await self._unless_stopped(self._segmenter.answer(note_ref, patience_s))
         except DEATHS:
             self.ledger.fail(note.frame_index, SEGMENTER_DIED)
-            self._detach(self._segmenter.try_restart(generation))
+            self._detach(self._unless_stopped(self._segmenter.try_restart(generation)))
+            return None
+        except asyncio.CancelledError:
+            self.ledger.drop(note.frame_index, STOPPED)
             return None
         except (RayError, RoadmaskError) as error:
             _log.warning("camera %s: the engine failed: %s", self.camera, own_error(error))

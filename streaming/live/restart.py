@@ -138,7 +138,7 @@ class RestartableActor:
             Whatever the call raises, one of `DEATHS` if the actor died.
         """
         try:
-            return await asyncio.wait_for(awaited(reference), seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(reference.future()), seconds)
         except TimeoutError:
             _log.warning("the %s has not answered for %.0f s and is killed", self.name, seconds)
             self.kill()
@@ -157,14 +157,9 @@ def own_error(error: BaseException) -> BaseException:
     return cause if isinstance(cause, RoadmaskError) else error
 
 
-async def awaited(reference: Any) -> Any:
-    """Returns what a call returns, as a coroutine."""
-    return await reference
-
-
 async def within(reference: Any, seconds: float = ANSWER_S) -> None:
     """Waits for an actor that may be dead, but no longer than this."""
     try:
-        await asyncio.wait_for(awaited(reference), seconds)
+        await asyncio.wait_for(asyncio.wrap_future(reference.future()), seconds)
     except (RayError, RoadmaskError, TimeoutError) as error:
         _log.debug("no answer: %s", type(error).__name__)
