@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from roadmask.engines.classes import DEFAULT_CLASSES
-from roadmask.engines.table import engine_names
+from roadmask.engines.table import engine_names, precisions
 
-_CLASSES = ",".join(DEFAULT_CLASSES)
+
+def either(names: Sequence[str]) -> str:
+    """Returns names as a list for help texts: `a, b or c`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
 WeightsOption = Annotated[
     str | None, typer.Option(help="lite, resnet50, resnet50_v2 or a state dict. [dim]Default: lite[/]")
 ]
-ENGINES = f"{', '.join(engine_names()[:-1])} or {engine_names()[-1]}."
-PRECISIONS = "auto; bf16, fp32 or int8 on a CPU; fp16, int8 or fp32 on a GPU."
+ENGINES = f"{either(engine_names())}."
+PRECISIONS = f"auto; {either(precisions(on_gpu=False))} on a CPU; {either(precisions(on_gpu=True))} on a GPU."
 EngineOption = Annotated[str | None, typer.Option(help=f"{ENGINES} [dim]Default: auto[/]")]
 PrecisionOption = Annotated[str | None, typer.Option(help=f"{PRECISIONS} [dim]Default: auto[/]")]
 ClassesOption = Annotated[

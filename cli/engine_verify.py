@@ -8,11 +8,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roadmask.cli.engine_options import either
 from roadmask.cli.network_options import DataOption, InputSizeOption, PrecisionOption, WeightsOption, gpu_precision
 from roadmask.cli.progress import image_bar
 from roadmask.engines.errors import ConfigError
+from roadmask.engines.table import ENGINES
 
-_VERIFIED = ("tensorrt", "torch-cuda", "onnxruntime")
+_VERIFIED = [row.name for row in ENGINES.values() if row.runs_on_gpu]
 """Engines that run the graph for GPUs, which is what is verified."""
 
 
@@ -24,7 +26,7 @@ def verify(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="tensorrt, torch-cuda, or onnxruntime, which runs the ONNX that plans are built from. "
+            help=f"{either(_VERIFIED)}; onnxruntime runs the ONNX that plans are built from. "
             "[dim]Default: tensorrt on a GPU, onnxruntime without one[/]",
             show_default=False,
         ),
@@ -67,7 +69,7 @@ def verify(
     names = dict.fromkeys(n for f in folders for n in common_classes(read_truth(f / "instances.json"), known))
     wanted = category_ids(list(names), known)
     if engine not in _VERIFIED:
-        raise ConfigError(f"expected the engine {', '.join(_VERIFIED[:-1])} or {_VERIFIED[-1]}, got {engine!r}.")
+        raise ConfigError(f"expected the engine {either(_VERIFIED)}, got {engine!r}.")
     options = EngineOptions(0.05, shape, precision=arithmetic, batches=(batch,))
     verified = ENGINES[engine].open(found, wanted, options)
     settings = GraphSettings.of(found.architecture)

@@ -12,6 +12,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.registry import FORMATS
 
+_SINGLE = " and ".join(name for name, each in FORMATS.items() if each.single_camera)
+_IMAGES = " and ".join(name for name, each in FORMATS.items() if each.images)
+
+_WITH_FILES = " and ".join(name for name, each in FORMATS.items() if each.image_files)
+
 
 def export(
     drive: Annotated[Path, typer.Argument(help="A store, such as drive.zarr.", show_default=False)],
@@ -35,13 +40,21 @@ def export(
     ],
     camera: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Export only this camera; cvat and video hold a single one.", show_default=False
-        ),
+        typer.Option(metavar="NAME", help=f"Export only this camera; {_SINGLE} hold a single one.", show_default=False),
     ] = None,
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images",
+            help=f"Also write the images that the output names, into a folder per camera beside OUT ({_WITH_FILES}).",
+        ),
+    ] = False,
     anonymize: Annotated[
         bool,
-        typer.Option("--anonymize", help="Blur every detected road user irreversibly (video and rerun)."),
+        typer.Option(
+            "--anonymize",
+            help=f"Blur every detected road user irreversibly ({_IMAGES}, or images that --images writes).",
+        ),
     ] = False,
     whole_boxes: Annotated[
         bool, typer.Option("--whole-boxes", help="Blur boxes with a margin instead of masks with a margin.")
@@ -51,8 +64,8 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]VIDEO",
-            help="Recording that the images are read from, for video and rerun; a file of the recorded name in the "
-            "current folder or beside the store is found without it. Repeat for chapters.",
+            help=f"Recording that the images are read from, for {_IMAGES} and --images; a file of the recorded name in "
+            "the current folder or beside the store is found without it. Repeat for chapters.",
             show_default=False,
         ),
     ] = None,
@@ -63,6 +76,8 @@ def export(
     the output cannot be written.
 
     [bold]roadmask export drive.zarr --to coco drive.json[/]
+
+    [bold]roadmask export drive.zarr --to coco --images coco/drive.json[/]
 
     [bold]roadmask export drive.zarr --to video --anonymize --source drive.mp4 public.mp4[/]
     """
@@ -81,6 +96,7 @@ def export(
             opened,
             camera=camera,
             sources=sources,
+            image_files=images,
             anonymize=anonymize,
             whole_boxes=whole_boxes,
             overlay=overlay,

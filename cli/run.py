@@ -23,6 +23,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.streaming.sources.registry import expected_sources
 
 if TYPE_CHECKING:
     from roadmask.streaming.config import RunConfig
@@ -36,8 +37,8 @@ def run(
         list[str],
         typer.Argument(
             metavar="[NAME=]SOURCE...",
-            help="A video file, a folder or quoted glob of images, or [bold]synthetic:[/] (the sample drive). "
-            "Several names are several cameras; several files under one name are its chapters, joined by time.",
+            help=f"Each is {expected_sources()}. Several names are several cameras; several files under one name are "
+            "its chapters, joined by time.",
             show_default=False,
         ),
     ],

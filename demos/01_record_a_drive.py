@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import roadmask
+from roadmask.sample_drive import SampleDrive
 
 OUT = Path("out/demo")
 console = Console()
@@ -58,9 +59,8 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def show_how_right(camera) -> None:
     """Compares what is stored with what the renderer of the sample drive knows."""
-    stored = (camera.frame(position) for position in range(len(camera)))
     headings = ("class", "recall", "precision", "mean mask IoU", "objects", "found", "id switches")
-    found = roadmask.SampleDrive().score(stored).classes
+    found = SampleDrive().score(camera).classes
     rows = [(c.name, c.recall, c.precision, c.mean_iou, c.objects, c.objects_found, c.id_switches) for c in found]
     show("How right: at mask IoU 0.5, of objects that show 20 px and more", headings, rows)
 

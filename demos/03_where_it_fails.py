@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 import roadmask
+from roadmask.evaluation import find_failures
 
 OUT = Path("out/failures")
 WRONG = ("found again", "too rough", "mostly on nothing")
@@ -28,7 +29,7 @@ def main() -> None:
     several = table("Several frames of each scene")
     paths = []
     with console.status("Drawing and segmenting four scenes"):
-        for result in roadmask.find_failures(segmenter, OUT):
+        for result in find_failures(segmenter, OUT):
             add_rows(single, result.tallies(whole=False))
             add_rows(several, result.tallies(whole=True))
             paths.append(f"{result.scene.name:>8}  {result.path}")

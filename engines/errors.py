@@ -6,7 +6,8 @@ RoadmaskError
 │   ├── SourceError        a camera, video file or folder of images
 │   ├── PageError          an address the live page cannot be served at, or its token
 │   ├── WeightsError       model weights
-│   └── InstancesError     arrays that do not describe instances
+│   ├── InstancesError     arrays that do not describe instances
+│   └── PositionError      a position at which a camera of a store has no frame
 ├── EngineError            a segmenter cannot be built or run on this machine  (exit code 2)
 │   ├── TensorRtMissingError  the package that builds or runs plans is not installed
 │   ├── GpuMissingError       no NVIDIA GPU where one is needed
@@ -63,6 +64,10 @@ class WeightsError(InputError):
 
 class InstancesError(InputError):
     """Arrays do not describe instances of one image."""
+
+
+class PositionError(InputError, IndexError):
+    """A camera of a store has no frame at a position."""
 
 
 class EngineError(RoadmaskError):

@@ -32,9 +32,8 @@ def load_segmenter(
 
     Args:
         weights: `lite`, `resnet50`, `resnet50_v2`, or a .safetensors, .pt or .pth file of one of these architectures.
-        engine: `openvino`; `torch` (the reference, slow); `tensorrt` (plans on an NVIDIA GPU, see `roadmask engine`);
-            `torch-cuda` (the same network on that GPU without TensorRT); or `auto`: on a GPU TensorRT if there is a
-            plan, else torch-cuda if torch runs there; on a CPU OpenVINO, or torch if only torch is installed.
+        engine: name of the engine that runs the network; `roadmask doctor` lists the engines, and which of them work
+            on a machine. `auto` takes the fastest one that works.
         classes: names of the classes to report, see `CLASS_NAMES`.
         score_min: minimum score of the reported instances, 0.05 to 1. At 0.5 lite reports few false instances; a
             tracker that makes use of low scores may ask for less.
@@ -44,8 +43,8 @@ def load_segmenter(
             ignores it.
         precision: arithmetic of the network. `auto` is bf16 if the processor multiplies it in hardware, and fp32
             otherwise; results in bf16 differ slightly between kinds of processors. `int8` costs some accuracy, and
-            pays on processors that do not multiply bf16. torch computes in fp32 only, TensorRT in fp16 (its `auto`),
-            int8 and fp32.
+            pays on processors that do not multiply bf16. An engine refuses a precision that it does not compute in, and
+            names the engines that do.
 
     Returns:
         A segmenter. Its first image of a new input size may take half a minute once, see `Segmenter.warm_up`.

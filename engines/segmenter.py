@@ -26,7 +26,7 @@ class SegmenterInfo:
     """What a segmenter is made of; written into every store."""
 
     engine: str
-    """Name of the engine: openvino, tensorrt, torch, scripted, ..."""
+    """Name of the engine, such as openvino."""
     weights: str
     """Name of the weights: lite, resnet50, resnet50_v2, or the name of their file."""
     weights_sha256: str

@@ -141,3 +141,9 @@ ENGINES = {row.name: row for row in _ROWS}
 def engine_names() -> list[str]:
     """Returns the names that `load_segmenter` takes, `auto` first."""
     return ["auto", *(row.name for row in _ROWS if row.selectable)]
+
+
+def precisions(*, on_gpu: bool) -> list[Precision]:
+    """Returns the precisions that the engines on a CPU, or those on a GPU, compute in."""
+    rows = [row for row in _ROWS if row.selectable and row.runs_on_gpu == on_gpu]
+    return list(dict.fromkeys(each for row in rows for each in row.precisions if each != "auto"))

@@ -168,7 +168,7 @@ class SampleDrive:
         """Compares what was found and tracked in frames of this drive with the truth about them; see `score_drive`.
 
         Args:
-            frames: for instance the frames of a store: `camera.frame(position)` of each position.
+            frames: for instance a camera of a store, which is a sequence of its frames.
 
         Raises:
             InputError: a frame has no masks, or images of another size.

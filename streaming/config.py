@@ -31,7 +31,7 @@ class EngineConfig:
     weights: str = "lite"
     """Weights of the network: lite, resnet50, resnet50_v2, or the path of a state dict."""
     engine: Engine = "auto"
-    """Engine that runs the network: auto, openvino, tensorrt, torch-cuda or torch."""
+    """Engine that runs the network, one of those that `roadmask doctor` lists; auto for the fastest one that works."""
     precision: Precision = "auto"
     """Arithmetic of the network: auto, bf16, fp16, fp32 or int8; not every engine supports each."""
     classes: tuple[str, ...] = DEFAULT_CLASSES

@@ -118,7 +118,7 @@ class SegmenterContract:
         ids=["float", "grey", "alpha", "no rows", "list", "none"],
     )
     def test_refuses_what_is_not_an_image(self, segmenter: Segmenter, wrong: Any) -> None:
-        """`roadmask.checked_image` raises this error."""
+        """`roadmask.extend.checked_image` raises this error."""
         with pytest.raises(InstancesError, match="expected an image"):
             segmenter([wrong])
 

@@ -12,7 +12,15 @@ import pytest
 
 import roadmask
 
-LAZY_PACKAGES = ["roadmask", "roadmask.engines", "roadmask.streaming.store", "roadmask.testing"]
+LAZY_PACKAGES = [
+    "roadmask",
+    "roadmask.engines",
+    "roadmask.evaluation",
+    "roadmask.extend",
+    "roadmask.streaming.sources",
+    "roadmask.streaming.store",
+    "roadmask.testing",
+]
 
 
 def isort_style(name: str) -> tuple[int, str]:
@@ -58,6 +66,10 @@ def test_table_type_checking_imports_and_all_agree(package: str) -> None:
 
 def test_the_facade_imports_every_name_lazily() -> None:
     assert set(table_of("roadmask")) == set(roadmask.__all__) - {"__version__"}
+
+
+def test_a_newcomer_can_read_all_names_at_once() -> None:
+    assert len(roadmask.__all__) <= 30
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

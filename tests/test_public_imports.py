@@ -1,4 +1,4 @@
-"""README, docs and demos are programs on the public API: they import roadmask and roadmask.testing, nothing deeper."""
+"""README, docs and demos are programs on the public API: they import the public modules, nothing deeper."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from textwrap import dedent
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC = ("roadmask", "roadmask.testing")
+PUBLIC = ("roadmask", "roadmask.evaluation", "roadmask.extend", "roadmask.sample_drive", "roadmask.testing")
 DEMOS = sorted(ROOT.glob("demos/*.py"))
-PROGRAMS = [*DEMOS, *sorted(ROOT.glob("docs/examples/**/*.py")), ROOT / "tests" / "docs" / "test_own_parts.py"]
+PROGRAMS = [*DEMOS, *sorted(ROOT.glob("docs/examples/**/*.py")), *sorted(ROOT.glob("tests/docs/test_own_*.py"))]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 _BLOCK = re.compile(r"^```(?:python|py)\b[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -49,9 +49,9 @@ def names_used(tree: ast.Module) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "text"), blocks(), ids=lambda value: value if "\n" not in value else "")
 def test_only_public_names_are_used(name: str, text: str) -> None:
     for module, attribute in names_used(ast.parse(text, name)):
-        assert module in PUBLIC, f"{name} imports {module}: use the public name of roadmask"
+        assert module in PUBLIC, f"{name} imports {module}: use a name of {PUBLIC}"
         public = import_module(module)
-        if attribute and (module, attribute) != ("roadmask", "testing"):
+        if attribute and f"{module}.{attribute}" not in PUBLIC:
             assert attribute in public.__all__, f"{name} uses {module}.{attribute}, which is not public"
 
 

@@ -78,7 +78,8 @@ import sys
 for name in ("ray", "zarr", "av", "typer", "rich", "matplotlib"):
     sys.modules[name] = None
 import numpy as np
-from roadmask import IouTracker, Pipeline, SampleDrive, load_segmenter
+from roadmask import IouTracker, Pipeline, load_segmenter
+from roadmask.sample_drive import SampleDrive
 
 drive = SampleDrive()
 pipeline = Pipeline(load_segmenter("lite"), IouTracker())
@@ -103,7 +104,7 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
     expected = {f"roadmask/{path.relative_to(ROOT)}" for room in ROOMS for path in modules(room)}
-    expected |= {"roadmask/__init__.py", "roadmask/py.typed"}
+    expected |= {"roadmask/__init__.py", "roadmask/extend.py", "roadmask/lazy.py", "roadmask/py.typed"}
     expected |= {
         f"roadmask/engines/data/{name}" for name in ("lite-int8-ranges.json", "models.md", "roadmask-lite.safetensors")
     }

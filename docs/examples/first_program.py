@@ -1,8 +1,9 @@
 """Tracks the first frames of the sample drive and prints what is in them."""
 
 import roadmask
+from roadmask.sample_drive import SampleDrive
 
-drive = roadmask.SampleDrive()  # renders images; your camera takes its place
+drive = SampleDrive()  # renders images; your camera takes its place
 pipeline = roadmask.Pipeline(roadmask.load_segmenter("lite"))
 pipeline.warm_up(drive.image_size)
 

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import roadmask
+from roadmask.extend import SegmenterInfo, checked_image
 
 
 class RedThings:
     """Reports every large red region as a car. `segment` is the part that your network replaces."""
 
-    info = roadmask.SegmenterInfo(
+    info = SegmenterInfo(
         engine="red-things",
         weights="none",
         weights_sha256="",
@@ -26,7 +27,7 @@ class RedThings:
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> list[roadmask.Instances]:
         """Returns the instances of each image, best score first."""
-        return [self.segment(roadmask.checked_image(image)) for image in images]
+        return [self.segment(checked_image(image)) for image in images]
 
     def segment(self, image: NDArray[np.uint8]) -> roadmask.Instances:
         """Finds the red regions of one image."""

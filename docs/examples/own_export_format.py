@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import roadmask
+from roadmask.extend import ExportJob
 
 
-def write(job: roadmask.ExportJob, path: Path) -> None:
+def write(job: ExportJob, path: Path) -> None:
     """Writes frame number (from 1), track id, left, top, width, height and score of each tracked instance."""
     job.only_camera("mot")
     with path.open("w", encoding="ascii") as file:

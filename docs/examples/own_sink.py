@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TextIO
 
 import roadmask
+from roadmask.extend import BaseSink, CameraDescription, TrackedFrame
 
 
-class CsvSink(roadmask.BaseSink):
+class CsvSink(BaseSink):
     """Writes camera, time, track id, class and box of every instance of a confirmed track."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: TextIO | None = None
 
-    def open(self, camera: str, description: roadmask.CameraDescription) -> None:
+    def open(self, camera: str, description: CameraDescription) -> None:
         """Creates the file; called once, before the first frame."""
         try:
             self._file = self._path.open("x", newline="", encoding="utf-8")
@@ -27,7 +28,7 @@ class CsvSink(roadmask.BaseSink):
         self._writer.writerow(["camera", "timestamp_ns", "track_id", "class", "x1", "y1", "x2", "y2"])
         self._class_names = description.class_names
 
-    def write(self, tracked: roadmask.TrackedFrame) -> None:
+    def write(self, tracked: TrackedFrame) -> None:
         """Takes the next frame; its tracks have their final ids."""
         frame, tracks = tracked.frame, tracked.tracks
         for n in (tracks.states == roadmask.TrackState.CONFIRMED).nonzero()[0]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 import roadmask
+from roadmask.extend import BaseSource, CameraJob
 
 
-class ArraySource(roadmask.BaseSource):
+class ArraySource(BaseSource):
     """Reads a .npy file of uint8 images, shape (T, H, W, 3), RGB, at a constant frame rate."""
 
     clock = "media"  # timestamps count from the start of the recording
@@ -58,5 +59,5 @@ def open_array(camera: str, specs: Sequence[str]) -> ArraySource:
 
 if __name__ == "__main__":
     recording, out = sys.argv[1:3]  # such as front.npy drive.zarr
-    job = roadmask.CameraJob("front", (recording,), opener=open_array)
+    job = CameraJob("front", (recording,), opener=open_array)
     print(roadmask.record_drive([job], out).cameras[0].ledger)

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import roadmask
+from roadmask.sample_drive import SampleDrive
 
 
 def images_of_my_camera() -> Iterator[tuple[NDArray[np.uint8], int]]:
     """Yields (image, capture time in nanoseconds); here rendered, in a vehicle from its driver."""
-    drive = roadmask.SampleDrive()
+    drive = SampleDrive()
     for n in range(10):
         yield drive.render(n), n * 40_000_000
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from typing import Protocol
 
 from roadmask.streaming.batch.drive_worker import DriveTask, record_task
@@ -82,7 +83,7 @@ def rate_limited(report: Callable[[int], None]) -> Callable[[int], None]:
 class _Worker:
     """A process, the pipe to it, and the drive that it records."""
 
-    def __init__(self, context: multiprocessing.context.SpawnContext) -> None:
+    def __init__(self, context: SpawnContext) -> None:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
         # A terminal sends these to all processes; the batch decides. A child inherits what is blocked here.

@@ -88,7 +88,8 @@ def record_drive(
         threads = config.engine.threads or default_threads()
         config = replace(config, engine=replace(config.engine, threads=threads))
         build = build or partial(build_segmenter, config.engine)
-        if on_ray:
+        segmenter = None if on_ray else build()
+        if segmenter is None:
             from roadmask.streaming.recording.on_ray import run_on_ray, segmenter_on_ray  # noqa: PLC0415 - optional
 
             for camera in cameras:
@@ -96,7 +97,6 @@ def record_drive(
             on_actor = opened.enter_context(segmenter_on_ray(build))
             info, run = on_actor.info, partial(run_on_ray, segmenter=on_actor)
         else:
-            segmenter = build()
             info, run = segmenter.info, partial(run_in_process, segmenter=segmenter)
         store = opened.enter_context(
             MaskStore.create(
@@ -111,7 +111,7 @@ def record_drive(
         )
         if store.finished_before:
             return _stored_result(out, jobs)
-        if not on_ray:
+        if segmenter is not None:
             load_solver_soon()  # while the network is compiled, most of which another core does
             for image_size in dict.fromkeys(camera.probe.image_size for camera in cameras):
                 segmenter.warm_up(image_size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from glob import has_magic, iglob
 from pathlib import Path
@@ -17,6 +17,8 @@ VIDEO_SUFFIXES = frozenset(
     {".avi", ".h264", ".h265", ".hevc", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".ts", ".webm"}
 )
 """Suffixes of videos in a searched folder. A file that is given by its path may have any name."""
+_FILE_NAMES = ("name", "file", "first", "last")
+"""Keys of descriptions whose values are names of files."""
 
 
 def is_image(path: Path) -> bool:
@@ -105,10 +107,24 @@ def identify(path: Path) -> dict[str, Any]:
 
 
 def identify_all(paths: Iterable[Path]) -> dict[str, Any]:
-    """Returns the number, the total size in bytes and one common SHA-256 of files."""
+    """Returns the number of files, their total size in bytes and one SHA-256 of their contents in this order."""
     common, count, size = hashlib.sha256(), 0, 0
     for path in paths:
         one = identify(path)
-        common.update(f"{one['sha256']}  {one['name']}\n".encode())
+        common.update(f"{one['sha256']}\n".encode())
         count, size = count + 1, size + one["bytes"]
     return {"count": count, "bytes": size, "sha256": common.hexdigest()}
+
+
+def without_names(description: Any) -> Any:
+    """Returns the description of a source without the names of its files, which may have been renamed.
+
+    Two descriptions that are equal without them are those of the same recording. A name counts only where no `sha256`
+    stands beside it.
+    """
+    if isinstance(description, list):
+        return [without_names(each) for each in description]
+    if not isinstance(description, Mapping):
+        return description
+    names = _FILE_NAMES if "sha256" in description else ()
+    return {key: without_names(value) for key, value in description.items() if key not in names}

@@ -97,10 +97,10 @@ class SourceKind:
 _HERE = "roadmask.streaming.sources"
 KINDS = (
     SourceKind("video", "a video file", f"{_HERE}.chapters:open_videos", suffixes=VIDEO_SUFFIXES),
-    SourceKind("images", "a folder or glob of images", f"{_HERE}.images:open_images", suffixes=IMAGE_SUFFIXES),
+    SourceKind("images", "a folder or quoted glob of images", f"{_HERE}.images:open_images", suffixes=IMAGE_SUFFIXES),
     SourceKind(
         "synthetic",
-        "'synthetic:'",
+        "'synthetic:' (the sample drive)",
         f"{_HERE}.synthetic:open_synthetic",
         scheme="synthetic",
         finder=f"{_HERE}.synthetic:spec_of",
@@ -130,7 +130,7 @@ def kind_named(name: str) -> SourceKind | None:
 
 
 def expected_sources() -> str:
-    """Returns all kinds as a list for messages: `a video file, a folder or glob of images or 'synthetic:'`."""
+    """Returns all kinds as a list for help texts and messages: `a video file or a folder of images`."""
     *most, last = (kind.example for kind in KINDS)
     return f"{', '.join(most)} or {last}"
 

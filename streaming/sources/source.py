@@ -32,7 +32,8 @@ class FrameSource(Protocol):
     def describe(self) -> dict[str, Any]:
         """Returns what identifies the recording: names of files without folders, sizes, and hashes of their content.
 
-        The result has only JSON types and no secrets. It is the same for the same recording, in whatever folder.
+        The result has only JSON types and no secrets. It is the same for the same recording, in whatever folder. Beside
+        a `sha256`, the values of `name`, `file`, `first` and `last` are names that may change; nothing else may.
         """
         ...
 

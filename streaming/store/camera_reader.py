@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.errors import InputError, StoreCorruptError
+from roadmask.engines.errors import InputError, PositionError, StoreCorruptError
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, read_attributes
 from roadmask.streaming.store.records import Sighting, StoredFrame, TrackSummary, TrackView
 
+_READ_LATER = ("_instances", "_rows_by_track")
+"""Properties that are read when they are first used."""
+
 
 class CameraReader:
     """One camera of a drive, as of its last commit when it was opened.
 
-    Stored frames have positions from 0 to `len(camera) - 1`, over all epochs. Where frames were lost, the position is
-    lower than the frame index; `position_of` converts.
+    Stored frames have positions from 0 to `len(camera) - 1`, over all epochs; -1 is the last one. Where frames were
+    lost, the position is lower than the frame index; `position_of` converts. A camera is a sequence of its frames, and
+    can be pickled, for instance by the workers of a torch `DataLoader`; a copy reads what the original reads.
     """
 
     def __init__(self, folder: Path, class_names: Mapping[int, str]) -> None:
@@ -69,17 +74,27 @@ class CameraReader:
     def __repr__(self) -> str:
         return f"CameraReader({self.name}: {len(self)} frames in {len(self.epochs)} epochs)"
 
+    def __iter__(self) -> Iterator[StoredFrame]:
+        return map(self.frame, range(len(self)))
+
+    def __getitem__(self, position: int) -> StoredFrame:
+        return self.frame(position)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _READ_LATER}
+
     def frame(self, position: int) -> StoredFrame:
-        """Returns the frame at a position.
+        """Returns the frame at a position; negative positions count from the end.
 
         Raises:
             InputError: there is no frame at the position.
             StoreCorruptError: its files cannot be read back.
         """
-        epoch, at = self._find(position)
+        number, at = self._find(position)
+        epoch = self.epochs[number]
         instances, track_ids, states = epoch.frame(at)
         return StoredFrame(
-            self._edges[self.epochs.index(epoch)] + at,
+            self._edges[number] + at,
             int(epoch.rows("frames/frame_index", at, at + 1)[0]),
             int(epoch.rows("frames/timestamp_ns", at, at + 1)[0]),
             epoch.info.epoch,
@@ -89,14 +104,14 @@ class CameraReader:
         )
 
     def id_map(self, position: int) -> NDArray[np.uint32]:
-        """Returns the (H, W) id map of the frame at a position; 0 where no track is.
+        """Returns the (H, W) id map of the frame at a position, as `frame` takes it; 0 where no track is.
 
         Raises:
             InputError: there is no frame at the position.
             StoreCorruptError: its files cannot be read back.
         """
-        epoch, at = self._find(position)
-        return epoch.id_map(at)
+        number, at = self._find(position)
+        return self.epochs[number].id_map(at)
 
     def position_of(self, frame_index: int) -> int:
         """Returns the position of the frame with a capture count.
@@ -200,8 +215,11 @@ class CameraReader:
         groups = np.split(order, starts[1:])
         return {int(track_id): rows for track_id, rows in zip(found, groups, strict=False) if track_id > 0}
 
-    def _find(self, position: int) -> tuple[EpochReader, int]:
-        if not 0 <= position < len(self):
-            raise InputError(f"camera {self.name!r}: expected a position from 0 to {len(self) - 1}, got {position}.")
+    def _find(self, position: int) -> tuple[int, int]:
+        """Returns the place of an epoch in `epochs`, and the position within it."""
+        if not -len(self) <= position < len(self):
+            expected = f"a position from {-len(self)} to {len(self) - 1}" if len(self) else "a camera with frames"
+            raise PositionError(f"camera {self.name!r}: expected {expected}, got position {position}.")
+        position %= len(self)
         number = bisect_right(self._edges, position) - 1
-        return self.epochs[number], position - self._edges[number]
+        return number, position - self._edges[number]

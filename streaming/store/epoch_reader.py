@@ -38,8 +38,7 @@ class EpochReader:
         self.extent = extent
         self.bytes_read: Counter[str] = Counter()
         """Number of bytes of chunks and shard indices read so far, by array."""
-        self._arrays: dict[str, StoredArray] = {}
-        self._block = lru_cache(maxsize=32)(self._read_block)
+        self._forget()
 
     def __len__(self) -> int:
         return self.extent.frames
@@ -47,6 +46,20 @@ class EpochReader:
     def __repr__(self) -> str:
         height, width = self.info.image_size
         return f"EpochReader({self.folder.parent.name}/{self.info.epoch}: {len(self)} frames of {width} x {height})"
+
+    def _forget(self) -> None:
+        """Starts with nothing read."""
+        self._arrays: dict[str, StoredArray] = {}
+        self._block = lru_cache(maxsize=32)(self._read_block)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: getattr(self, name) for name in ("folder", "info", "extent", "bytes_read")
+        }  # nothing that was read
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def array(self, name: str) -> StoredArray:
         """Returns one of `ARRAYS` with all its rows, including those that are not committed.

@@ -24,6 +24,7 @@ read it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -56,6 +57,12 @@ RLE_SHARD = 256 * RLE_CHUNK
 
 MAX_SIDE = 2**16
 """Limit of width and height of images in pixels, so that a damaged size cannot allocate much memory."""
+
+
+_HEAD_BYTES = 16384
+"""Number of bytes at the start of the root's metadata that hold its attributes; a longer file is parsed as a whole."""
+_TAIL_BYTES = 256
+"""Number of bytes at its end that hold what follows the consolidated metadata."""
 
 
 class FrameState(IntEnum):
@@ -235,15 +242,27 @@ def is_group(folder: Path) -> bool:
         return False
 
 
-def _without_consolidated(text: str) -> str:
-    """Returns the metadata of a group without its consolidated part, as zarr writes it, indented by two spaces.
+def _read_metadata(path: Path) -> Any:
+    """Parses the metadata of a group, without its consolidated part where that is long.
 
-    It describes every array of a store, so parsing it would take longer than reading a frame. A text of another form is
-    returned as it is.
+    The consolidated part describes every array of a store: reading and parsing it would take longer than reading a
+    frame. zarr writes it, indented by two spaces, between the attributes and the type of the node. A file of another
+    form is parsed as a whole.
     """
-    start = text.find('\n  "consolidated_metadata": {')
-    end = text.find("\n  },", start)  # a line break inside a string of JSON is escaped: this is the end of that key
-    return text if start < 0 or end < 0 else text[:start] + text[end + len("\n  },") :]
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        start = head.find(b'\n  "consolidated_metadata": {')
+        size = os.fstat(file.fileno()).st_size
+        if start > 0 and size > _HEAD_BYTES + _TAIL_BYTES:
+            file.seek(size - _TAIL_BYTES)
+            tail = file.read()
+            # A line break inside a string of JSON is escaped, so this ends a value of the root.
+            end = tail.rfind(b"\n  },")
+            metadata = json.loads(head[:start] + tail[end + len(b"\n  },") :]) if end >= 0 else None
+            if isinstance(metadata, dict) and {"attributes", "node_type", "zarr_format"} <= metadata.keys():
+                return metadata
+        file.seek(0)
+        return json.loads(file.read())
 
 
 def read_attributes(folder: Path) -> dict[str, Any]:
@@ -254,7 +273,7 @@ def read_attributes(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA
     try:
-        metadata = json.loads(_without_consolidated(path.read_text(encoding="utf-8")))
+        metadata = _read_metadata(path)
     except (OSError, ValueError) as error:
         raise StoreCorruptError(f"cannot read {path}: {error}. Restore it from a copy.") from error
     attributes = metadata.get("attributes") if isinstance(metadata, dict) else None

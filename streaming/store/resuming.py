@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from roadmask.engines.errors import StoreCorruptError, StoreResumeError
 from roadmask.engines.files import PARTIAL
 from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.sources.files import without_names
 from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.tracking import TrackerState, TrackState
@@ -118,7 +119,9 @@ def committed_camera(folder: Path) -> EarlierRun:
 
 
 def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Checks that a store is resumed with the settings it was created with; the number of threads may differ.
+    """Checks that a store is resumed with the settings it was created with.
+
+    The number of threads may differ, and so may the names of the files of a source.
 
     Args:
         stored: attributes of the store.
@@ -128,7 +131,13 @@ def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) 
     Raises:
         StoreResumeError: a setting that affects the result differs; the message names it.
     """
-    was, would_be = dict(_leaves(stored)), dict(_leaves(now))
+    cameras, cameras_now = sorted(stored.get("sources", ())), sorted(now["sources"])
+    if cameras and cameras != cameras_now:
+        raise StoreResumeError(
+            f"cannot resume {path}: it was created with other cameras: expected {', '.join(cameras)}, got "
+            f"{', '.join(cameras_now)}. Name each camera as before, such as {cameras[0]}=VIDEO."
+        )
+    was, would_be = _decisive(stored), _decisive(now)
     differing = [
         f"{name} was {was.get(name, 'not set')}, is now {would_be.get(name, 'not set')}"
         for name in sorted(was.keys() | would_be.keys())
@@ -140,6 +149,11 @@ def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], path: Path) 
             f"cannot resume {path}: it was created with different settings: {'; '.join(differing[:5])}{more}. Run with "
             f"the original settings, or start again with another --out."
         )
+
+
+def _decisive(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the attributes that decide the result, each value under its path."""
+    return dict(_leaves({**attributes, "sources": without_names(attributes.get("sources", {}))}))
 
 
 def _leaves(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

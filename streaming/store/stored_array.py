@@ -165,7 +165,10 @@ class StoredArray:
             data = _read_exactly(handle, offset, length)
             size += length
             a, b = max(chunk_start, start), min(chunk_start + self.chunk_rows, start + len(rows))
-            rows[a - start : b - start] = self._decode(data)[a - chunk_start : b - chunk_start]
+            if b - a == self.chunk_rows:
+                self._decode(data, rows[a - start : b - start])
+            else:
+                rows[a - start : b - start] = self._decode(data)[a - chunk_start : b - chunk_start]
         return size
 
     def _extents(self, handle: int, first: int, last: int) -> tuple[list[tuple[int, int]], int]:
@@ -186,18 +189,24 @@ class StoredArray:
                 raise ValueError(f"chunk {number} lies beyond its end")
         return extents, index_bytes
 
-    def _decode(self, data: bytes) -> NDArray[Any]:
-        """Returns the rows of a chunk. A chunk that declares another size is refused before it is decompressed."""
+    def _decode(self, data: bytes, rows: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Returns the rows of a chunk; given rows, of the chunk's shape, are filled instead, without a copy.
+
+        A chunk that declares another size is refused before it is decompressed, and before memory is taken for it.
+        """
         data = _checked(data) if self.checked else data
         expected = self.chunk_rows * self.row_bytes
-        if self.compressed:
-            size = zstandard.get_frame_parameters(data).content_size
-            data = zstandard.ZstdDecompressor().decompress(data) if size == expected else data[:0]
-        else:
-            size = len(data)
-        if len(data) != expected:
+        size = zstandard.get_frame_parameters(data).content_size if self.compressed else len(data)
+        if size == expected:
+            rows = np.empty((self.chunk_rows, *self.shape[1:]), self.dtype) if rows is None else rows
+            target = rows.reshape(-1).view(np.uint8)
+            if self.compressed:
+                size = zstandard.ZstdDecompressor().stream_reader(data).readinto(target)
+            else:
+                target[:] = np.frombuffer(data, np.uint8)
+        if rows is None or size != expected:
             raise ValueError(f"expected a chunk of {expected} bytes, got {size}")
-        return np.frombuffer(data, self.dtype).reshape(self.chunk_rows, *self.shape[1:])
+        return rows
 
 
 def _require(what: str, found: object, expected: object) -> None:

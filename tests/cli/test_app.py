@@ -12,6 +12,8 @@ import pytest
 import roadmask
 from roadmask.engines.segmenter import Precision
 from roadmask.engines.table import Engine
+from roadmask.streaming.formats.export.registry import FORMATS
+from roadmask.streaming.sources.registry import KINDS
 
 
 def test_help_teaches(roadmask_cli) -> None:
@@ -71,3 +73,16 @@ main()
     assert ended.returncode == 2, ended.stderr
     assert "libgl1" in ended.stdout
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("run", [kind.example for kind in KINDS]),
+        ("export", [*FORMATS, "cvat and video hold a single", "video and rerun"]),
+    ],
+)
+def test_help_names_what_is_registered(command: str, names: list[str], roadmask_cli, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    printed = " ".join(roadmask_cli(command, "--help")[1].split())
+    assert all(name in printed for name in names)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
-import roadmask
+import pytest
+
 from support.pages import DOCS
 
 
-def test_lists_every_public_name_once() -> None:
+@pytest.mark.parametrize("module", ["roadmask", "roadmask.extend", "roadmask.testing"])
+def test_lists_every_public_name_once(module: str) -> None:
     text = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^::: roadmask\.(\w+)$", text, re.MULTILINE)
-    assert sorted(listed) == sorted(set(roadmask.__all__) - {"__version__"})
+    listed = re.findall(rf"^::: {module}\.(\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(set(import_module(module).__all__) - {"__version__"})

@@ -5,13 +5,14 @@ from pathlib import Path
 import own_export_format
 
 import roadmask
+from roadmask.extend import ExportJob
 from roadmask.testing import ExportContract, ScriptedSegmenter
 
 
 class TestMot(ExportContract):
     suffix = ".txt"
 
-    def write(self, job: roadmask.ExportJob, path: Path) -> None:
+    def write(self, job: ExportJob, path: Path) -> None:
         own_export_format.write(job, path)
 
 
@@ -26,7 +27,7 @@ def parked_car() -> ScriptedSegmenter:
 
 def test_one_line_for_each_tracked_instance(tmp_path: Path) -> None:
     roadmask.record_drive({"front": "synthetic:?seconds=1"}, tmp_path / "drive.zarr", build=parked_car)
-    job = roadmask.ExportJob(roadmask.open_drive(tmp_path / "drive.zarr"))
+    job = ExportJob(roadmask.open_drive(tmp_path / "drive.zarr"))
     own_export_format.write(job, tmp_path / "drive.txt")
     lines = (tmp_path / "drive.txt").read_text().splitlines()
     assert len(lines) == len(job.drive["front"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from own_sink import CsvSink
 
 import roadmask
+from roadmask.extend import LostFrame, TrackedFrame
 from roadmask.testing import SinkContract
 
 
@@ -13,7 +14,7 @@ class TestCsvSink(SinkContract):
     def make(self, folder: Path) -> CsvSink:
         return CsvSink(folder / "front.csv")
 
-    def check(self, folder: Path, written: list[roadmask.TrackedFrame], lost: list[roadmask.LostFrame]) -> None:
+    def check(self, folder: Path, written: list[TrackedFrame], lost: list[LostFrame]) -> None:
         with (folder / "front.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         confirmed = sum(int((each.tracks.states == roadmask.TrackState.CONFIRMED).sum()) for each in written)

@@ -9,11 +9,13 @@ from typing import get_args
 import pytest
 
 from roadmask.engines.segmenter import Precision
-from roadmask.engines.table import ENGINES, Engine, EngineRow, engine_names
+from roadmask.engines.table import ENGINES, Engine, EngineRow, engine_names, precisions
 
 
 def test_the_names_are_those_of_the_type() -> None:
     assert set(engine_names()) == set(get_args(Engine))
+    assert precisions(on_gpu=False) == ["bf16", "fp32", "int8"]
+    assert precisions(on_gpu=True) == ["fp16", "int8", "fp32"]
     assert all(name == row.name for name, row in ENGINES.items())
 
 

@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+import cv2
+
+from roadmask.streaming.formats.export.anonymize import anonymized
 from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.source_images import images
+
+_JPEG_QUALITY = 95
 
 
 def write(job: ExportJob, path: Path) -> None:
@@ -15,7 +21,14 @@ def write(job: ExportJob, path: Path) -> None:
 
     Ids count from 1 over all cameras. An image also has `camera`, `epoch`, `frame_index` (capture count) and
     `timestamp_ns`; an annotation also has `score`, `track_id` (0 = none; unique within a camera) and `state`.
+
+    With `image_files`, the images are written to CAMERA/FRAME_INDEX.jpg beside the file.
+
+    Raises:
+        InputError: images are requested and cannot be found; see `images`.
     """
+    if job.image_files:
+        _write_images(job, path.parent)
     with path.open("w", encoding="ascii") as file:
         file.write('{"images":')
         _write_list(file, _images(job))
@@ -34,6 +47,21 @@ def _write_list(file: TextIO, items: Iterable[dict[str, Any]]) -> None:
     file.write("[]" if separator == "[\n" else "\n]")
 
 
+def _file_name(camera: str, frame_index: int) -> str:
+    return f"{camera}/{frame_index:06d}.jpg"
+
+
+def _write_images(job: ExportJob, folder: Path) -> None:
+    for camera in job.cameras:
+        (folder / camera.name).mkdir()
+        for frame, stored in images(job, camera):
+            image = frame.image
+            if job.anonymize:
+                image = anonymized(image, stored.instances, whole_boxes=job.whole_boxes)
+            _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            (folder / _file_name(camera.name, frame.frame_index)).write_bytes(encoded.tobytes())
+
+
 def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
     number = 0
     for camera in job.cameras:
@@ -43,7 +71,7 @@ def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
                 number += 1
                 yield {
                     "id": number,
-                    "file_name": f"{camera.name}/{index:06d}.jpg",
+                    "file_name": _file_name(camera.name, index),
                     "height": height,
                     "width": width,
                     "camera": camera.name,

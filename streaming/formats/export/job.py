@@ -23,6 +23,8 @@ class ExportJob:
     """Name of the only camera to export; None for all cameras."""
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Camera -> sources of its images; a camera that is not listed has those of its recording, see `images`."""
+    image_files: bool = False
+    """Whether the images that the output names are written beside it, into a folder for each camera."""
     anonymize: bool = False
     """Whether road users are blurred in the images."""
     whole_boxes: bool = False

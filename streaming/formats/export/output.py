@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ from roadmask.engines.errors import InputError, StoreError
 from roadmask.engines.extras import missing_package
 from roadmask.engines.files import appearing, folder_made
 from roadmask.streaming.formats.export.job import ExportJob
-from roadmask.streaming.formats.export.registry import FORMATS
+from roadmask.streaming.formats.export.registry import FORMATS, ExportFormat
 from roadmask.streaming.redaction import redact_address, redact_text
 
 
@@ -33,15 +33,20 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
     if name not in FORMATS:
         raise InputError(f"expected a format among {', '.join(FORMATS)}, got {name!r}.")
     chosen = FORMATS[name]
-    if job.anonymize and not chosen.images:
-        with_images = " or ".join(known for known, each in FORMATS.items() if each.images)
-        raise InputError(f"{name} holds no images to anonymize: export to {with_images}, or leave out --anonymize.")
+    _require_images(job, chosen)
     if chosen.suffix and not out.lower().endswith(chosen.suffix):
         raise InputError(f"expected a name that ends in {chosen.suffix} for {name}, got {out}.")
     for package in chosen.packages:
         if find_spec(package) is None:
             raise missing_package(package, f"exporting to {name}", extra="export")
-    place = _remote(out, folder=not chosen.suffix) if "://" in out else _local(Path(out))
+    if "://" in out:
+        if job.image_files:
+            raise InputError(
+                f"expected a path for an export with images, got {redact_address(out)}: write it to a disk."
+            )
+        place = _remote(out, folder=not chosen.suffix)
+    else:
+        place = _local(Path(out), [camera.name for camera in job.cameras] if job.image_files else [])
     try:
         with place as partial:
             chosen.writer(job, partial)
@@ -51,11 +56,25 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
         ) from error
 
 
+def _require_images(job: ExportJob, chosen: ExportFormat) -> None:
+    """Checks that a format has the images that a job asks for."""
+    if job.image_files and not chosen.image_files:
+        known = " or ".join(name for name, each in FORMATS.items() if each.image_files)
+        raise InputError(f"{chosen.name} names no images to write: export to {known}, or leave out --images.")
+    if job.anonymize and not (chosen.images or job.image_files):
+        known = " or ".join(name for name, each in FORMATS.items() if each.images)
+        also = ", or add --images" if chosen.image_files else ""
+        raise InputError(
+            f"{chosen.name} holds no images to anonymize: export to {known}{also}, or leave out --anonymize."
+        )
+
+
 @contextmanager
-def _local(out: Path) -> Iterator[Path]:
-    """Gives a path beside the output to write to, then renames it."""
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out} already exists: choose another name, or remove it first.")
+def _local(out: Path, folders: Sequence[str] = ()) -> Iterator[Path]:
+    """Gives a path beside the output to write to, then renames it, and before it the folders that lie beside it."""
+    for path in (out, *(out.parent / folder for folder in folders)):
+        if path.exists() or path.is_symlink():
+            raise InputError(f"{path} already exists: choose another name, or remove it first.")
     with ExitStack() as stack:
         try:
             stack.enter_context(folder_made(out.parent))
@@ -63,6 +82,8 @@ def _local(out: Path) -> Iterator[Path]:
         except OSError as error:
             raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
         yield partial
+        for folder in folders:
+            (partial.parent / folder).rename(out.parent / folder)
 
 
 @contextmanager

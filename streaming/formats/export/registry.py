@@ -30,8 +30,12 @@ class ExportFormat:
     """Full name of the module that writes it; imported when first needed."""
     suffix: str
     """Suffix of the output file, with the dot; empty where the output is a folder."""
+    single_camera: bool = False
+    """Whether it holds a single camera."""
     images: bool = False
     """Whether it can hold images, so that they can be anonymized."""
+    image_files: bool = False
+    """Whether it names image files, which can be written beside its output."""
     packages: tuple[str, ...] = ()
     """Modules that must be installed, from the extra `export`."""
 
@@ -47,12 +51,12 @@ _HERE = "roadmask.streaming.formats.export"
 FORMATS: dict[str, ExportFormat] = {
     each.name: each
     for each in (
-        ExportFormat("coco", "COCO JSON", f"{_HERE}.coco", ".json"),
+        ExportFormat("coco", "COCO JSON", f"{_HERE}.coco", ".json", image_files=True),
         ExportFormat("kitti-mots", "KITTI MOTS", f"{_HERE}.kitti_mots", ""),
-        ExportFormat("cvat", "CVAT XML", f"{_HERE}.cvat", ".xml"),
+        ExportFormat("cvat", "CVAT XML", f"{_HERE}.cvat", ".xml", single_camera=True),
         ExportFormat("rle-jsonl", "JSON lines", f"{_HERE}.rle_jsonl", ".jsonl"),
         ExportFormat("parquet", "Parquet", f"{_HERE}.parquet", ".parquet", packages=("pyarrow",)),
-        ExportFormat("video", "a video", f"{_HERE}.video", ".mp4", images=True),
+        ExportFormat("video", "a video", f"{_HERE}.video", ".mp4", single_camera=True, images=True),
         ExportFormat("rerun", "a rerun recording", f"{_HERE}.rerun_file", ".rrd", images=True, packages=("rerun",)),
     )
 }

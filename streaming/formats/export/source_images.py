@@ -11,6 +11,7 @@ from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import open_camera
+from roadmask.streaming.sources.files import without_names
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
 from roadmask.streaming.store.layout import json_data
@@ -26,7 +27,7 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
     stored = job.drive.attributes["sources"].get(camera.name, {})
     specs = job.sources.get(camera.name) or _recorded(job, camera.name, stored)
     with closing(open_camera(camera.name, specs)) as source:
-        if json_data(source.describe(), "source") != stored:
+        if without_names(json_data(source.describe(), "source")) != without_names(stored):
             raise InputError(
                 f"expected the source that camera {camera.name!r} was recorded from ({_named(stored)}), got "
                 f"{', '.join(specs)}, with other content: give the original with --source {camera.name}=..."

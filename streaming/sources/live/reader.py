@@ -25,7 +25,7 @@ STALLED_S = 1.0
 """Seconds without an image after which a connected camera has stalled."""
 SILENT_S = OPEN_TIMEOUT_S + 2.0
 """Seconds without a sign of life after which a decoder hangs where its own timeouts do not reach it."""
-START_S = 30.0
+START_S = 90.0
 """Seconds that a new decoder may take to its first sign of life: machines are busy when much starts at once."""
 _LOOK_S = 0.25
 _END_S = 10.0

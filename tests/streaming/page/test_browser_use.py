@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -64,7 +62,12 @@ def test_pause_and_scrub(browser: Browser) -> None:
     with LivePage(LOOPBACK) as page, ScriptedLive(page) as live:
         browser.open(page.url)
         wait_for_images(browser, "front", "rear")
-        time.sleep(4)  # something to look back at
+        for camera in ("front", "rear"):
+            first = live.captured_ms[camera][0]
+            browser.wait(
+                f"four seconds of {camera} to look back at",
+                lambda camera=camera, first=first: captured_ms(browser, camera) > first + 4000,
+            )
         browser.find("#pause").click()
         paused_ms = int(browser.script("return Date.now()"))
         browser.wait("paused", lambda: browser.text("#moment") == "paused")
@@ -145,7 +148,6 @@ def test_all_text_can_be_read(browser: Browser, colours: str) -> None:
         wait_for_images(browser, "front", "rear")
         browser.wait("rows of tracks", lambda: tracks(browser, "front") == [1, 2, 3])
         browser.script("document.documentElement.dataset.theme = arguments[0]", colours)
-        time.sleep(0.3)
         poor = browser.script(CONTRAST)
         browser.script("delete document.documentElement.dataset.theme")
     assert poor == []

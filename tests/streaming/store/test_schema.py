@@ -14,7 +14,7 @@ import zarr
 
 from roadmask.engines.errors import StoreSchemaError
 from roadmask.streaming.store import CameraWriter, check_drive, open_drive, summarize_drive
-from roadmask.streaming.store.layout import ARRAYS, METADATA, SCHEMA_VERSION
+from roadmask.streaming.store.layout import ARRAYS, METADATA, SCHEMA_VERSION, read_attributes
 from roadmask.streaming.store.summary_plot import plot_summary
 from support.stores import SMALL, create, record, street
 
@@ -45,6 +45,25 @@ def test_every_array_of_a_store_is_in_the_table_and_as_it_says(drive: Path) -> N
         assert arrays[name].metadata.dimension_names == spec.dims, name
         assert arrays[name].shape == tuple(sizes[dim] for dim in spec.dims), name
         assert arrays[name].attrs["long_name"] == spec.meaning, name
+
+
+@pytest.mark.parametrize("padding", [0, 40_000], ids=["attributes first", "attributes beyond the part read first"])
+@pytest.mark.parametrize("indent", [2, None], ids=["as zarr writes it", "in one line"])
+@pytest.mark.parametrize("last", ["node_type", "attributes", "consolidated_metadata"])
+def test_attributes_are_read_from_metadata_of_any_form(
+    tmp_path: Path, padding: int, indent: int | None, last: str
+) -> None:
+    attributes = {"text": "é" * padding + "\n  },\n", "nested": {"consolidated_metadata": {"attributes": {}}}}
+    consolidated = {"metadata": {f"{n}": {"attributes": {"n": n}, "node_type": "array"} for n in range(500)}}
+    root: dict[str, Any] = {
+        "attributes": attributes,
+        "zarr_format": 3,
+        "consolidated_metadata": consolidated,
+        "node_type": "group",
+    }
+    root[last] = root.pop(last)
+    (tmp_path / METADATA).write_text(json.dumps(root, indent=indent, ensure_ascii=False), encoding="utf-8")
+    assert read_attributes(tmp_path) == attributes
 
 
 def test_the_table_names_owners_that_are_there() -> None:

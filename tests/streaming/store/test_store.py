@@ -264,8 +264,8 @@ def test_unknown_camera_and_position(tmp_path: Path) -> None:
     drive = open_drive(record(tmp_path / "drive.zarr", street(2)))
     with pytest.raises(KeyError, match="it has front"):
         drive["rear"]
-    for position in (-1, 2):
-        with pytest.raises(InputError, match="from 0 to 1"):
+    for position in (-3, 2):
+        with pytest.raises(InputError, match="from -2 to 1"):
             drive["front"].frame(position)
 
 
