@@ -16,15 +16,7 @@ from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
-from roadmask.streaming.store.layout import (
-    LEDGER,
-    METADATA,
-    EpochInfo,
-    Extent,
-    json_data,
-    read_attributes,
-    recording_start,
-)
+from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, json_data, read_attributes, started_at
 from roadmask.streaming.store.open_epoch import OpenEpoch, create_epoch
 from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
 from roadmask.streaming.store.rows import frame_rows, storable_masks
@@ -78,7 +70,7 @@ class CameraWriter:
             raise StoreError(f"expected a store at {path}, found none: create it with MaskStore.create first.")
         drive = read_attributes(path)
         self._category_ids = frozenset(int(category_id) for category_id in drive["class_names"])
-        self._recording_start = recording_start(drive, camera)
+        self._recording_start = started_at(drive, camera)
         if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(f"camera {camera!r} already exists in {path}: use another name or another --out.")
         self._store = DurableStore(path)

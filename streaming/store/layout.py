@@ -284,7 +284,7 @@ def read_attributes(folder: Path) -> dict[str, Any]:
     return attributes
 
 
-def recording_start(drive: Mapping[str, Any], camera: str) -> str | None:
+def started_at(drive: Mapping[str, Any], camera: str) -> str | None:
     """Returns when the recording of a camera began, where the store's description of its source says so."""
     source = drive.get("sources", {}).get(camera)
     start = source.get("recorded_at") if isinstance(source, Mapping) else None

@@ -18,7 +18,7 @@ from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.sources.live.address import parse_live_sources
 from roadmask.streaming.store import CameraWriter, files, open_drive
 from support.drives import bright_segmenter, scripted_job
-from support.stores import create, record, street
+from support.stores import create, street
 
 Cli = Callable[..., tuple[int, str]]
 
@@ -91,15 +91,6 @@ def test_a_live_run_whose_cameras_can_never_work(tmp_path: Path, cluster: None) 
         result = run.join()
     assert result.exit_code == 2
     assert list(tmp_path.iterdir()) == [clip]
-
-
-def test_an_export_that_fails(roadmask_cli: Cli, tmp_path: Path) -> None:
-    drive = record(tmp_path / "drive.zarr", street(5))
-    code, said = roadmask_cli(
-        "export", drive, tmp_path / "new" / "a.mp4", "--to", "video", "--source", tmp_path / "no.mp4"
-    )
-    assert code == 2, said
-    assert [path.name for path in tmp_path.iterdir()] == ["drive.zarr"]
 
 
 @pytest.mark.ci

@@ -11,7 +11,7 @@ from typing import Any
 
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.engines.extras import missing_package
-from roadmask.engines.files import appearing, folder_made
+from roadmask.engines.files import appearing
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.formats.export.registry import FORMATS, ExportFormat
 from roadmask.streaming.redaction import redact_address, redact_text
@@ -77,7 +77,7 @@ def _local(out: Path, folders: Sequence[str] = ()) -> Iterator[Path]:
             raise InputError(f"{path} already exists: choose another name, or remove it first.")
     with ExitStack() as stack:
         try:
-            stack.enter_context(folder_made(out.parent))
+            out.parent.mkdir(parents=True, exist_ok=True)
             partial = stack.enter_context(appearing(out))
         except OSError as error:
             raise InputError(f"cannot write to {out}: {error.strerror or error}. Choose another place.") from error
