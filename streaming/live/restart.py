@@ -15,8 +15,6 @@ from roadmask.streaming.ray_actors import Actor, NotOpenError, start_actor
 
 DEATHS = (RayActorError, WorkerCrashedError, OutOfMemoryError, NotOpenError)
 """What a call raises if its actor died, or if the actor's successor could not be opened yet."""
-ANSWER_S = 10.0
-"""Seconds to wait for an actor that may be dead."""
 _TRIES, _RETRY_S = 3, 0.5
 """How many successors in a row may die while they are opened, and the pause between them in seconds."""
 _REFILL_S = 5.0
@@ -155,11 +153,3 @@ def own_error(error: BaseException) -> BaseException:
     while isinstance(cause, RayTaskError):
         cause = cause.cause
     return cause if isinstance(cause, RoadmaskError) else error
-
-
-async def within(reference: Any, seconds: float = ANSWER_S) -> None:
-    """Waits for an actor that may be dead, but no longer than this."""
-    try:
-        await asyncio.wait_for(asyncio.wrap_future(reference.future()), seconds)
-    except (RayError, RoadmaskError, TimeoutError) as error:
-        _log.debug("no answer: %s", type(error).__name__)

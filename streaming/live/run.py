@@ -32,8 +32,6 @@ from roadmask.streaming.store import MaskStore, require_nothing
 
 REPORT_S = 0.5
 """Seconds between reports."""
-_NO_CAMERA = 2
-"""Exit code of a run in which no camera ever could work."""
 _log = logging.getLogger("roadmask")
 
 
@@ -53,7 +51,7 @@ class LiveResult:
             return 4
         hopeless = (each.state is CameraState.FAILED and not each.ledger.captured for each in self.cameras)
         if self.cameras and all(hopeless):
-            return _NO_CAMERA
+            return 2
         if self.interrupted:
             return 130
         broken = any(camera.ledger.failed or camera.state is CameraState.FAILED for camera in self.cameras)
@@ -112,15 +110,11 @@ class LiveRun:
 
     Args:
         addresses: the cameras.
-        out: store to write; None to watch only.
-        settings: how the run goes; the defaults if None.
+        out, settings, sinks, stop, stop_at_once: as for `run_live`.
         viewer: gets images and reports.
         builds: build the segmenter, in a process of its own, at each network input size from the largest to the
             smallest; as the settings say if None.
         show: draw images for the viewer.
-        sinks: makes further sinks of a camera.
-        stop: set it to end the run after the frames that are on their way.
-        stop_at_once: set it after `stop` to drop the frames that the engine has.
     """
 
     def __init__(
@@ -192,7 +186,7 @@ class LiveRun:
                 result = await self._coordinate(folder, segmenter, actors)
             finally:
                 await self._pass_on_logs(segmenter)
-            if self._store is not None and result.exit_code == _NO_CAMERA:
+            if self._store is not None and result.exit_code == 2:
                 self._store.discard_empty()
             return result
 
