@@ -113,9 +113,17 @@ def _mark(works: bool, needed: bool) -> str:
     return "[bold red]missing[/]" if needed else "[yellow]no[/]"
 
 
+def _home() -> Path:
+    """Returns the home folder, or the working folder of a user who has none."""
+    try:
+        return next(place for place in (Path.home(), *Path.home().parents) if place.exists())
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        return Path.cwd()
+
+
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
-    free = shutil.disk_usage(Path.home()).free / 1e9
+    free = shutil.disk_usage(_home()).free / 1e9
     return (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
         f"{default_threads()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"

@@ -53,6 +53,9 @@ def info(
     table = Table("camera", "epoch", "size", title="Epochs", title_justify="left")
     for heading in ("frames", "seconds", "masks"):
         table.add_column(heading, justify="right")
+    dated = any(epoch.began for camera in summary.cameras for epoch in camera.epochs)
+    if dated:
+        table.add_column("began (UTC)", no_wrap=True)
     for camera in summary.cameras:
         for epoch in camera.epochs:
             height, width = epoch.image_size
@@ -63,6 +66,7 @@ def info(
                 str(epoch.frames),
                 f"{epoch.seconds:.1f}",
                 str(epoch.instances),
+                *([f"{epoch.began:%Y-%m-%d %H:%M:%S}" if epoch.began else "?"] if dated else []),
             )
     storage = Table("part", title="Storage", title_justify="left")
     storage.add_column("size", justify="right")

@@ -59,6 +59,15 @@ def live(
             "generated at each start[/]",
         ),
     ] = None,
+    page_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="ROADMASK_PAGE_URL",
+            help="Address at which people open the page if a reverse proxy stands before it, such as "
+            "https://example.org/cameras/. The page then always asks for its token. [dim]Default: no proxy[/]",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
@@ -118,8 +127,8 @@ def live(
 
     The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
     for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
-    can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended by
-    Ctrl-C, SIGTERM or SIGHUP (the store is closed).
+    can work, 3 some frames failed (the rest is stored), 4 the store failed or refused frames (what is committed is
+    safe), 130 ended by Ctrl-C, SIGTERM or SIGHUP (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 
@@ -161,7 +170,7 @@ def live(
         opened.enter_context(json_log(log_json))
         at_once = threading.Event()
         stop = opened.enter_context(interruptible(console, at_once))
-        shown = opened.enter_context(_page(page, page_token, console, open_page=open_page))
+        shown = opened.enter_context(_page(page, page_token, page_url, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console))
         result = run_live(
@@ -175,14 +184,16 @@ def live(
 
 
 @contextmanager
-def _page(address: str, token: str | None, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
+def _page(
+    address: str, token: str | None, public_url: str | None, console: Console, *, open_page: bool
+) -> Iterator[LivePage | None]:
     """Serves the page, unless it is not wanted; a port in use ends the program before anything begins."""
     if address == "none":
         yield None
         return
     from roadmask.streaming.page import LivePage, PageAddress
 
-    with LivePage(PageAddress.parse(address), token=token) as page:
+    with LivePage(PageAddress.parse(address), token=token, public_url=public_url) as page:
         console.print(f"watch at [bold]{escape(page.url)}[/]", soft_wrap=True)
         if open_page:
             typer.launch(page.url)

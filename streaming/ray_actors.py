@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
@@ -19,6 +20,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from roadmask.engines.errors import RoadmaskError, RunError
+from roadmask.streaming.ray_start import give_token, why_not_started
 
 _log = logging.getLogger("roadmask")
 
@@ -143,6 +145,8 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    give_token()
+    since = time.time()
     try:
         with own_signals():
             ray.init(
@@ -156,10 +160,7 @@ def ray_session() -> Iterator[None]:
                 _system_config={"free_objects_period_milliseconds": 50, "worker_niceness": 0},
             )
     except Exception as error:  # Ray reports failures of its processes as bare exceptions of several types
-        raise RunError(
-            f"Ray did not start ({str(error).strip().splitlines()[0]}): it gives up after a minute, so try again when "
-            "the machine is less busy, or run in one process with --no-ray."
-        ) from error
+        raise RunError(why_not_started(error, since)) from error
     try:
         yield
     finally:

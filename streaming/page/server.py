@@ -32,6 +32,7 @@ from roadmask.streaming.page.feed import Feed, PageLimits
 from roadmask.streaming.page.guard import Guard, add_headers
 from roadmask.streaming.page.health import Health, liveness, readiness
 from roadmask.streaming.page.metrics import run_registry
+from roadmask.streaming.page.public_url import PublicUrl
 from roadmask.streaming.page.wire import report_fields, to_json
 
 _STATIC = Path(__file__).parent / "static"
@@ -50,6 +51,7 @@ class LivePage:
         *,
         token: str | None = None,
         limits: PageLimits | None = None,
+        public_url: str | None = None,
     ) -> None:
         """Creates a page that is not served yet.
 
@@ -57,11 +59,14 @@ class LivePage:
             address: where to listen: an address, or a text as `PageAddress.parse` reads it.
             token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
             limits: how much is kept and served; the defaults if None.
+            public_url: where people open the page if a reverse proxy stands before it, such as
+                `https://example.org/cameras/`; the page then always needs a token.
 
         Raises:
-            PageError: the address cannot be read, the token cannot be used, or the host is unknown.
+            PageError: an address cannot be read, the token cannot be used, or the host is unknown.
         """
         address = PageAddress.parse(address) if isinstance(address, str) else address
+        self._public_url = None if public_url is None else PublicUrl.parse(public_url)
         Guard(address, token, address.port)  # refuses an unusable token before anything is started
         self._address = address
         self._token = token
@@ -82,7 +87,8 @@ class LivePage:
     def url(self) -> str:
         """The address to open, with the token if one is needed; known once started."""
         token = self._guard.token if self._guard is not None else None
-        return f"http://{self._address.url_host()}:{self._port}/" + (f"?token={token}" if token else "")
+        opened = self._public_url or f"http://{self._address.url_host()}:{self._port}/"
+        return f"{opened}?token={token}" if token else str(opened)
 
     @property
     def port(self) -> int:
@@ -119,7 +125,7 @@ class LivePage:
             raise RuntimeError("expected a page that is not served yet: call start once")
         sockets = self._address.bind()
         self._port = sockets[0].getsockname()[1]
-        self._guard = Guard(self._address, self._token, self._port)
+        self._guard = Guard(self._address, self._token, self._port, self._public_url)
         self._failure = None
         started = threading.Event()
         self._thread = threading.Thread(
@@ -218,23 +224,32 @@ class LivePage:
     def _application(self, guard: Guard) -> web.Application:
         async def socket_handler(request: web.Request) -> web.StreamResponse:
             guard.check_origin(request)
+            if "Upgrade" not in request.headers:
+                if "Sec-WebSocket-Key" in request.headers:
+                    guard.report_no_upgrade()
+                raise web.HTTPUpgradeRequired(text="This is a WebSocket: it needs the headers Upgrade and Connection.")
             return await self._serve_client(request)
 
         app = web.Application(middlewares=[guard.middleware()])
         app.on_response_prepare.append(add_headers)
-        app.add_routes(
-            [
-                web.get("/", _index),
-                web.static("/static", _STATIC),
-                web.get("/ws", socket_handler),
-                web.get("/api/report", self._api_report),
-                web.get("/api/history", self._api_history),
-                web.get("/api/history/{key:[0-9]{1,15}}", self._api_image),
-                web.get("/healthz", self._healthz),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        # a proxy may remove the path below which it serves the page, or leave it in place
+        prefix = "" if self._public_url is None else self._public_url.prefix
+        for path in dict.fromkeys(("", prefix)):
+            app.add_routes(
+                [
+                    web.get(f"{path}/", _index),
+                    web.static(f"{path}/static", _STATIC),
+                    web.get(f"{path}/ws", socket_handler),
+                    web.get(f"{path}/api/report", self._api_report),
+                    web.get(f"{path}/api/history", self._api_history),
+                    web.get(f"{path}/api/history/{{key:[0-9]{{1,15}}}}", self._api_image),
+                    web.get(f"{path}/healthz", self._healthz),
+                    web.get(f"{path}/readyz", self._readyz),
+                    web.get(f"{path}/metrics", self._metrics),
+                ]
+            )
+        if prefix:
+            app.router.add_get(prefix, _into_folder)
         return app
 
     async def _serve_client(self, request: web.Request) -> web.StreamResponse:
@@ -284,6 +299,13 @@ class _Refused(asyncio.Protocol):
 
 async def _index(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _into_folder(request: web.Request) -> web.Response:
+    """Sends a browser from /cameras to /cameras/, where relative addresses lead to the page's files."""
+    query = f"?{request.query_string}" if request.query_string else ""
+    location = f"{request.raw_path.partition('?')[0].rpartition('/')[2]}/{query}"
+    return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": location})
 
 
 def _json(fields: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

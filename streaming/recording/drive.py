@@ -18,7 +18,15 @@ from roadmask.engines.errors import ConfigError, EngineError, InputError
 from roadmask.engines.threads import default_threads
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.recording.in_process import run_in_process
-from roadmask.streaming.recording.jobs import CameraJob, ProbedCamera, SinkFactory, Sources, camera_jobs, no_sinks
+from roadmask.streaming.recording.jobs import (
+    CameraJob,
+    ProbedCamera,
+    SinkFactory,
+    Sources,
+    aligned,
+    camera_jobs,
+    no_sinks,
+)
 from roadmask.streaming.recording.result import CameraProgress, CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, open_drive, require_nothing
@@ -82,6 +90,8 @@ def record_drive(
         )
     with ExitStack() as opened:
         cameras = [opened.enter_context(closing(ProbedCamera(job))) for job in jobs]
+        for camera, start_ns in zip(cameras, aligned(cameras), strict=True):
+            camera.job = replace(camera.job, start_ns=start_ns)
         lengths = {camera.job.camera: camera.probe.frames_to_read(config.max_frames) for camera in cameras}
         on_progress({name: CameraProgress(frames_expected=length) for name, length in lengths.items()})
         described = config.describe()
@@ -104,6 +114,7 @@ def record_drive(
                 class_names=info.class_names,
                 engine=_attributes(info),
                 sources={camera.job.camera: camera.probe.description for camera in cameras},
+                starts_ns={camera.job.camera: camera.job.start_ns for camera in cameras if camera.job.start_ns},
                 config=described,
                 command=command,
                 resume=resume,

@@ -2,7 +2,8 @@
 
 ::
 
-    drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config
+    drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config,
+                                   starts_ns = {camera: when it began on the clock of the drive}, if not all at 0
       provenance.jsonl             wall clock, host, command: all that differs between two equal runs
       <camera>/                    attributes: committed = {epoch: {frames, instances, rle_bytes}}, dropped, failed,
                                    removed = number of frames of epochs that were removed again, if any,
@@ -27,6 +28,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -285,7 +287,10 @@ def read_attributes(folder: Path) -> dict[str, Any]:
 
 
 def started_at(drive: Mapping[str, Any], camera: str) -> str | None:
-    """Returns when the recording of a camera began, where the store's description of its source says so."""
+    """Returns the wall clock at time 0 of the drive's clock, where the store's description of the source states it."""
     source = drive.get("sources", {}).get(camera)
     start = source.get("recorded_at") if isinstance(source, Mapping) else None
-    return start if isinstance(start, str) else None
+    if not isinstance(start, str):
+        return None
+    start_ns = drive.get("starts_ns", {}).get(camera, 0)
+    return (datetime.fromisoformat(start) - timedelta(microseconds=start_ns // 1000)).isoformat() if start_ns else start

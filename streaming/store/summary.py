@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -75,6 +76,8 @@ class EpochSummary:
     """Number of its instances."""
     seconds: float
     """Duration from its first frame to the end of its last, in seconds."""
+    began: datetime | None = None
+    """Wall-clock time of its first frame in UTC; None where the recording does not state it."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ def _camera(camera: CameraReader) -> CameraSummary:
             len(epoch),
             epoch.extent.instances,
             float(epoch.timestamp_ns[-1] - epoch.timestamp_ns[0]) / 1e9 + step if len(epoch) else 0.0,
+            camera.wall_clock(int(epoch.timestamp_ns[0]), epoch.info.epoch) if len(epoch) else None,
         )
         for epoch in camera.epochs
     )

@@ -25,10 +25,11 @@ ROADMASK = [sys.executable, "-m", "roadmask"]
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("rtmp://host/x",), "unknown scheme 'rtmp'"),
+        (("rtmp://host/x",), "not read over RTMP"),
         (("replay:missing.mp4",), "no file or folder missing.mp4"),
         (("rtsp://host/x", "--keep", "long"), "such as 30min, 2h"),
         (("rtsp://host/x", "--page", "host:port"), "expected host:port"),
+        (("rtsp://host/x", "--page-url", "example.org"), "expected the page URL as http:// or https://"),
         (("rtsp://host/x", "--out", "."), "already exists"),
     ],
 )

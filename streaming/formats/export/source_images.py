@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from roadmask.streaming.store.layout import json_data
 
 
 def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, StoredFrame]]:
-    """Yields every stored frame with its image; images without a stored frame are left out.
+    """Yields every stored frame with its image, at the time that the store states; other images are left out.
 
     Raises:
         InputError: the source cannot be found, or is not the one that was recorded.
@@ -38,7 +39,7 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
                 break
             frame = camera.frame(position)
             if isinstance(item, Frame) and item.frame_index == frame.frame_index:
-                yield item, frame
+                yield replace(item, timestamp_ns=frame.timestamp_ns), frame
                 position += 1
                 job.on_progress(position / len(camera))
     if position < len(camera):
@@ -56,7 +57,8 @@ def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str,
     names = [file["name"] for file in stored.get("files", ())]
     for folder in (Path(), job.drive.path.parent):
         if names and all((folder / name).is_file() for name in names):
-            return tuple(str(folder / name) for name in names)
+            track = f"?track={stored.get('track', 1)}" if stored["kind"] == "video" else ""
+            return tuple(f"{folder / name}{track}" for name in names)
     raise InputError(
         f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
         f"none: give their place with --source {camera}=PATH."
