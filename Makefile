@@ -154,6 +154,11 @@ bars-run: $(STAMP) | out/bars ## Measure a run against its engine, in process an
 	$(BIN)/roadmask bench run $(DATA)/clips/highway.mp4 --ray --json out/bars/run-ray.json --ratio-min 0.7 \
 		--overhead-max 8 --growth-max 100
 
+.PHONY: bars-view
+bars-view: $(STAMP) | out/bars ## Measure the page of a recorded store of 10,000 frames
+	$(BIN)/python -m benchmarks.view --json out/bars/view.json --paint-max 2 --p95-max 250 --files-max 4 --mb-max 2 \
+		--memory-max 300
+
 .PHONY: clean
 clean: ## Remove what was built; keeps .venv
 	rm -rf build out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

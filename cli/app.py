@@ -26,6 +26,7 @@ from roadmask.cli.program import run_program
 from roadmask.cli.run import run
 from roadmask.cli.track import track
 from roadmask.cli.train import train
+from roadmask.cli.view import view
 from roadmask.streaming.redaction import redact_record
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(live)
 app.command()(batch)
+app.command()(view)
 app.command()(info)
 app.command()(check)
 app.command()(export)

@@ -36,6 +36,7 @@ _LIBRARIES = (
     ("pyarrow", "pyarrow", False, "exports to Parquet", "pip install 'roadmask[export]'"),
     ("rerun-sdk", "rerun", False, "exports to rerun", "pip install 'roadmask[export]'"),
     ("fsspec", "fsspec", False, "exports and batches to object stores", "pip install 'roadmask[export]'"),
+    ("aiohttp", "aiohttp", False, "pages: roadmask view and live", "pip install 'roadmask[page]'"),
 )
 
 

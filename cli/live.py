@@ -22,6 +22,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.cli.page_options import PageTokenOption, PageUrlOption
 
 if TYPE_CHECKING:
     from roadmask.streaming.live.run import LiveResult
@@ -50,24 +51,8 @@ def live(
             "page asks for the token that is printed.",
         ),
     ] = "127.0.0.1:8642",
-    page_token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROADMASK_PAGE_TOKEN",
-            help="Token that browsers and programs must send: 16 to 256 letters, digits, - or _. Better set in the "
-            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, otherwise "
-            "generated at each start[/]",
-        ),
-    ] = None,
-    page_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="ROADMASK_PAGE_URL",
-            help="Address at which people open the page if a reverse proxy stands before it, such as "
-            "https://example.org/cameras/. The page then always asks for its token. [dim]Default: no proxy[/]",
-        ),
-    ] = None,
+    page_token: PageTokenOption = None,
+    page_url: PageUrlOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,

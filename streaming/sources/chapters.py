@@ -67,12 +67,13 @@ class VideoSource(BaseSource):
         self.camera = camera
         if len({path.resolve() for path in paths}) < len(paths):
             raise SourceError(f"camera {camera!r} was given the same file twice: {', '.join(map(str, paths))}.")
-        self._files = _in_order(camera, [VideoFile(path, track=track, keep_probe=len(paths) == 1) for path in paths])
-        self.notes = tuple(_several_tracks(file) for file in self._files if file.chosen)
-        self._starts = chapter_starts(camera, self._files)
-        expected = [file.frames_expected for file in self._files]
+        self.files = _in_order(camera, [VideoFile(path, track=track, keep_probe=len(paths) == 1) for path in paths])
+        """Videos in the order of reading."""
+        self.notes = tuple(_several_tracks(file) for file in self.files if file.chosen)
+        self._starts = chapter_starts(camera, self.files)
+        expected = [file.frames_expected for file in self.files]
         self.frames_expected: int | None = None if None in expected else sum(count or 0 for count in expected)
-        fps = self._files[0].fps
+        fps = self.files[0].fps
         self.fps: float | None = None if fps is None else float(fps)
         self.captured = 0
 
@@ -81,11 +82,11 @@ class VideoSource(BaseSource):
 
         The track is only there if it is not the first one of the file.
         """
-        first = self._files[0]
+        first = self.files[0]
         track = {} if first.track == 1 else {"track": first.track}
         return track | {
             "kind": "video",
-            "files": [identify(file.path) for file in self._files],
+            "files": [identify(file.path) for file in self.files],
             "codec": first.codec,
             "recorded_at": None if first.created is None else first.created.astimezone(UTC).isoformat(),
             "fps": self.fps,
@@ -96,11 +97,11 @@ class VideoSource(BaseSource):
         """Yields the frames of one chapter after the other."""
         self.require_open()
         self.captured = 0
-        timeline = Timeline(self._files[0].period_ns)
+        timeline = Timeline(self.files[0].period_ns)
         index = epoch = 0
         look = None
         starts_ns: list[int] = []
-        for file, start in zip(self._files, self._starts, strict=True):
+        for file, start in zip(self.files, self._starts, strict=True):
             start_ns = timeline.end_ns
             if start.anchor is not None and starts_ns[start.anchor] + start.after_ns > start_ns + start.gap_min_ns:
                 start_ns = starts_ns[start.anchor] + start.after_ns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -99,6 +99,12 @@ class VideoFile:
         """Number of frames that were captured since the last call of `read`."""
         self._packets_read = self._last_byte = 0
         self.image_size, self.orientation = self._probe(keep_probe)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
+        """Opens the file once more, for a caller that reads its packets in an order of its own."""
+        with self._open() as container:
+            yield container, self._stream(container)
 
     def read(self) -> Generator[VideoFrameAt]:
         """Yields each frame, in display order."""
