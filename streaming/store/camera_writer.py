@@ -22,7 +22,7 @@ from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remo
 from roadmask.streaming.store.rows import frame_rows, storable_masks
 from roadmask.tracking import TrackerState, Tracks
 
-Json = dict[str, Any]
+Info = dict[str, Any] | None
 ORPHAN_WAIT_S = 30.0
 """Maximum time in seconds that a resumed camera waits for the writer of a killed run, which may outlive it on Ray."""
 
@@ -105,13 +105,7 @@ class CameraWriter:
         return None if self._epoch is None else self._epoch.info
 
     def start_epoch(
-        self,
-        epoch: int,
-        image_size: tuple[int, int],
-        clock: Clock,
-        info: Json | None = None,
-        *,
-        propagated: bool = False,
+        self, epoch: int, image_size: tuple[int, int], clock: Clock, info: Info = None, *, propagated: bool = False
     ) -> None:
         """Commits the current epoch and starts another, with its own image size, rotation and clock.
 
