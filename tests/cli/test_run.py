@@ -149,3 +149,17 @@ def test_a_signal_ends_the_run_and_keeps_the_store(
     assert len(front) == front.ledger.captured or not complete
     assert not front.complete  # but can be resumed
     assert ("roadmask run 'front=synthetic:?seconds=60'" in printed and "--resume" in printed) is complete
+
+
+def test_every_third_frame_is_detected_and_the_others_are_filled(roadmask_cli, tmp_path: Path) -> None:
+    out, source = tmp_path / "o.zarr", "front=synthetic:?seconds=0.4"
+    code, printed = roadmask_cli("run", source, "--detect-every", "0", "--out", out)
+    assert (code, out.exists()) == (2, False)
+    assert "expected detect_every from 1 to 32, got 0" in printed
+    assert roadmask_cli("run", source, "--detect-every", "3", "--out", out)[0] == 0
+    frames = list(open_drive(out)["front"])
+    assert [bool(frame.instances.propagated.any()) for frame in frames] == [number % 3 > 0 for number in range(10)]
+    code, _ = roadmask_cli("export", out, "--to", "rle-jsonl", "--detected-only", tmp_path / "o.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert {row["frame_index"] for row in rows} == {0, 3, 6, 9}
+    assert {row["since_detected_ns"] for row in rows} == {0}
