@@ -64,7 +64,7 @@ def train_weights(
     A run that is killed at any step and resumed ends with the same bytes, on one kind of processor.
 
     Args:
-        folders: training sets, see `read_training_sets`.
+        folders: label sets and other training sets, see `read_training_sets`.
         weights: what to start from.
         settings: what decides the result.
         out: folder of the run: weights, checkpoints and metrics.
@@ -91,7 +91,7 @@ def train_weights(
         raise InputError(f"{out} holds a run already: continue it with --resume, or choose another --out.")
     torch.use_deterministic_algorithms(chosen == "cpu")
     torch.set_num_threads(settings.threads or psutil.cpu_count(logical=False) or 1)
-    found = read_training_sets(folders)
+    found = read_training_sets(folders, on_look)
     training = without_evaluation_images(
         found, leave_out=leave_out_evaluation, on_image=on_look("Looking for evaluation images", len(found.images))
     )
