@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import roadmask
+from roadmask.cli.annotate import annotate
 from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
 from roadmask.cli.check import check
@@ -43,6 +44,7 @@ app.command()(batch)
 app.command()(info)
 app.command()(check)
 app.command()(export)
+app.command()(annotate)
 app.command()(train)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")

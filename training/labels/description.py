@@ -148,7 +148,7 @@ def write_description(folder: Path, classes: Mapping[str, int], sources: Iterabl
         before, text = read_description(folder), path.read_text(encoding="utf-8")
     else:
         before = SetDescription({}, {})
-        text = f"# A label set of roadmask; see https://roadmask.readthedocs.io\nformat = {FORMAT}\n\n[classes]\n"
+        text = f"# A label set of roadmask: see roadmask annotate --help\nformat = {FORMAT}\n\n[classes]\n"
     merged = dict(before.classes) | dict(classes)
     changed = [name for name, number in before.classes.items() if merged[name] != number]
     if changed:

@@ -72,7 +72,7 @@ class TrackHistory:
     @property
     def seconds(self) -> Floats:
         """(N,) times in seconds since the first sighting."""
-        return (self.timestamps_ns - self.timestamps_ns[:1].sum()) / NS
+        return np.asarray((self.timestamps_ns - self.timestamps_ns[:1].sum()) / NS, np.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,6 +67,19 @@ class LabelWriter:
         """Lets other processes write."""
         self._lock.release()
 
+    def add_classes(self, classes: Mapping[str, int]) -> None:
+        """Adds classes to `set.toml`; those that are there stay.
+
+        Args:
+            classes: class name -> category id.
+
+        Raises:
+            InputError: a class has another category id there.
+            StoreError: the file cannot be written.
+        """
+        if classes.items() - self.labels.description.classes.items():
+            self.labels = replace(self.labels, description=write_description(self.folder, classes))
+
     def append(self, records: Sequence[Record]) -> None:
         """Writes a few lines, and returns when they are on the disk.
 

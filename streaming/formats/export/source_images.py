@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,26 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
         )
 
 
-def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str, ...]:
-    """Returns the sources of a camera: a store has the names of files, which are searched for here and beside it."""
-    kind = kind_named(stored.get("kind", ""))
-    if kind is not None and (spec := kind.find(stored)) is not None:
+def recorded_specs(store: Path, description: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Returns the sources of a stored camera; None if they are not found.
+
+    Args:
+        store: path of the store, which has only the names of files: they are searched for here and beside it.
+        description: what the store keeps of the camera's source.
+    """
+    kind = kind_named(description.get("kind", ""))
+    if kind is not None and (spec := kind.find(description)) is not None:
         return (spec,)
-    names = [file["name"] for file in stored.get("files", ())]
-    for folder in (Path(), job.drive.path.parent):
+    names = [file["name"] for file in description.get("files", ())]
+    for folder in (Path(), store.parent):
         if names and all((folder / name).is_file() for name in names):
             return tuple(str(folder / name) for name in names)
+    return None
+
+
+def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str, ...]:
+    if specs := recorded_specs(job.drive.path, stored):
+        return specs
     raise InputError(
         f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
         f"none: give their place with --source {camera}=PATH."
