@@ -22,6 +22,7 @@ from roadmask.cli.eval_segm import segm as eval_segm
 from roadmask.cli.eval_tracks import tracks as eval_tracks
 from roadmask.cli.export import export
 from roadmask.cli.info import info
+from roadmask.cli.labels import labels_app
 from roadmask.cli.live import live
 from roadmask.cli.program import run_program
 from roadmask.cli.run import run
@@ -45,6 +46,7 @@ app.command()(info)
 app.command()(check)
 app.command()(export)
 app.command()(annotate)
+app.add_typer(labels_app, name="labels")
 app.command()(train)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")

@@ -63,6 +63,11 @@ class LabelWriter:
     ) -> None:
         self.close()
 
+    @property
+    def classes(self) -> Mapping[str, int]:
+        """Class name -> category id."""
+        return self.labels.description.classes
+
     def close(self) -> None:
         """Lets other processes write."""
         self._lock.release()

@@ -168,3 +168,21 @@ def test_the_command_shows_what_was_found_and_what_to_look_at(scripted: CliRunne
     assert run.exit_code == 0, run.output
     assert len((tmp_path / "other" / "labels.jsonl").read_text().splitlines()) == 24 + 23, "15 images are equal"
     assert json.loads((tmp_path / "other" / "labels.jsonl").read_text().splitlines()[0])["file"] == "../clip/000.png"
+
+
+def test_labels_go_to_another_tool_and_come_back(scripted: CliRunner, tmp_path: Path) -> None:
+    out = tmp_path / "labels"
+    annotate([str(clip(tmp_path / "clip", 4))], out, build=bright_segmenter)
+    export = ["labels", "export", str(out), str(tmp_path / "tasks.xml"), "--to", "cvat"]
+    run = scripted.invoke(app, [*export, "--images", str(tmp_path / "tasks")])
+    assert run.exit_code == 0, run.output
+    assert sorted(path.name for path in (tmp_path / "tasks" / "clip").iterdir()) == [f"{n:06d}.jpg" for n in range(4)]
+    back = ["labels", "import", str(tmp_path / "tasks.xml"), "--from", "cvat", "--out"]
+    run = scripted.invoke(app, [*back, str(out), "--person", "ada"])
+    assert "4 accepted, 0 fixed, 0 rejected" in run.output
+    run = scripted.invoke(app, [*back, str(tmp_path / "new"), "--images", str(tmp_path / "tasks"), "--add-classes"])
+    assert run.exit_code == 0, run.output
+    assert len(read_training_sets([tmp_path / "new"]).images) == 4
+    run = scripted.invoke(app, ["labels", "show", str(out)])
+    assert run.exit_code == 0, run.output
+    assert read_label_set(out).version[:16] in run.output
