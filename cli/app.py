@@ -11,6 +11,7 @@ from rich.logging import RichHandler
 
 import roadmask
 from roadmask.cli.annotate import annotate
+from roadmask.cli.balance import balance
 from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
 from roadmask.cli.check import check
@@ -46,6 +47,7 @@ app.command()(info)
 app.command()(check)
 app.command()(export)
 app.command()(annotate)
+app.command()(balance)
 app.add_typer(labels_app, name="labels")
 app.command()(train)
 app.command()(doctor)

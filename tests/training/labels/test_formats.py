@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from roadmask.engines import RleMasks
 from roadmask.engines.errors import InputError
+from roadmask.training.labels.formats.interchange import image_name
 from roadmask.training.labels.formats.merging import Merged, merge
 from roadmask.training.labels.formats.polygons import mask_of_rings, rings_of
 from roadmask.training.labels.formats.registry import LABEL_FORMATS, export_labels, label_format
@@ -147,18 +148,23 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
         label_format("yolo")
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_datumaro_reads_coco_and_cvat(tmp_path: Path) -> None:
     dataset = pytest.importorskip("datumaro.components.dataset", reason="needs datumaro, see the Makefile").Dataset
     labels = read_label_set(small_set(tmp_path / "set"))
     expected = {key: each.counts for key, each in labels.labels.items()}
     for name, kind in (("coco", "coco_instances"), ("cvat", "cvat")):
         path = exported(labels.path, name, tmp_path / "annotations")  # where datumaro expects COCO
-        (tmp_path / "images").mkdir(exist_ok=True)
+        for place in (tmp_path / "images", tmp_path / "annotations" / "images"):
+            for image in labels.images.values():
+                (place / image.drive).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(place / image_name(image)), np.zeros((*SIZE, 3), np.uint8))
         loaded = dataset.import_from(str(path), kind)
         found = {}
         for item in loaded:
             drive, frame = item.id.split("/")[-2:]
-            for each in item.annotations:
+            masks = [each for each in item.annotations if hasattr(each, "image")]  # not the boxes of COCO
+            for each in masks:
                 dense = np.asarray(each.image, bool)[None]
                 found[drive, int(frame), int(each.attributes["track_id"])] = RleMasks.from_dense(dense).counts[0]
         assert found == expected, name
