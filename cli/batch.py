@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from roadmask.cli.engine_options import PrecisionOption
 from roadmask.engines.errors import InputError
 
 if TYPE_CHECKING:
-    from roadmask.streaming.batch.batch import BatchPlan, BatchResult
+    from roadmask.streaming.batch.batch import BatchPlan
     from roadmask.streaming.batch.plan import Estimate
 
 
@@ -83,9 +82,11 @@ def batch(
     [bold]roadmask batch "/mnt/drives/*.mp4" --out s3://bucket/stores --work /fast/disk[/]
     """
     from roadmask.cli.batch_progress import batch_progress
+    from roadmask.cli.batch_tables import print_plan, print_result
     from roadmask.cli.run import run_settings
     from roadmask.streaming.batch.batch import BatchSettings, plan_batch, run_batch
     from roadmask.streaming.batch.drives import find_drives
+    from roadmask.streaming.batch.outcome import DriveOutcome
     from roadmask.streaming.batch.patterns import Pattern
     from roadmask.streaming.batch.plan import estimate, require_room
     from roadmask.streaming.batch.publishing import PublishedFolder, is_url
@@ -100,16 +101,12 @@ def batch(
         raise InputError(f"expected --work only with an --out that is a URL, got the folder {out}: remove --work.")
     folder = (work or Path("roadmask-work")) if destination else Path(out)
     found = find_drives(inputs, patterns=[Pattern(text) for text in pattern or []], out=folder)
-    if found.left_out:
-        console.print(
-            f"[yellow]{len(found.left_out)} videos match no pattern, such as {escape(str(found.left_out[0]))}[/]"
-        )
     batch_settings = BatchSettings(workers, ray_address, command=redact_command(sys.argv), destination=destination)
     with console.status("Reading the drives"):
-        plan = plan_batch(found.drives, folder, settings, batch_settings)
+        plan = plan_batch(found.drives, folder, settings, batch_settings, left_out=found.left_out)
         expected = estimate(plan.drives, plan.workers)
     if dry_run:
-        console.print(_plan_table(plan))
+        print_plan(console, plan)
     if expected:
         console.print(_expected(expected, plan))
     if dry_run:
@@ -120,7 +117,7 @@ def batch(
         require_room(expected, plan.out)
     with batch_progress(console, plan) as (stop, on_change):
         result = run_batch(plan, stop=stop, on_change=on_change)
-    console.print(_result_table(result))
+    print_result(console, result)
     if result.out_error:
         console.print(f"[bold red]error:[/] {escape(result.out_error)}", soft_wrap=True)
     else:
@@ -130,26 +127,9 @@ def batch(
     if result.interrupted:
         console.print("[yellow]Interrupted: run the same command again to resume.[/]")
     if json is not None:
-        write_results(json, [outcome.record() for outcome in result.outcomes])
+        left_out = [DriveOutcome(str(path), "left out", reason) for path, reason in result.left_out.items()]
+        write_results(json, [outcome.record() for outcome in [*result.outcomes, *left_out]])
     sys.exit(result.exit_code)
-
-
-def _plan_table(plan: BatchPlan) -> Table:
-    table = Table("drive", "camera", "files", "state", title="Plan", title_justify="left")
-    table.add_column("frames", justify="right")
-    table.add_column("size", justify="right")
-    for drive in plan.drives:
-        height, width = drive.image_size
-        for number, (camera, paths) in enumerate(drive.task.drive.cameras.items()):
-            names = paths[0].name if len(paths) == 1 else f"{paths[0].name} ... {paths[-1].name} ({len(paths)})"
-            if number:
-                table.add_row("", escape(camera), escape(names), "", "", "")
-            else:
-                frames = "?" if drive.frames is None else str(drive.frames)
-                shape = f"{width} x {height}" if width else ""
-                name = escape(drive.task.drive.name)
-                table.add_row(name, escape(camera), escape(names), drive.state, frames, shape)
-    return table
 
 
 def _expected(expected: Estimate, plan: BatchPlan) -> str:
@@ -167,7 +147,18 @@ def _expected(expected: Estimate, plan: BatchPlan) -> str:
 
 def _plan_records(plan: BatchPlan, expected: Estimate | None) -> list[dict[str, str | int | float | bool | None]]:
     per_frame = expected and expected.frames
-    return [
+    whole = {
+        "workers": plan.workers,
+        "threads": plan.threads,
+        "batch_frames": expected.frames if expected else 0,
+        "batch_seconds": round(expected.seconds, 3) if expected else 0.0,
+        "batch_bytes": expected.stored_bytes if expected else 0,
+        "batch_files": expected.files if expected else 0,
+        "frame_worker_s": round(expected.seconds * plan.workers / expected.frames, 5)
+        if expected and per_frame
+        else None,
+    }
+    records: list[dict[str, str | int | float | bool | None]] = [
         {
             "drive": drive.task.drive.name,
             "state": drive.state,
@@ -177,41 +168,13 @@ def _plan_records(plan: BatchPlan, expected: Estimate | None) -> list[dict[str, 
             "video_s": drive.seconds,
             "width": drive.image_size[1],
             "height": drive.image_size[0],
-            "workers": plan.workers,
-            "threads": plan.threads,
-            "batch_frames": expected.frames if expected else 0,
-            "batch_seconds": round(expected.seconds, 3) if expected else 0.0,
-            "batch_bytes": expected.stored_bytes if expected else 0,
-            "batch_files": expected.files if expected else 0,
-            "frame_worker_s": round(expected.seconds * plan.workers / expected.frames, 5)
-            if expected and per_frame
-            else None,
+            **whole,
         }
         for drive in plan.drives
     ]
-
-
-def _result_table(result: BatchResult) -> Table:
-    from roadmask.streaming.batch.report import length, size
-
-    table = Table("drive", "status", title="Drives", title_justify="left")
-    for heading in ("frames", "frames/s", "time", "size"):
-        table.add_column(heading, justify="right")
-    table.add_column("tracks or problem")
-    colours = {"stored": "green", "incomplete": "yellow", "failed": "red"}
-    for outcome in result.outcomes:
-        colour = colours.get(outcome.status, "dim")
-        tracks = ", ".join(f"{count} {name}" for name, count in outcome.tracks.items())
-        table.add_row(
-            escape(outcome.drive),
-            f"[{colour}]{outcome.status}{' earlier' if outcome.skipped else ''}[/]",
-            str(outcome.frames),
-            f"{outcome.frames / outcome.seconds:.1f}" if outcome.frames and outcome.seconds else "-",
-            length(outcome.seconds) if outcome.seconds else "-",
-            size(outcome.stored_bytes) if outcome.stored_bytes else "-",
-            escape(outcome.reason or tracks),
-        )
-    good = sum(outcome.good for outcome in result.outcomes)
-    table.caption = f"{good} of {len(result.outcomes)} drives stored completely in {length(result.seconds)}"
-    table.caption_justify = "left"
-    return table
+    none = {"cameras": 0, "frames": 0, "video_s": 0.0, "width": 0, "height": 0}
+    records += [
+        {"drive": str(path), "state": "left out", "reason": reason, **none, **whole}
+        for path, reason in plan.left_out.items()
+    ]
+    return records

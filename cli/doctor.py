@@ -30,12 +30,14 @@ _LIBRARIES = (
     ("av", "av", True, "reading and writing video", "pip install roadmask"),
     ("zarr", "zarr", True, "the store", "pip install roadmask"),
     ("pycocotools", "pycocotools.mask", True, "run lengths", "pip install roadmask"),
-    ("matplotlib", "matplotlib", True, "plots", "pip install roadmask"),
+    ("lap", "lap", True, "assignment of instances to tracks", "pip install roadmask"),
+    ("matplotlib", "matplotlib", False, "plots", "pip install 'roadmask[plots]'"),
     ("ray", "ray", False, "several cameras in several processes", "pip install 'roadmask[ray]'"),
     ("trackeval", "trackeval", False, "measuring tracks", "pip install 'roadmask[eval]'"),
     ("pyarrow", "pyarrow", False, "exports to Parquet", "pip install 'roadmask[export]'"),
     ("rerun-sdk", "rerun", False, "exports to rerun", "pip install 'roadmask[export]'"),
     ("fsspec", "fsspec", False, "exports and batches to object stores", "pip install 'roadmask[export]'"),
+    ("aiohttp", "aiohttp", False, "pages: roadmask view and live", "pip install 'roadmask[page]'"),
 )
 
 
@@ -85,8 +87,14 @@ def doctor() -> None:
     if broken or not any(row.works for row in engines):
         console.print(f"[bold red]roadmask run does not work here:[/] {', '.join(broken) or 'no engine'}")
         sys.exit(2)
-    if not writable or not all(row.works for row in engines if row.engine.startswith("export")):
+    if not writable:
         console.print("[yellow]roadmask run works here, but only with graphs that are already in the cache.[/]")
+        return
+    if not all(row.works for row in engines if row.engine.startswith("export")):
+        console.print(
+            "[green]roadmask run works here with lite.[/] Other weights, and input sizes that roadmask does not choose "
+            "by itself, need the export: pip install 'roadmask\\[torch]'"
+        )
         return
     console.print("[green]roadmask run works here.[/]")
 
@@ -113,9 +121,17 @@ def _mark(works: bool, needed: bool) -> str:
     return "[bold red]missing[/]" if needed else "[yellow]no[/]"
 
 
+def _home() -> Path:
+    """Returns the home folder, or the working folder of a user who has none."""
+    try:
+        return next(place for place in (Path.home(), *Path.home().parents) if place.exists())
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        return Path.cwd()
+
+
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
-    free = shutil.disk_usage(Path.home()).free / 1e9
+    free = shutil.disk_usage(_home()).free / 1e9
     return (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
         f"{default_threads()} cores, {memory:.0f} GiB memory, {free:.0f} GB disk free"

@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
+from roadmask.engines.extras import require_plots
 
 
 def info(
@@ -42,6 +43,8 @@ def info(
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise InputError(f"expected a name that ends in .png for --plot, got {plot}.")
+    if plot is not None:
+        require_plots()
     opened = open_drive(drive)
     summary = summarize_drive(drive)
     console = Console(highlight=False)
@@ -53,6 +56,9 @@ def info(
     table = Table("camera", "epoch", "size", title="Epochs", title_justify="left")
     for heading in ("frames", "seconds", "masks"):
         table.add_column(heading, justify="right")
+    dated = any(epoch.began for camera in summary.cameras for epoch in camera.epochs)
+    if dated:
+        table.add_column("began (UTC)", no_wrap=True)
     for camera in summary.cameras:
         for epoch in camera.epochs:
             height, width = epoch.image_size
@@ -63,6 +69,7 @@ def info(
                 str(epoch.frames),
                 f"{epoch.seconds:.1f}",
                 str(epoch.instances),
+                *([f"{epoch.began:%Y-%m-%d %H:%M:%S}" if epoch.began else "?"] if dated else []),
             )
     storage = Table("part", title="Storage", title_justify="left")
     storage.add_column("size", justify="right")

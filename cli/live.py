@@ -21,6 +21,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.cli.page_options import PageTokenOption, PageUrlOption
 
 if TYPE_CHECKING:
     from roadmask.streaming.live.run import LiveResult
@@ -49,15 +50,8 @@ def live(
             "page asks for the token that is printed.",
         ),
     ] = "127.0.0.1:8642",
-    page_token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROADMASK_PAGE_TOKEN",
-            help="Token that browsers and programs must send: 16 to 256 letters, digits, - or _. Better set in the "
-            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, otherwise "
-            "generated at each start[/]",
-        ),
-    ] = None,
+    page_token: PageTokenOption = None,
+    page_url: PageUrlOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
@@ -117,8 +111,8 @@ def live(
 
     The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
     for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
-    can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended by
-    Ctrl-C (the store is closed).
+    can work, 3 some frames failed (the rest is stored), 4 the store failed or refused frames (what is committed is
+    safe), 130 ended by Ctrl-C (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 
@@ -137,7 +131,7 @@ def live(
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
-        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
+        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[live]'.")
     from roadmask.streaming.live.retention import Retention
     from roadmask.streaming.live.run import run_live
     from roadmask.streaming.live.settings import LiveSettings
@@ -159,7 +153,7 @@ def live(
     with ExitStack() as opened:
         opened.enter_context(json_log(log_json))
         stop = opened.enter_context(interruptible(console))
-        shown = opened.enter_context(_page(page, page_token, console, open_page=open_page))
+        shown = opened.enter_context(_page(page, page_token, page_url, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console))
         result = run_live(sources, out, settings=settings, on_report=view.report, page=shown, stop=stop)
@@ -171,14 +165,16 @@ def live(
 
 
 @contextmanager
-def _page(address: str, token: str | None, console: Console, *, open_page: bool) -> Iterator[LivePage | None]:
+def _page(
+    address: str, token: str | None, public_url: str | None, console: Console, *, open_page: bool
+) -> Iterator[LivePage | None]:
     """Serves the page, unless it is not wanted; a port in use ends the program before anything begins."""
     if address == "none":
         yield None
         return
     from roadmask.streaming.page import LivePage, PageAddress
 
-    with LivePage(PageAddress.parse(address), token=token) as page:
+    with LivePage(PageAddress.parse(address), token=token, public_url=public_url) as page:
         console.print(f"watch at [bold]{escape(page.url)}[/]", soft_wrap=True)
         if open_page:
             typer.launch(page.url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import tempfile
@@ -9,6 +11,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_CANNOT_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EISDIR})
+_reported: set[int] = set()
+"""Devices whose file system cannot flush folders."""
+_log = logging.getLogger(__name__)
 
 PARTIAL = ".partial"
 """Ends the name of a file or folder that is still being written. One that a killed process left is never read."""
@@ -86,11 +93,31 @@ def partial_path(path: Path) -> Path:
 def flush(path: Path) -> None:
     """Waits until the bytes of a file, or the names in a folder, are on the disk.
 
+    Some file systems, such as shares of virtual machines, cannot flush folders: this is logged once for each of them.
+
     Raises:
         OSError: they cannot be written.
     """
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH or not path.is_dir():
+            raise
+        _report_unflushed(path, error)
+
+
+def _report_unflushed(folder: Path, error: OSError) -> None:
+    device = folder.stat().st_dev
+    if device not in _reported:
+        _reported.add(device)
+        _log.warning(
+            "the file system of %s cannot flush folders (%s): the newest commits may be missing or incomplete after a "
+            "power cut. To be safe from that, write to a local disk, or publish from one with `roadmask batch VIDEOS "
+            "--out file:///SHARE --work LOCAL`.",
+            folder,
+            error.strerror,
+        )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
@@ -18,6 +21,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from roadmask.engines.errors import RoadmaskError, RunError
+from roadmask.streaming.ray_start import give_token, why_not_started
 
 _log = logging.getLogger("roadmask")
 
@@ -110,6 +114,8 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    give_token()
+    since, on_sigterm = time.time(), signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address="local",  # whatever RAY_ADDRESS says: to use a cluster, connect to it first
@@ -122,10 +128,9 @@ def ray_session() -> Iterator[None]:
             _system_config={"free_objects_period_milliseconds": 50, "worker_niceness": 0},
         )
     except Exception as error:  # Ray reports failures of its processes as bare exceptions of several types
-        raise RunError(
-            f"Ray did not start ({str(error).strip().splitlines()[0]}): it gives up after a minute, so try again when "
-            "the machine is less busy, or run in one process with --no-ray."
-        ) from error
+        raise RunError(why_not_started(error, since)) from error
+    if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would abort this process and leave the store open
     try:
         yield
     finally:

@@ -13,7 +13,6 @@ so that they can be carried to another machine, and hold the same numbers on a C
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from roadmask.engines.errors import InputError, StoreError
+from roadmask.engines.files import flush
 
 SHARD_BYTES = 15 * 10**6
 _STATE = "state.json"
@@ -55,13 +55,13 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for number, shard in enumerate(_shards(checkpoint.tensors)):
             file = partial / f"shard-{number:02d}.safetensors"
             save_file(shard, file)
-            _flush(file)
+            flush(file)
         (partial / _STATE).write_text(json.dumps(checkpoint.state, indent=1, sort_keys=True))
-        _flush(partial / _STATE)
+        flush(partial / _STATE)
         if whole.exists():  # the same step again, after a resume
             shutil.rmtree(whole)
         partial.rename(whole)
-        _flush(folder)
+        flush(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         last = newest_checkpoint(folder)
@@ -127,11 +127,3 @@ def _shards(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         shards[-1][name] = tensor
         used += size
     return shards
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -177,10 +177,13 @@ def _from_file(path: Path) -> Weights:
     if path.suffix == ".safetensors":
         return Weights(path.name, path, digest, _recognise(path, _shapes(path)))
     # Reading a .pth needs torch; what was learnt the first time is kept so that later runs do without it.
-    known = cache.subfolder("architectures") / f"{digest}.json"
-    if not known.is_file():
-        cache.write_atomically(known, json.dumps(_recognise(path, _shapes(path)).value).encode())
-    return Weights(path.name, path, digest, Architecture(json.loads(known.read_text())))
+    known = f"architectures/{digest}.json"
+    try:
+        architecture = Architecture(json.loads((cache.folder() / known).read_text()))
+    except (OSError, ValueError):  # not yet known
+        architecture = _recognise(path, _shapes(path))
+        cache.remember(known, json.dumps(architecture.value).encode())
+    return Weights(path.name, path, digest, architecture)
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -218,7 +221,13 @@ def _published(architecture: Architecture) -> Path:
             f"--architecture {architecture.value} --from lite`, and give the file that it writes."
         )
     home = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch")
-    path = home.expanduser() / "hub" / "checkpoints" / _PUBLISHED[architecture]
+    try:
+        path = home.expanduser() / "hub" / "checkpoints" / _PUBLISHED[architecture]
+    except RuntimeError as error:  # neither HOME nor an entry in the list of users
+        raise WeightsError(
+            f"this user has no home folder to keep the {architecture.value} weights in: set TORCH_HOME to a folder, or "
+            "give the file itself as the weights; lite needs no download."
+        ) from error
     if path.is_file():
         return path
     url = _PUBLISHED_AT + path.name
@@ -233,8 +242,8 @@ def _published(architecture: Architecture) -> Path:
     }[architecture]
     if enum.url != url:
         raise EngineError(f"expected torchvision's weights at {url}, it names {enum.url}: install a torchvision < 1.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1], progress=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError(

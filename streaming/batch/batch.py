@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class BatchPlan:
     """Number of CPUs of a Ray node that each drive occupies."""
     settings: BatchSettings = field(default_factory=BatchSettings)
     """Settings that the plan was made with."""
+    left_out: Mapping[Path, str] = field(default_factory=dict)
+    """Path of a video, or of a folder with images, that is not recorded -> the reason."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class BatchResult:
     """Why the batch ended because nothing could be written any more; empty if it did not."""
     published_at: str = ""
     """URL of the published folder without credentials; empty if the stores stayed in `out`."""
+    left_out: Mapping[Path, str] = field(default_factory=dict)
+    """Path of a video, or of a folder with images, that was not recorded -> the reason."""
 
     @property
     def exit_code(self) -> int:
@@ -85,9 +89,21 @@ class BatchResult:
 
 
 def plan_batch(
-    drives: Sequence[DriveFiles], out: Path, config: RunConfig, settings: BatchSettings | None = None
+    drives: Sequence[DriveFiles],
+    out: Path,
+    config: RunConfig,
+    settings: BatchSettings | None = None,
+    *,
+    left_out: Mapping[Path, str] | None = None,
 ) -> BatchPlan:
     """Plans a batch: probes the drives and looks up which are finished. Writes nothing.
+
+    Args:
+        drives: drives from `find_drives`.
+        out: folder of the stores.
+        config: configuration of each run.
+        settings: how the batch is run.
+        left_out: what `find_drives` left out, for the report.
 
     Raises:
         EngineError: Ray, or the package that the destination needs, is not installed.
@@ -113,7 +129,7 @@ def plan_batch(
         "destination": settings.destination,
     }
     tasks = [DriveTask(drive, out, config, threads, **common) for drive in drives]
-    return BatchPlan(out, plan_drives(tasks), workers, threads, cpus, settings)
+    return BatchPlan(out, plan_drives(tasks), workers, threads, cpus, settings, left_out or {})
 
 
 def run_batch(
@@ -164,7 +180,8 @@ def run_batch(
     outcomes = [view.outcomes[drive.task.drive.name] for drive in plan.drives]
     published_at = str(PublishedFolder(plan.settings.destination)) if plan.settings.destination else ""
     interrupted = any(outcome.status in ("interrupted", "waiting") for outcome in outcomes)
-    return BatchResult(plan.out, outcomes, started, time.monotonic() - clock, interrupted, view.out_error, published_at)
+    seconds = time.monotonic() - clock
+    return BatchResult(plan.out, outcomes, started, seconds, interrupted, view.out_error, published_at, plan.left_out)
 
 
 def _workers(plan: BatchPlan) -> Workers:

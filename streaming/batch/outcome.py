@@ -14,9 +14,10 @@ from roadmask.engines.files import flush, write_atomically
 NOTES = ".batch"
 """Folder beside the stores with a note for each finished drive and a mark for each drive being recorded."""
 
-Status = Literal["stored", "incomplete", "failed", "locked", "interrupted", "waiting"]
+Status = Literal["stored", "incomplete", "failed", "locked", "interrupted", "waiting", "left out"]
 """stored: all frames are stored; incomplete: some frames failed; failed: there is no complete store; locked: another
-process writes the store; interrupted: the recording was stopped; waiting: the recording did not start."""
+process writes the store; interrupted: the recording was stopped; waiting: the recording did not start; left out: a
+video that is not recorded, such as a copy of low resolution."""
 
 
 @dataclass(frozen=True)

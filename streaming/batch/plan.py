@@ -205,9 +205,9 @@ def _sample(drive: PlannedDrive) -> Cost:
         sort_keys=True,
     )
     key = hashlib.sha256(what.encode()).hexdigest()[:16]
-    path = cache.subfolder("batch") / f"{key}.json"
+    name = f"batch/{key}.json"
     try:
-        return Cost(**json.loads(path.read_text()), source="a sample recorded before")
+        return Cost(**json.loads((cache.folder() / name).read_text()), source="a sample recorded before")
     except (OSError, ValueError, TypeError):
         pass  # none yet
     config = replace(task.config, max_frames=min(SAMPLE_FRAMES, task.config.max_frames or SAMPLE_FRAMES))
@@ -232,7 +232,7 @@ def _sample(drive: PlannedDrive) -> Cost:
         "files": files / frames,
     }
     if info.engine != "scripted":
-        cache.write_atomically(path, json.dumps(figures).encode())
+        cache.remember(name, json.dumps(figures).encode())
     return Cost(**figures, source=f"{frames} frames recorded now")
 
 

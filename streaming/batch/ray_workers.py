@@ -76,7 +76,7 @@ class RayWorkers:
         if self._own:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError, RayError) as error:
+            except (OSError, RuntimeError, ValueError, RayError) as error:
                 shown, why = redact_address(address), redact_text(str(error), [address])
                 raise InputError(
                     f"no Ray cluster answers at {shown!r} ({why}): start one with `ray start --head`, or omit "

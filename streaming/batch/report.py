@@ -99,6 +99,7 @@ def report_page(result: BatchResult) -> str:
         _timeline(result),
         "<h2>Drives</h2>",
         _table(outcomes),
+        _left_out(result),
         "</main></body></html>\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -178,6 +179,14 @@ def _timeline(result: BatchResult) -> str:
         f'<h2>Timeline</h2><div class="card"><svg viewBox="0 0 1000 {height + 20}" role="img" '
         f'aria-label="When each drive was recorded">{"".join(bars)}{marks}</svg></div>'
     )
+
+
+def _left_out(result: BatchResult) -> str:
+    cards = [
+        f'<div class="card"><span class="name">{escape(str(path))}</span><p>{escape(reason)}</p></div>'
+        for path, reason in result.left_out.items()
+    ]
+    return f'<section class="errors"><h2>Left out</h2>{"".join(cards)}</section>' if cards else ""
 
 
 def _chip(outcome: DriveOutcome) -> str:

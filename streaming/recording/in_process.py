@@ -84,7 +84,9 @@ def run_in_process(
             recorder = build_recorder(probed.job, probed.probe, config, store, class_names, resume=resume)
             opened.enter_context(recorder)
             done = recorder.resume_point.ledger.accounted
-            reader = opened.enter_context(Reader(probed.source, config.max_frames, done, probed.items))
+            reader = opened.enter_context(
+                Reader(probed.source, config.max_frames, done, probed.job.placed(probed.items))
+            )
             running.append(_Camera(probed.job, reader, recorder))
         while any(not camera.ended for camera in running):
             if stop.is_set():

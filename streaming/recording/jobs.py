@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,9 @@ Sources = str | Path | Mapping[str, str | Path | Sequence[str | Path]] | Sequenc
 """One source; or camera name -> its source or its chapters; or sources as `roadmask run` takes them; or jobs."""
 SinkFactory = Callable[[str], Sequence[TrackSink]]
 """Returns further sinks for a camera, given its name; with Ray it is pickled and called in another process."""
+APART_MAX = timedelta(hours=1)
+"""Cameras that begin further apart were not recorded together, or one of their clocks is wrong by a time zone."""
+_log = logging.getLogger(__name__)
 
 
 def no_sinks(camera: str) -> Sequence[TrackSink]:  # noqa: ARG001 - the default of a `SinkFactory`
@@ -39,6 +44,14 @@ class CameraJob:
     """Opens the sources, given the camera's name and its specs."""
     sinks: SinkFactory = no_sinks
     """Makes the camera's sinks beside the store and the overlay."""
+    start_ns: int = 0
+    """Time at which the camera's recording begins on the clock of the drive, in nanoseconds; see `aligned`."""
+
+    def placed(self, items: Iterable[Frame | LostFrame]) -> Iterator[Frame | LostFrame]:
+        """Yields the items of the camera's source at their times on the clock of the drive."""
+        for item in items:
+            time_ns = item.timestamp_ns
+            yield replace(item, timestamp_ns=time_ns + self.start_ns) if self.start_ns and time_ns is not None else item
 
     def open(self) -> FrameSource:
         """Opens the camera.
@@ -115,6 +128,8 @@ class ProbedCamera:
     def __init__(self, job: CameraJob) -> None:
         self.job = job
         self.source = job.open()
+        for note in getattr(self.source, "notes", ()):  # a source need not have any
+            _log.warning("camera %s: %s", job.camera, note)
         self.items: Iterator[Frame | LostFrame] = iter(())
         """The items of the source from the first one on; to be consumed once."""
         try:
@@ -141,3 +156,30 @@ class ProbedCamera:
         """Closes the source; may be called again."""
         self.items = iter(())  # lets go of the iteration, which holds the file open
         self.source.close()
+
+
+def aligned(cameras: Sequence[ProbedCamera]) -> list[int]:
+    """Returns when each camera begins on the clock of the drive, in nanoseconds.
+
+    Time 0 is the start of the camera that began first, so that equal timestamps mean the same moment, as exactly as
+    the containers state it: to a second. A camera whose recording states no start begins at 0. So do all cameras if
+    their starts lie further apart than `APART_MAX`.
+    """
+    began = {
+        camera.job.camera: datetime.fromisoformat(camera.probe.description["recorded_at"])
+        for camera in cameras
+        if camera.source.clock == "media" and camera.probe.description.get("recorded_at")
+    }
+    first = min(began.values(), default=None)
+    if first is None:
+        return [0] * len(cameras)
+    if max(began.values()) - first > APART_MAX:
+        listed = ", ".join(f"{name} at {time:%Y-%m-%d %H:%M:%S}" for name, time in began.items())
+        _log.warning(
+            "the cameras began more than an hour apart by their own clocks (%s): the time of each starts at 0; check "
+            "the clocks of the cameras",
+            listed,
+        )
+        return [0] * len(cameras)
+    after = [began.get(camera.job.camera, first) - first for camera in cameras]
+    return [each // timedelta(microseconds=1) * 1000 for each in after]

@@ -112,7 +112,8 @@ class _ReaderActor(Actor):
 
     def open(self, job: CameraJob, frames_max: int | None, skip: int) -> None:
         """Opens the source."""
-        self._reader = Reader(job.open(), frames_max, skip)
+        source = job.open()
+        self._reader = Reader(source, frames_max, skip, job.placed(source))
 
     def run(self, segmenter: Any, recorder: Any) -> tuple[int, str | None, bool]:
         """Reads to the end.

@@ -26,6 +26,7 @@ class OverlayVideo(BaseSink):
     Args:
         path: the video; its name ends in .mp4.
         trails: whether to draw where each track came from.
+        created: wall-clock time of the first image, for the metadata of the video; none is written if None.
 
     Raises:
         InputError: see `require_writable`.
@@ -33,8 +34,8 @@ class OverlayVideo(BaseSink):
 
     needs_image = True
 
-    def __init__(self, path: Path, *, trails: bool = True) -> None:
-        self._video = VideoWriter(path)
+    def __init__(self, path: Path, *, trails: bool = True, created: datetime | None = None) -> None:
+        self._video = VideoWriter(path, created=created)
         self._class_names: dict[int, str] = {}
         self._trails: Trails | None = Trails() if trails else None
         self._epoch: int | None = None

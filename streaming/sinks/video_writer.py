@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -65,13 +66,15 @@ class VideoWriter:
         path: the video; its name ends in .mp4.
         crf: constant rate factor of libx264: lower means better quality and a larger file.
         preset: speed preset of libx264.
+        created: wall-clock time of the first image, for the metadata of the video; none is written if None.
 
     Raises:
         InputError: see `require_writable`.
     """
 
-    def __init__(self, path: Path, *, crf: int = 21, preset: str = "veryfast") -> None:
+    def __init__(self, path: Path, *, crf: int = 21, preset: str = "veryfast", created: datetime | None = None) -> None:
         self.path = require_writable(path)
+        self._created = created
         # Without B-frames, which would blur how long images of variable rate are shown.
         self._options: dict[str, object] = {"crf": str(crf), "preset": preset, "bf": "0"}
         self._partial = partial_path(path)
@@ -173,6 +176,8 @@ class VideoWriter:
     def _open(self, image: Image) -> None:
         self._size = image.shape[0], image.shape[1]
         self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
+        if self._created is not None:
+            self._container.metadata["creation_time"] = self._created.isoformat()
         stream = self._container.add_stream(
             "libx264", rate=Fraction(1_000_000_000, self._period_ns).limit_denominator(1001)
         )

@@ -12,13 +12,60 @@ from typing import Any
 
 from roadmask.engines.errors import SourceError
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".h264", ".h265", ".hevc", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".ts", ".webm"}
+_IMAGES = "avif bmp dib heic heif hif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tif tiff webp"
+_VIDEOS = (
+    "264 265 26l 360 3g2 3gp asf avc avi dav divx dv f4v flv h264 h265 hevc insv ivf jsv lrf lrv m1v m2t m2ts m2v m4v "
+    "mjpeg mjpg mkv mod mov mp4 mpe mpeg mpg mpv mts mxf nut obu ogm ogv qt tod tp trp ts vob webm wmv y4m"
 )
+_OTHERS = (
+    "aac bin csv db doc flac gps gpx gz html idx ini json jsonl log m4a md mka mp3 nmea npy npz oga ogg opus pcd pdf "
+    "pkl ply py srt sub tar tgz thm txt vtt wav wma xml yaml yml zip"
+)
+IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split())
+VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEOS.split())
 """Suffixes of videos in a searched folder. A file that is given by its path may have any name."""
 _FILE_NAMES = ("name", "file", "first", "last")
 """Keys of descriptions whose values are names of files."""
+_OTHER_SUFFIXES = frozenset(f".{name}" for name in _OTHERS.split())
+"""Suffixes of files that are not looked into: data sets have millions of them."""
+_NO_VIDEO_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"M4A ", b"M4B ")
+"""Brands of ISO base media files that hold images or sound."""
+_MAGIC = (
+    b"\x1aE\xdf\xa3",  # Matroska, WebM
+    b"FLV\x01",
+    b"0&\xb2u\x8ef\xcf\x11",  # ASF, WMV
+    b"\0\0\x01\xba",  # MPEG program stream
+    b"\0\0\x01\xb3",  # MPEG-1 and MPEG-2 video
+    b"\x06\x0e+4",  # MXF
+    b"DKIF",
+    b"YUV4MPEG2",
+    b"nut/multimedia container",
+    b"\0\0\0\x01\x67",  # H.264, from here on
+    b"\0\0\0\x01\x27",
+    b"\0\0\0\x01\x09",
+    b"\0\0\0\x01\x40\x01",  # H.265
+    b"\0\0\0\x01\x46\x01",
+)
+
+
+def looks_like_video(path: Path) -> bool:
+    """Returns whether a file of an unknown suffix begins like a video that FFmpeg reads."""
+    if path.suffix.lower() in _OTHER_SUFFIXES or not path.is_file():  # a pipe would make the search wait
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    return (
+        head.startswith(_MAGIC)
+        or head[4:8] in (b"moov", b"mdat", b"wide")
+        or (head[4:8] == b"ftyp" and head[8:12] not in _NO_VIDEO_BRANDS)
+        or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
+        or (head.startswith(b"OggS") and b"theora" in head)
+        or (head.startswith(b"GIF8") and b"NETSCAPE2.0" in head)  # a GIF that moves
+        or any(head[at : at + 4 * step : step] == b"GGGG" for at, step in ((0, 188), (4, 192), (0, 204)))
+    )
 
 
 def is_image(path: Path) -> bool:

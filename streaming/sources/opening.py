@@ -79,8 +79,8 @@ def _files(name: str) -> list[Path]:
             f"to join them by time, write 'NAME={path / ('*' + videos[0].suffix)}' in quotes."
         )
     raise SourceError(
-        f"the folder {path} holds no images: expected .jpg, .png, .bmp, .tif or .webp files directly in it, "
-        f"got {len(files)} other files."
+        f"the folder {path} holds no images: expected .jpg, .png, .bmp, .tif, .webp, .avif or .ppm files directly in "
+        f"it, got {len(files)} other files."
     )
 
 

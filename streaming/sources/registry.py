@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from roadmask.engines.errors import SourceError
-from roadmask.streaming.sources.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from roadmask.streaming.sources.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, looks_like_video
 from roadmask.streaming.sources.source import FrameSource
 
 
@@ -122,6 +122,11 @@ def kind_of_file(path: Path) -> SourceKind:
 def recording_suffixes() -> frozenset[str]:
     """Returns the suffixes of files that are recordings by themselves: those of all kinds except images."""
     return frozenset().union(*(kind.suffixes for kind in KINDS if kind.name != "images"))
+
+
+def is_recording(path: Path) -> bool:
+    """Returns whether a file is a recording by itself: by its suffix, or, if that is unknown, by how it begins."""
+    return path.suffix.lower() in recording_suffixes() or (not is_image(path) and looks_like_video(path))
 
 
 def kind_named(name: str) -> SourceKind | None:

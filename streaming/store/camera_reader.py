@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -20,6 +20,7 @@ from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, read_attributes
 from roadmask.streaming.store.records import Sighting, StoredFrame, TrackSummary, TrackView
 
+_EPOCH_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 _READ_LATER = ("_instances", "_rows_by_track")
 """Properties that are read when they are first used."""
 
@@ -82,6 +83,15 @@ class CameraReader:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _READ_LATER}
+
+    def wall_clock(self, timestamp_ns: int, epoch: int) -> datetime | None:
+        """Returns a timestamp of an epoch as wall-clock time in UTC, to a microsecond; None where it is not known."""
+        clock = next((each.info.clock for each in self.epochs if each.info.epoch == epoch), None)
+        if clock == "unix":
+            return _EPOCH_1970 + timedelta(microseconds=timestamp_ns // 1000)
+        if clock == "media" and self.recording_start is not None:
+            return self.recording_start + timedelta(microseconds=timestamp_ns // 1000)
+        return None
 
     def frame(self, position: int) -> StoredFrame:
         """Returns the frame at a position; negative positions count from the end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -329,7 +330,10 @@ class CameraWriter:
 
 
 def _recording_start(drive: Mapping[str, Any], camera: str) -> str | None:
-    """Returns when the recording of a camera began, where the store's description of its source says so."""
+    """Returns the wall clock at time 0 of the drive's clock, where the store's description of the source states it."""
     source = drive.get("sources", {}).get(camera)
     start = source.get("recorded_at") if isinstance(source, Mapping) else None
-    return start if isinstance(start, str) else None
+    if not isinstance(start, str):
+        return None
+    start_ns = drive.get("starts_ns", {}).get(camera, 0)
+    return (datetime.fromisoformat(start) - timedelta(microseconds=start_ns // 1000)).isoformat() if start_ns else start

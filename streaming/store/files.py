@@ -10,6 +10,7 @@ import errno
 import json
 import logging
 import os
+import shlex
 import socket
 import uuid
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,8 @@ from roadmask.engines.files import flush, partial_path
 _log = logging.getLogger(__name__)
 _FSYNC_THREADS = 8
 """Number of threads that flush files: file systems merge flushes that are requested together."""
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
 class DurableStore(LocalStore):
@@ -132,7 +135,8 @@ class WriterLock:
         """
         self._path = path
         # Not bound to a thread: a store may be closed by another thread than the one that opened it.
-        self._lock = filelock.FileLock(path, thread_local=False)
+        # A file system without locks is refused: a marker that stands for a lock would outlive a killed process.
+        self._lock = filelock.FileLock(path, thread_local=False, fallback_to_soft=False)
         self._guarded = guarded
         self._name = json.dumps({**this_process(), "token": uuid.uuid4().hex}) + "\n"
         try:
@@ -143,11 +147,26 @@ class WriterLock:
                 f"another process is writing to {guarded}: {_holder(path)}. Wait until it ends, stop it, or choose "
                 f"another --out."
             ) from error
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {guarded}: {error.strerror or error} ({error.filename or path}). Choose a folder "
-                f"that you may write to."
-            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError | NotImplementedError) -> StoreError:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            place = error.filename or self._path
+            return StoreError(
+                f"cannot write to {self._guarded}: {error.strerror or error} ({place}). Choose a folder that you may "
+                f"write to."
+            )
+        with suppress(OSError):
+            if not self._path.stat().st_size:  # created by this attempt: others without locks wrote nothing either
+                self._path.unlink()
+        why = error.strerror if isinstance(error, OSError) else "flock is missing"
+        share = shlex.quote(f"file://{self._guarded.absolute().parent}")
+        return StoreError(
+            f"cannot write to {self._guarded}: its file system has no locks ({why}), which keep a second writer out. "
+            f"Write to a local disk and copy the store when it is finished; `roadmask batch VIDEOS --out {share} "
+            f"--work LOCAL` does both."
+        )
 
     def _acquire(self, wait_s: float) -> None:
         try:

@@ -2,7 +2,8 @@
 
 ::
 
-    drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config
+    drive.zarr/                    attributes: schema_version, roadmask_version, class_names, engine, sources, config,
+                                   starts_ns = {camera: when it began on the clock of the drive}, if not all at 0
       provenance.jsonl             wall clock, host, command: all that differs between two equal runs
       <camera>/                    attributes: committed = {epoch: {frames, instances, rle_bytes}}, dropped, failed,
                                    removed = number of frames of epochs that were removed again, if any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +63,7 @@ class MaskStore:
         engine: dict[str, Any],
         sources: dict[str, Any],
         config: dict[str, Any],
+        starts_ns: Mapping[str, int] | None = None,
         command: str = "",
         resume: bool = False,
     ) -> MaskStore:
@@ -74,6 +75,8 @@ class MaskStore:
             engine: description of the engine, as JSON data.
             sources: description of the source of each camera, as JSON data; credentials are left out.
             config: configuration of the run, as JSON data.
+            starts_ns: camera -> time on the clock of the drive at which its recording begins, in nanoseconds, for
+                cameras that began after the first one.
             command: command line, for the provenance.
             resume: continue with the store at `path`, if there is one.
 
@@ -93,6 +96,7 @@ class MaskStore:
             "engine": json_data(engine, "engine"),
             "sources": json_data(sources, "sources"),
             "config": json_data(config, "config"),
+            **({"starts_ns": json_data(starts_ns, "starts_ns")} if starts_ns else {}),
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -75,6 +76,8 @@ class EpochSummary:
     """Number of its instances."""
     seconds: float
     """Duration from its first frame to the end of its last, in seconds."""
+    began: datetime | None = None
+    """Wall-clock time of its first frame in UTC; None where the recording does not state it."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def summarize_drive(path: Path | str) -> DriveSummary:
         StoreError: there is no store, or it cannot be read.
     """
     drive = open_drive(path)
-    cameras = tuple(_camera(camera) for camera in drive.values())
+    cameras = tuple(summarize_camera(camera) for camera in drive.values())
     raw = sum(
         4 * epoch.image_size[0] * epoch.image_size[1] * epoch.frames for camera in cameras for epoch in camera.epochs
     )
@@ -170,7 +173,12 @@ def frame_seconds(camera: CameraReader) -> tuple[NDArray[np.float64], float]:
     return np.concatenate(parts), step
 
 
-def _camera(camera: CameraReader) -> CameraSummary:
+def summarize_camera(camera: CameraReader) -> CameraSummary:
+    """Summarises one camera, without reading id maps and masks.
+
+    Raises:
+        StoreError: its files cannot be read back.
+    """
     seconds, step = frame_seconds(camera)
     lives = _lives(camera, seconds, step)
     seen = Counter(category_id for epoch in camera.epochs for category_id in epoch.category_id.tolist())
@@ -182,6 +190,7 @@ def _camera(camera: CameraReader) -> CameraSummary:
             len(epoch),
             epoch.extent.instances,
             float(epoch.timestamp_ns[-1] - epoch.timestamp_ns[0]) / 1e9 + step if len(epoch) else 0.0,
+            camera.wall_clock(int(epoch.timestamp_ns[0]), epoch.info.epoch) if len(epoch) else None,
         )
         for epoch in camera.epochs
     )

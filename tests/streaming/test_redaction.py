@@ -57,11 +57,30 @@ ADDRESSES = [
     ("rtsp://cam:554/user=admin_password=p@ss", "rtsp://cam:554/user=***"),
     ("http://host/live/token=abc/video", "http://host/live/token=***"),
     ("http://host/live/password%3Dabc", "http://host/live/password%3D***"),
+    (
+        "rtsp://10.0.0.1:554/user=admin&password=tlJwpbo6&channel=1&stream=0.sdp",
+        "rtsp://10.0.0.1:554/user=***&channel=1&stream=0.sdp",
+    ),
+    ("rtsp://10.0.0.1/user%3Dadmin%26password%3Dtl%26channel%3D1", "rtsp://10.0.0.1/user%3D***"),
+    ("rtsp://cam/0/admin:tiger/main", "rtsp://cam/0/***/main"),
+    ("rtsp://cam/live/password/tiger/ch0", "rtsp://cam/live/password/***/ch0"),
+    ("http://cam/api/TOKEN/abc", "http://cam/api/TOKEN/***"),
+    ("rtsp://cam/ch0;pwd=tiger", "rtsp://cam/ch0;pwd=***"),
+    ("rtsp://host/vod/mp4:sample.mp4", "rtsp://host/vod/mp4:sample.mp4"),
     # paths that hold '@'
     ("rtsp://host/live@1080", "rtsp://host/live@1080"),
     ("rtsp://host:554/live@1080", "rtsp://host:554/live@1080"),
     ("rtsp://mediamtx:8554/live@main", "rtsp://mediamtx:8554/live@main"),
-    ("rtsp://eve:pass@camera.local/live@main", "rtsp://camera.local/live@main"),
+    ("rtsp://eve:pass@camera.local/live@1080", "rtsp://camera.local/live@1080"),
+    # a later '@' may still end the password
+    ("rtsp://eve:pass@camera.local/live@main", "rtsp://***"),
+    ("rtsp://eve:tiger@10.0.0.1/x@cam/stream", "rtsp://***"),
+    ("rtsp://eve:tiger@zoo.org/x@cam:554/stream", "rtsp://cam:554/stream"),
+    ("rtsp://eve:a@b.c/d?e@host", "rtsp://***"),
+    # one slash is missing
+    ("rtsp:/cam/x", "rtsp:/cam/x"),
+    ("rtsp:/eve:pass@cam/x", "rtsp:/cam/x"),
+    ("http:/cam/x?token=pass", "http:/cam/x"),
     ("http://host/data/me@home/x.mp4", "http://host/data/me@home/x.mp4"),
     ("file:///data/me@home/x.mp4", "file:///data/me@home/x.mp4"),
     ("/data/me@home/x.mp4", "/data/me@home/x.mp4"),
@@ -188,6 +207,22 @@ def test_no_secret_in_a_message_is_shown_and_hosts_are(address: tuple[str, str],
     shown = redact_text(around.format(address[0]))
     assert not set(CAPITALS) & set(shown), shown
     assert f"//{address[1]}" in shown
+
+
+@st.composite
+def careless_logins(draw: st.DrawFn) -> str:
+    """An address whose password may look more like a host than the host does."""
+    host = draw(st.one_of(IPS, DOTTED, LABELS))
+    pieces = st.sampled_from(["Q", "XZ", "@", "/", ":", "?", "#", "@QX.ZQ/", "@97.9.7.9/", "@ZQ:77/", "@XQ/"])
+    password = "QX" + "".join(draw(st.lists(pieces, min_size=1, max_size=6)))
+    return f"rtsp://{draw(st.sampled_from(['Q', 'XZ']))}:{password}@{host}{draw(PORTS)}{draw(PATHS)}"
+
+
+@settings(max_examples=300, deadline=None)
+@given(careless_logins())
+def test_no_part_of_a_password_that_holds_a_better_host_is_shown(address: str) -> None:
+    assert not set(CAPITALS) & set(redact_address(address)), address
+    assert not set(CAPITALS) & set(redact_text(f"cannot open {address}: gone")), address
 
 
 @settings(max_examples=300, deadline=None)

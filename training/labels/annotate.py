@@ -18,7 +18,7 @@ from roadmask.engines import Segmenter
 from roadmask.engines.errors import InputError
 from roadmask.streaming.camera_names import camera_name
 from roadmask.streaming.config import RunConfig
-from roadmask.streaming.formats.export.source_images import recorded_specs
+from roadmask.streaming.formats.export.source_images import find_specs
 from roadmask.streaming.recording.drive import record_drive
 from roadmask.streaming.recording.jobs import CameraJob, camera_jobs
 from roadmask.streaming.recording.result import ProgressCallback
@@ -119,7 +119,7 @@ def annotate(
     outcomes = []
     with LabelWriter(out) as writer:
         for name, camera, drive in stores:
-            specs = recorded_specs(drive.path, _described(drive, camera.name)) or ()
+            specs = find_specs(_described(drive, camera.name), (Path(), drive.path.parent)) or ()
             outcomes.append(_add(writer, name, camera, drive, specs, licence, every))
             on_drive(outcomes[-1])
         for job in jobs:

@@ -12,11 +12,10 @@ import cv2
 
 from roadmask.engines.errors import InputError, StoreError
 from roadmask.engines.files import write_atomically
+from roadmask.streaming.formats.export.source_images import is_recorded_from
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.sources import open_camera
 from roadmask.streaming.sources.arguments import scheme_of
-from roadmask.streaming.sources.files import without_names
-from roadmask.streaming.store.layout import json_data
 from roadmask.training.labels.description import LabelSource
 from roadmask.training.labels.reading import LabelSet
 from roadmask.training.labels.records import ImageKey, LabelledImage
@@ -96,7 +95,7 @@ def _decode(
         )
     left = dict(images)
     with closing(open_camera(source.name, resolved_specs(labels.path, source))) as camera:
-        if without_names(json_data(camera.describe(), "source")) != without_names(dict(source.recording)):
+        if not is_recorded_from(camera, source.recording):
             raise InputError(
                 f"expected the recording of {source.name} that was labelled, {', '.join(source.specs)} has other "
                 f"content: put the path of the original into [sources.{source.name}] of {labels.path / 'set.toml'}."

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import cv2
 
 from roadmask.streaming.formats.export.anonymize import anonymized
-from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.job import ExportJob, wall_clock_text
 from roadmask.streaming.formats.export.source_images import images
 
 _JPEG_QUALITY = 95
@@ -20,7 +20,8 @@ def write(job: ExportJob, path: Path) -> None:
     """Writes `images`, `annotations` and `categories`, with the run lengths of the store byte for byte.
 
     Ids count from 1 over all cameras. An image also has `camera`, `epoch`, `frame_index` (capture count) and
-    `timestamp_ns`; an annotation also has `score`, `track_id` (0 = none; unique within a camera) and `state`.
+    `timestamp_ns`, and `date_captured` where the recording states when it began; an annotation also has `score`,
+    `track_id` (0 = none; unique within a camera) and `state`.
 
     With `image_files`, the images are written to CAMERA/FRAME_INDEX.jpg beside the file.
 
@@ -69,6 +70,7 @@ def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
             height, width = epoch.info.image_size
             for index, timestamp_ns in zip(epoch.frame_index.tolist(), epoch.timestamp_ns.tolist(), strict=True):
                 number += 1
+                captured = wall_clock_text(camera, timestamp_ns, epoch.info.epoch)
                 yield {
                     "id": number,
                     "file_name": _file_name(camera.name, index),
@@ -78,6 +80,7 @@ def _images(job: ExportJob) -> Iterable[dict[str, Any]]:
                     "epoch": epoch.info.epoch,
                     "frame_index": index,
                     "timestamp_ns": timestamp_ns,
+                    **({"date_captured": captured} if captured else {}),
                 }
 
 

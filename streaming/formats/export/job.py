@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 
 from roadmask.engines.errors import InputError
 from roadmask.streaming.store import CameraReader, Drive, StoredFrame
@@ -80,3 +81,9 @@ class ExportJob:
         for position in range(len(camera)):
             yield camera.frame(position)
             self.on_progress((done + position + 1) / total)
+
+
+def wall_clock_text(camera: CameraReader, timestamp_ns: int, epoch: int) -> str | None:
+    """Returns a frame's wall-clock time as ISO 8601 in UTC with microseconds; None where it is not known."""
+    time = camera.wall_clock(timestamp_ns, epoch)
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

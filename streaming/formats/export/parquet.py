@@ -17,6 +17,7 @@ SCHEMA = pa.schema(
         ("epoch", pa.int32()),
         ("frame_index", pa.int64()),
         ("timestamp_ns", pa.int64()),
+        ("captured_at", pa.timestamp("us", tz="UTC")),
         ("track_id", pa.int64()),
         ("state", pa.uint8()),
         ("category_id", pa.int32()),
@@ -60,6 +61,7 @@ def _columns(camera: CameraReader, frame: StoredFrame) -> dict[str, Any]:
         "epoch": frame.epoch,
         "frame_index": frame.frame_index,
         "timestamp_ns": frame.timestamp_ns,
+        "captured_at": camera.wall_clock(frame.timestamp_ns, frame.epoch),
         "height": seen.image_size[0],
         "width": seen.image_size[1],
     }

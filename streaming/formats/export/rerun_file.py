@@ -22,8 +22,8 @@ _JPEG_QUALITY = 85
 def write(job: ExportJob, path: Path) -> None:
     """Writes CAMERA/boxes, CAMERA/id_map and CAMERA/image on the timelines `frame` (capture count) and `time`.
 
-    The id map holds track ids modulo 65536, the range of segmentation images in rerun. Images are included if
-    `--source` or `--anonymize` is given.
+    Where the recording states when it began, there is also the timeline `wall_clock`. The id map holds track ids modulo
+    65536, the range of segmentation images in rerun. Images are included if `--source` or `--anonymize` is given.
 
     Raises:
         InputError: images are requested and cannot be found; see `images`.
@@ -55,6 +55,9 @@ def _log(stream: Any, job: ExportJob, camera: CameraReader, frame: Frame | None,
         stream.set_time("time", timestamp=np.datetime64(stored.timestamp_ns, "ns"))
     else:
         stream.set_time("time", duration=np.timedelta64(stored.timestamp_ns, "ns"))
+    captured = camera.wall_clock(stored.timestamp_ns, stored.epoch)
+    if captured is not None:
+        stream.set_time("wall_clock", timestamp=captured)
     if frame is not None:
         image = frame.image
         if job.anonymize:

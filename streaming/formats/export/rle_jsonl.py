@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from roadmask.streaming.formats.export.job import ExportJob
+from roadmask.streaming.formats.export.job import ExportJob, wall_clock_text
 
 
 def write(job: ExportJob, path: Path) -> None:
@@ -16,12 +16,14 @@ def write(job: ExportJob, path: Path) -> None:
             if not len(seen):
                 continue
             assert seen.masks is not None  # noqa: S101 - a store keeps masks
+            captured = wall_clock_text(camera, frame.timestamp_ns, frame.epoch)
             for n, counts in enumerate(seen.masks.to_rle().counts):
                 row = {
                     "camera": camera.name,
                     "epoch": frame.epoch,
                     "frame_index": frame.frame_index,
                     "timestamp_ns": frame.timestamp_ns,
+                    **({"captured_at": captured} if captured else {}),
                     "track_id": int(frame.track_ids[n]),
                     "state": int(frame.states[n]),
                     "category_id": int(seen.category_ids[n]),

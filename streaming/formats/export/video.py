@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from roadmask.streaming.formats.export.anonymize import anonymized
@@ -11,6 +12,7 @@ from roadmask.streaming.formats.export.source_images import images
 from roadmask.streaming.sinks.overlay import OverlayVideo
 from roadmask.streaming.sinks.sink import CameraDescription, TrackedFrame
 from roadmask.streaming.sinks.video_writer import VideoWriter
+from roadmask.streaming.store import CameraReader
 from roadmask.tracking import Tracks
 
 _PAUSE_NS = 1_000_000_000
@@ -20,6 +22,9 @@ _PAUSE_NS = 1_000_000_000
 def write(job: ExportJob, path: Path) -> None:
     """Writes the stored frames without sound; failed and dropped frames are not shown.
 
+    The metadata of the video state when its first frame was captured, if the recording does; those of an anonymized
+    video do not.
+
     Raises:
         InputError: there are several cameras, or the images cannot be found; see `images`.
     """
@@ -27,7 +32,7 @@ def write(job: ExportJob, path: Path) -> None:
     if job.anonymize and not job.overlay:
         _write_plain(job, path)
         return
-    overlay = OverlayVideo(path)
+    overlay = OverlayVideo(path, created=None if job.anonymize else _began(camera))
     overlay.open(camera.name, CameraDescription(camera.class_names))
     try:
         for frame, stored in images(job, camera):
@@ -50,3 +55,8 @@ def _write_plain(job: ExportJob, path: Path) -> None:
                 shift_ns = shown_ns + _PAUSE_NS - frame.timestamp_ns
             epoch, shown_ns = frame.epoch, frame.timestamp_ns + shift_ns
             video.write(anonymized(frame.image, stored.instances, whole_boxes=job.whole_boxes), shown_ns)
+
+
+def _began(camera: CameraReader) -> datetime | None:
+    first = next((epoch for epoch in camera.epochs if len(epoch)), None)
+    return None if first is None else camera.wall_clock(int(first.timestamp_ns[0]), first.info.epoch)

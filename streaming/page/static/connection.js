@@ -4,6 +4,7 @@ import { ServerClock } from "./clock.js";
 
 const PING_MS = 1000;
 const SILENCE_MS = 5000; // the server speaks twice a second
+const lost = (other) => `Connection to ${other} lost. Trying again …`;
 const RETRY_MS = [300, 600, 1000, 2000, 3000];
 
 /** Reads an image message: header length (4 bytes, big-endian), JSON header, JPEG. */
@@ -18,11 +19,15 @@ export class Connection extends EventTarget {
   clock = new ServerClock();
   #socket = null;
   #failures = 0;
+  #wasUp = false;
   #watching = true;
   #heard = 0;
+  #other;
 
-  constructor() {
+  /** @param other what answers, in the words of the banner: "the run". */
+  constructor(other = "the run") {
     super();
+    this.#other = other;
     setInterval(() => this.#tick(), PING_MS);
     this.#open();
   }
@@ -79,6 +84,7 @@ export class Connection extends EventTarget {
     if (message.type === "status") this.#emit("status", message);
     if (message.type === "hello") {
       this.#failures = 0;
+      this.#wasUp = true;
       this.#emit("up", message);
     }
   }
@@ -88,8 +94,8 @@ export class Connection extends EventTarget {
     this.#socket = null;
     socket.close();
     const wait = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
-    this.#emit("down", "Connection to the run lost. Trying again …");
-    this.#emit("down", await whyLost());
+    this.#emit("down", lost(this.#other));
+    this.#emit("down", await whyLost(this.#other, this.#wasUp || this.#failures < 3));
     setTimeout(() => this.#open(), wait);
   }
 
@@ -98,16 +104,29 @@ export class Connection extends EventTarget {
   }
 }
 
-/** A WebSocket does not say why it was refused; an ordinary request does. */
-async function whyLost() {
-  try {
-    const answer = await fetch("api/history", { signal: AbortSignal.timeout(2000) });
-    if (answer.status === 401 || answer.status === 403) {
-      return "The run no longer accepts this page. Open the address that roadmask printed when it started.";
-    }
-    if (answer.ok) return "Connection to the run lost. Trying again …";
-  } catch {
-    // there is no answer
+/** A WebSocket does not say why it was refused; an ordinary request to the same place does. */
+async function whyLost(other, mayPass) {
+  const begin = other.replace(/^the /, "The ");
+  const { status, text } = await answerOf(`ws?origin=${encodeURIComponent(location.origin)}`);
+  if (status === 401 || (status === 403 && text.includes("token"))) {
+    return `${begin} no longer accepts this page. Open the address that roadmask printed when it started.`;
   }
-  return "The run does not answer: it has ended, or the network is down. Trying again …";
+  if (status === 403 && text) return text;
+  if (status === 426) {
+    return mayPass
+      ? lost(other)
+      : `${begin} answers, but WebSockets do not reach it: have the reverse proxy pass on the headers Upgrade and Connection. Trying again …`;
+  }
+  return `${begin} does not answer: it has ended, or the network is down. Trying again …`;
+}
+
+/** Gives status and plain text of an answer; 0 if there is none. Pages in HTML are those of a proxy. */
+async function answerOf(path) {
+  try {
+    const answer = await fetch(path, { signal: AbortSignal.timeout(2000) });
+    const isPlain = answer.headers.get("Content-Type")?.startsWith("text/plain");
+    return { status: answer.status, text: isPlain ? await answer.text() : "" };
+  } catch {
+    return { status: 0, text: "" };
+  }
 }

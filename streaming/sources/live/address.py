@@ -6,14 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
 from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.camera_names import camera_name, check_camera_name
+from roadmask.streaming.hosts import encode_login
 from roadmask.streaming.redaction import redact_address, redact_text
-from roadmask.streaming.sources.files import require_file
+from roadmask.streaming.sources.files import require_file, split_query
 
 Kind = Literal["rtsp", "http", "udp", "device", "replay"]
 
@@ -26,6 +27,16 @@ _KINDS: dict[str, Kind] = {
     "replay": "replay",
 }
 _EXPECTED = "rtsp://, http:// (MJPEG or MPEG-TS), udp://, /dev/video0 or replay:clip.mp4"
+_OTHER_PROTOCOLS = {
+    **dict.fromkeys(("rtmp", "rtmps", "rtmpe", "rtmpt", "rtmpte", "rtmpts"), "RTMP"),
+    **dict.fromkeys(("mms", "mmsh", "mmst"), "MMS"),
+    **dict.fromkeys(("webrtc", "whep", "whip", "ws", "wss"), "WebRTC or a WebSocket"),
+    **dict.fromkeys(("ftp", "ftps", "sftp", "smb", "nfs", "s3", "gs"), "a file server"),
+    **{name: name.upper() for name in ("srt", "rtp", "rist", "tcp", "onvif", "ndi", "dvb", "hls")},
+}
+"""Schemes that are no misspelling of one that is read."""
+_PLAYLISTS = {".m3u8": "an HLS playlist", ".m3u": "an HLS playlist", ".mpd": "a DASH manifest"}
+"""Suffixes of addresses whose images come in files of several seconds."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -97,26 +108,59 @@ def _read(source: str) -> tuple[Kind, str, str, str]:
         return _read_path(source)
     kind = _KINDS.get(scheme[1].lower())
     if kind is None:
-        near = get_close_matches(scheme[1].lower(), _KINDS, n=1)
-        hint = f"did you mean {near[0]}:?" if near else f"expected {_EXPECTED}."
-        raise SourceError(f"cannot read {redact_address(source)!r}: unknown scheme {scheme[1]!r}; {hint}")
+        raise _unknown_scheme(source, scheme[1])
     if kind == "replay":
-        path = require_file(Path(source.partition(":")[2]))
-        return kind, str(path), f"replay:{path.name}", _name_of(path.stem)
+        file, query = split_query(source.partition(":")[2])
+        path = require_file(Path(file))
+        track = f"?{query}" if query else ""
+        return kind, f"{path}{track}", f"replay:{path.name}{track}", _name_of(path.stem)
+    behind = source[scheme.end() :]
+    shown = redact_address(f"{scheme[1]}://{behind.lstrip('/')}")
+    if not behind.startswith("//"):
+        raise SourceError(f"expected '//' behind '{scheme[1]}:' in the address of a camera: did you mean {shown!r}?")
     shown = redact_address(source)
     try:
+        secret = encode_login(source)
         parts = urlsplit(shown)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise SourceError(
-            f"cannot read {shown!r}: {error}; expected an address such as rtsp://HOST:554/PATH."
-        ) from None
+        raise _unreadable(shown, error) from None
     if kind == "udp":
         if port is None:
             raise SourceError(f"{shown!r} names no port: expected an address such as udp://0.0.0.0:5000.")
     elif not host:
         raise SourceError(f"{shown!r} names no host: expected an address such as {kind}://HOST/PATH.")
-    return kind, source, shown, _name_of(host or f"udp_{port}")
+    playlist = _PLAYLISTS.get(PurePosixPath(parts.path.lower()).suffix) if kind == "http" else None
+    if playlist is not None:
+        raise SourceError(
+            f"{shown!r} is {playlist}, whose images arrive in files of several seconds, too late for a live run: use "
+            "the camera's rtsp:// address, or its MJPEG or MPEG-TS stream."
+        )
+    return kind, secret, shown, _name_of(host or f"udp_{port}")
+
+
+def _unknown_scheme(source: str, scheme: str) -> SourceError:
+    shown = redact_address(source)
+    protocol = _OTHER_PROTOCOLS.get(scheme.lower())
+    if protocol is not None:
+        return SourceError(
+            f"cannot read {shown!r}: live cameras are not read over {protocol}, expected {_EXPECTED}. Most cameras and "
+            "media servers offer rtsp:// as well."
+        )
+    if scheme.lower() == "file":
+        return SourceError(f"cannot read {shown!r}: write replay:clip.mp4 to replay a file at its own pace.")
+    near = get_close_matches(scheme.lower(), _KINDS, n=1)
+    hint = f"did you mean {near[0]}:?" if near else f"expected {_EXPECTED}."
+    return SourceError(f"cannot read {shown!r}: unknown scheme {scheme!r}; {hint}")
+
+
+def _unreadable(shown: str, error: ValueError) -> SourceError:
+    if "password" in str(error):
+        return SourceError(
+            f"cannot tell where the password ends in the address that is shown as {shown!r}: write %40 for '@', %2F "
+            "for '/', %3F for '?' and %23 for '#' in the user, in the password and in the path."
+        )
+    return SourceError(f"cannot read {shown!r}: {error}; expected an address such as rtsp://HOST:554/PATH.")
 
 
 def _read_path(source: str) -> tuple[Kind, str, str, str]:

@@ -13,6 +13,7 @@ import os
 import queue
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -88,7 +89,8 @@ def main() -> None:
     requests = _Requests(stdin)
     path = Path(asked["counts"])
     with path.open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the decoder before this one may still be dying: only one may count
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the decoder before this one may still be dying: only one may count
         decoder = LiveDecoder(address, CountsFile(path), output.tell)
         reading = threading.Thread(target=_read, args=(decoder, output), daemon=True)
         reading.start()

@@ -69,8 +69,8 @@ def test_any_other_address_needs_the_token() -> None:
         assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="roadmask"')
         assert "roadmask printed" in text
         status, _, headers = get(page, "/?token=" + token)
-        assert (status, headers["Location"]) == (303, "/")
-        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(headers["Set-Cookie"].split("; "))
+        assert (status, headers["Location"]) == (303, "./")  # below whatever path a proxy serves it
+        assert {"HttpOnly", "SameSite=Lax"} == set(headers["Set-Cookie"].split("; ")[1:])
         cookie = headers["Set-Cookie"].partition(";")[0]
         assert get(page, "/", Cookie=cookie)[0] == 200
         page.publish(image_of())

@@ -46,7 +46,7 @@ def test_cameras_without_a_name_are_numbered() -> None:
         (["front="], InputError, "expected a camera's source"),
         (["a=rtsp://h/1", "a=rtsp://h/2"], InputError, "two cameras are named 'a'"),
         (["../a=rtsp://h/1"], SourceError, "as a live camera"),
-        (["rtmp://h/1"], SourceError, "unknown scheme 'rtmp'"),
+        (["rtmp://h/1"], SourceError, "not read over RTMP"),
         (["rtps://h/1"], SourceError, "did you mean rtsp"),
         (["rtsp:///path"], SourceError, "names no host"),
         (["udp://host"], SourceError, "names no port"),
