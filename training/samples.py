@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from roadmask.engines.masks import RleMasks
 from roadmask.engines.segmenter import Image
 from roadmask.evaluation import CocoTruth, read_truth
 from roadmask.training.labels.frames import image_files
-from roadmask.training.labels.reading import is_label_set, read_label_set
+from roadmask.training.labels.reading import LabelSet, is_label_set, read_label_set
 from roadmask.training.labels.records import Label
 
 MIN_SIDE_PX = 2
@@ -94,6 +94,8 @@ class TrainingSet:
     """In the order of their names, so that the order of sets and of lines in them changes nothing."""
     sources: tuple[str, ...]
     """Folders they came from, as given."""
+    own_classes: Mapping[int, str] = field(default_factory=dict)
+    """Category id -> name of the classes that COCO does not have."""
 
     @cached_property
     def digest(self) -> str:
@@ -104,6 +106,12 @@ class TrainingSet:
             for each in image.objects:
                 whole.update(f"{each.category_id} {each.weight:.6f} {each.crowd} ".encode() + each.counts + b"\n")
         return whole.hexdigest()
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """Category id -> name of the classes that have objects to learn, crowds not counted."""
+        names = CLASS_NAMES | dict(self.own_classes)
+        return {category: names[category] for category in self.category_ids}
 
     @property
     def category_ids(self) -> tuple[int, ...]:
@@ -131,22 +139,36 @@ def read_training_sets(
     if not folders:
         raise InputError("expected at least one folder of labelled images, got none.")
     images: list[TrainingImage] = []
+    own_classes: dict[int, str] = {}
     for folder in dict.fromkeys(path.resolve() for path in folders):
-        images += _read_labels(folder, on_look) if is_label_set(folder) else _read_folder(folder)
+        if not is_label_set(folder):
+            images += _read_folder(folder)
+            continue
+        labels = read_label_set(folder)
+        _add_classes(own_classes, labels)
+        images += _read_labels(labels, on_look)
     if not any(not each.crowd for image in images for each in image.objects):
         raise InputError(f"expected labelled objects in {', '.join(map(str, folders))}, found none to learn from.")
     images.sort(key=lambda image: (image.name, str(image.path)))
-    return TrainingSet(tuple(images), tuple(map(str, folders)))
+    return TrainingSet(tuple(images), tuple(map(str, folders)), own_classes)
 
 
-def _read_labels(folder: Path, on_look: Callable[[str, int], Callable[[], None]]) -> Iterator[TrainingImage]:
-    labels = read_label_set(folder)
-    unknown = sorted({each.class_name for each in labels.labels.values()} - set(CLASS_NAMES.values()))
-    if unknown:
-        raise InputError(
-            f"{folder} has objects of the classes {', '.join(unknown)}, which roadmask does not know: it knows COCO's."
-        )
-    classes = labels.description.classes
+def _add_classes(own_classes: dict[int, str], labels: LabelSet) -> None:
+    """Adds the classes of a label set that COCO does not have; label sets must agree on their ids."""
+    for name, category in labels.description.classes.items():
+        if category in CLASS_NAMES:
+            continue
+        others = {other: id_ for id_, other in own_classes.items()}
+        if own_classes.get(category, name) != name or others.get(name, category) != category:
+            raise InputError(
+                f"{labels.path} gives the class {name} the category id {category}, another label set has "
+                f"{own_classes.get(category, name)} = {others.get(name, category)}: change set.toml so that they agree."
+            )
+        own_classes[category] = name
+
+
+def _read_labels(labels: LabelSet, on_look: Callable[[str, int], Callable[[], None]]) -> Iterator[TrainingImage]:
+    folder, classes = labels.path, labels.description.classes
     files = image_files(labels, on_image=on_look("Decoding labelled images", len(labels.images)))
     for key, image in labels.images.items():
         objects = [_object(each, classes[each.class_name], image.size) for each in labels.by_image[key]]

@@ -111,10 +111,15 @@ def test_the_order_of_sets_and_of_lines_changes_nothing(tmp_path: Path) -> None:
     assert before.category_ids == (1, 3)
 
 
-def test_a_set_without_objects_and_a_class_that_cannot_be_learnt_are_refused(tmp_path: Path) -> None:
+def test_a_set_without_objects_and_sets_that_disagree_are_refused(tmp_path: Path) -> None:
     empty = made_set(tmp_path / "empty", [])
     with pytest.raises(InputError, match="found none to learn from"):
         read_training_sets([empty])
-    strange = made_set(tmp_path / "own", [image_of(), label_of(class_name="cyclist")], {"cyclist": 101})
-    with pytest.raises(InputError, match="the classes cyclist, which roadmask does not know"):
-        read_training_sets([strange])
+    one = made_set(tmp_path / "one", [image_of(), label_of(class_name="cyclist")], {"cyclist": 101})
+    two = made_set(tmp_path / "two", [image_of(), label_of(class_name="cyclist")], {"cyclist": 102})
+    for folder in (one, two):
+        (folder / "frames" / "city").mkdir(parents=True)
+        cv2.imwrite(str(folder / "frames" / "city" / "000000.jpg"), np.zeros((*SIZE, 3), np.uint8))
+    assert read_training_sets([one]).class_names == {101: "cyclist"}
+    with pytest.raises(InputError, match="another label set has cyclist = 101: change"):
+        read_training_sets([one, two])
