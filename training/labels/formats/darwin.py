@@ -20,6 +20,7 @@ from roadmask.training.labels.formats.interchange import (
     ForeignLabels,
     Placed,
     box_and_area,
+    image_name,
     read_object,
 )
 from roadmask.training.labels.formats.polygons import mask_of_rings, rings_of
@@ -48,7 +49,7 @@ def write(labels: LabelSet, path: Path) -> None:
                 "Export to COCO."
             )
         height, width = sizes[0]
-        slot = {
+        slot: dict[str, Any] = {
             "type": "video",
             "slot_name": _SLOT,
             "width": width,
@@ -56,6 +57,8 @@ def write(labels: LabelSet, path: Path) -> None:
             "frame_count": images[-1].frame + 1,
             "source_files": [{"file_name": drive, "url": ""}],
         }
+        if len(images) == slot["frame_count"]:  # darwin-py takes an item for a video if it names its frames
+            slot["frame_urls"] = [image_name(image) for image in images]
         document = {
             "version": "2.0",
             "schema_ref": _SCHEMA,
