@@ -96,6 +96,8 @@ class TrainingSet:
     """Folders they came from, as given."""
     own_classes: Mapping[int, str] = field(default_factory=dict)
     """Category id -> name of the classes that COCO does not have."""
+    label_versions: tuple[str, ...] = ()
+    """Versions of the label sets among the sources, sorted."""
 
     @cached_property
     def digest(self) -> str:
@@ -140,17 +142,19 @@ def read_training_sets(
         raise InputError("expected at least one folder of labelled images, got none.")
     images: list[TrainingImage] = []
     own_classes: dict[int, str] = {}
+    versions: list[str] = []
     for folder in dict.fromkeys(path.resolve() for path in folders):
         if not is_label_set(folder):
             images += _read_folder(folder)
             continue
         labels = read_label_set(folder)
+        versions.append(labels.version)
         _add_classes(own_classes, labels)
         images += _read_labels(labels, on_look)
     if not any(not each.crowd for image in images for each in image.objects):
         raise InputError(f"expected labelled objects in {', '.join(map(str, folders))}, found none to learn from.")
     images.sort(key=lambda image: (image.name, str(image.path)))
-    return TrainingSet(tuple(images), tuple(map(str, folders)), own_classes)
+    return TrainingSet(tuple(images), tuple(map(str, folders)), own_classes, tuple(sorted(versions)))
 
 
 def _add_classes(own_classes: dict[int, str], labels: LabelSet) -> None:

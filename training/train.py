@@ -110,6 +110,7 @@ def train_weights(
             "architecture": weights.architecture.value,
             "classes": training.class_names,
             "added_classes": [list(each) for each in weights.added_classes],
+            "label_versions": training.label_versions,
             "images_sha256": training.digest,
             "from_sha256": weights.sha256,
             "steps": result.steps,

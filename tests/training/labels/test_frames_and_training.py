@@ -108,6 +108,8 @@ def test_the_order_of_sets_and_of_lines_changes_nothing(tmp_path: Path) -> None:
     after = read_training_sets([*reversed(folders), folders[1]])
     assert [image.path for image in after.images] == [image.path for image in before.images]
     assert after.digest == before.digest
+    assert after.label_versions == before.label_versions
+    assert len(set(before.label_versions)) == 2, "two of them label the same"
     assert before.category_ids == (1, 3)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from roadmask.engines import load_segmenter
@@ -86,6 +87,10 @@ def test_the_class_goes_all_the_way(trained: Path, cyclists: tuple[Path, Path], 
     assert read_label_set(labels).description.classes["cyclist"] == 101
     weights = find_weights(trained)
     assert weights.added_classes == ((101, "cyclist"),)
+    with safe_open(trained, framework="numpy") as file:
+        about = json.loads(file.metadata()["roadmask"])
+    assert about["label_versions"] == [read_label_set(labels).version]
+    assert about["classes"] == {"3": "car", "101": "cyclist"}
     options = {"engine": "torch", "score_min": 0.05, "input_size": SHAPE}
     segmenter = load_segmenter(trained, classes=["cyclist", "car"], **options)
     assert segmenter.info.class_names == {3: "car", 101: "cyclist"}
