@@ -116,6 +116,7 @@ bars-tests: $(STAMP) | out/bars # all other tests that take minutes
 bars-speed: $(STAMP) | out/bars ## Measure pasting masks and the start of a run
 	$(BIN)/roadmask bench masks --ratio-min 100 --pixel-error-max 1e-5 --json out/bars/masks.json
 	$(BIN)/python -m benchmarks.footprint --start-max 3 --json out/bars/footprint.json
+	$(BIN)/python -m benchmarks.annotate $(DATA)/clips/freeway_near.mp4 --added-max 0.2 --json out/bars/annotate.json
 
 .PHONY: bars-accuracy bars-loss-coco_dev bars-loss-pennfudan_dev
 bars-accuracy: bars-loss-coco_dev bars-loss-pennfudan_dev

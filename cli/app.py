@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import roadmask
+from roadmask.cli.annotate import annotate
+from roadmask.cli.balance import balance
 from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
 from roadmask.cli.check import check
@@ -23,6 +25,7 @@ from roadmask.cli.eval_segm import segm as eval_segm
 from roadmask.cli.eval_tracks import tracks as eval_tracks
 from roadmask.cli.export import export
 from roadmask.cli.info import info
+from roadmask.cli.labels import labels_app
 from roadmask.cli.live import live
 from roadmask.cli.program import run_program
 from roadmask.cli.run import run
@@ -48,6 +51,9 @@ app.command()(view)
 app.command()(info)
 app.command()(check)
 app.command()(export)
+app.command()(annotate)
+app.command()(balance)
+app.add_typer(labels_app, name="labels")
 app.command()(train)
 app.command()(doctor)
 app.add_typer(bench_app, name="bench")

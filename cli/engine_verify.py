@@ -65,7 +65,7 @@ def verify(
         engine = "tensorrt" if has_nvidia_driver() else "onnxruntime"
         if engine == "onnxruntime":
             console.print("No GPU here: this verifies the ONNX that plans are built from, in ONNX Runtime.")
-    known = [category for category in found.architecture.category_ids if category]
+    known = found.class_names
     names = dict.fromkeys(n for f in folders for n in common_classes(read_truth(f / "instances.json"), known))
     wanted = category_ids(list(names), known)
     if engine not in _VERIFIED:

@@ -88,7 +88,7 @@ def loss(
     truth = read_truth(gt)
     find_images(truth, images)
     found = find_weights(weights)
-    known = tuple(filter(None, found.architecture.category_ids))
+    known = found.class_names
     names = common_classes(truth, known, _default_classes(truth) if classes is None else classes.split(","))
     ids = category_ids(names, known)
     chosen = GraphSettings.of(found.architecture)

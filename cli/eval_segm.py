@@ -116,7 +116,7 @@ def _segment(
     from roadmask.evaluation import common_classes, find_images, segment_truth
 
     find_images(truth, images)  # before the engine takes its time
-    chosen = common_classes(truth, filter(None, find_weights(weights).architecture.category_ids), names)
+    chosen = common_classes(truth, find_weights(weights).class_names, names)
     segmenter = load_segmenter(
         weights,
         engine=cast("Engine", engine),  # checked there, as the precision is

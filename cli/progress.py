@@ -71,7 +71,8 @@ def camera_bars(console: Console) -> Iterator[ProgressCallback]:
             for camera, seen in progress.items():
                 if camera not in tasks:
                     tasks[camera] = bars.add_task(camera, total=seen.frames_expected, found="")
-                found = ", ".join(f"{CLASS_NAMES[label]} {count}" for label, count in sorted(seen.tracks.items()))
+                names = {label: CLASS_NAMES.get(label, f"class {label}") for label in seen.tracks}
+                found = ", ".join(f"{names[label]} {count}" for label, count in sorted(seen.tracks.items()))
                 bars.update(tasks[camera], completed=seen.frames, found=found)
 
         yield update

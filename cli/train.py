@@ -27,7 +27,7 @@ def train(
         list[Path],
         typer.Argument(
             metavar="LABELS...",
-            help="Training sets: folders with instances.json (COCO) and images/.",
+            help="Label sets, or folders with instances.json (COCO) and images/.",
             show_default=False,
         ),
     ],

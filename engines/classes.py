@@ -6,7 +6,7 @@ to COCO need no mapping. COCO's person is called pedestrian here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from roadmask.engines.errors import ConfigError
@@ -112,25 +112,33 @@ def category_id(name: str) -> int | None:
     return _IDS.get(name.strip().lower())
 
 
-def category_ids(names: Iterable[str], available: Iterable[int] = CLASS_NAMES) -> tuple[int, ...]:
-    """Returns the COCO category ids of class names, in ascending order.
+def named_classes(available: Mapping[int, str] | Iterable[int]) -> dict[int, str]:
+    """Returns the class names of category ids: those given, or COCO's."""
+    if isinstance(available, Mapping):
+        return dict(available)
+    return {category: CLASS_NAMES[category] for category in available}
+
+
+def category_ids(names: Iterable[str], available: Mapping[int, str] | Iterable[int] = CLASS_NAMES) -> tuple[int, ...]:
+    """Returns the category ids of class names, in ascending order.
 
     Args:
         names: class names as in `CLASS_NAMES`; `person` is accepted for pedestrian.
-        available: category ids of the classes that the model knows.
+        available: category id -> name of the classes that the model knows, or only the ids if all of them are COCO's.
 
     Raises:
         ConfigError: a name is unknown or the model does not know the class; the message names the nearest known class.
     """
-    known = {CLASS_NAMES[category]: category for category in available}
+    known = {name: category for category, name in named_classes(available).items()}
     ids = set()
     for name in names:
-        category = category_id(name)
-        if category is None or CLASS_NAMES[category] not in known:
+        coco = category_id(name)
+        plain = name.strip().lower() if coco is None else CLASS_NAMES[coco]
+        if plain not in known:
             near = get_close_matches(name.strip().lower(), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}."
             raise ConfigError(f"the model does not know the class {name!r}: {hint}")
-        ids.add(category)
+        ids.add(known[plain])
     if not ids:
         raise ConfigError(f"expected at least one class, got none: choose from {', '.join(known)}.")
     return tuple(sorted(ids))

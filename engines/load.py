@@ -70,5 +70,5 @@ def load_segmenter(
     row = ENGINES[chosen]
     row.require_packages()
     row.require_precision(arithmetic)
-    wanted = category_ids(classes, [category for category in found.architecture.category_ids if category])
+    wanted = category_ids(classes, found.class_names)
     return row.open(found, wanted, EngineOptions(score_min, size, threads, arithmetic))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.engines.classes import CLASS_NAMES
 from roadmask.engines.instances import Instances
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class SegmenterInfo:
         cls, engine: str, weights: Weights, precision: str, category_ids: Iterable[int], score_min: float
     ) -> SegmenterInfo:
         """Describes an engine that runs a weights file."""
-        names = {category: CLASS_NAMES[category] for category in category_ids}
+        names = {category: weights.class_names[category] for category in category_ids}
         return cls(engine, weights.name, weights.sha256, precision, names, score_min)
 
 

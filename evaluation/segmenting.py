@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from roadmask.engines.classes import CLASS_NAMES, category_ids
+from roadmask.engines.classes import CLASS_NAMES, category_ids, named_classes
 from roadmask.engines.errors import ConfigError, InputError
 from roadmask.engines.images import STORED_RGB, read_image
 from roadmask.engines.segmenter import Image, Segmenter
@@ -17,22 +17,22 @@ _SHOWN = 3
 
 
 def common_classes(
-    truth: CocoTruth, model_categories: Iterable[int], classes: Collection[str] | None = None
+    truth: CocoTruth, model_categories: Mapping[int, str] | Iterable[int], classes: Collection[str] | None = None
 ) -> tuple[str, ...]:
     """Returns the names of the classes to score: all with masks in the truth, or those asked for.
 
     Args:
         truth: the ground truth.
-        model_categories: COCO category ids that the model can tell apart.
+        model_categories: category id -> name of the classes that the model can tell apart, or only COCO's ids.
         classes: names; `person` is accepted for pedestrian.
 
     Raises:
         ConfigError: the model does not know one of them.
         InputError: the truth does not know one of them.
     """
-    known = tuple(model_categories)
+    known = named_classes(model_categories)
     if classes is None:
-        names = {CLASS_NAMES[category] for category in known}
+        names = set(known.values())
         foreign = [name for name in truth.annotated_classes if name not in names]
         if foreign:
             both = [name for name in truth.annotated_classes if name in names]
@@ -41,7 +41,7 @@ def common_classes(
                 f"{truth.path} has masks of {', '.join(foreign)}, which the model does not know: {remedy}."
             )
         return truth.annotated_classes
-    chosen = tuple(CLASS_NAMES[category] for category in category_ids(classes, known))
+    chosen = tuple(known[category] for category in category_ids(classes, known))
     missing = [name for name in chosen if name not in truth.annotated_classes]
     if missing:
         raise InputError(
@@ -95,6 +95,7 @@ def segment_truth(
     """
     files = find_images(truth, folder)
     own_category = {name: category for category, name in truth.class_names.items()}
+    names = CLASS_NAMES | segmenter.info.class_names
     results: dict[int, list[Result]] = {image: [] for image in truth.images}
     for images in _batches(truth.images.values(), batch):
         found = segmenter([_read(files[image.id], image) for image in images])
@@ -103,7 +104,7 @@ def segment_truth(
             if masks is None:
                 raise InputError(f"expected masks, the engine {segmenter.info.engine} reports boxes alone.")
             for label, score, rle in zip(instances.category_ids, instances.scores, masks.to_rle().coco, strict=True):
-                category = own_category.get(CLASS_NAMES[int(label)])
+                category = own_category.get(names[int(label)])
                 if category is not None:
                     results[image.id].append(Result(image.id, category, rle, float(score)))
             on_image()

@@ -11,7 +11,6 @@ import numpy as np
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
-from roadmask.engines.classes import CLASS_NAMES
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
 from roadmask.engines.segmenter import Image
@@ -73,6 +72,7 @@ def plot_curves(metrics: Path, out: Path) -> None:
 def draw_predictions(
     model: MaskRCNN,
     weights: Mapping[str, Tensor],
+    class_names: Mapping[int, str],
     category_ids: Sequence[int],
     images: Sequence[TrainingImage],
     input_size: tuple[int, int],
@@ -83,6 +83,7 @@ def draw_predictions(
     Args:
         model: of the weights; it holds them afterwards.
         weights: a state dict.
+        class_names: category id -> name of the model's classes.
         category_ids: COCO category id of each of the model's labels, background first.
         images: up to eight are drawn, evenly chosen.
         input_size: height and width of the network's input.
@@ -105,14 +106,14 @@ def draw_predictions(
             RleMasks(tuple(each.counts for each in objects), labelled.size),
         )
         found = segment(model, category_ids, image, input_size, score_min=0.5)
-        tiles = [_tile(image, truth, "labels"), _tile(image, found, "found, score 0.5")]
+        tiles = [_tile(image, truth, class_names, "labels"), _tile(image, found, class_names, "found, score 0.5")]
         rows.append(np.hstack(tiles))
     width = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 6), (0, width - row.shape[1]), (0, 0))) for row in rows]
     cv2.imwrite(str(out), np.vstack(padded)[..., ::-1])
 
 
-def _tile(image: Image, instances: Instances, title: str) -> Image:
+def _tile(image: Image, instances: Instances, class_names: Mapping[int, str], title: str) -> Image:
     canvas = image.copy()
     assert instances.masks is not None  # noqa: S101 - both kinds have masks
     for mask, category in zip(instances.masks.to_rle().dense(), instances.category_ids.tolist(), strict=True):
@@ -127,7 +128,7 @@ def _tile(image: Image, instances: Instances, title: str) -> Image:
         instances.boxes, instances.category_ids.tolist(), instances.scores.tolist(), strict=True
     ):
         x, y = (box[:2] * scale).round().astype(int).tolist()
-        text = CLASS_NAMES[category] if score == 1 else f"{CLASS_NAMES[category]} {score:.2f}"
+        text = class_names[category] if score == 1 else f"{class_names[category]} {score:.2f}"
         cv2.putText(tile, text, (x, max(y - 2, 9)), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA)
     cv2.rectangle(tile, (0, 0), (9 * len(title), 16), (0, 0, 0), -1)
     cv2.putText(tile, title, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -168,4 +168,4 @@ def without_evaluation_images(
     kept = tuple(image for image in training.images if image.drive not in drives)
     if not kept:
         raise InputError("every training image belongs to a drive of an evaluation set: nothing is left to learn from.")
-    return TrainingSet(kept, training.sources)
+    return replace(training, images=kept)

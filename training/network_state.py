@@ -46,7 +46,7 @@ class NetworkState:
         self.average: dict[str, Tensor] = {
             name: value.detach().clone() for name, value in self.model.state_dict().items()
         }
-        self._label_of = label_of(weights.architecture, category_ids)
+        self._label_of = label_of(weights, category_ids)
         self._settings, self._device, self._precision = settings, device, precision
         self._trained = [each for each in self.model.parameters() if each.requires_grad]
         self._optimizer = torch.optim.SGD(

@@ -57,18 +57,17 @@ def freeze(model: MaskRCNN, architecture: Architecture) -> None:
             parameter.requires_grad_(False)
 
 
-def label_of(architecture: Architecture, category_ids: Sequence[int]) -> dict[int, int]:
-    """Returns the model's label of each COCO category id.
+def label_of(weights: Weights, category_ids: Sequence[int]) -> dict[int, int]:
+    """Returns the model's label of each category id.
 
     Raises:
-        ConfigError: the architecture has no output for one of them.
+        ConfigError: the weights have no output for one of them.
     """
-    labels = {category: label for label, category in enumerate(architecture.category_ids) if category}
+    labels = {category: label for label, category in enumerate(weights.category_ids) if category}
     unknown = [category for category in category_ids if category not in labels]
     if unknown:
         raise ConfigError(
-            f"the architecture {architecture.value} has no output for the COCO categories {unknown}: it learns "
-            f"{sorted(labels)}."
+            f"the weights {weights.name} have no output for the category ids {unknown}: they know {sorted(labels)}."
         )
     return labels
 

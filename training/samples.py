@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from roadmask.engines.errors import InputError
 from roadmask.engines.masks import RleMasks
 from roadmask.engines.segmenter import Image
 from roadmask.evaluation import CocoTruth, read_truth
+from roadmask.training.labels.frames import image_files
+from roadmask.training.labels.reading import LabelSet, is_label_set, read_label_set
+from roadmask.training.labels.records import Label
 
 MIN_SIDE_PX = 2
 """Objects narrower or lower than this make boxes without area once an image is shrunk."""
@@ -91,6 +94,10 @@ class TrainingSet:
     """In the order of their names, so that the order of sets and of lines in them changes nothing."""
     sources: tuple[str, ...]
     """Folders they came from, as given."""
+    own_classes: Mapping[int, str] = field(default_factory=dict)
+    """Category id -> name of the classes that COCO does not have."""
+    label_versions: tuple[str, ...] = ()
+    """Versions of the label sets among the sources, sorted."""
 
     @cached_property
     def digest(self) -> str:
@@ -103,38 +110,96 @@ class TrainingSet:
         return whole.hexdigest()
 
     @property
+    def class_names(self) -> dict[int, str]:
+        """Category id -> name of the classes that have objects to learn, crowds not counted."""
+        names = CLASS_NAMES | dict(self.own_classes)
+        return {category: names[category] for category in self.category_ids}
+
+    @property
     def category_ids(self) -> tuple[int, ...]:
         """COCO category ids that have objects to learn, crowds not counted, ascending."""
         return tuple(sorted({each.category_id for image in self.images for each in image.objects if not each.crowd}))
 
 
-def read_training_sets(folders: Sequence[Path]) -> TrainingSet:
-    """Reads training sets in COCO's form: folders with `instances.json` and `images/`.
+def read_training_sets(
+    folders: Sequence[Path], on_look: Callable[[str, int], Callable[[], None]] = lambda _what, _count: lambda: None
+) -> TrainingSet:
+    """Reads training sets: label sets, and folders in COCO's form with `instances.json` and `images/`.
 
-    An annotation may carry `score`, the confidence of the model that labelled it; it becomes the label's weight.
+    A label that a model made counts by its score, and one that a person accepted or made counts in full; in COCO's form
+    an annotation may carry `score`. Rejected labels are left out.
 
     Args:
         folders: at least one; a folder that is given twice counts once.
+        on_look: called before the images of a label set are looked at, with what for and how many there are; returns
+            what to call after each image.
 
     Raises:
-        InputError: a folder is missing or not of this form, an image is missing, a class is unknown to roadmask, or an
+        InputError: a folder is missing or of neither form, an image is missing, a class is unknown to roadmask, or an
             object has no area; the first ones are named.
     """
     if not folders:
         raise InputError("expected at least one folder of labelled images, got none.")
-    images = [image for folder in dict.fromkeys(path.resolve() for path in folders) for image in _read_folder(folder)]
+    images: list[TrainingImage] = []
+    own_classes: dict[int, str] = {}
+    versions: list[str] = []
+    for folder in dict.fromkeys(path.resolve() for path in folders):
+        if not is_label_set(folder):
+            images += _read_folder(folder)
+            continue
+        labels = read_label_set(folder)
+        versions.append(labels.version)
+        _add_classes(own_classes, labels)
+        images += _read_labels(labels, on_look)
     if not any(not each.crowd for image in images for each in image.objects):
         raise InputError(f"expected labelled objects in {', '.join(map(str, folders))}, found none to learn from.")
-    images.sort(key=lambda image: image.name)
-    return TrainingSet(tuple(images), tuple(map(str, folders)))
+    images.sort(key=lambda image: (image.name, str(image.path)))
+    return TrainingSet(tuple(images), tuple(map(str, folders)), own_classes, tuple(sorted(versions)))
+
+
+def _add_classes(own_classes: dict[int, str], labels: LabelSet) -> None:
+    """Adds the classes of a label set that COCO does not have; label sets must agree on their ids."""
+    for name, category in labels.description.classes.items():
+        if category in CLASS_NAMES:
+            continue
+        others = {other: id_ for id_, other in own_classes.items()}
+        if own_classes.get(category, name) != name or others.get(name, category) != category:
+            raise InputError(
+                f"{labels.path} gives the class {name} the category id {category}, another label set has "
+                f"{own_classes.get(category, name)} = {others.get(name, category)}: change set.toml so that they agree."
+            )
+        own_classes[category] = name
+
+
+def _read_labels(labels: LabelSet, on_look: Callable[[str, int], Callable[[], None]]) -> Iterator[TrainingImage]:
+    folder, classes = labels.path, labels.description.classes
+    files = image_files(labels, on_image=on_look("Decoding labelled images", len(labels.images)))
+    for key, image in labels.images.items():
+        objects = [_object(each, classes[each.class_name], image.size) for each in labels.by_image[key]]
+        yield TrainingImage(
+            f"{folder.name}/{image.drive}/{image.frame:06d}",
+            files[key],
+            image.size,
+            f"{folder.name}/{image.drive}",
+            tuple(sorted(objects, key=lambda each: (each.category_id, each.counts))),
+        )
+
+
+def _object(label: Label, category: int, size: tuple[int, int]) -> TrainingObject:
+    box = _box(label.counts, size)
+    assert box is not None  # noqa: S101 - a label set has no empty masks
+    # What a model found at the edge of the image may be a pixel wide: nothing to learn, and nothing to be punished.
+    flat = min(box[2] - box[0], box[3] - box[1]) < MIN_SIDE_PX
+    weight = 1.0 if label.state.decided else label.score
+    return TrainingObject(category, label.counts, box, weight, label.crowd or flat)
 
 
 def _read_folder(folder: Path) -> Iterator[TrainingImage]:
     file = folder / "instances.json"
     if not file.is_file():
         raise InputError(
-            f"expected {folder} to be a training set, a folder with instances.json (COCO) and images/; "
-            f"there is no {file.name}."
+            f"expected {folder} to be a label set, or a folder with instances.json (COCO) and images/; there is no "
+            f"set.toml and no {file.name}."
         )
     truth = read_truth(file)
     categories = _categories(truth)

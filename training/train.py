@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 
 import roadmask
-from roadmask.engines.classes import CLASS_NAMES
 from roadmask.engines.errors import ConfigError, InputError, StoreError
 from roadmask.engines.files import replacing
 from roadmask.engines.networks.weights import Architecture, Weights
 from roadmask.engines.openvino.segmenter import has_native_bf16
+from roadmask.training.added_classes import with_added_classes
 from roadmask.training.checkpoint import newest_checkpoint
 from roadmask.training.curves import draw_predictions, plot_curves
 from roadmask.training.guard import without_evaluation_images
@@ -64,7 +64,7 @@ def train_weights(
     A run that is killed at any step and resumed ends with the same bytes, on one kind of processor.
 
     Args:
-        folders: training sets, see `read_training_sets`.
+        folders: label sets and other training sets, see `read_training_sets`.
         weights: what to start from.
         settings: what decides the result.
         out: folder of the run: weights, checkpoints and metrics.
@@ -91,7 +91,7 @@ def train_weights(
         raise InputError(f"{out} holds a run already: continue it with --resume, or choose another --out.")
     torch.use_deterministic_algorithms(chosen == "cpu")
     torch.set_num_threads(settings.threads or psutil.cpu_count(logical=False) or 1)
-    found = read_training_sets(folders)
+    found = read_training_sets(folders, on_look)
     training = without_evaluation_images(
         found, leave_out=leave_out_evaluation, on_image=on_look("Looking for evaluation images", len(found.images))
     )
@@ -100,6 +100,7 @@ def train_weights(
     )
     if architecture is not None and architecture is not weights.architecture:
         weights = _converted(weights, architecture, split, settings, out, on_look)
+    weights = with_added_classes(weights, training.class_names, out / "start-classes.safetensors", settings.seed)
     trainer = Trainer(weights, split, training.digest, settings, out, device=chosen, precision=precision, resume=resume)
     result = trainer.run(on_progress, stop)
     path = out / WEIGHTS_NAME
@@ -107,7 +108,9 @@ def train_weights(
         about = {
             "roadmask": roadmask.__version__,
             "architecture": weights.architecture.value,
-            "classes": {each: CLASS_NAMES[each] for each in training.category_ids},
+            "classes": training.class_names,
+            "added_classes": [list(each) for each in weights.added_classes],
+            "label_versions": training.label_versions,
             "images_sha256": training.digest,
             "from_sha256": weights.sha256,
             "steps": result.steps,
@@ -145,7 +148,7 @@ def _converted(
             f"expected --from to be weights of {architecture.value}, got {weights.architecture.value}: give "
             f"--architecture {weights.architecture.value}."
         )
-    labels = label_of(architecture, [each for each in architecture.category_ids if each])
+    labels = label_of(weights, list(weights.class_names))
     path = out / "start.safetensors"
     return separable_start(
         weights, ViewSource(split.training, settings).__getitem__, labels, path, on_look("Fitting separable layers", 9)
@@ -159,6 +162,7 @@ def draw_run(trainer: Trainer, split: Split, result: TrainingResult, out: Path) 
     draw_predictions(
         trainer.network.model,
         result.weights,
+        trainer.class_names,
         trainer.category_ids,
         shown,
         trainer.settings.input_size,

@@ -102,7 +102,7 @@ class Trainer:
         resume: bool = False,
     ) -> None:
         self.settings, self._split, self._out = settings, split, out
-        self.category_ids = weights.architecture.category_ids
+        self.category_ids, self.class_names = weights.category_ids, weights.class_names
         learnt = {each.category_id for image in split.training for each in image.objects if not each.crowd}
         self.network = NetworkState(weights, sorted(learnt), settings, torch.device(device), precision)
         self._views = ViewSource(split.training, settings)
@@ -195,7 +195,8 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         """Measures the averaged weights, and keeps them if they are the best so far."""
         with self.network.averaged():
-            ap = validate(self.network.model, self.category_ids, self._split.validation, self.settings.input_size)
+            images, size = self._split.validation, self.settings.input_size
+            ap = validate(self.network.model, self.class_names, self.category_ids, images, size)
         if ap["all"] > self._best_ap:
             self._best_ap, self._best_step, self._ap, self._worse = ap["all"], self._step, ap, 0
             self._best = {name: value.detach().clone() for name, value in self.network.average.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from roadmask.training.samples import TrainingImage
 SCORE_MIN = 0.05
 
 
-def validation_truth(images: Sequence[TrainingImage]) -> CocoTruth:
+def validation_truth(images: Sequence[TrainingImage], class_names: Mapping[int, str] = CLASS_NAMES) -> CocoTruth:
     """Returns the labels of images as a ground truth."""
     masks, known = [], {}
     for number, image in enumerate(images, start=1):
@@ -32,12 +32,13 @@ def validation_truth(images: Sequence[TrainingImage]) -> CocoTruth:
             box = each.box
             area = float((box[2] - box[0]) * (box[3] - box[1])) if each.crowd else float(_area(each.counts, image.size))
             masks.append(TruthMask(number, each.category_id, rle, area, each.crowd))
-    names = {category: CLASS_NAMES[category] for category in sorted({mask.category_id for mask in masks})}
+    names = {category: class_names[category] for category in sorted({mask.category_id for mask in masks})}
     return CocoTruth(Path("validation"), known, names, tuple(masks))
 
 
 def validate(
     model: MaskRCNN,
+    class_names: Mapping[int, str],
     category_ids: Sequence[int],
     images: Sequence[TrainingImage],
     input_size: tuple[int, int],
@@ -47,12 +48,13 @@ def validate(
 
     Args:
         model: its weights are used as they are; left in the mode in which it came.
+        class_names: category id -> name of the model's classes.
         category_ids: COCO category id of each of the model's labels, background first.
         images: labelled images.
         input_size: height and width of the network's input.
         on_image: called after each image.
     """
-    truth = validation_truth(images)
+    truth = validation_truth(images, class_names)
     results: list[Result] = []
     training = model.training
     model.eval()

@@ -24,23 +24,29 @@ from roadmask.engines.networks.weights import Architecture, Weights, load_state_
 _LITE_CHANNELS = 128
 
 
-def build_model(architecture: Architecture) -> MaskRCNN:
-    """Returns the network with random weights, in eval mode."""
+def build_model(architecture: Architecture, outputs: int | None = None) -> MaskRCNN:
+    """Returns the network with random weights, in eval mode.
+
+    Args:
+        architecture: of the network.
+        outputs: number of classes with the background; those of the architecture if None.
+    """
+    outputs = outputs or len(architecture.category_ids)
     if architecture is Architecture.LITE:
-        model = _lite()
+        model = _lite(outputs)
     elif architecture is Architecture.LITE2:
-        model = _lite()
+        model = _lite(outputs)
         for block in wide_convolutions(model).values():
             block[0] = SeparableConvolution(_LITE_CHANNELS)
     elif architecture is Architecture.RESNET50:
-        model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=91)
+        model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=outputs)
         _freeze_batch_norms(model)
     else:
-        model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=91)
+        model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=outputs)
     return cast("MaskRCNN", model.eval())
 
 
-def _lite() -> MaskRCNN:
+def _lite(outputs: int) -> MaskRCNN:
     body = mobilenet_v2(weights=None, norm_layer=FrozenBatchNorm2d).features
     backbone = BackboneWithFPN(
         body,
@@ -59,9 +65,9 @@ def _lite() -> MaskRCNN:
         box_score_thresh=0.05,
         box_detections_per_img=100,
         box_head=TwoMLPHead(_LITE_CHANNELS * 49, 512),
-        box_predictor=FastRCNNPredictor(512, 7),
+        box_predictor=FastRCNNPredictor(512, outputs),
         mask_head=MaskRCNNHeads(_LITE_CHANNELS, (_LITE_CHANNELS,) * 4, 1),
-        mask_predictor=MaskRCNNPredictor(_LITE_CHANNELS, _LITE_CHANNELS, 7),
+        mask_predictor=MaskRCNNPredictor(_LITE_CHANNELS, _LITE_CHANNELS, outputs),
     )
 
 
@@ -110,7 +116,7 @@ def load_model(weights: Weights) -> MaskRCNN:
     Raises:
         WeightsError: names or shapes differ from the architecture's; the first ones are named.
     """
-    model = build_model(weights.architecture)
+    model = build_model(weights.architecture, len(weights.category_ids))
     state = load_state_dict(weights.path)
     expected = model.state_dict()
     try:

@@ -39,7 +39,7 @@ class NetworkSegmenter(ABC):
         input_size: tuple[int, int] | None,
     ) -> None:
         self._weights, self._input_size, self._score_min = weights, input_size, score_min
-        self._categories = np.array(weights.architecture.category_ids, np.int64)
+        self._categories = np.array(weights.category_ids, np.int64)
         self._classes = np.isin(self._categories, category_ids).astype(np.float32)
         self._info = SegmenterInfo.of(engine, weights, precision, category_ids, score_min)
 

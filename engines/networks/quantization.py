@@ -184,7 +184,7 @@ def _measure(
     onnx, quantization = _libraries()
     model = onnx.load(graph)
     sizes = {each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in model.graph.input}
-    classes = np.array([category > 0 for category in weights.architecture.category_ids], np.float32)
+    classes = np.array([category > 0 for category in weights.category_ids], np.float32)
     keeps = {name: np.ones(sizes[name], np.float32) for name in KEEPS}
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]

@@ -51,6 +51,8 @@ class Architecture(Enum):
         return tuple(category if category in CLASS_NAMES else 0 for category in range(91))
 
 
+_SCORES = "roi_heads.box_predictor.cls_score.weight"
+"""Tensor with a row for each of the model's outputs."""
 _FINGERPRINTS: dict[Architecture, dict[str, tuple[int, ...]]] = {
     Architecture.LITE: {
         "roi_heads.box_head.fc6.weight": (512, 128 * 49),
@@ -91,6 +93,19 @@ class Weights:
     sha256: str
     """SHA-256 of the file, in hex."""
     architecture: Architecture
+    added_classes: tuple[tuple[int, str], ...] = ()
+    """Category id and name of the outputs that training added to those of the architecture, in their order."""
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """Category id of each of the model's outputs, background (0) first; 0 where COCO left an id unused."""
+        return (*self.architecture.category_ids, *(category for category, _ in self.added_classes))
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """Category id -> name of every class that the model knows."""
+        names = CLASS_NAMES | dict(self.added_classes)
+        return {category: names[category] for category in self.category_ids if category}
 
     @property
     def argument(self) -> str:
@@ -175,15 +190,48 @@ def _from_file(path: Path) -> Weights:
         raise WeightsError(f"{path} is empty: copy or download it again.")
     digest = _sha256(path)
     if path.suffix == ".safetensors":
-        return Weights(path.name, path, digest, _recognise(path, _shapes(path)))
+        shapes = _shapes(path)
+        architecture = _recognise(path, shapes)
+        return Weights(path.name, path, digest, architecture, _added_classes(path, architecture, shapes))
     # Reading a .pth needs torch; what was learnt the first time is kept so that later runs do without it.
     known = f"architectures/{digest}.json"
     try:
         architecture = Architecture(json.loads((cache.folder() / known).read_text()))
     except (OSError, ValueError):  # not yet known
-        architecture = _recognise(path, _shapes(path))
+        shapes = _shapes(path)
+        architecture = _recognise(path, shapes)
+        if shapes[_SCORES][0] != len(architecture.category_ids):
+            raise WeightsError(
+                f"{path} has added classes, which only .safetensors files name: use that file."
+            ) from None
         cache.remember(known, json.dumps(architecture.value).encode())
     return Weights(path.name, path, digest, architecture)
+
+
+def _added_classes(
+    path: Path, architecture: Architecture, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[tuple[int, str], ...]:
+    """Returns the classes of the outputs beyond those of the architecture, which `roadmask train` keeps in the file."""
+    added = shapes[_SCORES][0] - len(architecture.category_ids)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads((file.metadata() or {}).get("roadmask", "{}"))
+        found = tuple((int(category), str(name)) for category, name in about.get("added_classes", []))
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    if len(found) != added:
+        raise WeightsError(
+            f"{path} has {added} more outputs than {architecture.value}, its metadata names {len(found)} added "
+            "classes: use the file as `roadmask train` wrote it."
+        )
+    return found
+
+
+def _fits(name: str, shape: tuple[int, ...] | None, expected: tuple[int, ...]) -> bool:
+    """Returns whether a tensor has its shape; training may have added classes."""
+    if name == _SCORES and shape is not None:
+        return len(shape) == len(expected) and shape[0] >= expected[0] and shape[1:] == expected[1:]
+    return shape == expected
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -202,11 +250,13 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 def _recognise(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
     for architecture, fingerprint in _FINGERPRINTS.items():
-        if all(shapes.get(name) == shape for name, shape in fingerprint.items()):
+        if all(_fits(name, shapes.get(name), shape) for name, shape in fingerprint.items()):
             return architecture
     differences = []
     for architecture, fingerprint in _FINGERPRINTS.items():
-        name, shape = next((name, shape) for name, shape in fingerprint.items() if shapes.get(name) != shape)
+        name, shape = next(
+            (name, shape) for name, shape in fingerprint.items() if not _fits(name, shapes.get(name), shape)
+        )
         differences.append(f"{architecture.value} has {name} {shape}, the file {shapes.get(name, 'none')}")
     raise WeightsError(
         f"{path} is of another architecture: expected {_names()} of torchvision's Mask R-CNN. "

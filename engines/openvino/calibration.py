@@ -71,7 +71,7 @@ class _Meter(OpenVinoSegmenter):
     """Runs the network in fp32 and records the inputs of each layer that becomes int8."""
 
     def __init__(self, weights: Weights, input_size: tuple[int, int] | None) -> None:
-        everything = [category for category in weights.architecture.category_ids if category]
+        everything = list(weights.class_names)
         super().__init__(weights, everything, score_min=_SCORE_MIN, input_size=input_size, precision="fp32")
         self.ranges: dict[str, tuple[float, float]] = {}
         self._layers = set[str]()

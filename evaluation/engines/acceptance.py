@@ -179,7 +179,7 @@ def _mask_ap(
         return float(json.loads(record.read_bytes())["mask_ap"])
     folder = _folder_of(name, data, kind)
     truth = read_truth(folder / "instances.json")
-    known = [category for category in weights.architecture.category_ids if category]
+    known = weights.class_names
     names = common_classes(truth, known)
     segmenter = judged.segmenter(category_ids(names, known))
     ap = evaluate_masks(truth, segment_truth(segmenter, truth, folder / "images", on_image), names)[-1].ap

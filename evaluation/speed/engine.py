@@ -78,7 +78,7 @@ def benchmark_engine(weights: Iterable[str], settings: EngineBenchmark) -> list[
 
 def _benchmark(weights: Weights, images: Sequence[Image], settings: EngineBenchmark) -> list[dict[str, Any]]:
     graph = GraphSettings.of(weights.architecture)
-    everything = [category for category in weights.architecture.category_ids if category]
+    everything = list(weights.class_names)
     terms = Terms(settings.score_min, settings.shape, settings.threads, graph)
     if settings.precision == "int8" and is_random(weights.name):
         calibrate(weights, images, input_size=settings.shape)

@@ -87,7 +87,7 @@ def _onnxruntime(weights: Weights, terms: Terms) -> Side:
     _require("onnxruntime", "pip install 'roadmask[torch]'")
     from roadmask.engines.onnxruntime.segmenter import OnnxRuntimeSegmenter  # noqa: PLC0415 - optional
 
-    wanted = [category for category in weights.architecture.category_ids if category]
+    wanted = list(weights.class_names)
     segmenter = OnnxRuntimeSegmenter(weights, wanted, graphs="static", **terms.common())
     return Side("onnxruntime", "fp32", 1, segmenter)
 
@@ -98,7 +98,7 @@ class _Compiled(TorchCudaSegmenter):
     def __init__(self, weights: Weights, terms: Terms) -> None:
         super().__init__(
             weights,
-            [category for category in weights.architecture.category_ids if category],
+            list(weights.class_names),
             score_min=terms.score_min,
             input_size=terms.input_size,
             precision="fp32",

@@ -68,7 +68,7 @@ def test_wrong_labels_are_named(tmp_path: Path, change: dict[str, Any], expected
 def test_folders_classes_and_images_that_are_missing_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least one folder"):
         read_training_sets([])
-    with pytest.raises(InputError, match=r"there is no instances\.json"):
+    with pytest.raises(InputError, match=r"no set\.toml and no instances\.json"):
         read_training_sets([tmp_path])
     with pytest.raises(InputError, match="unicorn, which roadmask does not know"):
         read_training_sets([write_set(tmp_path / "one", ["a.png"], classes="unicorn")])

@@ -66,7 +66,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.ci
 def test_lite2_starts_close_to_lite_and_is_recognised(rendered: Path, tmp_path: Path) -> None:
     lite, views = find_weights("lite"), ViewSource(read_training_sets([rendered]).images, SETTINGS)
-    labels = label_of(Architecture.LITE2, [1, 3])
+    labels = label_of(lite, [1, 3])
     path, layers = tmp_path / "start.safetensors", list[int]()
     start = separable_start(lite, views.__getitem__, labels, path, lambda: layers.append(1))
     assert start.architecture is Architecture.LITE2

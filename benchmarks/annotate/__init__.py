@@ -1,0 +1,1 @@
+"""What `roadmask annotate` costs beyond `roadmask run`."""
