@@ -16,6 +16,7 @@ from roadmask.cli.check import check
 from roadmask.cli.compare import compare
 from roadmask.cli.doctor import doctor
 from roadmask.cli.engine import engine_app
+from roadmask.cli.eval_distance import distance as eval_distance
 from roadmask.cli.eval_loss import loss as eval_loss
 from roadmask.cli.eval_segm import segm as eval_segm
 from roadmask.cli.eval_tracks import tracks as eval_tracks
@@ -55,6 +56,7 @@ app.add_typer(eval_app, name="eval")
 eval_app.command("segm")(eval_segm)
 eval_app.command("loss")(eval_loss)
 eval_app.command("tracks")(eval_tracks)
+eval_app.command("distance")(eval_distance)
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -170,6 +170,25 @@ class Calibration:
         focal = (self.focal[0] * across, self.focal[1] * down)
         return replace(self, focal=focal, centre=centre, image_size=image_size)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON data, which stores keep; `from_dict` reads it."""
+        values = asdict(self)
+        return {name: list(each) if isinstance(each, tuple) else each for name, each in values.items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """Reads what `to_dict` returned.
+
+        Raises:
+            CalibrationError: a value is missing or unusable.
+        """
+        try:
+            values: dict[str, Any] = {each.name: data[each.name] for each in fields(cls)}
+            values = {name: tuple(each) if isinstance(each, list) else each for name, each in values.items()}
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CalibrationError(f"expected a stored calibration, got {dict(data)}: {error}.") from error
+
     def __str__(self) -> str:
         height = "not known" if self.height is None else f"{self.height:.2f} m"
         pitch = "not known" if self.pitch is None else f"{math.degrees(self.pitch):.2f} degrees"
@@ -181,8 +200,8 @@ def _filled(model: str, coefficients: Sequence[float]) -> tuple[float, ...]:
     if model not in COEFFICIENT_COUNTS:
         raise CalibrationError(f"expected a distortion model of {', '.join(COEFFICIENT_COUNTS)}, got {model!r}.")
     given = tuple(float(each) for each in coefficients)
-    for count in COEFFICIENT_COUNTS[model]:  # type: ignore[index]  # checked above
+    for count in COEFFICIENT_COUNTS[model]:
         if len(given) <= count:
             return given + (0.0,) * (count - len(given))
-    most = COEFFICIENT_COUNTS[model][-1]  # type: ignore[index]
+    most = COEFFICIENT_COUNTS[model][-1]
     raise CalibrationError(f"expected at most {most} coefficients of {model}, got {len(given)}: check the model.")

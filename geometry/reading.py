@@ -49,15 +49,21 @@ def _read(path: Path, camera: str | None) -> Calibration:
     if kitti.is_kitti(text):
         lines = kitti.parse(text)
         return kitti.read(lines, _chosen(kitti.cameras(lines), camera, kitti.DEFAULT_CAMERA), source)
-    parsed = _parsed(text, path)
+    return _of_values(_parsed(text, path), path, camera)
+
+
+def _of_values(parsed: Any, path: Path, camera: str | None) -> Calibration:
+    """Returns the calibration in a parsed file of JSON or YAML."""
+    source = path.name
     if nuscenes.matches(parsed):
         rows = nuscenes.cameras(parsed, path)
         return nuscenes.read(rows[_chosen(rows, camera)], source)
     if not isinstance(parsed, Mapping):
         raise CalibrationError(f"expected a calibration of {_FORMATS}, got {type(parsed).__name__} at the top.")
-    for form in (ros, openpilot):
-        if form.matches(parsed):
-            return form.read(parsed, source)
+    if ros.matches(parsed):
+        return ros.read(parsed, source)
+    if openpilot.matches(parsed):
+        return openpilot.read(parsed, source)
     if kalibr.matches(parsed):
         chain = kalibr.cameras(parsed)
         return kalibr.read(chain[_chosen(chain, camera)], source)
@@ -100,9 +106,9 @@ def _parsed(text: str, path: Path) -> Any:
         return next(iter(yaml.safe_load_all(text)), None)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         words = " ".join(str(error).split())
-        raise CalibrationError(f"expected a calibration of {_FORMATS}, got a file that cannot be parsed: {words}") from (
-            error
-        )
+        raise CalibrationError(
+            f"expected a calibration of {_FORMATS}, got a file that cannot be parsed: {words}"
+        ) from (error)
 
 
 def _chosen(names: Iterable[str], wanted: str | None, default: str | None = None) -> str:

@@ -67,6 +67,20 @@ class Pairs:
         return cls(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)))
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredSequence:
+    """What was measured on one sequence."""
+
+    pairs: Pairs
+    """Its labelled instances with their distances."""
+    estimator: DistanceEstimator
+    """The estimator after the last frame."""
+    seconds: float
+    """Processor time of the estimates in seconds."""
+    frames: int
+    """Number of frames."""
+
+
 def kitti_sequences(masks: Path, calibration: Path, gt: Path) -> Iterator[tuple[str, Path, Path, Path]]:
     """Yields the name, masks, calibration and labels of each sequence that has all three.
 
@@ -91,8 +105,8 @@ def measure_sequence(
     height: float = KITTI_HEIGHT,
     config: DistanceConfig | None = None,
     pitch: float | None = None,
-) -> tuple[Pairs, DistanceEstimator, float]:
-    """Returns the pairs of a sequence, the estimator after it, and its processor time in seconds per frame.
+) -> MeasuredSequence:
+    """Measures the distances of a sequence.
 
     Args:
         masks: file of KITTI MOTS.
@@ -118,8 +132,17 @@ def measure_frames(
     truth: dict[int, TrueObjects],
     config: DistanceConfig | None = None,
     when: Callable[[int], int] = lambda frame: frame * 1_000_000_000 // KITTI_FPS,
-) -> tuple[Pairs, DistanceEstimator, float]:
-    """Returns the pairs of a sequence's frames, as `measure_sequence` does."""
+) -> MeasuredSequence:
+    """Measures the distances of frames, as `measure_sequence` does.
+
+    Args:
+        frames: instances of each frame, with masks.
+        track_ids: their tracks.
+        camera: calibration of the camera.
+        truth: frame -> its labelled objects.
+        config: settings of the estimate.
+        when: frame -> its time in nanoseconds.
+    """
     estimator = DistanceEstimator(camera, config)
     speeds = _true_speeds(truth, when)
     parts: list[Pairs] = []
@@ -154,7 +177,7 @@ def measure_frames(
         )
     none = np.zeros(0)
     empty = Pairs(none.astype(np.int64), none.astype(np.bool_), *(none for _ in range(8)))
-    return Pairs.joined([empty, *parts]), estimator, spent / max(len(frames), 1)
+    return MeasuredSequence(Pairs.joined([empty, *parts]), estimator, spent, len(frames))
 
 
 def _naive(camera: Calibration, bottom: Floats) -> Floats:
@@ -164,7 +187,11 @@ def _naive(camera: Calibration, bottom: Floats) -> Floats:
 
 def _true_speeds(truth: dict[int, TrueObjects], when: Callable[[int], int]) -> dict[tuple[int, int], float]:
     """Returns the closing speed of each labelled object, from labels half a second before and after it."""
-    places = {(frame, int(i)): float(z) for frame, each in truth.items() for i, z in zip(each.ids, each.metres, strict=True)}
+    places = {
+        (frame, i): z
+        for frame, each in truth.items()
+        for i, z in zip(each.ids.tolist(), each.metres.tolist(), strict=True)
+    }
     reach = KITTI_FPS // 2
     speeds = {}
     for frame, i in places:

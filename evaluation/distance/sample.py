@@ -51,8 +51,8 @@ def sample_truth(drive: SampleDrive, index: int, truth: TruthFrame | None = None
         cos, sin = np.cos(camera.yaw), np.sin(camera.yaw)
         places.append((dx * cos - dz * sin, dx * sin + dz * cos, heading - camera.yaw, length, width))
     # headings turn from z to x, KITTI's angle from x to -z
-    x, z, turn, length, width = np.array(places, np.float64).reshape(-1, 5).T
-    metres, lateral = corners_seen(x, z, turn - np.pi / 2, length, width)
+    across, away, turn, long, wide = np.array(places, np.float64).reshape(-1, 5).T
+    metres, lateral = corners_seen(across, away, turn - np.pi / 2, long, wide)
     return TrueObjects(
         truth.instances.category_ids,
         truth.instances.boxes.astype(np.float64),

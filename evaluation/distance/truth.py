@@ -49,13 +49,11 @@ def read_truth(path: Path) -> dict[int, TrueObjects]:
     try:
         for line in path.read_text(encoding="ascii").splitlines():
             words = line.split()
-            if len(words) < _FIELDS:
-                raise ValueError(f"got {len(words)} fields in {line[:60]!r}")
             category = _CATEGORIES.get(words[2].lower())
             if category is not None:
-                numbers = [float(word) for word in words[3:_FIELDS]]
+                numbers = [float(words[n]) for n in range(3, _FIELDS)]
                 rows.setdefault(int(words[0]), []).append((int(words[1]), category, *numbers))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:
         raise InputError(f"{path}: expected labels of KITTI tracking with {_FIELDS} fields a row: {error}.") from error
     return {frame: _objects(np.array(found, np.float64)) for frame, found in rows.items()}
 

@@ -29,11 +29,18 @@ class ClassGeometry:
     """Distance in metres from the nearest part of an object back to where it stands: bumpers reach past the wheels."""
     setback_sigma: float
     """Standard deviation of `setback` in metres."""
+    road_factor: float = 1.0
+    """Unevenness of the ground on which objects of the class stand, relative to that of the road: people stand on
+    pavements and verges too."""
 
 
 CLASS_GEOMETRY: Mapping[int, ClassGeometry] = {
-    CAR: ClassGeometry(height=1.54, height_sigma=0.07, foot_sigma_pixels=2.0, ground_sigma=0.04, setback=0.5, setback_sigma=0.3),
-    PEDESTRIAN: ClassGeometry(height=1.65, height_sigma=0.05, foot_sigma_pixels=3.0, ground_sigma=0.15, setback=0.35, setback_sigma=0.2),
+    CAR: ClassGeometry(
+        height=1.54, height_sigma=0.07, foot_sigma_pixels=2.0, ground_sigma=0.04, setback=0.5, setback_sigma=0.3
+    ),
+    PEDESTRIAN: ClassGeometry(
+        height=1.65, height_sigma=0.05, foot_sigma_pixels=3.0, ground_sigma=0.15, setback=0.35, setback_sigma=0.2
+    ),
 }
 """COCO category id -> what is assumed about the class. Instances of other classes get no distance."""
 
@@ -58,8 +65,10 @@ class DistanceConfig:
     """Standard deviation in pixels of the height of a mask."""
     size_sigma: float = 0.03
     """Relative standard deviation of a mask's height that changes as an object turns, and so is never averaged out."""
-    pitch_sigma: float = 0.01
-    """Standard deviation in radians of the calibrated pitch."""
+    pitch_sigma: float = 0.005
+    """Standard deviation in radians of a pitch that the calibration states."""
+    unknown_pitch_sigma: float = 0.012
+    """Standard deviation in radians of the pitch about 0, where the calibration states none."""
     nod_sigma: float = 0.004
     """Standard deviation in radians of the nodding of the vehicle."""
     nod_seconds: float = 0.4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from roadmask.geometry.calibration import Calibration
 from roadmask.geometry.distance.config import ClassGeometry, DistanceConfig
 from roadmask.geometry.distance.distances import DistanceReason, Distances
 from roadmask.geometry.distance.feet import Feet, feet_of
-from roadmask.geometry.distance.horizon import HorizonFilter
+from roadmask.geometry.distance.horizon import HorizonFilter, Learned
 from roadmask.geometry.distance.motion import MotionFilter
 from roadmask.geometry.lens import rays_of
 
@@ -20,6 +22,8 @@ Floats = NDArray[np.float64]
 
 _FAR = 1e-4
 """Smallest tangent of an angle to the horizon that is divided by: a road seen 15 km away."""
+_STATED = "stated_"
+"""Prefix of the arrays of the filter that relies on the stated pitch."""
 _NEAREST = 0.1
 """Smallest distance in metres."""
 _CONTACT_SIGMAS = 2.0
@@ -47,9 +51,10 @@ class DistanceEstimator:
     def start_epoch(self) -> None:
         """Forgets what was learned, because the image size or the clock changes."""
         config = self.config
-        self._horizon = HorizonFilter(config, config.pitch_sigma)
+        # A second filter does not rely on the pitch that the calibration states, so that it sees when that is wrong.
+        self._free = HorizonFilter(config, config.unknown_pitch_sigma)
+        self._stated = None if self._given.pitch is None else HorizonFilter(config, config.pitch_sigma)
         self._motion = MotionFilter(config)
-        self._frames = 0
 
     @property
     def calibration(self) -> Calibration:
@@ -66,7 +71,7 @@ class DistanceEstimator:
     @property
     def pitch_error(self) -> tuple[float, float]:
         """Learned minus calibrated pitch in radians, positive where the camera looks further down, and its sigma."""
-        return self._horizon.pitch_error
+        return self._free.pitch_error
 
     @property
     def pitch_doubt(self) -> str | None:
@@ -79,6 +84,20 @@ class DistanceEstimator:
             f"the camera looks {math.degrees(abs(error)):.1f} +- {math.degrees(sigma):.1f} degrees further {way} than "
             "its calibration says: calibrate its pitch or height again."
         )
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Returns what was learned as named arrays, from which `restore` continues."""
+        stated = {} if self._stated is None else self._stated.to_arrays()
+        named = {_STATED + name: each for name, each in stated.items()}
+        return {**self._free.to_arrays(), **self._motion.to_arrays(), **named}
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continues from the result of `to_arrays`, as if this estimator had seen the frames before."""
+        if arrays:
+            self._free.restore(arrays)
+            if self._stated is not None:
+                self._stated.restore({name: arrays[_STATED + name] for name in self._stated.to_arrays()})
+            self._motion.restore(arrays)
 
     def __call__(self, instances: Instances, track_ids: NDArray[np.integer], timestamp_ns: int) -> Distances:
         """Returns the distances of a frame's instances.
@@ -106,7 +125,7 @@ class DistanceEstimator:
         reasons[~sized] = DistanceReason.NO_SIZE
         rows = np.flatnonzero(reasons == 0)
         if not len(rows):
-            self._horizon.update(seconds, ids[:0], _NONE, _NONE, _NONE[0])
+            self._learn(seconds, ids[:0], _NONE, _NONE, *_NONE)
             return Distances.unknown(reasons)
         found = self._measure(seconds, ids[rows], instances.category_ids[rows], feet, rows)
         return _placed(found, rows, reasons)
@@ -119,7 +138,8 @@ class DistanceEstimator:
         classes = [config.classes[each] for each in categories.tolist()]
         left, right, bottom, top = feet.left[rows], feet.right[rows], feet.bottom[rows], feet.top[rows]
         middle = (left + right) / 2
-        points = np.concatenate([_pairs(middle, bottom), _pairs(middle, top), _pairs(left, bottom), _pairs(right, bottom)])
+        ends = ((middle, bottom), (middle, top), (left, bottom), (right, bottom))
+        points = np.concatenate([np.stack(each, axis=1) for each in ends])
         rays = np.c_[rays_of(camera, points), np.ones(4 * count)].reshape(4, count, 3)
         up = camera.up
         ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
@@ -163,6 +183,12 @@ class DistanceEstimator:
             reasons=reasons.astype(np.uint8),
         )
 
+    def _learn(self, *observed: Any) -> Learned:
+        """Returns what is known of the horizon after a frame: by the stated pitch, unless that is doubted."""
+        free = self._free.update(*observed)
+        stated = None if self._stated is None else self._stated.update(*observed)
+        return free if stated is None or self.pitch_doubt else stated
+
     def _depths(
         self,
         seconds: float,
@@ -172,10 +198,10 @@ class DistanceEstimator:
         below: Floats,
         pixel: float,
     ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-        """Returns depths, relative sigmas, those without the error of the size, and which feet are above the horizon."""
+        """Returns depths, relative sigmas with and without the error of the size, and which feet are too high."""
         config, camera_height = self.config, self._calibration.height
-        height, spread, foot_pixels, ground = np.array(
-            [(c.height, c.height_sigma, c.foot_sigma_pixels, c.ground_sigma) for c in classes]
+        height, spread, foot_pixels, ground, uneven = np.array(
+            [(c.height, c.height_sigma, c.foot_sigma_pixels, c.ground_sigma, c.road_factor) for c in classes]
         ).T
         tall_sigma = np.hypot(config.edge_sigma_pixels * pixel, config.size_sigma * tall)
         if camera_height is None:
@@ -183,13 +209,13 @@ class DistanceEstimator:
             return height / tall, np.hypot(spread, size_relative), size_relative, np.zeros(len(tall), np.bool_)
         prior = camera_height / height
         below_sigma = np.hypot(foot_pixels * pixel, ground / camera_height * np.maximum(below, 0))
-        learned = self._horizon.update(
-            seconds, ids, (prior, prior * spread), (below, tall), np.hypot(below_sigma, prior * tall_sigma)
+        learned = self._learn(
+            seconds, ids, (prior, prior * spread), (below, tall), np.hypot(below_sigma, prior * tall_sigma), uneven
         )
         size, foot = learned.ratio * tall, below + learned.error
         fresh_size, fresh_foot = (learned.ratio * tall_sigma) ** 2, below_sigma**2
         size_variance = fresh_size + learned.ratio_variance * tall**2
-        foot_variance = fresh_foot + learned.error_variance + learned.road_variance
+        foot_variance = fresh_foot + learned.error_variance + learned.road_variance * uneven**2
         weight = foot_variance / (size_variance + foot_variance)
         slope = weight * size + (1 - weight) * foot
         variance = size_variance * weight
@@ -203,10 +229,6 @@ class DistanceEstimator:
 
 
 _NONE = (np.zeros(0), np.zeros(0))
-
-
-def _pairs(x: Floats, y: Floats) -> Floats:
-    return np.stack([x, y], axis=1)
 
 
 def _placed(found: Distances, rows: NDArray[np.intp], reasons: NDArray[np.uint8]) -> Distances:

@@ -64,15 +64,9 @@ def feet_of(masks: RleMasks | BoxMasks, border: float) -> Feet:
     left, right = np.full(spans.count, width), np.zeros(spans.count, np.int64)
     np.minimum.at(left, owner[in_foot], column[in_foot])
     np.maximum.at(right, owner[in_foot], column[in_foot] + 1)
-    cut = (
-        empty
-        | (top < border)
-        | (bottom > height - border)
-        | (leftmost < border)
-        | (rightmost > width - border)
-    )
+    cut = empty | (top < border) | (bottom > height - border) | (leftmost < border) | (rightmost > width - border)
     hidden = np.bincount(owner, _covered(spans, column * height + below, height), spans.count)
-    share = hidden / np.maximum(np.bincount(owner, minlength=spans.count), 1)
+    share: Floats = 1.0 * hidden / np.maximum(np.bincount(owner, minlength=spans.count), 1)
     return Feet(top - 0.5, bottom - 0.5, left - 0.5, right - 0.5, cut, share)
 
 

@@ -13,6 +13,7 @@ the horizon, and an object that comes nearer shows its height. This is a linear 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,26 @@ class HorizonFilter:
         """Error of the calibrated horizon without nodding, and its standard deviation, in radians."""
         return float(self._state[0]), math.sqrt(self._covariance[0, 0])
 
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Returns the state as named arrays."""
+        now = math.nan if self._now is None else self._now
+        return {
+            "state": self._state.copy(),
+            "covariance": self._covariance.copy(),
+            "slots": np.array(list(self._slots.items()), np.int64).reshape(-1, 2),
+            "seen": self._seen.copy(),
+            "road": np.array([now, self._road]),
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continues from the result of `to_arrays`."""
+        self._state, self._covariance, self._seen = (
+            np.array(arrays[name], np.float64) for name in ("state", "covariance", "seen")
+        )
+        self._slots = {int(track): int(place) for track, place in np.asarray(arrays["slots"]).tolist()}
+        now, self._road = map(float, np.asarray(arrays["road"]).tolist())
+        self._now = None if math.isnan(now) else now
+
     def update(
         self,
         seconds: float,
@@ -75,6 +96,7 @@ class HorizonFilter:
         prior: tuple[Floats, Floats],
         angles: tuple[Floats, Floats],
         noise: Floats,
+        uneven: Floats,
     ) -> Learned:
         """Takes the observations of a frame.
 
@@ -84,6 +106,7 @@ class HorizonFilter:
             prior: (N,) h / H of the classes and its standard deviation.
             angles: (N,) angles from the foot to the calibrated horizon and to the top, as tangents.
             noise: (N,) standard deviation of the former given the latter.
+            uneven: (N,) unevenness of the ground under each instance, relative to that of the road.
         """
         gap = 0.0 if self._now is None else max(seconds - self._now, 0.0)
         step = gap or self._config.foot_seconds
@@ -102,11 +125,12 @@ class HorizonFilter:
         expected = matrix @ crossed
         likely = np.diagonal(expected) + noise**2
         if len(places):
-            excess = np.minimum(surprise**2, _GATE**2 * (likely + self._road)) - likely
+            excess = np.minimum(surprise**2, _GATE**2 * (likely + self._road * uneven**2)) - likely
+            excess /= uneven**2
             share = 1 - math.exp(-step * len(places) / self._config.road_seconds)
             self._road += share * (float(np.mean(excess)) - self._road)
             self._road = min(max(self._road, _ROAD_LEAST**2), _ROAD_MOST**2)
-        variance = (noise**2 + self._road) * max(self._config.foot_seconds / step, 1.0)
+        variance = (noise**2 + self._road * uneven**2) * max(self._config.foot_seconds / step, 1.0)
         kept = np.abs(surprise) < _GATE * np.sqrt(np.diagonal(expected) + variance)
         if kept.any():
             crossed, expected = crossed[:, kept], expected[np.ix_(kept, kept)]
@@ -150,7 +174,7 @@ class HorizonFilter:
     def _places(self, track_ids: NDArray[np.int64], prior: tuple[Floats, Floats]) -> NDArray[np.intp]:
         """Returns the places of the tracks in the state, which new ones join with the sizes of their classes."""
         size = len(self._state)
-        new = []
+        new: list[int] = []
         places = np.empty(len(track_ids), np.intp)
         for row, track in enumerate(track_ids.tolist()):
             key = track if track > 0 else -1 - row

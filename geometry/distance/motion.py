@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,16 @@ class MotionFilter:
     def __init__(self, config: DistanceConfig) -> None:
         self._config = config
         self._tracks: dict[int, tuple[float, float, float, float, float, float, float]] = {}
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Returns the state as named arrays."""
+        rows = [(float(track), *each) for track, each in self._tracks.items()]
+        return {"motion": np.array(rows, np.float64).reshape(-1, 8)}
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continues from the result of `to_arrays`."""
+        rows = np.asarray(arrays["motion"], np.float64).tolist()
+        self._tracks = {int(row[0]): (row[1], row[2], row[3], row[4], row[5], row[6], row[7]) for row in rows}
 
     def update(
         self, seconds: float, track_ids: NDArray[np.int64], metres: Floats, noise: Floats

@@ -26,9 +26,9 @@ def numbers(value: Any, name: str, counts: Iterable[int] | None = None) -> Float
     """
     if isinstance(value, Mapping):
         value = value.get("data")
+    if value is None or isinstance(value, str | bytes):
+        raise CalibrationError(f"expected numbers in {name}, got {value!r}.")
     try:
-        if value is None or isinstance(value, str | bytes):
-            raise TypeError(f"got {value!r}")
         found = np.asarray(value, np.float64).reshape(-1)
     except (TypeError, ValueError, OverflowError) as error:
         raise CalibrationError(f"expected numbers in {name}: {error}.") from error

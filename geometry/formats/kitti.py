@@ -60,4 +60,3 @@ def _words(text: str, name: str) -> list[float]:
         return [float(word) for word in text.split()]
     except ValueError as error:
         raise CalibrationError(f"expected numbers in {name}: {error}.") from error
-

@@ -14,8 +14,8 @@ NAME = "ROS CameraInfo"
 
 def matches(values: Mapping[str, Any]) -> bool:
     """Says whether a parsed file is in this format."""
-    matrix_and_coefficients = first_of(values, "camera_matrix", "k"), first_of(values, "distortion_coefficients", "d")
-    return first_of(values, "distortion_model") is not None and all(each is not None for each in matrix_and_coefficients)
+    names = (("camera_matrix", "k"), ("distortion_coefficients", "d"), ("distortion_model",))
+    return all(first_of(values, *each) is not None for each in names)
 
 
 def read(values: Mapping[str, Any], source: str) -> Calibration:

@@ -112,7 +112,13 @@ class CameraWriter:
         return None if self._epoch is None else self._epoch.info
 
     def start_epoch(
-        self, epoch: int, image_size: tuple[int, int], clock: Clock, info: dict[str, Any] | None = None
+        self,
+        epoch: int,
+        image_size: tuple[int, int],
+        clock: Clock,
+        info: dict[str, Any] | None = None,
+        *,
+        distances: bool = False,
     ) -> None:
         """Commits the current epoch and starts another, with its own image size, rotation and clock.
 
@@ -121,6 +127,7 @@ class CameraWriter:
             image_size: height and width of its images in pixels.
             clock: origin of its timestamps.
             info: further properties stated by the source, as JSON data.
+            distances: whether the tracks of its frames have distances.
 
         Raises:
             InputError: the number does not rise, or `info` is not JSON data.
@@ -134,7 +141,7 @@ class CameraWriter:
             )
         self.commit()
         described = EpochInfo(epoch, image_size, clock, json_data(info or {}, f"info of epoch {epoch}"))
-        create_epoch(self._store, self.camera, described, self._config)
+        create_epoch(self._store, self.camera, described, self._config, distances=distances)
         opened = OpenEpoch.of(self._store, self.camera, described, Extent(), self._config)
         self._write_attributes({epoch: Extent()})
         self._epoch = opened

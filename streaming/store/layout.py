@@ -10,7 +10,7 @@
                                    recording_start = wall clock at time 0 of the media clock, if the source states it
         ledger/                    attributes: captured, stored, dropped, failed; written when the camera is closed
         <epoch>/                   attributes: image_size, clock, info
-          id_map, frames/*, instances/*    the arrays of `ARRAYS`
+          id_map, frames/*, instances/*    the arrays of `ARRAYS`, and of `DISTANCE_ARRAYS` of a calibrated camera
 
 The instances of frame t are offsets[t]:offsets[t + 1], the run lengths of instance n are
 rle[rle_offsets[n]:rle_offsets[n + 1]]. While a camera is being written, arrays may hold more rows than `committed`
@@ -107,6 +107,26 @@ ARRAYS: dict[str, ArraySpec] = {
 """Path below the epoch -> array at that path."""
 
 
+DISTANCE_ARRAYS: dict[str, ArraySpec] = {
+    f"instances/{name}": ArraySpec(dtype, ("instance",), meaning, "store.rows", "0.2", required=False)
+    for name, dtype, meaning in (
+        ("distance", "float32", "metres ahead along the road to the nearest part, NaN = not known"),
+        ("distance_sigma", "float32", "standard deviation of distance in metres"),
+        ("lateral", "float32", "metres to the right of the camera, NaN = not known"),
+        ("lateral_sigma", "float32", "standard deviation of lateral in metres"),
+        ("in_path", "int8", "1 = in the vehicle's own path, 0 = not, -1 = not known"),
+        ("closing_speed", "float32", "m/s at which the distance decreases, NaN = not known"),
+        ("closing_speed_sigma", "float32", "standard deviation of closing_speed in m/s"),
+        ("time_to_contact", "float32", "seconds, NaN = not known or not approaching"),
+        ("time_to_contact_sigma", "float32", "standard deviation of time_to_contact in seconds"),
+        ("distance_reason", "uint8", "why the distance is not known, see DistanceReason; 0 = known"),
+    )
+}
+"""Path below the epoch -> array at that path, of cameras with a calibration."""
+ALL_ARRAYS = ARRAYS | DISTANCE_ARRAYS
+"""Path below the epoch -> array, of all arrays that this roadmask knows."""
+
+
 @dataclass(frozen=True)
 class Extent:
     """The committed part of an epoch."""
@@ -191,7 +211,7 @@ class EpochInfo:
 def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
     """Returns the shape of one row of an array."""
     sizes = {"y": image_size[0], "x": image_size[1], "corner": 4}
-    return tuple(sizes[dim] for dim in ARRAYS[name].dims[1:])
+    return tuple(sizes[dim] for dim in ALL_ARRAYS[name].dims[1:])
 
 
 def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
@@ -199,7 +219,7 @@ def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
 
     Timestamps since 1970 are decoded to datetime64, others to timedelta64, both exact to the nanosecond.
     """
-    attributes: dict[str, Any] = {"long_name": ARRAYS[name].meaning}
+    attributes: dict[str, Any] = {"long_name": ALL_ARRAYS[name].meaning}
     if name != "frames/timestamp_ns":
         return attributes
     if clock == "unix":

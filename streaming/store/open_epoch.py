@@ -14,6 +14,7 @@ from roadmask.streaming.store.files import DurableStore
 from roadmask.streaming.store.growing_array import GrowingArray
 from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import (
+    ALL_ARRAYS,
     ARRAYS,
     METADATA,
     RLE_CHUNK,
@@ -87,8 +88,10 @@ class OpenEpoch:
             array.mark_committed()
 
 
-def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig) -> None:
-    """Creates the group of an epoch with all of `ARRAYS`.
+def create_epoch(
+    store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig, *, distances: bool = False
+) -> None:
+    """Creates the group of an epoch with all of `ARRAYS`; with `distances`, also those of `DISTANCE_ARRAYS`.
 
     Id maps and run lengths are sharded, so that a single image or mask can be read from a large file; the other arrays
     are small. Every chunk ends with a crc32c, because zstd's own checksum does not cover its header.
@@ -102,7 +105,7 @@ def create_epoch(store: DurableStore, camera: str, info: EpochInfo, config: Stor
         zarr.create_group(store, path=base, attributes=info.to_dict())
         for part in sorted({name.split("/")[0] for name in ARRAYS if "/" in name}):
             zarr.create_group(store, path=f"{base}/{part}")
-        for name, spec in ARRAYS.items():
+        for name, spec in (ALL_ARRAYS if distances else ARRAYS).items():
             rows, row = Extent().rows(spec), row_shape(name, info.image_size)
             file_rows = rows_per_file(name, shard_frames)
             chunk_rows = {"id_map": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
@@ -136,6 +139,6 @@ def _open_arrays(
     base = f"{camera}/{info.epoch}"
     return {
         name: GrowingArray(store, f"{base}/{name}", extent.rows(spec), config.compression_level)
-        for name, spec in ARRAYS.items()
+        for name, spec in ALL_ARRAYS.items()
         if spec.required or (store.root / base / name / METADATA).is_file()
     }

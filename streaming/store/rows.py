@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines import RleMasks
 from roadmask.engines.errors import InstancesError
-from roadmask.streaming.store.layout import EpochInfo, Extent, FrameState
+from roadmask.streaming.store.layout import DISTANCE_ARRAYS, EpochInfo, Extent, FrameState
 from roadmask.tracking import Tracks
 
 MAX_TRACK_ID = 2**32 - 1
@@ -32,6 +32,8 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
     """
     seen = tracks.instances
     lengths = np.array([len(counts) for counts in masks.counts], np.int64)
+    found = tracks.distances
+    measured = {} if found is None else zip(DISTANCE_ARRAYS, map(np.copy, vars(found).values()), strict=True)
     return {
         "frames/frame_index": np.array([frame_index], np.int64),
         "frames/timestamp_ns": np.array([timestamp_ns], np.int64),
@@ -45,6 +47,7 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
         "instances/area": masks.area,
         "instances/rle_offsets": end.rle_bytes + np.cumsum(lengths),
         "instances/rle": np.frombuffer(b"".join(masks.counts), np.uint8),
+        **dict(measured),
     }
 
 

@@ -106,4 +106,5 @@ def _annotations(job: ExportJob) -> Iterable[dict[str, Any]]:
                 "score": float(seen.scores[n]),
                 "track_id": int(frame.track_ids[n]),
                 "state": int(frame.states[n]),
+                **({} if frame.distances is None else {"distance": frame.distances.record(n)}),
             }

@@ -32,5 +32,6 @@ def write(job: ExportJob, path: Path) -> None:
                     "box": seen.boxes[n].tolist(),
                     "size": list(seen.image_size),
                     "counts": counts.decode("ascii"),
+                    **({} if frame.distances is None else frame.distances.record(n)),
                 }
                 file.write(json.dumps(row, separators=(",", ":")) + "\n")
