@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roadmask.cli.engine_options import WeightsOption
 from roadmask.cli.eval_tracks import class_limits
 from roadmask.engines.errors import InputError
 
@@ -17,15 +18,26 @@ if TYPE_CHECKING:
     from roadmask.evaluation.distance.measures import DistanceMeasures
 
 _GROUPS = ("chosen", "later", "all")
-_WHOLE = (2.0, 80.0)
+_WHOLE = 80.0 - 2.0
 
 
 def distance(
-    masks: Annotated[Path, typer.Option(help="Masks with ids: a folder of KITTI MOTS files.", show_default=False)],
     calibration: Annotated[
         Path, typer.Option(help="Calibration files of the same names, for instance KITTI's.", show_default=False)
     ],
     gt: Annotated[Path, typer.Option(help="Labels of KITTI tracking with 3D boxes.", show_default=False)],
+    masks: Annotated[
+        Path | None, typer.Option(help="Masks with ids: a folder of KITTI MOTS files.", show_default=False)
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of masks: a folder for each sequence with images named after their frames, which the engine "
+            "segments.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: WeightsOption = None,
     camera_height: Annotated[float, typer.Option(metavar="METRES", help="Height of the camera over the road.")] = 1.65,
     camera_pitch: Annotated[
         float | None,
@@ -60,22 +72,30 @@ def distance(
     """
     import math
 
+    from roadmask.engines.load import load_segmenter
     from roadmask.evaluation.distance.measures import CLASSES, measure_groups
-    from roadmask.evaluation.distance.measuring import kitti_sequences, measure_sequence
+    from roadmask.evaluation.distance.measuring import kitti_camera, kitti_sequences, measure_frames, read_frames
+    from roadmask.evaluation.distance.truth import read_truth
     from roadmask.streaming.results_json import describe_machine, write_results
 
     limits = class_limits(median_max, tuple(CLASSES), "--median-max")
     pitch = None if camera_pitch is None else math.radians(camera_pitch)
+    if (masks is None) == (images is None):
+        raise InputError("expected either --masks or --images, got both or neither.")
     by_sequence, spent, frames = {}, 0.0, 0
-    for name, mask_file, calibration_file, label_file in kitti_sequences(masks, calibration, gt):
-        run = measure_sequence(mask_file, calibration_file, label_file, height=camera_height, pitch=pitch)
+    segmenter = None if images is None else load_segmenter(weights or "lite")
+    for name, found, calibration_file, label_file in kitti_sequences(masks or images or Path(), calibration, gt):
+        camera = kitti_camera(calibration_file, camera_height, pitch)
+        run = measure_frames(*read_frames(found, segmenter), camera, read_truth(label_file))
         by_sequence[name] = run.pairs
         spent, frames = spent + run.seconds, frames + run.frames
     measured = measure_groups(by_sequence, chosen_up_to)
     if not measured:
-        raise InputError(f"expected labelled objects among the masks of {masks}, found none: check that frames agree.")
+        raise InputError("expected labelled objects among the masks, found none: check that frames agree.")
     console = Console(highlight=False)
-    console.print(_table([each for each in measured if each.sequences in _GROUPS]))
+    console.print(
+        _table([each for each in measured if each.sequences in _GROUPS and each.farthest - each.nearest == _WHOLE])
+    )
     milliseconds = spent / max(frames, 1) * 1000
     console.print(
         f"{milliseconds:.2f} ms of processor time a frame, {frames} frames, {describe_machine()['processor']}"
@@ -95,19 +115,18 @@ def distance(
 
 def _is_whole(measured: DistanceMeasures) -> bool:
     """Says whether all visible objects of a class were measured."""
-    return measured.visible and (measured.nearest, measured.farthest) == _WHOLE
+    return measured.visible and measured.farthest - measured.nearest == _WHOLE
 
 
 def _table(measured: list[DistanceMeasures]) -> Table:
-    table = Table("sequences", "class", "objects", "metres")
-    for name in ("count", "known", "median", "p90", "bias", "in sigma", "naive", "naive p90"):
-        table.add_column(name, justify="right")
+    table = Table("sequences", "class", "objects")
+    for name in ("count", "known", "median", "p90", "in sigma", "naive", "naive p90"):
+        table.add_column(name, justify="right", min_width=5)
     for each in measured:
         values = (
             each.known_percent,
             each.median_percent,
             each.p90_percent,
-            each.bias_percent,
             each.within_sigma_percent,
             each.naive_median_percent,
             each.naive_p90_percent,
@@ -116,7 +135,6 @@ def _table(measured: list[DistanceMeasures]) -> Table:
             each.sequences,
             each.class_name,
             "visible" if each.visible else "all",
-            f"{each.nearest:g}-{each.farthest:g}",
             str(each.instances),
             *("" if value is None else f"{value:.1f}" for value in values),
             style="bold" if _is_whole(each) else None,

@@ -6,6 +6,7 @@ Zarr; `roadmask run` drives the same stages.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
@@ -21,6 +22,8 @@ from roadmask.geometry.distance.estimator import DistanceEstimator
 from roadmask.streaming.frames import Clock, Frame
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.tracking import IouTracker, Tracker, TrackerState, Tracks
+
+_log = logging.getLogger(__name__)
 
 
 class TrackStage:
@@ -38,6 +41,8 @@ class TrackStage:
         self._tracker = tracker
         self._ignore = ignore
         self._distance = distance
+        self._warned: set[str] = set()
+        self._doubted = False
         self._epoch: int | None = None
 
     def __call__(self, frame: Frame, instances: Instances) -> Tracks:
@@ -58,7 +63,16 @@ class TrackStage:
         if self._distance is None:
             return tracks
         found = self._distance(tracks.instances, tracks.track_ids, frame.timestamp_ns)
+        self._warn(frame.camera, self._distance)
         return replace(tracks, distances=found)
+
+    def _warn(self, camera: str, distance: DistanceEstimator) -> None:
+        """Logs what is wrong with the calibration, each once."""
+        for reason in (distance.ground_plane_off, None if self._doubted else distance.pitch_doubt):
+            if reason is not None and reason not in self._warned:
+                self._warned.add(reason)
+                self._doubted = self._doubted or reason != distance.ground_plane_off
+                _log.warning("camera %s: %s", camera, reason)
 
     @property
     def distance(self) -> DistanceEstimator | None:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from roadmask.engines.errors import InputError
+from roadmask.engines.images import decode_image
 from roadmask.engines.instances import Instances
-from roadmask.evaluation.distance.truth import TrueObjects, read_truth
+from roadmask.engines.segmenter import Segmenter
+from roadmask.evaluation.distance.truth import TrueObjects
 from roadmask.geometry import Calibration, read_calibration
 from roadmask.geometry.distance.config import DistanceConfig
 from roadmask.geometry.distance.estimator import DistanceEstimator
@@ -81,48 +83,61 @@ class MeasuredSequence:
     """Number of frames."""
 
 
-def kitti_sequences(masks: Path, calibration: Path, gt: Path) -> Iterator[tuple[str, Path, Path, Path]]:
-    """Yields the name, masks, calibration and labels of each sequence that has all three.
+def kitti_sequences(found: Path, calibration: Path, gt: Path) -> Iterator[tuple[str, Path, Path, Path]]:
+    """Yields the name, masks or images, calibration and labels of each sequence that has all three.
 
     Raises:
         InputError: no sequence has.
     """
-    found = sequence_files(masks), sequence_files(calibration), sequence_files(gt)
-    names = sorted(set.intersection(*(set(each) for each in found)))
+    folders = {path.name: path for path in sorted(found.glob("*")) if path.is_dir() and any(path.glob("*.png"))}
+    places = folders or sequence_files(found), sequence_files(calibration), sequence_files(gt)
+    names = sorted(set.intersection(*(set(each) for each in places)))
     if not names:
         raise InputError(
-            f"expected sequences with masks, calibration and labels of the same name, found none in {masks}, "
-            f"{calibration} and {gt}."
+            f"expected sequences of the same name in {found}, {calibration} and {gt}, found none in all three."
         )
     for name in names:
-        yield name, found[0][name], found[1][name], found[2][name]
+        yield name, places[0][name], places[1][name], places[2][name]
 
 
-def measure_sequence(
-    masks: Path,
-    calibration: Path,
-    gt: Path,
-    height: float = KITTI_HEIGHT,
-    config: DistanceConfig | None = None,
-    pitch: float | None = None,
-) -> MeasuredSequence:
-    """Measures the distances of a sequence.
+def kitti_camera(path: Path, height: float = KITTI_HEIGHT, pitch: float | None = None) -> Calibration:
+    """Returns the calibration of a sequence's camera, with its height in metres and pitch in radians.
+
+    Raises:
+        CalibrationError: the file cannot be read.
+    """
+    return read_calibration(path).with_mounting(height, pitch, "the caller")
+
+
+def read_frames(found: Path, segmenter: Segmenter | None = None) -> tuple[list[Instances], list[NDArray[np.int64]]]:
+    """Returns the instances of each frame of a sequence from frame 0, and their tracks.
 
     Args:
-        masks: file of KITTI MOTS.
-        calibration: file of the camera.
-        gt: labels of KITTI tracking.
-        height: of the camera in metres.
-        config: settings of the estimate.
-        pitch: of the camera in radians; that of the file if None.
+        found: file of KITTI MOTS; with a segmenter, a folder of images named after their frames.
+        segmenter: what finds the instances of images, each of which then is without a track.
+
+    Raises:
+        InputError: the file or an image cannot be read.
     """
-    camera = read_calibration(calibration).with_mounting(height, pitch, "KITTI")
-    frames = read_kitti_mots(masks)
-    ids = [np.array([int(row[1]) for row in frame.rows], np.int64) for frame in frames]
-    for frame in frames:
-        if frame.instances.masks is not None:
-            frame.instances.masks.to_rle().validate()  # decoding is not part of the estimate
-    return measure_frames([f.instances for f in frames], ids, camera, read_truth(gt), config)
+    if segmenter is None:
+        frames = read_kitti_mots(found)
+        for frame in frames:
+            if frame.instances.masks is not None:
+                frame.instances.masks.to_rle().validate()  # decoding is not part of the estimate
+        return [each.instances for each in frames], [
+            np.array([int(row[1]) for row in frame.rows], np.int64) for frame in frames
+        ]
+    images: dict[int, NDArray[np.uint8]] = {}
+    for path in sorted(found.glob("*.png")):
+        image = decode_image(path)
+        if image is None or not path.stem.isdigit():
+            raise InputError(f"{path}: expected an image named after the number of its frame, such as 000010.png.")
+        images[int(path.stem)] = image
+    size = next(iter(images.values())).shape
+    segmented = [Instances.empty((size[0], size[1]))] * (max(images) + 1)
+    for number, image in images.items():
+        (segmented[number],) = segmenter([image])
+    return segmented, [np.zeros(len(each), np.int64) for each in segmented]
 
 
 def measure_frames(
@@ -133,7 +148,7 @@ def measure_frames(
     config: DistanceConfig | None = None,
     when: Callable[[int], int] = lambda frame: frame * 1_000_000_000 // KITTI_FPS,
 ) -> MeasuredSequence:
-    """Measures the distances of frames, as `measure_sequence` does.
+    """Measures the distances of the frames of a sequence.
 
     Args:
         frames: instances of each frame, with masks.

@@ -36,10 +36,21 @@ class ClassGeometry:
 
 CLASS_GEOMETRY: Mapping[int, ClassGeometry] = {
     CAR: ClassGeometry(
-        height=1.54, height_sigma=0.07, foot_sigma_pixels=2.0, ground_sigma=0.04, setback=0.5, setback_sigma=0.3
+        height=1.54,
+        height_sigma=0.025,
+        foot_sigma_pixels=2.4,
+        ground_sigma=0.04,
+        setback=0.65,
+        setback_sigma=0.5,
     ),
     PEDESTRIAN: ClassGeometry(
-        height=1.65, height_sigma=0.05, foot_sigma_pixels=3.0, ground_sigma=0.15, setback=0.35, setback_sigma=0.2
+        height=1.66,
+        height_sigma=0.055,
+        foot_sigma_pixels=1.5,
+        ground_sigma=0.03,
+        setback=0.38,
+        setback_sigma=0.55,
+        road_factor=3.0,
     ),
 }
 """COCO category id -> what is assumed about the class. Instances of other classes get no distance."""
@@ -61,25 +72,25 @@ class DistanceConfig:
     """Margin in pixels within which a mask counts as cut by the border of the image."""
     hidden_share: float = 0.3
     """Share of a mask's lower edge that another instance must hide for its foot to count as hidden."""
-    edge_sigma_pixels: float = 1.0
+    edge_sigma_pixels: float = 1.15
     """Standard deviation in pixels of the height of a mask."""
-    size_sigma: float = 0.03
+    size_sigma: float = 0.033
     """Relative standard deviation of a mask's height that changes as an object turns, and so is never averaged out."""
-    pitch_sigma: float = 0.005
+    pitch_sigma: float = 0.001
     """Standard deviation in radians of a pitch that the calibration states."""
-    unknown_pitch_sigma: float = 0.012
+    unknown_pitch_sigma: float = 0.01
     """Standard deviation in radians of the pitch about 0, where the calibration states none."""
-    nod_sigma: float = 0.004
+    nod_sigma: float = 0.003
     """Standard deviation in radians of the nodding of the vehicle."""
-    nod_seconds: float = 0.4
+    nod_seconds: float = 0.55
     """Time in seconds after which the nodding is another."""
-    road_sigma: float = 0.005
+    road_sigma: float = 0.0018
     """Standard deviation in radians, at first, of the road's slope from a plane; it is learned on the way."""
-    road_seconds: float = 3.0
+    road_seconds: float = 2.8
     """Time in seconds over which the unevenness of the road is learned from one object."""
-    turn_sigma: float = 0.02
+    turn_sigma: float = 0.0012
     """Relative change of the height that an object shows, over one second."""
-    foot_seconds: float = 0.5
+    foot_seconds: float = 0.25
     """Time in seconds after which the error of an object's foot is another."""
     pitch_warning: float = 0.0105
     """Difference in radians between the calibrated and the learned pitch above which the calibration is doubted."""

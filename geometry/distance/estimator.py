@@ -77,7 +77,8 @@ class DistanceEstimator:
     def pitch_doubt(self) -> str | None:
         """Why the calibrated pitch is probably wrong; None while there is no reason to think so."""
         error, sigma = self.pitch_error
-        if self._given.height is None or abs(error) - 2 * sigma < 0 or abs(error) < self.config.pitch_warning:
+        warning = self.config.pitch_warning
+        if self._given.height is None or abs(error) < warning or sigma > warning / 3:
             return None
         way = "down" if error > 0 else "up"
         return (
@@ -177,8 +178,10 @@ class DistanceEstimator:
             "time_to_contact": contact,
             "time_to_contact_sigma": contact * contact * rate_sigma,
         }
+        with np.errstate(over="ignore"):
+            shown = {name: np.where(known, value, np.nan).astype(np.float32) for name, value in values.items()}
         return Distances(
-            **{name: np.where(known, value, np.nan).astype(np.float32) for name, value in values.items()},
+            **shown,
             in_path=np.where(known, in_path, -1).astype(np.int8),
             reasons=reasons.astype(np.uint8),
         )

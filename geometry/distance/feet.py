@@ -67,7 +67,9 @@ def feet_of(masks: RleMasks | BoxMasks, border: float) -> Feet:
     cut = empty | (top < border) | (bottom > height - border) | (leftmost < border) | (rightmost > width - border)
     hidden = np.bincount(owner, _covered(spans, column * height + below, height), spans.count)
     share: Floats = 1.0 * hidden / np.maximum(np.bincount(owner, minlength=spans.count), 1)
-    return Feet(top - 0.5, bottom - 0.5, left - 0.5, right - 0.5, cut, share)
+    # The object ends somewhere within the lowest row of its pixels, on average in the middle.
+    upper, lower, first_column, last_column = np.array([top - 0.5, bottom - 1.0, left - 0.5, right - 0.5], np.float64)
+    return Feet(upper, lower, first_column, last_column, cut, share)
 
 
 def _covered(spans: Spans, edges: NDArray[np.int64], height: int) -> NDArray[np.float64]:
