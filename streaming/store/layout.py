@@ -108,7 +108,7 @@ ARRAYS: dict[str, ArraySpec] = {
 
 
 DISTANCE_ARRAYS: dict[str, ArraySpec] = {
-    f"instances/{name}": ArraySpec(dtype, ("instance",), meaning, "store.rows", "0.2", required=False)
+    f"instances/{name}": ArraySpec(dtype, ("instance",), meaning, "store.rows", required=False)
     for name, dtype, meaning in (
         ("distance", "float32", "metres ahead along the road to the nearest part, NaN = not known"),
         ("distance_sigma", "float32", "standard deviation of distance in metres"),

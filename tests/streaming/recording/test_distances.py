@@ -17,7 +17,8 @@ from roadmask.streaming.config import RunConfig
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.formats.export.rle_jsonl import write as write_jsonl
 from roadmask.streaming.recording import drive as running
-from roadmask.streaming.store import check_store, open_drive
+from roadmask.streaming.store import open_drive
+from roadmask.streaming.store.check import check_drive
 from roadmask.streaming.store.layout import DISTANCE_ARRAYS
 from support.compare_stores import differing_files
 from support.drives import ScriptedSource, bright_segmenter, scripted_job
@@ -55,7 +56,7 @@ def test_a_calibrated_run_stores_what_the_pipeline_finds(tmp_path: Path, calibra
     assert known > 10
     for epoch, size in zip(front.epochs, ((48, 96), (24, 48)), strict=True):
         assert epoch.calibration == calibrated.calibration_of("front").for_images(size)  # type: ignore[union-attr]
-    assert check_store(out).ok
+    assert not check_drive(out).problems
 
 
 def test_a_run_without_calibration_stores_none_of_it(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_exports_name_distances(tmp_path: Path, calibrated: RunConfig) -> None:
     out = tmp_path / "drive.zarr"
     running.record_drive([scripted_job("front", frames=12)], out, calibrated)
     path = tmp_path / "rows.jsonl"
-    write_jsonl(ExportJob(open_drive(out), (open_drive(out)["front"],)), path)
+    write_jsonl(ExportJob(open_drive(out)), path)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert any(row["metres"] is not None and row["metres_sigma"] > 0 and row["reason"] is None for row in rows)
 
