@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
+from roadmask.engines.extras import require_plots
 
 
 def info(
@@ -42,6 +43,8 @@ def info(
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise InputError(f"expected a name that ends in .png for --plot, got {plot}.")
+    if plot is not None:
+        require_plots()
     opened = open_drive(drive)
     summary = summarize_drive(drive)
     console = Console(highlight=False)

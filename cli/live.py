@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.cli.page_options import PageTokenOption, PageUrlOption
 
 if TYPE_CHECKING:
     from roadmask.streaming.live.run import LiveResult
@@ -49,24 +51,8 @@ def live(
             "page asks for the token that is printed.",
         ),
     ] = "127.0.0.1:8642",
-    page_token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROADMASK_PAGE_TOKEN",
-            help="Token that browsers and programs must send: 16 to 256 letters, digits, - or _. Better set in the "
-            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, otherwise "
-            "generated at each start[/]",
-        ),
-    ] = None,
-    page_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="ROADMASK_PAGE_URL",
-            help="Address at which people open the page if a reverse proxy stands before it, such as "
-            "https://example.org/cameras/. The page then always asks for its token. [dim]Default: no proxy[/]",
-        ),
-    ] = None,
+    page_token: PageTokenOption = None,
+    page_url: PageUrlOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
@@ -143,8 +129,8 @@ def live(
 
     The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
     for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
-    can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended by
-    Ctrl-C (the store is closed).
+    can work, 3 some frames failed (the rest is stored), 4 the store failed or refused frames (what is committed is
+    safe), 130 ended by Ctrl-C, SIGTERM or SIGHUP (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 
@@ -163,7 +149,7 @@ def live(
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
-        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
+        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[live]'.")
     from roadmask.streaming.live.retention import Retention
     from roadmask.streaming.live.run import run_live
     from roadmask.streaming.live.settings import LiveSettings
@@ -188,14 +174,17 @@ def live(
         require_nothing(out)
     with ExitStack() as opened:
         opened.enter_context(json_log(log_json))
-        stop = opened.enter_context(interruptible(console))
+        at_once = threading.Event()
+        stop = opened.enter_context(interruptible(console, at_once))
         shown = opened.enter_context(_page(page, page_token, page_url, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console))
-        result = run_live(sources, out, settings=settings, on_report=view.report, page=shown, stop=stop)
+        result = run_live(
+            sources, out, settings=settings, on_report=view.report, page=shown, stop=stop, stop_at_once=at_once
+        )
     console.print(ledger_table([(camera.camera, camera.ledger) for camera in result.cameras]))
     _print_ends(console, result)
-    if out is not None:
+    if out is not None and out.exists():  # it does not if the run ended before anything was captured
         typer.echo(out)
     sys.exit(result.exit_code)
 

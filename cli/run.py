@@ -43,9 +43,14 @@ def run(
         ),
     ],
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Store to write; must not exist, except with --resume.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Store to write; must not exist, except with --resume. [dim]Default: my.zarr beside my.mp4, or "
+            "my-2.zarr if that exists, with an overlay video beside it[/]",
+        ),
+    ] = None,
     overlay: Annotated[
         Path | None,
         typer.Option(help="Also draw the tracks into this video. With several cameras, one video each: out.NAME.mp4."),
@@ -107,15 +112,18 @@ def run(
     """Segment, track and store recorded cameras.
 
     Exit codes: 0 all frames stored, 2 unusable input or arguments, 3 some frames failed (the rest is stored),
-    4 the store failed (committed frames are safe), 130 interrupted.
+    4 the store failed (committed frames are safe), 130 interrupted by Ctrl-C, SIGTERM or SIGHUP.
+
+    [bold]roadmask run drive.mp4[/]
 
     [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
 
     [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
     """
+    from roadmask.cli.default_out import free_outputs, resumed_store
     from roadmask.cli.json_log import json_log
     from roadmask.cli.progress import camera_bars, interruptible
-    from roadmask.cli.tables import found_table, ledger_table
+    from roadmask.cli.tables import found_sentence, found_table, ledger_table
     from roadmask.streaming.recording.drive import record_drive
     from roadmask.streaming.recording.jobs import camera_jobs
     from roadmask.streaming.redaction import redact_command
@@ -129,6 +137,12 @@ def run(
         )
         settings = calibrated_settings(settings, calibration, camera_height, camera_pitch)
         jobs = camera_jobs(sources, overlay)
+        if out is None:
+            out = resumed_store(jobs) if resume else None
+            if out is None:
+                chosen = free_outputs(jobs)
+                out = chosen.store
+                jobs = camera_jobs(sources, overlay or chosen.overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
         with interruptible(console) as stop, camera_bars(console) as on_progress:
@@ -144,12 +158,14 @@ def run(
             )
         seconds = time.monotonic() - started
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
-        console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
+        summary = summarize_drive(out)
+        console.print(found_table(summary), ledger_table(ledgers, seconds), found_sentence(summary), sep="\n")
         _print_problems(console, result)
         if result.finished_before:
             console.print("Nothing to do: an earlier run stored all frames.")
         if result.interrupted:
-            console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
+            console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv, out))}", soft_wrap=True)
+        console.print(f"To look at it: [bold]roadmask view {escape(shlex.quote(str(out)))}[/]", soft_wrap=True)
         for path in (out, *(job.overlay for job in jobs if job.overlay)):
             typer.echo(path)
         _log.debug(
@@ -210,7 +226,7 @@ def _named(text: str) -> tuple[str, str]:
     return (name, value) if named else ("*", text)
 
 
-def _resuming(arguments: list[str]) -> str:
+def _resuming(arguments: list[str], out: Path) -> str:
     """Returns the command that resumes this one, without its overlay, which cannot be resumed."""
     kept = ["roadmask", *arguments[1:]]
     for n in range(len(kept) - 1, 0, -1):
@@ -218,6 +234,8 @@ def _resuming(arguments: list[str]) -> str:
             del kept[n : n + 2]
         elif kept[n].startswith("--overlay="):
             del kept[n]
+    if not any(each.startswith(("-o", "--out")) for each in kept):
+        kept += ["--out", str(out)]
     return shlex.join(kept if "--resume" in kept else [*kept, "--resume"])
 
 
