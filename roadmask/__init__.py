@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from roadmask.engines.load import load_segmenter as load_segmenter
     from roadmask.engines.masks import BoxMasks as BoxMasks
     from roadmask.engines.masks import RleMasks as RleMasks
-    from roadmask.geometry.calibration import Calibration as Calibration
-    from roadmask.geometry.distance.distances import DistanceReason as DistanceReason
-    from roadmask.geometry.distance.distances import Distances as Distances
-    from roadmask.geometry.reading import read_calibration as read_calibration
     from roadmask.streaming.config import RunConfig as RunConfig
     from roadmask.streaming.config import load_config as load_config
     from roadmask.streaming.frames import Frame as Frame
@@ -58,9 +54,6 @@ __all__ = [
     "CLASS_NAMES",
     "PEDESTRIAN",
     "BoxMasks",
-    "Calibration",
-    "DistanceReason",
-    "Distances",
     "EngineError",
     "Frame",
     "InputError",
@@ -84,7 +77,6 @@ __all__ = [
     "open_camera",
     "open_drive",
     "plot_summary",
-    "read_calibration",
     "record_drive",
     "run_live",
     "summarize_drive",
@@ -98,9 +90,6 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.engines.instances": ["Instances"],
         "roadmask.engines.load": ["load_segmenter"],
         "roadmask.engines.masks": ["BoxMasks", "RleMasks"],
-        "roadmask.geometry.calibration": ["Calibration"],
-        "roadmask.geometry.distance.distances": ["DistanceReason", "Distances"],
-        "roadmask.geometry.reading": ["read_calibration"],
         "roadmask.streaming.config": ["RunConfig", "load_config"],
         "roadmask.streaming.frames": ["Frame"],
         "roadmask.streaming.live.run": ["run_live"],

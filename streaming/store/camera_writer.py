@@ -119,7 +119,7 @@ class CameraWriter:
             image_size: height and width of its images in pixels.
             clock: origin of its timestamps.
             info: further properties stated by the source, as JSON data.
-            distances: whether the tracks of its frames have distances.
+            distances: whether its tracks have distances.
 
         Raises:
             InputError: the number does not rise, or `info` is not JSON data.
