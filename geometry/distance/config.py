@@ -13,8 +13,7 @@ from roadmask.engines.errors import ConfigError
 class ClassGeometry:
     """Size of the objects of one class, and how well their masks show it.
 
-    The constants of cars and pedestrians were chosen on KITTI MOTS, sequences 0001 to 0011; see
-    docs/measurements/distance.md.
+    How the constants of cars and pedestrians were chosen is stated in docs/measurements/distance.md.
     """
 
     height: float

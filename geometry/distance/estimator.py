@@ -78,7 +78,9 @@ class DistanceEstimator:
         """Why the calibrated pitch is probably wrong; None while there is no reason to think so."""
         error, sigma = self.pitch_error
         warning = self.config.pitch_warning
-        if self._given.height is None or abs(error) < warning or sigma > warning / 3:
+        if self._given.height is None or self._given.pitch is None:  # nothing is stated that could be wrong
+            return None
+        if abs(error) < warning or sigma > warning / 3:
             return None
         way = "down" if error > 0 else "up"
         return (

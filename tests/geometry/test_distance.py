@@ -164,6 +164,14 @@ def test_a_pitch_that_is_right_is_not_flagged() -> None:
     assert estimator.pitch_doubt is None
 
 
+def test_a_pitch_that_is_not_stated_cannot_be_wrong() -> None:
+    unknown = Calibration((FOCAL, FOCAL), (319.5, 199.5), image_size=SIZE, height=HEIGHT)
+    estimator = DistanceEstimator(unknown)
+    found = approach(estimator, range(60), pitch=math.radians(1))
+    assert estimator.pitch_doubt is None
+    np.testing.assert_allclose(found[-1].metres[1], ahead(25), rtol=0.06)
+
+
 def test_a_restored_estimator_continues_equally() -> None:
     whole = DistanceEstimator(CAMERA)
     expected = approach(whole, range(12))[6:]
