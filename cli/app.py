@@ -19,6 +19,7 @@ from roadmask.cli.compare import compare
 from roadmask.cli.demo import demo
 from roadmask.cli.doctor import doctor
 from roadmask.cli.engine import engine_app
+from roadmask.cli.eval_distance import distance as eval_distance
 from roadmask.cli.eval_loss import loss as eval_loss
 from roadmask.cli.eval_sample_drive import sample_drive as eval_sample_drive
 from roadmask.cli.eval_segm import segm as eval_segm
@@ -66,6 +67,7 @@ app.add_typer(eval_app, name="eval")
 eval_app.command("segm")(eval_segm)
 eval_app.command("loss")(eval_loss)
 eval_app.command("tracks")(eval_tracks)
+eval_app.command("distance")(eval_distance)
 eval_app.command("sample-drive")(eval_sample_drive)
 
 

@@ -67,7 +67,8 @@ def tracks(
     from roadmask.streaming.results_json import write_results
 
     names = [name.strip().lower() for name in classes.split(",") if name.strip()]
-    lowest, highest = _limits(hota_min, names, "--hota-min"), _limits(switches_max, names, "--switches-max")
+    lowest = class_limits(hota_min, names, "--hota-min")
+    highest = class_limits(switches_max, names, "--switches-max")
     data = read_sequences(gt, results, kind, names)
     measured = measure_sequences(data)
     console = Console(highlight=False)
@@ -98,7 +99,12 @@ def tracks(
         sys.exit(1)
 
 
-def _limits(given: Sequence[str] | None, classes: Sequence[str], option: str) -> dict[str, float]:
+def class_limits(given: Sequence[str] | None, classes: Sequence[str], option: str) -> dict[str, float]:
+    """Returns the limit of each class that an option CLASS=NUMBER gives.
+
+    Raises:
+        InputError: a number is none, or a class is not measured.
+    """
     limits = {}
     for text in given or ():
         name, _, value = text.partition("=")

@@ -103,6 +103,23 @@ def live(
             help="Drop instances that lie in a region: a mask image, white inside, or a polygon 'x,y x,y x,y'.",
         ),
     ] = None,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE",
+            help="Calibration of a camera, which gives distances in metres: ROS CameraInfo, KITTI, nuScenes, OpenCV, "
+            "Kalibr or openpilot.",
+        ),
+    ] = None,
+    camera_height: Annotated[
+        float | None,
+        typer.Option(
+            metavar="METRES", help="Height of the camera over the road, if the calibration does not state it."
+        ),
+    ] = None,
+    camera_pitch: Annotated[
+        float | None, typer.Option(metavar="DEGREES", help="Angle by which the camera looks down, likewise.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file with settings; options given here override it.")
     ] = None,
@@ -124,7 +141,7 @@ def live(
     from roadmask.cli.json_log import json_log
     from roadmask.cli.live_view import LiveView
     from roadmask.cli.progress import interruptible
-    from roadmask.cli.run import run_settings
+    from roadmask.cli.run import calibrated_settings, run_settings
     from roadmask.cli.tables import ledger_table
     from roadmask.engines.errors import EngineError
     from roadmask.streaming.redaction import redact_command
@@ -138,9 +155,13 @@ def live(
     from roadmask.streaming.live.settings import LiveSettings
 
     console = Console(stderr=True)
-    parse_live_sources(sources)
+    cameras = parse_live_sources(sources)
+    run_config = run_settings(config, weights, engine, precision, classes, score_min, input_size, threads, ignore, None)
+    run_config = calibrated_settings(run_config, calibration, camera_height, camera_pitch)
+    for camera in cameras:
+        run_config.calibration_of(camera.camera)  # a file that cannot be read is refused before the run starts
     settings = LiveSettings(
-        run_settings(config, weights, engine, precision, classes, score_min, input_size, threads, ignore, None),
+        run_config,
         budget_ms=budget_ms,
         floor_bytes=round(floor_mb * 1e6),
         retention=None if keep is None else Retention.parse(keep),

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -71,6 +71,23 @@ def run(
             "or a polygon 'x,y x,y x,y' in pixels.",
         ),
     ] = None,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE",
+            help="Calibration of a camera, which gives distances in metres: ROS CameraInfo, KITTI, nuScenes, OpenCV, "
+            "Kalibr or openpilot.",
+        ),
+    ] = None,
+    camera_height: Annotated[
+        float | None,
+        typer.Option(
+            metavar="METRES", help="Height of the camera over the road, if the calibration does not state it."
+        ),
+    ] = None,
+    camera_pitch: Annotated[
+        float | None, typer.Option(metavar="DEGREES", help="Angle by which the camera looks down, likewise.")
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file with these and more settings; options given here take precedence."),
@@ -130,6 +147,7 @@ def run(
             max_frames,
             detect_every,
         )
+        settings = calibrated_settings(settings, calibration, camera_height, camera_pitch)
         jobs = camera_jobs(sources, overlay)
         if out is None:
             out = resumed_store(jobs) if resume else None
@@ -201,16 +219,26 @@ def run_settings(
         threads=threads,
     )
     if ignore:
-        settings = replace(settings, ignore={**settings.ignore, **dict(map(_named_region, ignore))})
+        settings = replace(settings, ignore={**settings.ignore, **dict(map(_named, ignore))})
     if max_frames is not None:
         settings = replace(settings, max_frames=max_frames)
     return settings if detect_every is None else replace(settings, detect_every=detect_every)
 
 
-def _named_region(text: str) -> tuple[str, str]:
-    name, equals, region = text.partition("=")
-    named = equals and not Path(text).exists()  # the path of a mask image may contain "="
-    return (name, region) if named else ("*", text)
+def calibrated_settings(
+    settings: RunConfig, calibration: list[str] | None, camera_height: float | None, camera_pitch: float | None
+) -> RunConfig:
+    """Returns the settings with the options about calibration that were given."""
+    given: dict[str, Any] = {"camera_height": camera_height, "camera_pitch": camera_pitch}
+    if calibration:
+        given["calibration"] = {**settings.calibration, **dict(map(_named, calibration))}
+    return replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    named = equals and not Path(text).exists()  # the path of a file may contain "="
+    return (name, value) if named else ("*", text)
 
 
 def _resuming(arguments: list[str], out: Path) -> str:

@@ -6,6 +6,7 @@ RoadmaskError
 │   ├── SourceError        a camera, video file or folder of images
 │   ├── PageError          an address the live page cannot be served at, or its token
 │   ├── WeightsError       model weights
+│   ├── CalibrationError   a camera's calibration, or the file that holds it
 │   ├── InstancesError     arrays that do not describe instances
 │   └── PositionError      a position at which a camera of a store has no frame
 ├── EngineError            a segmenter cannot be built or run on this machine  (exit code 2)
@@ -60,6 +61,10 @@ class PageError(InputError):
 
 class WeightsError(InputError):
     """Model weights are missing, unsafe to load, or those of another architecture."""
+
+
+class CalibrationError(InputError):
+    """A camera's calibration contradicts itself, or its file cannot be read."""
 
 
 class InstancesError(InputError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -17,6 +19,8 @@ from roadmask.engines.letterbox import parse_input_size
 from roadmask.engines.load import SCORE_MIN_FLOOR
 from roadmask.engines.segmenter import Precision
 from roadmask.engines.table import Engine
+from roadmask.geometry.calibration import Calibration
+from roadmask.geometry.reading import read_calibration
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.streaming.store import StoreConfig
 from roadmask.tracking import IouTrackerConfig
@@ -80,6 +84,12 @@ class RunConfig:
     detect_every: int = 1
     """Number of frames of a recorded camera from one detection to the next, 1 to 32. The frames in between are filled
     with instances propagated from both."""
+    calibration: dict[str, str] = field(default_factory=dict)
+    """Camera name, or "*" for all -> path of its calibration; the table [calibration] of a file."""
+    camera_height: float | None = None
+    """Height of the cameras over the road in metres; None for that of the calibration."""
+    camera_pitch: float | None = None
+    """Angle in degrees by which the cameras look down; None for that of the calibration."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.detect_every <= DETECT_EVERY_MAX:
@@ -88,6 +98,12 @@ class RunConfig:
             raise ConfigError(f"expected max_frames of at least 1, got {self.max_frames}.")
         for text in self.ignore.values():
             IgnoreRegion(text)
+        given = (("camera_height", self.camera_height), ("camera_pitch", self.camera_pitch))
+        for name, value in given:
+            if value is not None and not self.calibration:
+                raise ConfigError(
+                    f"expected a calibration with {name}: pass --calibration FILE, which holds the focal length."
+                )
 
     def ignore_region(self, camera: str) -> IgnoreRegion | None:
         """Returns the region to ignore in the images of a camera, or None."""
@@ -104,6 +120,18 @@ class RunConfig:
             return self.engine
         return replace(self.engine, score_min=min(self.engine.score_min, WEAK_SCORE_MIN))
 
+    def calibration_of(self, camera: str) -> Calibration | None:
+        """Returns the calibration of a camera, or None.
+
+        Raises:
+            CalibrationError: the file cannot be read, or the height or pitch is out of range.
+        """
+        path = self.calibration.get(camera, self.calibration.get("*"))
+        if path is None:
+            return None
+        pitch = None if self.camera_pitch is None else math.radians(self.camera_pitch)
+        return read_calibration(path, camera).with_mounting(self.camera_height, pitch, "the settings of the run")
+
     def describe(self) -> dict[str, Any]:
         """Returns the configuration as plain JSON values, as it is written into stores."""
         described: dict[str, Any] = cattrs.unstructure(self)
@@ -112,6 +140,14 @@ class RunConfig:
             del described["engine"]["precision"]
         if self.detect_every == 1:  # likewise
             del described["detect_every"]
+        if self.calibration:
+            described["calibration"] = {
+                camera: f"{path} sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+                for camera, path in self.calibration.items()
+            }
+        else:  # as older stores
+            for name in ("calibration", "camera_height", "camera_pitch"):
+                del described[name]
         described["ignore"] = {camera: IgnoreRegion(text).describe() for camera, text in self.ignore.items()}
         return described
 

@@ -6,7 +6,9 @@ Zarr; `roadmask run` drives the same stages.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -15,9 +17,13 @@ from numpy.typing import NDArray
 from roadmask.engines import Image, Instances, Segmenter
 from roadmask.engines.errors import InputError
 from roadmask.engines.images import checked_image
+from roadmask.geometry.calibration import Calibration
+from roadmask.geometry.distance.estimator import DistanceEstimator
 from roadmask.streaming.frames import Clock, Frame
 from roadmask.streaming.ignore import IgnoreRegion
 from roadmask.tracking import IouTracker, Tracker, TrackerState, Tracks
+
+_log = logging.getLogger(__name__)
 
 
 class TrackStage:
@@ -26,11 +32,17 @@ class TrackStage:
     Args:
         tracker: the tracker of this camera; no other camera may share it.
         ignore: a region whose instances are dropped before tracking, for instance the vehicle's own bonnet.
+        distance: what estimates distances, for this camera alone; None for a camera without a calibration.
     """
 
-    def __init__(self, tracker: Tracker, ignore: IgnoreRegion | None = None) -> None:
+    def __init__(
+        self, tracker: Tracker, ignore: IgnoreRegion | None = None, distance: DistanceEstimator | None = None
+    ) -> None:
         self._tracker = tracker
         self._ignore = ignore
+        self._distance = distance
+        self._warned: set[str] = set()
+        self._doubted = False
         self._epoch: int | None = None
 
     def __call__(self, frame: Frame, instances: Instances) -> Tracks:
@@ -38,17 +50,39 @@ class TrackStage:
 
         Raises:
             InputError: the frame is not later than the previous one of its epoch.
+            CalibrationError: the image is not of the size that was calibrated, nor scaled from it.
         """
         if self._epoch is not None and frame.epoch != self._epoch:
             self._tracker.start_epoch()
+            if self._distance is not None:
+                self._distance.start_epoch()
         self._epoch = frame.epoch
         if self._ignore is not None:
             instances = instances[~self._ignore.covers(instances)]
-        return self._tracker.update(instances, frame.timestamp_ns, frame.image)
+        tracks = self._tracker.update(instances, frame.timestamp_ns, frame.image)
+        if self._distance is None:
+            return tracks
+        found = self._distance(tracks.instances, tracks.track_ids, frame.timestamp_ns)
+        self._warn(frame.camera, self._distance)
+        return replace(tracks, distances=found)
+
+    def _warn(self, camera: str, distance: DistanceEstimator) -> None:
+        """Logs what is wrong with the calibration, each once."""
+        for reason in (distance.ground_plane_off, None if self._doubted else distance.pitch_doubt):
+            if reason is not None and reason not in self._warned:
+                self._warned.add(reason)
+                self._doubted = self._doubted or reason != distance.ground_plane_off
+                _log.warning("camera %s: %s", camera, reason)
+
+    @property
+    def distance(self) -> DistanceEstimator | None:
+        """What estimates distances; None for a camera without a calibration."""
+        return self._distance
 
     def state(self) -> TrackerState:
-        """Returns the tracker's present state."""
-        return self._tracker.state()
+        """Returns the present state of the tracker, and of what estimates distances."""
+        tracker = self._tracker.state()
+        return tracker if self._distance is None else _MeasuredState(tracker, self._distance.to_arrays())
 
     def restore(self, tracker: Mapping[str, NDArray[np.generic]], epoch: int) -> None:
         """Continues from a saved state, as if this stage had seen the frames before it.
@@ -60,8 +94,28 @@ class TrackStage:
         Raises:
             InputError: the arrays are the state of another kind of tracker.
         """
+        if self._distance is not None:
+            self._distance.restore(
+                {name[len(_DISTANCE) :]: each for name, each in tracker.items() if name.startswith(_DISTANCE)}
+            )
+            tracker = {name: each for name, each in tracker.items() if not name.startswith(_DISTANCE)}
         self._tracker.restore(tracker)
         self._epoch = epoch
+
+
+_DISTANCE = "distance/"
+"""Prefix of the arrays that hold what was learned about distances, beside those of the tracker."""
+
+
+@dataclass(frozen=True, eq=False)
+class _MeasuredState:
+    """State of a tracker and of an estimator of distances after a frame."""
+
+    tracker: TrackerState
+    distance: Mapping[str, NDArray[np.generic]]
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {**self.tracker.to_arrays(), **{_DISTANCE + name: each for name, each in self.distance.items()}}
 
 
 class Pipeline:
@@ -79,6 +133,7 @@ class Pipeline:
         ignore: a region whose instances are dropped.
         camera: name of the camera, for frames that `step` makes of plain images.
         clock: what the timestamps of plain images count from.
+        calibration: of the camera; with it, `Tracks.distances` holds the distance of each instance.
 
     Raises:
         InputError: the clock is unknown.
@@ -92,11 +147,13 @@ class Pipeline:
         ignore: IgnoreRegion | None = None,
         camera: str = "camera",
         clock: Clock = "monotonic",
+        calibration: Calibration | None = None,
     ) -> None:
         if clock not in get_args(Clock):
             raise InputError(f"expected the clock {', '.join(get_args(Clock))}, got {clock!r}.")
         self._segmenter = segmenter
-        self._track = TrackStage(tracker if tracker is not None else IouTracker(), ignore)
+        distance = None if calibration is None else DistanceEstimator(calibration)
+        self._track = TrackStage(tracker if tracker is not None else IouTracker(), ignore, distance)
         self._camera, self._clock = camera, clock
         self._last: Frame | None = None
 

@@ -15,6 +15,7 @@ PUBLIC = (
     "roadmask",
     "roadmask.evaluation",
     "roadmask.extend",
+    "roadmask.geometry",
     "roadmask.sample_drive",
     "roadmask.testing",
     "roadmask.viewing",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InstancesError
 from roadmask.engines.instances import Index, Instances, as_rows
 from roadmask.engines.semantic import SemanticMap
+from roadmask.geometry.distance.distances import Distances
 
 
 class TrackState(IntEnum):
@@ -68,6 +69,8 @@ class Tracks:
     """Confirmed tracks that were not detected in this frame."""
     tentative_unseen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(U,) ids of tentative tracks that were not detected in this frame and may still be confirmed."""
+    distances: Distances | None = None
+    """Distances of the N instances; None where the camera is not calibrated."""
 
     def __post_init__(self) -> None:
         count = len(self.instances)
@@ -80,6 +83,8 @@ class Tracks:
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
                 raise InstancesError(f"expected {name} as {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}.")
+        if self.distances is not None and len(self.distances) != count:
+            raise InstancesError(f"expected distances of {count} instances, got {len(self.distances)}.")
 
     @classmethod
     def from_ids(
@@ -129,6 +134,7 @@ class Tracks:
             self.velocities[index],
             self.lost,
             self.tentative_unseen,
+            None if self.distances is None else self.distances[index],
         )
 
     def __repr__(self) -> str:

@@ -92,13 +92,22 @@ class RecorderSettings:
         Raises:
             StoreError: the camera cannot be stored.
         """
+        from roadmask.geometry.distance.estimator import DistanceEstimator  # noqa: PLC0415
         from roadmask.streaming.live.recorder import LiveRecorder  # noqa: PLC0415 - loads all that draws
         from roadmask.streaming.pipeline import TrackStage  # noqa: PLC0415
         from roadmask.streaming.recording.recorder import build_tracker  # noqa: PLC0415
 
+        calibration = self.config.calibration_of(camera)
         store = None
         if self.store is not None:
-            store = LiveStoreSink(self.store, self.config.store, retention=self.retention, floor_bytes=self.floor_bytes)
-        track = TrackStage(build_tracker(self.config), self.config.ignore_region(camera))
+            store = LiveStoreSink(
+                self.store,
+                self.config.store,
+                retention=self.retention,
+                floor_bytes=self.floor_bytes,
+                calibration=calibration,
+            )
+        distance = None if calibration is None else DistanceEstimator(calibration)
+        track = TrackStage(build_tracker(self.config), self.config.ignore_region(camera), distance)
         further = () if self.sinks is None else self.sinks(camera)
         return LiveRecorder(camera, track, self.class_names, store, further)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from roadmask.engines.errors import RoadmaskError, StoreError
+from roadmask.geometry.calibration import Calibration
 from roadmask.streaming.frames import LostFrame
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.retention import Retention, Segments
@@ -32,6 +33,7 @@ class LiveStoreSink(StoreSink):
         store_config: how the store is cut into files.
         retention: how much of the camera is kept; everything if None.
         floor_bytes: free disk below which `short_of_disk` says so, bytes.
+        calibration: of the camera, which each segment keeps for images of its size.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class LiveStoreSink(StoreSink):
         *,
         retention: Retention | None = None,
         floor_bytes: int = FLOOR_BYTES,
+        calibration: Calibration | None = None,
     ) -> None:
-        super().__init__(path, store_config, resume=True)
+        super().__init__(path, store_config, resume=True, calibration=calibration)
         self._retention = retention
         self._floor_bytes = floor_bytes
         self._segments: Segments | None = None
@@ -78,7 +81,9 @@ class LiveStoreSink(StoreSink):
         due = self._segments is not None and self._segments.due()
         if before is None or frame.epoch != self._epoch or due:
             segment = max(frame.epoch, -1 if before is None else before.epoch + 1)
-            self.writer.start_epoch(segment, frame.image_size, frame.clock, {"epoch": frame.epoch})
+            distances = tracked.tracks.distances is not None
+            known = {"epoch": frame.epoch, **self._known(frame)}
+            self.writer.start_epoch(segment, frame.image_size, frame.clock, known, distances=distances)
             self._epoch = frame.epoch
             if self._segments is not None:
                 self._segments.start(segment, None if before is None else before.epoch)

@@ -73,6 +73,7 @@ def record_drive(
     Raises:
         SourceError: a source cannot be read or holds no image.
         ConfigError: the configuration names a camera that the run does not have.
+        CalibrationError: a calibration cannot be read, or is another camera's.
         InputError: a camera's name cannot be used, or an overlay cannot be written or would overwrite a source.
         EngineError: the segmenter cannot be built, or Ray is missing.
         StoreExistsError: something exists at `out`, and is not to be resumed.
@@ -151,6 +152,11 @@ def _require_writable(jobs: Sequence[CameraJob], config: RunConfig, out: Path, *
             raise ConfigError(
                 f"expected a camera of this run ({', '.join(cameras)}) for a region to ignore, got {named!r}."
             )
+    for named in config.calibration:
+        if named != "*" and named not in cameras:
+            raise ConfigError(f"expected a camera of this run ({', '.join(cameras)}) for a calibration, got {named!r}.")
+    for camera in cameras:
+        config.calibration_of(camera)
     for job in jobs:
         if job.overlay is not None:
             _require_overlay_writable(job.overlay, jobs, out)

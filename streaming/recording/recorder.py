@@ -14,6 +14,7 @@ import numpy as np
 
 from roadmask.engines import Instances
 from roadmask.engines.errors import RoadmaskError
+from roadmask.geometry.distance.estimator import DistanceEstimator
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.ledger import Ledger
@@ -294,13 +295,15 @@ def build_recorder(
         InputError: a sink cannot be written with these settings.
         StoreError: the camera cannot be opened in the store, or another sink cannot be written.
     """
-    sinks: list[TrackSink] = [StoreSink(store, config.store, resume=resume)]
+    calibration = config.calibration_of(job.camera)
+    sinks: list[TrackSink] = [StoreSink(store, config.store, resume=resume, calibration=calibration)]
     if job.overlay is not None:
         from roadmask.streaming.sinks.overlay import OverlayVideo  # noqa: PLC0415 - PyAV only where a video is drawn
 
         sinks.append(OverlayVideo(job.overlay))
     sinks += job.sinks(job.camera)
-    track = TrackStage(build_tracker(config), config.ignore_region(job.camera))
+    distance = None if calibration is None else DistanceEstimator(calibration)
+    track = TrackStage(build_tracker(config), config.ignore_region(job.camera), distance)
     description = CameraDescription(class_names, probe.description, probe.fps)
     return Recorder(
         job.camera,

@@ -99,7 +99,9 @@ def draw_overlay(
     for i in nearest_last[confirmed[nearest_last]][::-1]:
         track_id, label = int(tracks.track_ids[i]), int(tracks.instances.category_ids[i])
         name = class_names.get(label, f"class {label}")
-        text = f"{name} {track_id}  {tracks.instances.scores[i]:.2f}"
+        metres = np.nan if tracks.distances is None else float(tracks.distances.metres[i])
+        far = "" if np.isnan(metres) else f"  {metres:.0f} m" if metres >= 10 else f"  {metres:.1f} m"
+        text = f"{name} {track_id}  {tracks.instances.scores[i]:.2f}{far}"
         _draw_label(canvas, text, str(track_id), boxes[i], track_colour(track_id), style, taken)
     return canvas
 

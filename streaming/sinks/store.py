@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from roadmask.geometry.calibration import Calibration
 from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.sinks.sink import CameraDescription, ResumePoint, TrackedFrame
 from roadmask.streaming.store.camera_writer import CameraWriter
@@ -17,12 +19,21 @@ class StoreSink:
         path: the store, made by `MaskStore.create`.
         store_config: how the store is cut into files; the same for all cameras.
         resume: continue at the last commit of a camera that an earlier run left unfinished.
+        calibration: of the camera, which each epoch keeps for images of its size.
     """
 
     needs_image = False
 
-    def __init__(self, path: Path, store_config: StoreConfig = DEFAULT_STORE_CONFIG, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        store_config: StoreConfig = DEFAULT_STORE_CONFIG,
+        *,
+        resume: bool = False,
+        calibration: Calibration | None = None,
+    ) -> None:
         self._path = path
+        self._calibration = calibration
         self._config = store_config
         self._resume = resume
         self._writer: CameraWriter | None = None
@@ -54,13 +65,26 @@ class StoreSink:
             StoreError: the store cannot be written; what was committed before is safe.
         """
         frame = tracked.frame
-        self._start_epoch_of(frame, propagated=tracked.tracks.instances.since_detected_ns is not None)
+        self._start_epoch_of(tracked)
         self.writer.append(frame.frame_index, frame.timestamp_ns, tracked.tracks, tracked.tracker)
 
-    def _start_epoch_of(self, frame: Frame, *, propagated: bool) -> None:
-        epoch = self.writer.epoch
+    def _start_epoch_of(self, tracked: TrackedFrame) -> None:
+        frame, tracks, epoch = tracked.frame, tracked.tracks, self.writer.epoch
         if epoch is None or epoch.epoch != frame.epoch:
-            self.writer.start_epoch(frame.epoch, frame.image_size, frame.clock, propagated=propagated)
+            self.writer.start_epoch(
+                frame.epoch,
+                frame.image_size,
+                frame.clock,
+                self._known(frame),
+                propagated=tracks.instances.since_detected_ns is not None,
+                distances=tracks.distances is not None,
+            )
+
+    def _known(self, frame: Frame) -> dict[str, Any]:
+        """Returns the properties of an epoch that a calibration adds."""
+        if self._calibration is None:
+            return {}
+        return {"calibration": self._calibration.for_images(frame.image_size).to_dict()}
 
     def lost(self, item: LostFrame) -> None:
         """Counts the frame in the camera's ledger."""

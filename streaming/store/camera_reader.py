@@ -111,6 +111,7 @@ class CameraReader:
             instances,
             track_ids,
             states,
+            epoch.distances(at),
         )
 
     def id_map(self, position: int) -> NDArray[np.uint32]:

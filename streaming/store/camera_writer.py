@@ -19,7 +19,7 @@ from roadmask.streaming.store.files import DurableStore, WriterLock
 from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, json_data, read_attributes, started_at
 from roadmask.streaming.store.open_epoch import OpenEpoch, create_epoch
 from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
-from roadmask.streaming.store.rows import frame_rows, storable_masks
+from roadmask.streaming.store.rows import frame_rows, require_following, storable_masks
 from roadmask.tracking import TrackerState, Tracks
 
 Info = dict[str, Any] | None
@@ -105,7 +105,14 @@ class CameraWriter:
         return None if self._epoch is None else self._epoch.info
 
     def start_epoch(
-        self, epoch: int, image_size: tuple[int, int], clock: Clock, info: Info = None, *, propagated: bool = False
+        self,
+        epoch: int,
+        image_size: tuple[int, int],
+        clock: Clock,
+        info: Info = None,
+        *,
+        propagated: bool = False,
+        distances: bool = False,
     ) -> None:
         """Commits the current epoch and starts another, with its own image size, rotation and clock.
 
@@ -115,6 +122,7 @@ class CameraWriter:
             clock: origin of its timestamps.
             info: further properties stated by the source, as JSON data.
             propagated: whether its frames may hold instances that were propagated from other frames.
+            distances: whether its tracks have distances.
 
         Raises:
             InputError: the number does not rise, or `info` is not JSON data.
@@ -128,7 +136,8 @@ class CameraWriter:
             )
         self.commit()
         described = EpochInfo(epoch, image_size, clock, json_data(info or {}, f"info of epoch {epoch}"))
-        create_epoch(self._store, self.camera, described, self._config, propagated=propagated)
+        optional = {"propagated": propagated, "distances": distances}
+        create_epoch(self._store, self.camera, described, self._config, **optional)
         opened = OpenEpoch.of(self._store, self.camera, described, Extent(), self._config)
         self._write_attributes({epoch: Extent()})
         self._epoch = opened
@@ -152,16 +161,7 @@ class CameraWriter:
         epoch = self._epoch
         if epoch is None:
             raise InputError(f"camera {self.camera!r}: expected an epoch before the first frame: call start_epoch.")
-        if frame_index <= self._last_index:
-            raise InputError(
-                f"camera {self.camera!r}: expected a frame_index above {self._last_index}, got {frame_index}: append "
-                f"frames in the order of capture."
-            )
-        if epoch.last_timestamp_ns is not None and timestamp_ns <= epoch.last_timestamp_ns:
-            raise InputError(
-                f"camera {self.camera!r}, frame {frame_index}: expected a time after {epoch.last_timestamp_ns} ns, got "
-                f"{timestamp_ns} ns: start another epoch when the clock changes."
-            )
+        require_following(self.camera, (self._last_index, epoch.last_timestamp_ns), (frame_index, timestamp_ns))
         if epoch.full:  # an earlier commit failed
             self.commit()
         masks = storable_masks(frame_index, tracks, epoch.info, self._category_ids)

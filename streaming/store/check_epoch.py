@@ -15,7 +15,7 @@ from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.check_report import CheckReport, Problem
 from roadmask.streaming.store.epoch_reader import EpochReader
 from roadmask.streaming.store.id_map import paint_id_map
-from roadmask.streaming.store.layout import ARRAYS, METADATA, FrameState
+from roadmask.streaming.store.layout import ALL_ARRAYS, ARRAYS, METADATA, FrameState
 from roadmask.streaming.store.rows import MAX_TRACK_ID
 from roadmask.tracking import TrackState
 
@@ -31,7 +31,7 @@ class EpochCheck:
     def run(self, last_index: int) -> int:
         """Checks everything; takes and returns the last frame index, which must rise across epochs."""
         self._note_arrays()
-        arrays = {name: self._read(name) for name in ARRAYS if name not in ("id_map", "instances/rle")}
+        arrays = {name: self._read(name) for name in ALL_ARRAYS if name not in ("id_map", "instances/rle")}
         rle = self._read("instances/rle")
         index = arrays["frames/frame_index"]
         self._check_frames(arrays, last_index)
@@ -45,16 +45,16 @@ class EpochCheck:
         """Notes optional arrays that are missing, and arrays that this version of roadmask does not know."""
         where = f"camera {self.camera.name} epoch {self.epoch.info.epoch}"
         for name, spec in ARRAYS.items():
-            if spec.always and not spec.required and not self.epoch.has(name):
+            if not spec.required and not self.epoch.has(name):
                 self.report.notes.append(f"{where} has no {name}, which is optional")
         for name in self.epoch.unknown_arrays():
             self.report.notes.append(f"{where} has {name}, which this roadmask does not know: it was not checked")
 
     def _read(self, name: str) -> NDArray[Any] | None:
         """Reads an array file by file; returns None where a file is broken or an optional array is missing."""
-        if not ARRAYS[name].required and not self.epoch.has(name):
+        if not ALL_ARRAYS[name].required and not self.epoch.has(name):
             return None
-        end = self.epoch.extent.rows(ARRAYS[name])
+        end = self.epoch.extent.rows(ALL_ARRAYS[name])
         try:
             files = self.epoch.files(name, 0, end)
         except StoreCorruptError as error:

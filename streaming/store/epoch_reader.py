@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from roadmask.engines.errors import InstancesError, StoreCorruptError
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
+from roadmask.geometry.calibration import Calibration
+from roadmask.geometry.distance.distances import Distances
 from roadmask.streaming.store.layout import (
-    ARRAYS,
+    ALL_ARRAYS,
+    DISTANCE_ARRAYS,
     METADATA,
     RLE_CHUNK,
     RLE_SHARD,
@@ -62,13 +65,13 @@ class EpochReader:
         self._forget()
 
     def array(self, name: str) -> StoredArray:
-        """Returns one of `ARRAYS` with all its rows, including those that are not committed.
+        """Returns one of `ALL_ARRAYS` with all its rows, including those that are not committed.
 
         Raises:
             StoreCorruptError: the array is missing, too short, or of another dtype or shape than the layout requires.
         """
         if name not in self._arrays:
-            spec = ARRAYS[name]
+            spec = ALL_ARRAYS[name]
             array = StoredArray.open(self.folder / name)
             shape, tail = array.shape, row_shape(name, self.info.image_size)
             if array.dtype != spec.dtype or shape[1:] != tail or shape[0] < self.extent.rows(spec):
@@ -80,24 +83,24 @@ class EpochReader:
         return self._arrays[name]
 
     def has(self, name: str) -> bool:
-        """Whether the epoch has an array; it may lack those of `ARRAYS` that are optional."""
+        """Whether the epoch has an array; it may lack those of `ALL_ARRAYS` that are optional."""
         return (self.folder / name / METADATA).is_file()
 
     def unknown_arrays(self) -> list[str]:
-        """Returns the names of arrays that are not in `ARRAYS`: a later version of roadmask may have written them."""
+        """Returns the names of arrays that are not in `ALL_ARRAYS`, which a later roadmask may have written."""
         found = (path.parent.relative_to(self.folder).as_posix() for path in self.folder.rglob(METADATA))
-        return sorted(name for name in found if name not in ARRAYS and not is_group(self.folder / name))
+        return sorted(name for name in found if name not in ALL_ARRAYS and not is_group(self.folder / name))
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Reads committed rows of one of `ARRAYS`.
+        """Reads committed rows of one of `ALL_ARRAYS`.
 
         Raises:
             StoreCorruptError: its files cannot be read back.
         """
-        end = self.extent.rows(ARRAYS[name])
+        end = self.extent.rows(ALL_ARRAYS[name])
         stop = end if stop is None else min(stop, end)
         if start >= stop:
-            return np.zeros((0, *row_shape(name, self.info.image_size)), ARRAYS[name].dtype)
+            return np.zeros((0, *row_shape(name, self.info.image_size)), ALL_ARRAYS[name].dtype)
         rows, size = self.array(name).read(start, stop)
         self.bytes_read[name] += size
         return rows
@@ -109,7 +112,7 @@ class EpochReader:
             StoreCorruptError: the array cannot be opened.
         """
         array = self.array(name)
-        rows, end = array.file_rows, self.extent.rows(ARRAYS[name])
+        rows, end = array.file_rows, self.extent.rows(ALL_ARRAYS[name])
         return {
             array.file(number): (number * rows, min((number + 1) * rows, end))
             for number in range(start // rows, -(-stop // rows))
@@ -200,6 +203,23 @@ class EpochReader:
         except InstancesError as error:
             raise StoreCorruptError(f"{self.folder}, frame {position}: {error}") from error
         return instances, self.rows("instances/track_id", start, stop), self.rows("instances/state", start, stop)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the camera for images of this epoch; None where it was not calibrated.
+
+        Raises:
+            CalibrationError: what is stored is none.
+        """
+        stored = self.info.info.get("calibration")
+        return None if stored is None else Calibration.from_dict(stored)
+
+    def distances(self, position: int) -> Distances | None:
+        """Returns the distances of a frame's instances; None where the camera was not calibrated."""
+        if not self.has("instances/distance"):
+            return None
+        start, stop = map(int, self.rows("instances/offsets", position, position + 2))
+        return Distances(*(self.rows(name, start, stop) for name in DISTANCE_ARRAYS))
 
     def masks(self, instances: NDArray[np.int64]) -> list[RleMasks]:
         """Returns the masks of some instances, reading only the chunks that hold them.

@@ -10,7 +10,7 @@
                                    recording_start = wall clock at time 0 of the media clock, if the source states it
         ledger/                    attributes: captured, stored, dropped, failed; written when the camera is closed
         <epoch>/                   attributes: image_size, clock, info
-          id_map, frames/*, instances/*    the arrays of `ARRAYS`
+          id_map, frames/*, instances/*    the arrays of `epoch_arrays`
 
 The instances of frame t are offsets[t]:offsets[t + 1], the run lengths of instance n are
 rle[rle_offsets[n]:rle_offsets[n + 1]]. While a camera is being written, arrays may hold more rows than `committed`
@@ -90,8 +90,6 @@ class ArraySpec:
     """First release of roadmask that wrote it."""
     required: bool = True
     """Whether every epoch has it. Readers do without an optional array, and ignore an array that is not listed."""
-    always: bool = True
-    """Whether roadmask writes it into every epoch; otherwise only into those that hold propagated instances."""
 
 
 ARRAYS: dict[str, ArraySpec] = {
@@ -106,17 +104,44 @@ ARRAYS: dict[str, ArraySpec] = {
     "instances/track_id": ArraySpec("int64", ("instance",), "track id, 0 = none"),
     "instances/state": ArraySpec("uint8", ("instance",), "state of the track: 0 = tentative, 1 = confirmed"),
     "instances/area": ArraySpec("int64", ("instance",), "pixels of the mask", required=False),
+    "instances/rle_offsets": ArraySpec("int64", ("instance_edge",), "first byte of each mask, then their number"),
+    "instances/rle": ArraySpec("uint8", ("rle_byte",), "COCO's compressed run lengths, mask after mask"),
+}
+"""Path below the epoch -> array at that path."""
+
+PROPAGATED_ARRAYS: dict[str, ArraySpec] = {
     "instances/since_detected_ns": ArraySpec(
         "int64",
         ("instance",),
         "time in nanoseconds between the frame and the one in which it was detected, 0 = in this frame",
         required=False,
-        always=False,
     ),
-    "instances/rle_offsets": ArraySpec("int64", ("instance_edge",), "first byte of each mask, then their number"),
-    "instances/rle": ArraySpec("uint8", ("rle_byte",), "COCO's compressed run lengths, mask after mask"),
 }
-"""Path below the epoch -> array at that path."""
+"""Path below the epoch -> array at that path, of epochs whose frames may hold propagated instances."""
+
+DISTANCE_ARRAYS: dict[str, ArraySpec] = {
+    f"instances/{name}": ArraySpec(dtype, ("instance",), meaning, "store.rows", required=False)
+    for name, dtype, meaning in (
+        ("distance", "float32", "metres ahead along the road to the nearest part, NaN = not known"),
+        ("distance_sigma", "float32", "standard deviation of distance in metres"),
+        ("lateral", "float32", "metres to the right of the camera, NaN = not known"),
+        ("lateral_sigma", "float32", "standard deviation of lateral in metres"),
+        ("in_path", "int8", "1 = in the vehicle's own path, 0 = not, -1 = not known"),
+        ("closing_speed", "float32", "m/s at which the distance decreases, NaN = not known"),
+        ("closing_speed_sigma", "float32", "standard deviation of closing_speed in m/s"),
+        ("time_to_contact", "float32", "seconds, NaN = not known or not approaching"),
+        ("time_to_contact_sigma", "float32", "standard deviation of time_to_contact in seconds"),
+        ("distance_reason", "uint8", "why the distance is not known, see DistanceReason; 0 = known"),
+    )
+}
+"""Path below the epoch -> array at that path, of cameras with a calibration."""
+ALL_ARRAYS = ARRAYS | PROPAGATED_ARRAYS | DISTANCE_ARRAYS
+"""Path below the epoch -> array, of all arrays that this roadmask knows."""
+
+
+def epoch_arrays(*, propagated: bool, distances: bool) -> dict[str, ArraySpec]:
+    """Returns the arrays of an epoch: `ARRAYS`, and those of propagated instances and of distances where it has any."""
+    return ARRAYS | (PROPAGATED_ARRAYS if propagated else {}) | (DISTANCE_ARRAYS if distances else {})
 
 
 @dataclass(frozen=True)
@@ -203,7 +228,7 @@ class EpochInfo:
 def row_shape(name: str, image_size: tuple[int, int]) -> tuple[int, ...]:
     """Returns the shape of one row of an array."""
     sizes = {"y": image_size[0], "x": image_size[1], "corner": 4}
-    return tuple(sizes[dim] for dim in ARRAYS[name].dims[1:])
+    return tuple(sizes[dim] for dim in ALL_ARRAYS[name].dims[1:])
 
 
 def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
@@ -211,7 +236,7 @@ def array_attributes(name: str, clock: Clock) -> dict[str, Any]:
 
     Timestamps since 1970 are decoded to datetime64, others to timedelta64, both exact to the nanosecond.
     """
-    attributes: dict[str, Any] = {"long_name": ARRAYS[name].meaning}
+    attributes: dict[str, Any] = {"long_name": ALL_ARRAYS[name].meaning}
     if name != "frames/timestamp_ns":
         return attributes
     if clock == "unix":

@@ -15,12 +15,13 @@ from roadmask.streaming.store.files import DurableStore
 from roadmask.streaming.store.growing_array import GrowingArray
 from roadmask.streaming.store.id_map import paint_id_map
 from roadmask.streaming.store.layout import (
-    ARRAYS,
+    ALL_ARRAYS,
     METADATA,
     RLE_CHUNK,
     EpochInfo,
     Extent,
     array_attributes,
+    epoch_arrays,
     row_shape,
     rows_per_file,
 )
@@ -98,9 +99,9 @@ class OpenEpoch:
 
 
 def create_epoch(
-    store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig, *, propagated: bool = False
+    store: DurableStore, camera: str, info: EpochInfo, config: StoreConfig, *, propagated: bool, distances: bool
 ) -> None:
-    """Creates the group of an epoch with `ARRAYS`; those of propagated instances only where there may be some.
+    """Creates the group of an epoch with its arrays, see `epoch_arrays`.
 
     Id maps and run lengths are sharded, so that a single image or mask can be read from a large file; the other arrays
     are small. Every chunk ends with a crc32c, because zstd's own checksum does not cover its header.
@@ -108,15 +109,13 @@ def create_epoch(
     Raises:
         StoreError: the store cannot be written.
     """
-    base = f"{camera}/{info.epoch}"
+    base, arrays = f"{camera}/{info.epoch}", epoch_arrays(propagated=propagated, distances=distances)
     shard_frames = config.shard_frames(info.image_size)
     with store.commit():
         zarr.create_group(store, path=base, attributes=info.to_dict())
-        for part in sorted({name.split("/")[0] for name in ARRAYS if "/" in name}):
+        for part in sorted({name.split("/")[0] for name in arrays if "/" in name}):
             zarr.create_group(store, path=f"{base}/{part}")
-        for name, spec in ARRAYS.items():
-            if not (spec.always or propagated):
-                continue
+        for name, spec in arrays.items():
             rows, row = Extent().rows(spec), row_shape(name, info.image_size)
             file_rows = rows_per_file(name, shard_frames)
             chunk_rows = {"id_map": 1, "instances/rle": RLE_CHUNK}.get(name, file_rows)
@@ -147,9 +146,9 @@ def _open_arrays(
     Raises:
         StoreCorruptError: an array cannot be read back.
     """
-    base = f"{camera}/{info.epoch}"
+    base, arrays = f"{camera}/{info.epoch}", epoch_arrays(propagated=propagated, distances=distances)
     return {
         name: GrowingArray(store, f"{base}/{name}", extent.rows(spec), config.compression_level)
-        for name, spec in ARRAYS.items()
+        for name, spec in ALL_ARRAYS.items()
         if spec.required or (store.root / base / name / METADATA).is_file()
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from roadmask.engines.instances import Instances
 from roadmask.engines.masks import RleMasks
+from roadmask.geometry.distance.distances import Distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class StoredFrame:
     """(N,) track ids; 0 for an instance without a track."""
     states: NDArray[np.uint8]
     """(N,) values of `TrackState`."""
+    distances: Distances | None = None
+    """Distances of the N instances; None where the camera was not calibrated."""
 
     def __len__(self) -> int:
         return len(self.instances)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines import Instances, RleMasks
-from roadmask.engines.errors import InstancesError
-from roadmask.streaming.store.layout import EpochInfo, Extent, FrameState
+from roadmask.engines.errors import InputError, InstancesError
+from roadmask.streaming.store.layout import DISTANCE_ARRAYS, EpochInfo, Extent, FrameState
 from roadmask.tracking import Tracks
 
 MAX_TRACK_ID = 2**32 - 1
@@ -32,6 +32,8 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
     """
     seen = tracks.instances
     lengths = np.array([len(counts) for counts in masks.counts], np.int64)
+    found = tracks.distances
+    measured = {} if found is None else zip(DISTANCE_ARRAYS, map(np.copy, vars(found).values()), strict=True)
     return {
         "frames/frame_index": np.array([frame_index], np.int64),
         "frames/timestamp_ns": np.array([timestamp_ns], np.int64),
@@ -46,6 +48,7 @@ def frame_rows(frame_index: int, timestamp_ns: int, tracks: Tracks, masks: RleMa
         "instances/since_detected_ns": _since_detected(seen),
         "instances/rle_offsets": end.rle_bytes + np.cumsum(lengths),
         "instances/rle": np.frombuffer(b"".join(masks.counts), np.uint8),
+        **dict(measured),
     }
 
 
@@ -83,3 +86,26 @@ def storable_masks(frame_index: int, tracks: Tracks, info: EpochInfo, class_ids:
     masks = seen.masks.to_rle()
     masks.validate()
     return masks
+
+
+def require_following(camera: str, last: tuple[int, int | None], frame: tuple[int, int]) -> None:
+    """Checks that a frame follows the last one.
+
+    Args:
+        camera: name of the camera.
+        last: capture count of the last frame of the camera, and the time of the last one of the epoch, or None.
+        frame: capture count and time of the frame; times are in nanoseconds.
+
+    Raises:
+        InputError: it does not.
+    """
+    if frame[0] <= last[0]:
+        raise InputError(
+            f"camera {camera!r}: expected a frame_index above {last[0]}, got {frame[0]}: append frames in the order of "
+            "capture."
+        )
+    if last[1] is not None and frame[1] <= last[1]:
+        raise InputError(
+            f"camera {camera!r}, frame {frame[0]}: expected a time after {last[1]} ns, got {frame[1]} ns: start "
+            "another epoch when the clock changes."
+        )

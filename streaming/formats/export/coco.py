@@ -107,4 +107,5 @@ def _annotations(job: ExportJob) -> Iterable[dict[str, Any]]:
                 "track_id": int(frame.track_ids[n]),
                 "state": int(frame.states[n]),
                 **since_detected(seen, n),
+                **({} if frame.distances is None else {"distance": frame.distances.record(n)}),
             }

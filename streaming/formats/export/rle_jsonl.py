@@ -33,5 +33,6 @@ def write(job: ExportJob, path: Path) -> None:
                     "size": list(seen.image_size),
                     "counts": counts.decode("ascii"),
                     **since_detected(seen, n),
+                    **({} if frame.distances is None else frame.distances.record(n)),
                 }
                 file.write(json.dumps(row, separators=(",", ":")) + "\n")

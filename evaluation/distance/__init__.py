@@ -1,0 +1,1 @@
+"""Measures distances against the 3D labels of KITTI tracking."""

@@ -1,0 +1,1 @@
+"""How far away instances are, from their masks and a calibrated camera."""

@@ -1,0 +1,1 @@
+"""The files that hold a camera's calibration, one module for each format."""
