@@ -146,7 +146,7 @@ def _open_arrays(
     Raises:
         StoreCorruptError: an array cannot be read back.
     """
-    base, arrays = f"{camera}/{info.epoch}", epoch_arrays(propagated=propagated, distances=distances)
+    base = f"{camera}/{info.epoch}"
     return {
         name: GrowingArray(store, f"{base}/{name}", extent.rows(spec), config.compression_level)
         for name, spec in ALL_ARRAYS.items()
