@@ -46,6 +46,14 @@ def run(
         Path,
         typer.Option("--out", "-o", help="Store to write; must not exist, except with --resume.", show_default=False),
     ],
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOPIC",
+            help="Record only this topic of a bag; repeat for several. Default: every camera in it.",
+            show_default=False,
+        ),
+    ] = None,
     overlay: Annotated[
         Path | None,
         typer.Option(help="Also draw the tracks into this video. With several cameras, one video each: out.NAME.mp4."),
@@ -94,6 +102,8 @@ def run(
 
     [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
 
+    [bold]roadmask run drive.mcap --out drive.zarr[/]
+
     [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
     """
     from roadmask.cli.json_log import json_log
@@ -102,6 +112,7 @@ def run(
     from roadmask.streaming.recording.drive import record_drive
     from roadmask.streaming.recording.jobs import camera_jobs
     from roadmask.streaming.redaction import redact_command
+    from roadmask.streaming.sources.bags.cameras import with_topics
     from roadmask.streaming.store import summarize_drive
 
     console = Console(stderr=True)
@@ -110,7 +121,7 @@ def run(
         settings = run_settings(
             config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
         )
-        jobs = camera_jobs(sources, overlay)
+        jobs = camera_jobs(with_topics(sources, topic or []), overlay)
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
         with interruptible(console) as stop, camera_bars(console) as on_progress:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
@@ -57,7 +58,8 @@ def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str,
     names = [file["name"] for file in stored.get("files", ())]
     for folder in (Path(), job.drive.path.parent):
         if names and all((folder / name).is_file() for name in names):
-            return tuple(str(folder / name) for name in names)
+            topic = f"?topic={quote(stored['topic'])}" if "topic" in stored else ""  # one camera of a bag
+            return tuple(f"{folder / name}{topic}" for name in names)
     raise InputError(
         f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
         f"none: give their place with --source {camera}=PATH."

@@ -1,0 +1,393 @@
+"""Cameras of MCAP, db3 and ROS 1 bags: names, stamps, calibration, damage."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from mcap.writer import CompressionType, Writer
+from typer.testing import CliRunner
+
+from roadmask.cli.app import app
+from roadmask.engines.errors import SourceError
+from roadmask.streaming.batch.drives import find_drives
+from roadmask.streaming.config import RunConfig
+from roadmask.streaming.frames import Frame, LostFrame
+from roadmask.streaming.recording.drive import record_drive
+from roadmask.streaming.sources import FrameSource, open_camera, parse_sources
+from roadmask.streaming.sources.bags.bag import bag_content, files_of_bag
+from roadmask.streaming.sources.bags.cameras import with_topics
+from roadmask.streaming.store import open_drive
+from roadmask.testing import SourceContract
+from support.bags import (
+    EPOCH_NS,
+    PERIOD_NS,
+    Entry,
+    compressed_entry,
+    foxglove_entry,
+    image_entry,
+    info_entry,
+    png,
+    write_db3,
+    write_mcap,
+    write_ros1,
+)
+from support.drives import bright_segmenter
+from support.video_factory import SIZE, number_of, numbered_image
+
+TOPIC = "/camera/front/image_raw"
+
+
+def entries(count: int = 6, topic: str = TOPIC, start_ns: int = EPOCH_NS) -> list[Entry]:
+    return [image_entry(topic, start_ns + n * PERIOD_NS, numbered_image(n)) for n in range(count)]
+
+
+def numbers(items: list[Frame | LostFrame]) -> list[int | None]:
+    return [number_of(item.image) if isinstance(item, Frame) else None for item in items]
+
+
+def read_all(path: Path, camera: str = "camera_front") -> list[Frame | LostFrame]:
+    return list(open_camera(camera, [str(path)]))
+
+
+class TestMcap(SourceContract):
+    camera = "camera_front"
+    frames = 6
+    image_size = SIZE
+
+    def open(self, folder: Path) -> FrameSource:
+        path = folder / "drive.mcap"
+        if not path.exists():
+            write_mcap(path, [*entries(), info_entry("/camera/front/camera_info", EPOCH_NS)])
+        return open_camera(self.camera, [str(path)])
+
+
+class TestVideoInDb3(SourceContract):
+    camera = "front"
+    frames = 6
+    image_size = SIZE
+
+    def open(self, folder: Path) -> FrameSource:
+        if not (folder / "drive").exists():
+            write_db3(folder / "drive", video_entries("libx264", "h264"))
+        return open_camera(self.camera, [str(folder / "drive")])
+
+
+@cache
+def video_entries(encoder: str, name: str, count: int = 6) -> tuple[Entry, ...]:
+    context = av.CodecContext.create(encoder, "w")
+    context.width, context.height, context.pix_fmt = SIZE[1], SIZE[0], "yuv420p"
+    context.time_base, context.max_b_frames = Fraction(1, 10), 0
+    context.options = {"tune": "zerolatency", "preset": "ultrafast", "crf": "10"}
+    if encoder == "libx265":
+        context.options |= {"x265-params": "log-level=none:bframes=0"}
+    packets = []
+    for n in range(count):
+        frame = av.VideoFrame.from_ndarray(numbered_image(n), format="rgb24")
+        frame.pts = n
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    return tuple(
+        foxglove_entry("/front/video", EPOCH_NS + n * PERIOD_NS, bytes(packet), name)
+        for n, packet in enumerate(packets)
+    )
+
+
+@pytest.mark.parametrize("kind", ["mcap", "mcap-lz4", "db3", "ros1", "ros1-bz2", "ros1-lz4"])
+def test_every_container_gives_the_same_frames(kind: str, tmp_path: Path) -> None:
+    made = [*entries(3), info_entry("/camera/front/camera_info", EPOCH_NS, focal=321.0)]
+    match kind.split("-"):
+        case ["mcap", *lz4]:
+            path = write_mcap(
+                tmp_path / "a.mcap", made, compression=CompressionType.LZ4 if lz4 else CompressionType.ZSTD
+            )
+        case ["db3"]:
+            path = write_db3(tmp_path / "a", made)
+        case [_, *compression]:
+            path = write_ros1(tmp_path / "a.bag", made, compression[0].upper() if compression else None)
+    (camera,) = parse_sources([str(path)])
+    source = open_camera(camera, [str(path)])
+    items = list(source)
+    assert camera == "camera_front"
+    assert numbers(items) == [0, 1, 2]
+    assert [item.timestamp_ns for item in items] == [EPOCH_NS + n * PERIOD_NS for n in range(3)]
+    assert source.clock == "unix"
+    assert source.fps == pytest.approx(10)
+    description = source.describe()
+    assert description["frame_id"] == "front_optical"
+    assert description["camera_info"]["k"][0] == 321.0
+    assert description["camera_info"]["d"] == [0.1, -0.2, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("encoder", "name"), [("libx264", "h264"), ("libx265", "h265")])
+def test_video_has_the_stamps_of_its_messages(encoder: str, name: str, tmp_path: Path) -> None:
+    path = write_mcap(tmp_path / "a.mcap", video_entries(encoder, name))
+    items = read_all(path, "front")
+    assert numbers(items) == list(range(6))
+    assert [item.timestamp_ns for item in items] == [EPOCH_NS + n * PERIOD_NS for n in range(6)]
+
+
+def test_video_that_begins_without_a_keyframe_counts_what_it_lost(tmp_path: Path) -> None:
+    made = list(video_entries("libx264", "h264"))
+    made[0] = foxglove_entry("/front/video", EPOCH_NS, b"\0\0\0\1\x09\x10", "h264")
+    again = video_entries("libx264", "h264", 3)
+    later = [
+        foxglove_entry("/front/video", EPOCH_NS + (6 + n) * PERIOD_NS, _payload(e), "h264") for n, e in enumerate(again)
+    ]
+    items = read_all(write_mcap(tmp_path / "a.mcap", made + later), "front")
+    assert len(items) == 9
+    assert numbers(items)[-3:] == [0, 1, 2]
+    assert sum(isinstance(item, LostFrame) for item in items) >= 1
+
+
+def _payload(entry: Entry) -> bytes:
+    from support.bags import ROS2
+
+    return bytes(ROS2.deserialize_cdr(entry[3], entry[1]).data)
+
+
+def test_cameras_are_named_after_their_topics_and_keep_their_offsets(tmp_path: Path) -> None:
+    made = [*entries(2, "/front/image_raw"), *entries(2, "/rear/image_rect_color", EPOCH_NS + 43_000_000)]
+    made += [compressed_entry("/left/image/compressed", EPOCH_NS, png(numbered_image(1)), "png")]
+    made += [compressed_entry("/front/image_raw/compressed", EPOCH_NS, png(numbered_image(0)), "png")]
+    made += [image_entry("/depth/image", EPOCH_NS, np.zeros((48, 64), np.uint16), "16UC1")]
+    path = write_mcap(tmp_path / "drive.mcap", made)
+    found = parse_sources([str(path)])
+    assert {name: spec.partition("?")[2] for name, (spec,) in found.items()} == {
+        "front": "topic=/front/image_raw",
+        "left": "topic=/left/image/compressed",
+        "rear": "topic=/rear/image_rect_color",
+    }
+    first = {name: next(iter(open_camera(name, specs))).timestamp_ns for name, specs in found.items()}
+    assert first["rear"] - first["front"] == 43_000_000  # type: ignore[operator]
+    assert list(parse_sources(with_topics([str(path)], ["/front/image_raw/compressed"]))) == ["front"]
+    assert list(parse_sources([f"cam={path}?topic=/rear/image_rect_color"])) == ["cam"]
+    with pytest.raises(SourceError, match=r"would be 3 topics.*choose one"):
+        open_camera("cam", [str(path)])
+    with pytest.raises(SourceError, match="no topic /nowhere in the bag: choose /depth/image or /front"):
+        parse_sources([f"{path}?topic=/nowhere"])
+    with pytest.raises(SourceError, match="expected a bag for --topic"):
+        with_topics(["a.mp4"], ["/front"])
+    # two topics whose short names are equal have their whole names
+    path = write_mcap(tmp_path / "same.mcap", [*entries(1, "/cam/image_raw"), *entries(1, "/cam/image_rect")])
+    assert list(parse_sources([str(path)])) == ["cam_image_raw", "cam_image_rect"]
+
+
+def test_an_image_that_lies_about_its_size_is_a_counted_failure(tmp_path: Path) -> None:
+    made = entries(4)
+    made[2] = image_entry(TOPIC, EPOCH_NS + 2 * PERIOD_NS, np.zeros((1, 30), np.uint8), step=1920, size=(480, 640))
+    made.append((TOPIC, made[0][1], EPOCH_NS + 5 * PERIOD_NS, made[0][3][:30]))
+    items = read_all(write_mcap(tmp_path / "a.mcap", made))
+    assert numbers(items) == [0, 1, None, 3, None]
+    result = record_drive(str(tmp_path / "a.mcap"), tmp_path / "a.zarr", RunConfig(), build=bright_segmenter)
+    assert result.cameras[0].ledger.failed == {"decode": 2}
+    assert result.cameras[0].ledger.stored == 3
+
+
+def test_stamps_that_are_missing_or_go_back(tmp_path: Path) -> None:
+    unset = [image_entry(TOPIC, 0, numbered_image(n)) for n in range(3)]
+    unset = [(topic, kind, EPOCH_NS + n * PERIOD_NS, data) for n, (topic, kind, _, data) in enumerate(unset)]
+    items = read_all(write_mcap(tmp_path / "unset.mcap", unset))
+    assert [item.timestamp_ns for item in items] == [EPOCH_NS + n * PERIOD_NS for n in range(3)]
+    simulated = read_all(write_mcap(tmp_path / "simulated.mcap", entries(3, start_ns=0)))
+    assert [item.timestamp_ns for item in simulated] == [0, PERIOD_NS, 2 * PERIOD_NS]
+    assert isinstance(simulated[0], Frame)
+    assert simulated[0].clock == "monotonic"
+    times = (0, 1, 1, 2)
+    twice = [image_entry(TOPIC, EPOCH_NS + at * PERIOD_NS, numbered_image(n)) for n, at in enumerate(times)]
+    stamps = [item.timestamp_ns for item in read_all(write_mcap(tmp_path / "twice.mcap", twice))]
+    assert stamps[:2] == [EPOCH_NS, EPOCH_NS + PERIOD_NS]
+    assert stamps[3] == EPOCH_NS + 2 * PERIOD_NS
+    assert stamps[1] < stamps[2] < stamps[3]  # type: ignore[operator]
+
+
+def test_another_image_size_begins_an_epoch(tmp_path: Path) -> None:
+    made = [*entries(2), image_entry(TOPIC, EPOCH_NS + 9 * PERIOD_NS, numbered_image(5, (96, 128)))]
+    items = read_all(write_mcap(tmp_path / "a.mcap", made))
+    assert [(item.epoch, item.frame_index) for item in items] == [(0, 0), (0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("compression", list(CompressionType))
+def test_a_cut_mcap_gives_what_is_whole(compression: CompressionType, tmp_path: Path, caplog: Any) -> None:
+    rng = np.random.default_rng(0)
+    made = [image_entry(TOPIC, EPOCH_NS + n * PERIOD_NS, rng.integers(0, 255, (*SIZE, 3), np.uint8)) for n in range(40)]
+    path = write_mcap(tmp_path / "a.mcap", made, chunk_bytes=2**16, compression=compression)
+    content = path.read_bytes()
+    counts = []
+    for share in (0.3, 0.6, 0.9):
+        cut = tmp_path / f"{share}.mcap"
+        cut.write_bytes(content[: int(len(content) * share)])
+        counts.append(len(read_all(cut)))
+        assert "cut off" in caplog.text
+    for share, count in zip((0.3, 0.6, 0.9), counts, strict=True):
+        assert abs(count - 40 * share) < 7, counts
+    spoiled = bytearray(content)
+    spoiled[len(content) // 2] ^= 0x55
+    (tmp_path / "spoiled.mcap").write_bytes(spoiled)
+    caplog.clear()
+    assert 30 < len(read_all(tmp_path / "spoiled.mcap")) < 40
+    assert "is damaged" in caplog.text
+
+
+def test_cut_db3_and_ros1_bags_give_what_is_whole(tmp_path: Path) -> None:
+    made = entries(40)
+    db3 = next(write_db3(tmp_path / "a", made).glob("*.db3"))
+    bag = write_ros1(tmp_path / "a.bag", made)
+    for path in (db3, bag):
+        cut = tmp_path / f"cut{path.suffix}"
+        cut.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+        found = read_all(cut)
+        assert 15 < len(found) <= 25, path
+        assert numbers(found) == list(range(len(found)))
+        assert "cut off" in bag_content([cut]).problems[0]
+
+
+def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
+    for name in ("a.mcap", "a.db3", "a.bag"):
+        (tmp_path / name).write_bytes(b"not a bag at all" * 10)
+        with pytest.raises(SourceError, match=r"cannot read .* as a bag"):
+            parse_sources([str(tmp_path / name)])
+    write_mcap(tmp_path / "empty.mcap", [])
+    with pytest.raises(SourceError, match="has no messages"):
+        parse_sources([str(tmp_path / "empty.mcap")])
+    write_mcap(tmp_path / "info.mcap", [info_entry("/camera_info", EPOCH_NS)])
+    with pytest.raises(SourceError, match=r"has no camera: .*got 1 topics \(1 of sensor_msgs/CameraInfo\)"):
+        parse_sources([str(tmp_path / "info.mcap")])
+
+
+def test_foxglove_protobuf_and_json(tmp_path: Path) -> None:
+    """Written byte by byte after the .proto file: timestamp 1, data 2, format 3, frame_id 4."""
+    import base64
+    import json
+
+    image = png(numbered_image(7))
+
+    def field(number: int, value: bytes) -> bytes:
+        size, rest = len(value), b""
+        while size > 127:
+            rest += bytes([size & 127 | 128])
+            size >>= 7
+        return bytes([number << 3 | 2]) + rest + bytes([size]) + value
+
+    time = b"\x08" + _varint(EPOCH_NS // 10**9) + b"\x10" + _varint(250)
+    message = field(1, time) + field(2, image) + field(3, b"png") + field(4, b"front")
+    text = json.dumps(
+        {"timestamp": {"sec": EPOCH_NS // 10**9, "nsec": 250}, "frame_id": "front", "format": "png",
+         "data": base64.b64encode(image).decode()}
+    ).encode()  # fmt: skip
+    for encoding, data in (("protobuf", message), ("json", text)):
+        path = tmp_path / f"{encoding}.mcap"
+        with path.open("wb") as file:
+            writer = Writer(file)
+            writer.start()
+            schema = writer.register_schema("foxglove.CompressedImage", encoding, b"")
+            channel = writer.register_channel("/front/image", encoding, schema)
+            writer.add_message(channel, 1, data, 1)
+            writer.finish()
+        source = open_camera("front", [str(path)])
+        (item,) = source
+        assert numbers([item]) == [7]
+        assert item.timestamp_ns == EPOCH_NS + 250
+        assert source.describe()["frame_id"] == "front"
+
+
+def _varint(value: int) -> bytes:
+    data = b""
+    while value > 127:
+        data += bytes([value & 127 | 128])
+        value >>= 7
+    return data + bytes([value])
+
+
+def test_a_folder_of_several_files_is_read_in_order_and_found_by_batches(tmp_path: Path) -> None:
+    made = entries(6)
+    folder = tmp_path / "drives" / "monday"
+    folder.mkdir(parents=True)
+    for n in range(3):
+        write_mcap(folder / f"monday_{n}.mcap", made[2 * n : 2 * n + 2])
+    assert numbers(read_all(folder)) == list(range(6))
+    listed = "".join(f"    - monday_{n}.mcap\n" for n in (2, 0, 1))
+    (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information:\n  relative_file_paths:\n{listed}")
+    assert numbers(read_all(folder))[:2] == [4, 5]
+    (drive,) = find_drives([str(tmp_path / "drives")]).drives
+    assert drive.name == "monday"
+    assert [job.camera for job in drive.jobs()] == ["camera_front"]
+
+
+def test_a_bag_gives_the_arrays_of_its_images(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    made = []
+    for n in range(8):
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[20:30, 10 + 3 * n : 25 + 3 * n] = 255
+        (images / f"{n}.png").write_bytes(png(image))
+        made.append(compressed_entry("/camera/image/compressed", n * PERIOD_NS, png(image), "png"))
+    write_mcap(tmp_path / "a.mcap", made)
+    record_drive(f"camera={images}", tmp_path / "images.zarr", build=bright_segmenter)
+    record_drive(str(tmp_path / "a.mcap"), tmp_path / "bag.zarr", build=bright_segmenter)
+    same_arrays(tmp_path / "images.zarr", tmp_path / "bag.zarr")
+
+
+def same_arrays(one: Path, other: Path) -> None:
+    first, second = open_drive(one)["camera"], open_drive(other)["camera"]
+    assert len(first) == len(second) > 0
+    for position in range(len(first)):
+        a, b = first.frame(position), second.frame(position)
+        assert a.timestamp_ns == b.timestamp_ns
+        np.testing.assert_array_equal(a.track_ids, b.track_ids)
+        np.testing.assert_array_equal(a.instances.boxes, b.instances.boxes)
+        assert a.instances.masks is not None
+        assert b.instances.masks is not None
+        assert a.instances.masks.to_rle().counts == b.instances.masks.to_rle().counts
+
+
+@pytest.mark.ci
+def test_a_bag_of_a_real_drive_gives_the_arrays_of_its_images(data_dir: Path, tmp_path: Path) -> None:
+    frames = sorted((data_dir / "kitti_drive").glob("*.jpg"))[:10]
+    made = [compressed_entry("/camera/image", n * PERIOD_NS, path.read_bytes()) for n, path in enumerate(frames)]
+    write_mcap(tmp_path / "a.mcap", made)
+    record_drive({"camera": str(data_dir / "kitti_drive")}, tmp_path / "images.zarr", RunConfig(max_frames=10))
+    record_drive(str(tmp_path / "a.mcap"), tmp_path / "bag.zarr")
+    same_arrays(tmp_path / "images.zarr", tmp_path / "bag.zarr")
+
+
+def test_all_real_bags_open_or_are_refused_with_a_sentence(data_dir: Path) -> None:
+    found = [path for path in (data_dir / "bags").rglob("*") if path.suffix in (".mcap", ".db3", ".bag")]
+    found += [path.parent for path in (data_dir / "bags").rglob("metadata.yaml")]
+    assert found
+    expected = {"test_bag_mcap": 188, "cdr_test": 7, "talker": 20, "example": 8647, "example-bz2": 8647, "wbag": 6074}
+    for path in found:
+        files = [path] if path.is_file() else []
+        content = bag_content(files or files_of_bag(path))
+        assert content.messages == expected.get(path.stem, content.messages) > 0, path
+        assert not content.problems, path
+        if not path.stem.startswith("test_bag_"):
+            with pytest.raises(SourceError, match="has no camera"):
+                parse_sources([str(path)])
+            continue
+        for name, specs in parse_sources([str(path)]).items():
+            with pytest.raises(SourceError, match=r"cannot decode any of the 2 images of /test/sensor_msgs"):
+                open_camera(name, specs)
+
+
+def test_info_lists_topics(tmp_path: Path) -> None:
+    made = [*entries(3), info_entry("/camera/front/camera_info", EPOCH_NS)]
+    path = write_mcap(tmp_path / "a.mcap", made)
+    shown = CliRunner().invoke(app, ["info", str(path)], env={"COLUMNS": "160"})
+    assert shown.exit_code == 0, shown.output
+    row = next(line for line in shown.output.splitlines() if "image_raw" in line)
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == [
+        TOPIC,
+        "sensor_msgs/Image",
+        "camera_front",
+        "3",
+        "0.2",
+        "10.0",
+    ]
+    assert "4 messages" in shown.output
