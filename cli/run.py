@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.engines.errors import InputError
 from roadmask.streaming.sources.registry import expected_sources
 
 if TYPE_CHECKING:
@@ -57,6 +59,12 @@ def run(
     overlay: Annotated[
         Path | None,
         typer.Option(help="Also draw the tracks into this video. With several cameras, one video each: out.NAME.mp4."),
+    ] = None,
+    mcap: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the tracks as ROS 2 messages into this bag. With several cameras, one each: out.NAME.mcap."
+        ),
     ] = None,
     weights: WeightsOption = None,
     engine: EngineOption = None,
@@ -112,6 +120,7 @@ def run(
     from roadmask.streaming.recording.drive import record_drive
     from roadmask.streaming.recording.jobs import camera_jobs
     from roadmask.streaming.redaction import redact_command
+    from roadmask.streaming.sinks.bag import bag_path, bag_sinks
     from roadmask.streaming.sources.bags.cameras import with_topics
     from roadmask.streaming.store import summarize_drive
 
@@ -122,6 +131,10 @@ def run(
             config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
         )
         jobs = camera_jobs(with_topics(sources, topic or []), overlay)
+        bags = [bag_path(mcap, job.camera, several=len(jobs) > 1) for job in jobs] if mcap is not None else []
+        if mcap is not None:
+            _require_bags(bags, resume=resume and out.exists())
+            jobs = camera_jobs(jobs, sinks=partial(bag_sinks, mcap, len(jobs) > 1))
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
         with interruptible(console) as stop, camera_bars(console) as on_progress:
@@ -143,7 +156,7 @@ def run(
             console.print("Nothing to do: an earlier run stored all frames.")
         if result.interrupted:
             console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
-        for path in (out, *(job.overlay for job in jobs if job.overlay)):
+        for path in (out, *(job.overlay for job in jobs if job.overlay), *bags):
             typer.echo(path)
         _log.debug(
             "run ended",
@@ -154,6 +167,18 @@ def run(
             },
         )
     sys.exit(result.exit_code)
+
+
+def _require_bags(bags: list[Path], *, resume: bool) -> None:
+    from roadmask.streaming.sinks.bag import require_bag_writable
+
+    if resume:
+        raise InputError(
+            "A bag of tracks cannot be resumed: run again without --mcap, then write it from the finished store with "
+            "`roadmask export --to mcap`."
+        )
+    for bag in bags:
+        require_bag_writable(bag)
 
 
 def run_settings(
@@ -194,12 +219,12 @@ def _named_region(text: str) -> tuple[str, str]:
 
 
 def _resuming(arguments: list[str]) -> str:
-    """Returns the command that resumes this one, without its overlay, which cannot be resumed."""
+    """Returns the command that resumes this one, without its overlay and bag, which cannot be resumed."""
     kept = ["roadmask", *arguments[1:]]
     for n in range(len(kept) - 1, 0, -1):
-        if kept[n] == "--overlay":
+        if kept[n] in ("--overlay", "--mcap"):
             del kept[n : n + 2]
-        elif kept[n].startswith("--overlay="):
+        elif kept[n].startswith(("--overlay=", "--mcap=")):
             del kept[n]
     return shlex.join(kept if "--resume" in kept else [*kept, "--resume"])
 

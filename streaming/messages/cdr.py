@@ -11,6 +11,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from roadmask.engines.errors import InputError
 
 HEADER = b"\0\1\0\0"
@@ -68,6 +71,14 @@ class CdrWriter:
         gap = -self._size % 4
         self._parts += (_PADDING[gap], _LENGTH.pack(len(data)), data)
         self._size += gap + 4 + len(data)
+
+    def doubles(self, values: NDArray[np.float64]) -> None:
+        """Writes float64 numbers in a row."""
+        if values.size:
+            data = np.ascontiguousarray(values, "<f8").tobytes()
+            gap = -self._size % 8
+            self._parts += (_PADDING[gap], data)
+            self._size += gap + len(data)
 
     def finish(self) -> bytes:
         """Returns the message with its encapsulation."""

@@ -142,10 +142,10 @@ def _read_count(reader: CdrReader) -> FrameCount:
 
 
 def _read_instance(reader: CdrReader) -> InstanceMessage:
-    values: Any = reader.numbers(_INSTANCE)
-    return InstanceMessage(*values, category=reader.text(), mask=reader.octets())
+    values: Any = (*reader.numbers(_INSTANCE), reader.text(), reader.octets())
+    return InstanceMessage(*values)
 
 
 def _read_lost(reader: CdrReader) -> LostTrackMessage:
-    values: Any = reader.numbers(_LOST)
-    return LostTrackMessage(*values, category=reader.text())
+    values: Any = (*reader.numbers(_LOST), reader.text())
+    return LostTrackMessage(*values)

@@ -12,6 +12,11 @@ from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from roadmask.streaming.messages.codec import decode
+from roadmask.streaming.messages.fields import InstanceArray
+from roadmask.streaming.sources.bags.mcap_file import read_mcap
+from support.drives import CAR_COLOUR
+
 ROS2 = get_typestore(Stores.ROS2_HUMBLE)
 ROS1 = get_typestore(Stores.ROS1_NOETIC)
 for _name, _fields in (
@@ -85,6 +90,13 @@ def info_entry(topic: str, ns: int, focal: float = 500.0) -> Entry:
     return topic, "sensor_msgs/msg/CameraInfo", ns, _cdr(message, "sensor_msgs/msg/CameraInfo")
 
 
+def street(number: int) -> NDArray[np.uint8]:
+    """A grey street with the car that `bright_segmenter` finds."""
+    image = np.full((48, 64, 3), 60, np.uint8)
+    image[20:30, 10 + 3 * number : 25 + 3 * number] = CAR_COLOUR
+    return image
+
+
 def png(image: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
 
@@ -150,3 +162,10 @@ def _as_ros1(message: Any) -> Any:
     names = [name for name, _ in ROS1.fielddefs[kind][1]]
     values = {name: getattr(message, name, getattr(message, name.lower(), 0)) for name in names}
     return ROS1.types[kind](**{name: _as_ros1(value) for name, value in values.items()})
+
+
+def read_instances(path: Path) -> list[InstanceArray]:
+    """The `InstanceArray` messages of a bag, in the order of the file."""
+    problems: list[str] = []
+    found = [raw for raw in read_mcap(path, problems) if raw.type == "roadmask_msgs/InstanceArray"]
+    return [decode(raw.data) for raw in found]
