@@ -1,8 +1,7 @@
-# Two commands do everything: `make demo` and `make test`. Both set up a virtual environment in .venv first.
+# Two commands do everything: `make demo` and `make test`. Each installs what it needs into .venv first, and no more.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
 
 # Ray and OpenVINO would otherwise count their users.
 export RAY_USAGE_STATS_ENABLED := 0
@@ -14,31 +13,48 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-$(STAMP): pyproject.toml
+# What is installed: each of these files says that a part is there.
+CORE := .venv/.core
+LIVE := .venv/.live
+STAMP := .venv/.tests
+BENCH := .venv/.bench
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("roadmask needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing roadmask and what it needs into .venv (once, a few minutes) ..."
-	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
-	@# For tests and benchmarks: a tracker that asks for an older numpy; a reader of CVAT's files and YOLO's networks, which
-	@# bring another OpenCV. All run with what is there.
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps 'norfair>=2.3,<3' 'filterpy>=1.4.5,<2' \
-		'datumaro>=1.13,<2' 'ultralytics>=8.4,<9' 'ultralytics-thop>=2.1,<3'
+	@$(PYTHON) -m venv .venv
+	@$@ -m pip install --quiet uv || $@ -m pip install --quiet --upgrade 'pip>=25.1' # uv takes seconds, pip minutes
+
+$(CORE): pyproject.toml | $(BIN)/python
+	@.ci/install roadmask --editable .
+	@touch $@
+$(LIVE): $(CORE)
+	@.ci/install 'what live cameras need' --editable '.[live]'
+	@touch $@
+$(STAMP): $(CORE)
+	@.ci/install 'what tests need' --editable '.[all]' --group dev
+	@touch $@
+# norfair asks for an older numpy; ultralytics and a reader of CVAT's files bring another OpenCV. All run with what is
+# there.
+$(BENCH): $(STAMP)
+	@.ci/install 'trackers of others' --group peers
+	@.ci/install 'networks and readers of others' --no-deps 'norfair>=2.3,<3' 'filterpy>=1.4.5,<2' 'datumaro>=1.13,<2' \
+		'ultralytics>=8.4,<9' 'ultralytics-thop>=2.1,<3'
 	@touch $@
 
-.PHONY: setup
-setup: $(STAMP) ## Make the virtual environment and install roadmask into it
+.PHONY: setup bench-setup
+setup: $(STAMP) ## Make the virtual environment with what development needs
+bench-setup: $(BENCH) ## Also install the trackers and networks of others that benchmarks compare with
 
 .PHONY: demo
-demo: $(STAMP) ## Run the sample drive, or your own video: make demo SOURCE=my.mp4
-	@$(BIN)/python demos/01_record_a_drive.py $(if $(SOURCE),"$(SOURCE)")
+demo: $(CORE) ## Record a part of the sample drive, or your own video: make demo SOURCE=my.mp4
+	@$(BIN)/roadmask demo --out out/demo $(if $(SOURCE),"$(SOURCE)")
 
 .PHONY: live-demo
-live-demo: $(STAMP) ## Watch the sample drive as two live cameras, in a browser
+live-demo: $(LIVE) ## Watch the sample drive as two live cameras, in a browser
 	@$(BIN)/python demos/02_watch_live.py
 
 .PHONY: failures
-failures: $(STAMP) ## Look at where the model fails: night, rain, riders, a crowd
+failures: $(CORE) ## Look at where the model fails: night, rain, riders, a crowd
 	@$(BIN)/python demos/03_where_it_fails.py
 
 # The order of the files is that of tests/conftest.py.
@@ -48,6 +64,10 @@ test: $(STAMP) ## Run the tests, offline; those marked ci and bars are left out
 	$(PYTEST)
 test-ci: $(STAMP) ## Run the tests marked ci, too; needs the packages of .ci/apt.txt and ROADMASK_DATA
 	ROADMASK_REQUIRE_SYSTEM=1 $(PYTEST) -m "not bars"
+
+.PHONY: graphs
+graphs: $(STAMP) ## Export the graphs that come with the package again, after a change of weights or networks
+	$(BIN)/python -m benchmarks.graphs
 
 .PHONY: lint
 lint: $(STAMP) typecheck ## Check style and types
@@ -63,9 +83,9 @@ format: $(STAMP) ## Format the code
 typecheck: $(STAMP)
 	$(BIN)/mypy
 
-DOCS := .venv/.docs-installed
+DOCS := .venv/.docs
 $(DOCS): $(STAMP)
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --group docs
+	@.ci/install 'what the documentation needs' --group docs
 	@touch $@
 
 # mkdocs-material would otherwise advertise its successor.
@@ -149,6 +169,11 @@ bars-run: $(STAMP) | out/bars ## Measure a run against its engine, in process an
 		--growth-max 100
 	$(BIN)/roadmask bench run $(DATA)/clips/highway.mp4 --ray --json out/bars/run-ray.json --ratio-min 0.7 \
 		--overhead-max 8 --growth-max 100
+
+.PHONY: bars-view
+bars-view: $(STAMP) | out/bars ## Measure the page of a recorded store of 10,000 frames
+	$(BIN)/python -m benchmarks.view --json out/bars/view.json --paint-max 2 --p95-max 250 --files-max 4 --mb-max 2 \
+		--memory-max 300
 
 .PHONY: clean
 clean: ## Remove what was built; keeps .venv

@@ -47,7 +47,7 @@ class RtspServer:
     """GStreamer's RTSP server in a process of its own.
 
     Args:
-        clip: H.264 in MP4.
+        clip: H.264 or H.265 in MP4.
         port: to listen on; a free one if None.
         login: user and password that it asks for.
         udp_only: refuse TCP with status 461.
@@ -58,8 +58,10 @@ class RtspServer:
     ) -> None:
         self.port = port or free_port()
         script = Path(__file__).with_name("rtsp_server.py")
+        with av.open(str(clip)) as container:
+            codec = {"hevc": "h265"}.get(container.streams.video[0].codec_context.name, "h264")
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [SYSTEM_PYTHON, str(script), str(self.port), str(clip), *(login or ("", "")), "udp" * udp_only],
+            [SYSTEM_PYTHON, str(script), str(self.port), str(clip), codec, *(login or ("", "")), "udp" * udp_only],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )

@@ -1,14 +1,14 @@
 """An RTSP camera: GStreamer's server, run by the system's Python, which has its bindings.
 
-`/usr/bin/python3 rtsp_server.py PORT CLIP [USER PASSWORD [udp]]` serves rtsp://127.0.0.1:PORT/camera at the clip's own
-pace; with `udp` it refuses TCP.
+`/usr/bin/python3 rtsp_server.py PORT CLIP CODEC [USER PASSWORD [udp]]` serves rtsp://127.0.0.1:PORT/camera at the
+clip's own pace; CODEC is h264 or h265. With `udp` it refuses TCP.
 Imports nothing of roadmask: another Python runs it.
 """
 
 import sys
 
 
-def main(port: str, clip: str, user: str = "", password: str = "", transport: str = "") -> None:
+def main(port: str, clip: str, codec: str, user: str = "", password: str = "", transport: str = "") -> None:
     """Serves until it is killed."""
     import gi  # noqa: PLC0415 - only the system's Python has it
 
@@ -22,7 +22,7 @@ def main(port: str, clip: str, user: str = "", password: str = "", transport: st
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
-        f'( filesrc location="{clip}" ! qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )'
+        f'( filesrc location="{clip}" ! qtdemux ! {codec}parse config-interval=-1 ! rtp{codec}pay name=pay0 pt=96 )'
     )
     if transport == "udp":
         factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)

@@ -14,9 +14,11 @@ from roadmask.cli.batch import batch
 from roadmask.cli.bench import bench_app
 from roadmask.cli.check import check
 from roadmask.cli.compare import compare
+from roadmask.cli.demo import demo
 from roadmask.cli.doctor import doctor
 from roadmask.cli.engine import engine_app
 from roadmask.cli.eval_loss import loss as eval_loss
+from roadmask.cli.eval_sample_drive import sample_drive as eval_sample_drive
 from roadmask.cli.eval_segm import segm as eval_segm
 from roadmask.cli.eval_tracks import tracks as eval_tracks
 from roadmask.cli.export import export
@@ -26,20 +28,23 @@ from roadmask.cli.program import run_program
 from roadmask.cli.run import run
 from roadmask.cli.track import track
 from roadmask.cli.train import train
+from roadmask.cli.view import view
 from roadmask.streaming.redaction import redact_record
 
 app = typer.Typer(
     name="roadmask",
     help="Segment every pedestrian and car of a drive, track each one, and store the masks in Zarr.",
-    epilog="Get started: roadmask run synthetic: --out drive.zarr --overlay drive.mp4",
+    epilog="Get started: roadmask demo",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(demo)
 app.command()(live)
 app.command()(batch)
+app.command()(view)
 app.command()(info)
 app.command()(check)
 app.command()(export)
@@ -55,6 +60,7 @@ app.add_typer(eval_app, name="eval")
 eval_app.command("segm")(eval_segm)
 eval_app.command("loss")(eval_loss)
 eval_app.command("tracks")(eval_tracks)
+eval_app.command("sample-drive")(eval_sample_drive)
 
 
 def _show_version(wanted: bool) -> None:

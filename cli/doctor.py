@@ -30,12 +30,14 @@ _LIBRARIES = (
     ("av", "av", True, "reading and writing video", "pip install roadmask"),
     ("zarr", "zarr", True, "the store", "pip install roadmask"),
     ("pycocotools", "pycocotools.mask", True, "run lengths", "pip install roadmask"),
-    ("matplotlib", "matplotlib", True, "plots", "pip install roadmask"),
+    ("lap", "lap", True, "assignment of instances to tracks", "pip install roadmask"),
+    ("matplotlib", "matplotlib", False, "plots", "pip install 'roadmask[plots]'"),
     ("ray", "ray", False, "several cameras in several processes", "pip install 'roadmask[ray]'"),
     ("trackeval", "trackeval", False, "measuring tracks", "pip install 'roadmask[eval]'"),
     ("pyarrow", "pyarrow", False, "exports to Parquet", "pip install 'roadmask[export]'"),
     ("rerun-sdk", "rerun", False, "exports to rerun", "pip install 'roadmask[export]'"),
     ("fsspec", "fsspec", False, "exports and batches to object stores", "pip install 'roadmask[export]'"),
+    ("aiohttp", "aiohttp", False, "pages: roadmask view and live", "pip install 'roadmask[page]'"),
 )
 
 
@@ -85,8 +87,14 @@ def doctor() -> None:
     if broken or not any(row.works for row in engines):
         console.print(f"[bold red]roadmask run does not work here:[/] {', '.join(broken) or 'no engine'}")
         sys.exit(2)
-    if not writable or not all(row.works for row in engines if row.engine.startswith("export")):
+    if not writable:
         console.print("[yellow]roadmask run works here, but only with graphs that are already in the cache.[/]")
+        return
+    if not all(row.works for row in engines if row.engine.startswith("export")):
+        console.print(
+            "[green]roadmask run works here with lite.[/] Other weights, and input sizes that roadmask does not choose "
+            "by itself, need the export: pip install 'roadmask\\[torch]'"
+        )
         return
     console.print("[green]roadmask run works here.[/]")
 

@@ -81,13 +81,14 @@ def export(
 
     [bold]roadmask export drive.zarr --to video --anonymize --source drive.mp4 public.mp4[/]
     """
+    from roadmask.cli.stored_sources import sources_by_camera
     from roadmask.streaming.formats.export import ExportJob, export_drive
     from roadmask.streaming.store import open_drive
 
     if (whole_boxes or overlay) and not anonymize:
         raise InputError("--whole-boxes and --overlay need --anonymize: add it, or leave them out.")
     opened = open_drive(drive)
-    sources = _sources(source or [], camera, list(opened))
+    sources = sources_by_camera(source or [], camera, list(opened))
     columns = (TextColumn("[bold]{task.description}"), BarColumn(bar_width=30), TaskProgressColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
@@ -104,19 +105,3 @@ def export(
         )
         export_drive(job, to, out)
     typer.echo(out)
-
-
-def _sources(given: list[str], camera: str | None, cameras: list[str]) -> dict[str, tuple[str, ...]]:
-    """Groups sources by camera; a source without a name belongs to the only camera."""
-    found: dict[str, tuple[str, ...]] = {}
-    for text in given:
-        name, equals, spec = text.partition("=")
-        if not equals or name not in cameras:
-            if camera is None and len(cameras) != 1:
-                raise InputError(
-                    f"expected --source with the name of its camera, such as {cameras[0]}=VIDEO, got {text}: name the "
-                    f"camera, or add --camera."
-                )
-            name, spec = camera or cameras[0], text
-        found[name] = (*found.get(name, ()), spec)
-    return found

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from roadmask.engines.errors import InputError
+from roadmask.engines.extras import require_plots
 
 
 def info(
@@ -60,6 +61,8 @@ def _print_store(drive: Path, plot: Path | None) -> None:
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise InputError(f"expected a name that ends in .png for --plot, got {plot}.")
+    if plot is not None:
+        require_plots()
     opened = open_drive(drive)
     summary = summarize_drive(drive)
     console = Console(highlight=False)

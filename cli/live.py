@@ -21,6 +21,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.cli.page_options import PageTokenOption, PageUrlOption
 
 if TYPE_CHECKING:
     from roadmask.streaming.live.run import LiveResult
@@ -49,24 +50,8 @@ def live(
             "page asks for the token that is printed.",
         ),
     ] = "127.0.0.1:8642",
-    page_token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROADMASK_PAGE_TOKEN",
-            help="Token that browsers and programs must send: 16 to 256 letters, digits, - or _. Better set in the "
-            "environment, where `ps` does not show it. [dim]Default: none at this machine's own addresses, otherwise "
-            "generated at each start[/]",
-        ),
-    ] = None,
-    page_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="ROADMASK_PAGE_URL",
-            help="Address at which people open the page if a reverse proxy stands before it, such as "
-            "https://example.org/cameras/. The page then always asks for its token. [dim]Default: no proxy[/]",
-        ),
-    ] = None,
+    page_token: PageTokenOption = None,
+    page_url: PageUrlOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     budget_ms: Annotated[
         float | None,
@@ -126,8 +111,8 @@ def live(
 
     The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
     for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
-    can work, 3 some frames failed (the rest is stored), 4 the store failed (what is committed is safe), 130 ended by
-    Ctrl-C (the store is closed).
+    can work, 3 some frames failed (the rest is stored), 4 the store failed or refused frames (what is committed is
+    safe), 130 ended by Ctrl-C (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 
@@ -146,7 +131,7 @@ def live(
     from roadmask.streaming.store import require_nothing
 
     if find_spec("ray") is None:
-        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[ray]'.")
+        raise EngineError("live cameras run on Ray, which is not installed: pip install 'roadmask[live]'.")
     from roadmask.streaming.live.retention import Retention
     from roadmask.streaming.live.run import run_live
     from roadmask.streaming.live.settings import LiveSettings

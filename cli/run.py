@@ -45,9 +45,14 @@ def run(
         ),
     ],
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Store to write; must not exist, except with --resume.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Store to write; must not exist, except with --resume. [dim]Default: my.zarr beside my.mp4, or "
+            "my-2.zarr if that exists, with an overlay video beside it[/]",
+        ),
+    ] = None,
     topic: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,15 +113,18 @@ def run(
     Exit codes: 0 all frames stored, 2 unusable input or arguments, 3 some frames failed (the rest is stored),
     4 the store failed (committed frames are safe), 130 interrupted.
 
+    [bold]roadmask run drive.mp4[/]
+
     [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
 
     [bold]roadmask run drive.mcap --out drive.zarr[/]
 
     [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
     """
+    from roadmask.cli.default_out import free_outputs, resumed_store
     from roadmask.cli.json_log import json_log
     from roadmask.cli.progress import camera_bars, interruptible
-    from roadmask.cli.tables import found_table, ledger_table
+    from roadmask.cli.tables import found_sentence, found_table, ledger_table
     from roadmask.streaming.recording.drive import record_drive
     from roadmask.streaming.recording.jobs import camera_jobs
     from roadmask.streaming.redaction import redact_command
@@ -130,7 +138,14 @@ def run(
         settings = run_settings(
             config, weights, engine, precision, classes, score_min, input_size, threads, ignore, max_frames
         )
-        jobs = camera_jobs(with_topics(sources, topic or []), overlay)
+        given = with_topics(sources, topic or [])
+        jobs = camera_jobs(given, overlay)
+        if out is None:
+            out = resumed_store(jobs) if resume else None
+            if out is None:
+                chosen = free_outputs(jobs)
+                out = chosen.store
+                jobs = camera_jobs(given, overlay or chosen.overlay)
         bags = [bag_path(mcap, job.camera, several=len(jobs) > 1) for job in jobs] if mcap is not None else []
         if mcap is not None:
             _require_bags(bags, resume=resume and out.exists())
@@ -150,12 +165,14 @@ def run(
             )
         seconds = time.monotonic() - started
         ledgers = [(camera.camera, camera.ledger) for camera in result.cameras]
-        console.print(found_table(summarize_drive(out)), ledger_table(ledgers, seconds), sep="\n")
+        summary = summarize_drive(out)
+        console.print(found_table(summary), ledger_table(ledgers, seconds), found_sentence(summary), sep="\n")
         _print_problems(console, result)
         if result.finished_before:
             console.print("Nothing to do: an earlier run stored all frames.")
         if result.interrupted:
-            console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv))}", soft_wrap=True)
+            console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv, out))}", soft_wrap=True)
+        console.print(f"To look at it: [bold]roadmask view {escape(shlex.quote(str(out)))}[/]", soft_wrap=True)
         for path in (out, *(job.overlay for job in jobs if job.overlay), *bags):
             typer.echo(path)
         _log.debug(
@@ -218,7 +235,7 @@ def _named_region(text: str) -> tuple[str, str]:
     return (name, region) if named else ("*", text)
 
 
-def _resuming(arguments: list[str]) -> str:
+def _resuming(arguments: list[str], out: Path) -> str:
     """Returns the command that resumes this one, without its overlay and bag, which cannot be resumed."""
     kept = ["roadmask", *arguments[1:]]
     for n in range(len(kept) - 1, 0, -1):
@@ -226,6 +243,8 @@ def _resuming(arguments: list[str]) -> str:
             del kept[n : n + 2]
         elif kept[n].startswith(("--overlay=", "--mcap=")):
             del kept[n]
+    if not any(each.startswith(("-o", "--out")) for each in kept):
+        kept += ["--out", str(out)]
     return shlex.join(kept if "--resume" in kept else [*kept, "--resume"])
 
 

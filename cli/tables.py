@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from rich.table import Table
@@ -30,6 +31,17 @@ def found_table(drive: DriveSummary) -> Table:
     return table
 
 
+def found_sentence(drive: DriveSummary) -> str:
+    """Returns one sentence that says how many things of each class were followed, in how many frames."""
+    tracks: Counter[str] = Counter()
+    for camera in drive.cameras:
+        for found in camera.classes:
+            tracks[found.class_name] += found.tracks
+    followed = [f"{number} {name if number == 1 else _plural(name)}" for name, number in tracks.items() if number]
+    things = " and ".join(filter(None, (", ".join(followed[:-1]), *followed[-1:]))) or "nothing"
+    return f"Followed {things} through {drive.frames} frames ({drive.seconds:.1f} s)."
+
+
 def ledger_table(ledgers: Iterable[tuple[str, Ledger]], seconds: float | None = None) -> Table:
     """Returns the outcomes of the frames of each camera.
 
@@ -50,6 +62,10 @@ def ledger_table(ledgers: Iterable[tuple[str, Ledger]], seconds: float | None = 
         table.caption = f"{captured / seconds:.1f} frames/s over {seconds:.1f} s, including start-up"
         table.caption_justify = "left"
     return table
+
+
+def _plural(name: str) -> str:
+    return f"{name}es" if name.endswith(("s", "x", "ch", "sh")) else f"{name}s"
 
 
 def _by_reason(counts: dict[str, int]) -> str:

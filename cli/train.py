@@ -80,14 +80,14 @@ def train(
 
     The best averaged weights, judged by mask AP on images of other drives, end up in DIR/weights.safetensors, which
     `roadmask run --weights`, `eval` and `engine build` take. A run that is killed and resumed ends with the same
-    weights. Images of the evaluation sets are refused. Needs torch and torchvision.
+    weights. Images of the evaluation sets are refused. Needs torch, torchvision and matplotlib.
 
     [bold]roadmask train labels/ --minutes 30 --out night-run[/]
 
     Exit codes: 0, 2 for unusable input, 4 if the disk is full, 130 if interrupted.
     """
     from roadmask.engines.errors import ConfigError
-    from roadmask.engines.extras import missing_package
+    from roadmask.engines.extras import missing_package, require_plots
     from roadmask.engines.letterbox import parse_input_size
     from roadmask.engines.networks.weights import Architecture, find_weights
 
@@ -96,6 +96,7 @@ def train(
         from roadmask.training.train import train_weights
     except ImportError as error:
         raise missing_package(error.name or "torch", "training", extra="torch") from error
+    require_plots()
 
     try:
         wanted = Architecture(architecture)

@@ -47,7 +47,8 @@ def load_segmenter(
             names the engines that do.
 
     Returns:
-        A segmenter. Its first image of a new input size may take half a minute once, see `Segmenter.warm_up`.
+        A segmenter. Where torch exports the graph of weights and input size, the first image takes up to half a minute,
+        once; see `Segmenter.warm_up`.
 
     Raises:
         ConfigError: an argument is invalid.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from roadmask.engines.images import checked_image
     from roadmask.engines.segmenter import Segmenter, SegmenterInfo
     from roadmask.streaming.formats.export.job import ExportJob
+    from roadmask.streaming.formats.export.output import export_drive
     from roadmask.streaming.frames import LostFrame
     from roadmask.streaming.recording.jobs import CameraJob
     from roadmask.streaming.sinks.sink import BaseSink, CameraDescription, TrackedFrame, TrackSink
@@ -40,6 +41,7 @@ __all__ = [
     "TrackSink",
     "TrackedFrame",
     "checked_image",
+    "export_drive",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -48,6 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "roadmask.engines.images": ["checked_image"],
         "roadmask.engines.segmenter": ["Segmenter", "SegmenterInfo"],
         "roadmask.streaming.formats.export.job": ["ExportJob"],
+        "roadmask.streaming.formats.export.output": ["export_drive"],
         "roadmask.streaming.frames": ["LostFrame"],
         "roadmask.streaming.recording.jobs": ["CameraJob"],
         "roadmask.streaming.sinks.sink": ["BaseSink", "CameraDescription", "TrackSink", "TrackedFrame"],

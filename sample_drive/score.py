@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from roadmask.engines.assignment import assign
 from roadmask.engines.classes import CAR, CLASS_NAMES, PEDESTRIAN
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
@@ -135,8 +135,41 @@ def matched_pairs(iou: NDArray[np.float64], min_iou: float = MIN_IOU) -> list[tu
     Returns:
         Row and column of each match.
     """
-    rows, columns = linear_sum_assignment(np.where(iou >= min_iou, iou, 0.0), maximize=True)
-    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if iou[r, c] >= min_iou]
+    rows, columns = assign(np.where(iou >= min_iou, iou, 0.0))
+    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class CountedFrame:
+    """One class of one frame, without the objects and predictions that are ignored."""
+
+    object_ids: NDArray[np.int64]
+    """(M,) ids of the objects that count."""
+    track_ids: NDArray[np.integer]
+    """(N,) track ids of the predictions that are right or wrong."""
+    iou: NDArray[np.float64]
+    """(M, N) mask IoU of objects and predictions."""
+
+
+def count_frame(
+    predicted: Instances,
+    truth: TruthFrame,
+    track_ids: NDArray[np.integer],
+    category_id: int,
+    *,
+    min_iou: float = MIN_IOU,
+    min_height_px: int = MIN_HEIGHT_PX,
+) -> CountedFrame:
+    """Returns what counts of a class in a frame, for measures of other libraries; see `score_drive` for arguments."""
+    mine, theirs = predicted.category_ids == category_id, truth.instances.category_ids == category_id
+    predicted, objects = predicted[mine], truth.instances[theirs]
+    counts = _counts(objects, min_height_px)
+    iou = _masks(predicted).iou(_masks(objects))
+    pairs = matched_pairs(iou, min_iou)
+    ignored = _on_ignored(predicted, objects, iou, counts)
+    for row, column in pairs:
+        ignored[row] = not counts[column]
+    return CountedFrame(truth.object_ids[theirs][counts], track_ids[mine][~ignored], iou[~ignored][:, counts].T)
 
 
 class _Tally:
@@ -156,7 +189,7 @@ class _Tally:
         predicted, tracks = predicted[mine], tracks[mine]
         theirs = truth.instances.category_ids == self._category_id
         objects, object_ids = truth.instances[theirs], truth.object_ids[theirs]
-        counts = (objects.boxes[:, 3] - objects.boxes[:, 1]) >= self._min_height_px
+        counts = _counts(objects, self._min_height_px)
         self._truth += int(counts.sum())
         self._objects.update(object_ids[counts].tolist())
 
@@ -166,8 +199,7 @@ class _Tally:
             matched[row] = True
             if counts[column]:
                 self._match(int(object_ids[column]), int(tracks[row]), float(iou[row, column]))
-        on_ignored = _share_on(predicted, objects, iou)[:, ~counts].sum(axis=1) >= MOSTLY
-        self._false += int((~matched & ~on_ignored).sum())
+        self._false += int((~matched & ~_on_ignored(predicted, objects, iou, counts)).sum())
 
     def _match(self, object_id: int, track: int, iou: float) -> None:
         self._ious.append(iou)
@@ -195,6 +227,20 @@ def _masks(instances: Instances) -> RleMasks:
     if instances.masks is None:
         raise InputError("expected predictions with masks, got boxes only: use a model that predicts masks.")
     return instances.masks.to_rle()
+
+
+def _counts(objects: Instances, min_height_px: int) -> NDArray[np.bool_]:
+    """Returns (M,) whether each object is large enough to count."""
+    heights: NDArray[np.float32] = objects.boxes[:, 3] - objects.boxes[:, 1]
+    return heights >= min_height_px
+
+
+def _on_ignored(
+    predicted: Instances, objects: Instances, iou: NDArray[np.float64], counts: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Returns (N,) whether each prediction lies mostly on objects that do not count."""
+    on_small: NDArray[np.float64] = _share_on(predicted, objects, iou)[:, ~counts].sum(axis=1)
+    return on_small >= MOSTLY
 
 
 def _share_on(predicted: Instances, objects: Instances, iou: NDArray[np.float64]) -> NDArray[np.float64]:

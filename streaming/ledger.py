@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from roadmask.engines.errors import LedgerError, StoreCorruptError
 
+BEFORE_KEYFRAME, DECODE = "before_keyframe", "decode"
+"""Reason of a dropped frame that needs frames from before the first keyframe, which no player shows, and of a failed
+frame that could not be decoded."""
 FrameState = Literal["stored", "dropped", "failed"]
 """How a captured frame can end: in the store, left out on purpose, or unusable."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,7 +115,7 @@ def ray_session() -> Iterator[None]:
         yield
         return
     give_token()
-    since = time.time()
+    since, on_sigterm = time.time(), signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address="local",  # whatever RAY_ADDRESS says: to use a cluster, connect to it first
@@ -127,6 +129,8 @@ def ray_session() -> Iterator[None]:
         )
     except Exception as error:  # Ray reports failures of its processes as bare exceptions of several types
         raise RunError(why_not_started(error, since)) from error
+    if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would abort this process and leave the store open
     try:
         yield
     finally:

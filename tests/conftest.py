@@ -173,3 +173,19 @@ def gstreamer() -> None:
     probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
     if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", probe], check=False).returncode:
         pytest.skip("needs gir1.2-gst-rtsp-server-1.0 and python3-gi, see .ci/apt.txt")
+
+
+@pytest.fixture
+def roadmask_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs a command; returns its exit code and what it printed, on one line."""
+    from roadmask.cli import main
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["roadmask", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), " ".join((printed.out + printed.err).split())
+
+    return run

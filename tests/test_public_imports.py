@@ -11,7 +11,14 @@ from textwrap import dedent
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC = ("roadmask", "roadmask.evaluation", "roadmask.extend", "roadmask.sample_drive", "roadmask.testing")
+PUBLIC = (
+    "roadmask",
+    "roadmask.evaluation",
+    "roadmask.extend",
+    "roadmask.sample_drive",
+    "roadmask.testing",
+    "roadmask.viewing",
+)
 DEMOS = sorted(ROOT.glob("demos/*.py"))
 PROGRAMS = [*DEMOS, *sorted(ROOT.glob("docs/examples/**/*.py")), *sorted(ROOT.glob("tests/docs/test_own_*.py"))]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from benchmarks.install_size.measuring import build_wheel, installed_bytes, required_packages
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["roadmask"]["rooms"]
@@ -62,7 +63,7 @@ def test_imports_run_one_way(room: str) -> None:
         # reading a store
         ("from roadmask import open_drive", "ray av typer torch openvino"),
         # the command line without a command
-        ("import roadmask.cli", "ray torch openvino matplotlib cv2 zarr av scipy"),
+        ("import roadmask.cli", "ray torch openvino matplotlib cv2 zarr av"),
     ],
 )
 def test_light_imports_stay_light(statement: str, banned: str) -> None:
@@ -93,24 +94,23 @@ assert tracks.instances.masks.to_rle().area.min() > 0
 
 
 def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    copy = tmp_path / "tree"  # setuptools writes beside what it packs
-    for room in ("roadmask", *ROOMS):
-        shutil.copytree(ROOT / room, copy / room, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "docs", copy / "docs")  # the models' card is a page of them
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(copy)], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = build_wheel(tmp_path)
+    assert wheel.stat().st_size <= 45e6
     inside = set(zipfile.ZipFile(wheel).namelist())
     expected = {f"roadmask/{path.relative_to(ROOT)}" for room in ROOMS for path in modules(room)}
     expected |= {"roadmask/__init__.py", "roadmask/extend.py", "roadmask/lazy.py", "roadmask/py.typed"}
-    expected |= {
-        f"roadmask/engines/data/{name}" for name in ("lite-int8-ranges.json", "models.md", "roadmask-lite.safetensors")
-    }
+    data = ("lite-int8-ranges.json", "models.md", "roadmask-lite.graphs", "roadmask-lite.safetensors")
+    expected |= {f"roadmask/engines/data/{name}" for name in data}
     page = ROOT / "streaming" / "page" / "static"
     expected |= {f"roadmask/{path.relative_to(ROOT)}" for path in page.iterdir()}
     messages = ROOT / "streaming" / "messages" / "roadmask_msgs"
     expected |= {f"roadmask/{path.relative_to(ROOT)}" for path in messages.rglob("*") if path.is_file()}
     assert expected <= inside
     assert not {name for name in inside if name.startswith(("tests", "engines", "evaluation", "streaming"))}
+
+
+def test_the_core_is_small_and_needs_no_network_library() -> None:
+    core = required_packages()
+    assert not core & {"torch", "torchvision", "onnx", "onnxscript", "ray", "scipy", "matplotlib", "aiohttp", "pandas"}
+    assert sum(map(installed_bytes, core)) <= 750e6, "800 MB with roadmask and the bytecode of all"
+    assert required_packages(("plots",)) > core

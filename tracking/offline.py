@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from roadmask.engines.assignment import assign
 from roadmask.engines.errors import ConfigError, InputError
-from roadmask.tracking.assignment import assign
 from roadmask.tracking.iou.motion import Floats, centres
 from roadmask.tracking.tracks import Tracks
 
@@ -250,9 +250,7 @@ def _join_once(sightings: Sightings, gap_s: float) -> tuple[NDArray[np.intp], ND
     same &= missed < 1
     gain = np.zeros((len(tail), len(head)))
     gain[end[same], begin[same]] = 1 - missed[same]
-    ends, begins = assign(gain)
-    made = gain[ends, begins] > 0
-    return ends[made], begins[made]
+    return assign(gain)
 
 
 def _velocities(sightings: Sightings, firsts: NDArray[np.intp]) -> tuple[Floats, Floats]:

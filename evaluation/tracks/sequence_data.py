@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from roadmask.engines.assignment import assign
 from roadmask.engines.errors import InputError
 from roadmask.evaluation.tracks.drive import StoredSequence, TrackSource, is_drive, mots_dataset, read_drive
 from roadmask.streaming.formats import KittiFormat, TrackFormat
@@ -66,9 +66,7 @@ class SequenceData:
         for true, given, similarity in zip(self.true_ids, self.given_ids, self.similarity, strict=True):
             kept = np.array([[before.get(a) == b for b in given.tolist()] for a in true.tolist()], np.float64)
             score = np.where(similarity >= MATCH_IOU - 1e-9, similarity + 1000 * kept.reshape(similarity.shape), 0)
-            rows, columns = linear_sum_assignment(-score)
-            real = score[rows, columns] > 0
-            rows, columns = rows[real], columns[real]
+            rows, columns = assign(score)
             # As CLEAR has it, an empty frame does not make the tracker forget.
             if len(true) and len(given):
                 before = dict(zip(true[rows].tolist(), given[columns].tolist(), strict=True))
@@ -220,10 +218,9 @@ def _what_detections_show(
         columns = np.flatnonzero(np.atleast_1d(raw["tracker_classes"][t]) == classes[0])
         similarity = np.asarray(raw["similarity_scores"][t], np.float64)[np.ix_(rows, columns)]
         score = np.where(similarity >= MATCH_IOU - 1e-9, similarity, 0)
-        a, b = linear_sum_assignment(-score)
-        real = score[a, b] > 0
-        given = np.asarray(raw["tracker_ids"][t], np.int64)[columns[b[real]]].tolist()
-        true = np.asarray(raw["gt_ids"][t], np.int64)[rows[a[real]]].tolist()
+        a, b = assign(score)
+        given = np.asarray(raw["tracker_ids"][t], np.int64)[columns[b]].tolist()
+        true = np.asarray(raw["gt_ids"][t], np.int64)[rows[a]].tolist()
         shown.append(dict(zip(given, true, strict=True)))
         for each in true:
             frames.setdefault(each, []).append(t)

@@ -184,7 +184,7 @@ def _outcome(task: DriveTask, status: Status, reason: str) -> DriveOutcome:
             lost.update({f"{state}: {why}": count for why, count in counts.items()})
         tracks.update({found.class_name: found.tracks for found in camera.classes if found.tracks})
     size = next((epoch.image_size for camera in summary.cameras for epoch in camera.epochs), (0, 0))
-    if lost:
+    if any(camera.ledger.failed for camera in summary.cameras):  # what no player shows is no loss
         status = "incomplete"
         reason = reason or ", ".join(f"{count} frames {why}" for why, count in sorted(lost.items()))
     return DriveOutcome(

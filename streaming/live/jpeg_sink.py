@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
+from roadmask.streaming.frames import Frame
 from roadmask.streaming.live.reports import LiveImage, ShownInstance
-from roadmask.streaming.sinks.drawing import draw_overlay
+from roadmask.streaming.sinks.drawing import TrailPoints, draw_overlay
 from roadmask.streaming.sinks.overlay import Trails, heading_of
 from roadmask.streaming.sinks.sink import BaseSink, CameraDescription, TrackedFrame
 from roadmask.tracking import Tracks, TrackState
@@ -46,35 +47,52 @@ class JpegSink(BaseSink):
         if frame.epoch != self._epoch:
             self._trails, self._epoch = Trails(), frame.epoch
         trails = self._trails.update(tracks, frame.timestamp_ns)
-        drawn = draw_overlay(frame.image, tracks, self._class_names, heading=heading_of(frame), trails=trails)
-        height, width = frame.image_size
-        scale = min(1.0, self._width_max / width)
-        size = (max(round(height * scale), 1), max(round(width * scale), 1))
-        if scale < 1:
-            drawn = np.asarray(cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-        _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        image = LiveImage(
-            frame.camera,
-            frame.epoch,
-            frame.frame_index,
-            frame.timestamp_ns,
-            time.monotonic_ns() if frame.monotonic_ns is None else frame.monotonic_ns,
-            jpeg.tobytes(),
-            size,
-            self._instances(tracks, size[1] / width, size[0] / height),
-        )
-        self._publish(image)
+        self._publish(shown_image(frame, tracks, self._class_names, trails, self._width_max))
 
-    def _instances(self, tracks: Tracks, scale_x: float, scale_y: float) -> tuple[ShownInstance, ...]:
-        seen = tracks[(tracks.states == TrackState.CONFIRMED) & (tracks.track_ids > 0)]
-        boxes = seen.instances.boxes * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
-        return tuple(
-            ShownInstance(track_id, self._class_names.get(category, f"class {category}"), round(score, 3), tuple(box))
-            for track_id, category, score, box in zip(
-                seen.track_ids.tolist(),
-                seen.instances.category_ids.tolist(),
-                seen.instances.scores.tolist(),
-                boxes.round(1).tolist(),
-                strict=True,
-            )
+
+def shown_image(
+    frame: Frame, tracks: Tracks, class_names: Mapping[int, str], trails: TrailPoints, width_max: int
+) -> LiveImage:
+    """Draws a frame as the page shows it.
+
+    Args:
+        frame: the frame.
+        tracks: the tracks in it; the confirmed ones can be pointed at.
+        class_names: category id -> name.
+        trails: past positions of the tracks.
+        width_max: width in pixels above which the image is scaled down.
+    """
+    drawn = draw_overlay(frame.image, tracks, class_names, heading=heading_of(frame), trails=trails)
+    height, width = frame.image_size
+    scale = min(1.0, width_max / width)
+    size = (max(round(height * scale), 1), max(round(width * scale), 1))
+    if scale < 1:
+        drawn = np.asarray(cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    _, jpeg = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return LiveImage(
+        frame.camera,
+        frame.epoch,
+        frame.frame_index,
+        frame.timestamp_ns,
+        time.monotonic_ns() if frame.monotonic_ns is None else frame.monotonic_ns,
+        jpeg.tobytes(),
+        size,
+        _instances(tracks, class_names, size[1] / width, size[0] / height),
+    )
+
+
+def _instances(
+    tracks: Tracks, class_names: Mapping[int, str], scale_x: float, scale_y: float
+) -> tuple[ShownInstance, ...]:
+    seen = tracks[(tracks.states == TrackState.CONFIRMED) & (tracks.track_ids > 0)]
+    boxes = seen.instances.boxes * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
+    return tuple(
+        ShownInstance(track_id, class_names.get(category, f"class {category}"), round(score, 3), tuple(box))
+        for track_id, category, score, box in zip(
+            seen.track_ids.tolist(),
+            seen.instances.category_ids.tolist(),
+            seen.instances.scores.tolist(),
+            boxes.round(1).tolist(),
+            strict=True,
         )
+    )

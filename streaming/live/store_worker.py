@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from roadmask.engines.errors import RoadmaskError
+from roadmask.engines.errors import RoadmaskError, StoreError
 from roadmask.streaming.ledger import Ledger, Outcome
 from roadmask.streaming.live.ledger import WATCHED
 from roadmask.streaming.live.store_sink import LiveStoreSink
@@ -31,7 +31,8 @@ class StoreWorker:
     """Takes tracked frames; backfills, stores and commits them.
 
     A store that refuses, or a disk that is nearly full, stops storing: frames are then only watched. What the store has
-    taken by then stays buffered; storing goes on once that could be written.
+    taken by then stays buffered; storing goes on once that could be written. A store that refused frames while the disk
+    was fine says so when it is closed.
 
     Args:
         camera: name of the camera, for messages.
@@ -51,6 +52,10 @@ class StoreWorker:
         self._commit_at = time.monotonic() + COMMIT_S
         self.problem = ""
         """Why nothing is stored now; empty while storing."""
+        self._refusal = ""
+        """The first error that did not come from the disk."""
+        self._refusing = False
+        self._refused = self._watched = 0
         self._thread = threading.Thread(target=self._run, name=f"storing-{camera}", daemon=True)
         self._thread.start()
 
@@ -82,10 +87,16 @@ class StoreWorker:
 
         Raises:
             LedgerError: captured frames are neither stored, dropped nor failed; everything that came is committed.
-            StoreError: the store cannot be written; what was committed before is safe.
+            StoreError: the store cannot be written, or refused frames; what was committed before is safe.
         """
         self.note(ledger)
         self._sink.close(ledger.captured)
+        if self._refusal:
+            count = f"{self._refused} frame{'' if self._refused == 1 else 's'}"
+            raise StoreError(
+                f"the store refused {count} though the disk took them, so they were only watched: "
+                f"{self._refusal.rstrip('.')}. The frames that were stored are safe; report this as a bug."
+            )
 
     def abort(self) -> None:
         """Commits what it can and lets go."""
@@ -127,7 +138,7 @@ class StoreWorker:
                 _log.debug("camera %s: storing cannot go on: %r", self._camera, error)
                 return
             _log.warning("camera %s: storing goes on", self._camera)
-            self.problem = ""
+            self.problem, self._refusing = "", False
         elif short and not self.problem:
             self._guarded(self._flush)
             self._guarded(self._commit)
@@ -160,13 +171,24 @@ class StoreWorker:
         self._sink.commit()
 
     def _guarded(self, write: Callable[[], None]) -> None:
+        watched = self._watched
         try:
             write()
         except RoadmaskError as error:
+            if not isinstance(error.__cause__, OSError):
+                self._refuse(str(error), self._watched - watched)
             self._stop(str(error))
         except Exception as error:  # a thread that ends would leave every frame undecided
             _log.exception("camera %s: storing failed", self._camera)
+            if not isinstance(error, OSError):
+                self._refuse(repr(error), self._watched - watched)
             self._stop(f"storing failed: {error!r}")
+
+    def _refuse(self, why: str, frames: int) -> None:
+        """Notes that the store, and not the disk, is why frames are only watched from now on."""
+        self._refusal = self._refusal or why
+        self._refusing = True
+        self._refused += frames
 
     def _stop(self, why: str) -> None:
         self.problem, self._look_at = why, time.monotonic() + _LOOK_S
@@ -180,6 +202,8 @@ class StoreWorker:
         self._undecided.clear()
 
     def _watch(self, frame_index: int) -> None:
+        self._watched += 1
+        self._refused += self._refusing
         self._decide(Outcome(frame_index, "dropped", WATCHED))
 
     def _decide(self, outcome: Outcome) -> None:

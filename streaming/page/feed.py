@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
-from roadmask.streaming.page.history import History, KeptImage
-from roadmask.streaming.page.track_log import TrackLog
+from roadmask.streaming.page.history import History, KeptImage, TrackLog
 from roadmask.streaming.page.wire import image_message, report_fields, to_json
 
 _MOST_AGES = 4096
@@ -71,7 +70,9 @@ class Feed:
         """Makes an image the newest of its camera."""
         key, at_ms = next(self._keys), self.now_ms()
         captured_ms = (image.monotonic_ns - self._start_ns) / 1e6
-        message = image_message(image, key, at_ms, captured_ms)  # outside the lock: it copies the JPEG
+        message = image_message(
+            image, key, at_ms, captured_ms, image.captured_ns / 1e6
+        )  # outside the lock: it copies the JPEG
         with self._lock:
             number = self._published[image.camera]
             kept = KeptImage(key, number, image.camera, captured_ms, at_ms, message)

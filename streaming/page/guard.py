@@ -104,7 +104,7 @@ class Guard:
             )
         else:
             text = (
-                f"Pages of {origin[:100]} may not watch this run. Behind a reverse proxy, start roadmask live with "
+                f"Pages of {origin[:100]} may not watch this run. Behind a reverse proxy, start roadmask with "
                 "--page-url and the address that people open, such as https://example.org/cameras/."
             )
         self._report(text)
@@ -134,7 +134,7 @@ class Guard:
         if not is_loopback(name) and name != self._host.lower():
             text = (
                 "This page answers only to the names of its own machine: open 127.0.0.1. Behind a reverse proxy, start "
-                "roadmask live with --page-url and the address that people open, such as https://example.org/cameras/."
+                "roadmask with --page-url and the address that people open, such as https://example.org/cameras/."
             )
             self._report(f"A request for the host {host[:100]!r} was refused. {text}")
             _refuse(HTTPStatus.FORBIDDEN, text)

@@ -1,12 +1,4 @@
-"""The server of the page: a thread in the process of the run, with its own event loop.
-
-The run hands over images and reports from any thread and never waits:
-
-    with LivePage(PageAddress.parse("127.0.0.1:8642")) as page:
-        print(page.url)
-        page.publish(image)
-        page.report(report)
-"""
+"""The server of the page: a thread with its own event loop, which serves a feed to browsers."""
 
 from __future__ import annotations
 
@@ -22,58 +14,49 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
+from aiohttp.typedefs import Handler
 
 from roadmask.engines.errors import PageError
-from roadmask.streaming.live.reports import Ages, LiveImage, LiveReport
-from roadmask.streaming.page.address import DEFAULT_ADDRESS, PageAddress
+from roadmask.streaming.page.address import PageAddress
 from roadmask.streaming.page.client import PageClient
-from roadmask.streaming.page.feed import Feed, PageLimits
+from roadmask.streaming.page.feed import Feed
 from roadmask.streaming.page.guard import Guard, add_headers
-from roadmask.streaming.page.health import Health, liveness, readiness
-from roadmask.streaming.page.metrics import run_registry
 from roadmask.streaming.page.public_url import PublicUrl
-from roadmask.streaming.page.wire import report_fields, to_json
+from roadmask.streaming.page.wire import to_json
 
-_STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "static"
+"""Folder of the files of the page."""
 _STATUS_EVERY_S = 0.5
 _STOP_S = 10.0
 
 _log = logging.getLogger(__name__)
 
 
-class LivePage:
-    """Serves the page. `publish`, `report` and `page_ages` may be called from any thread, before and after its life."""
+class PageServer:
+    """Serves the page of a feed: its files, its images and the socket that tells browsers its status.
+
+    Args:
+        feed: what is shown.
+        address: where to listen: an address, or a text as `PageAddress.parse` reads it.
+        token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
+        public_url: where people open the page if a reverse proxy stands before it, such as
+            `https://example.org/cameras/`; the page then always needs a token.
+
+    Raises:
+        PageError: an address cannot be read, the token cannot be used, or the host is unknown.
+    """
 
     def __init__(
-        self,
-        address: PageAddress | str = DEFAULT_ADDRESS,
-        *,
-        token: str | None = None,
-        limits: PageLimits | None = None,
-        public_url: str | None = None,
+        self, feed: Feed, address: PageAddress | str, token: str | None, public_url: str | None = None
     ) -> None:
-        """Creates a page that is not served yet.
-
-        Args:
-            address: where to listen: an address, or a text as `PageAddress.parse` reads it.
-            token: token that browsers must send; if None, one is generated, or none is needed at a loopback address.
-            limits: how much is kept and served; the defaults if None.
-            public_url: where people open the page if a reverse proxy stands before it, such as
-                `https://example.org/cameras/`; the page then always needs a token.
-
-        Raises:
-            PageError: an address cannot be read, the token cannot be used, or the host is unknown.
-        """
         address = PageAddress.parse(address) if isinstance(address, str) else address
         self._public_url = None if public_url is None else PublicUrl.parse(public_url)
         Guard(address, token, address.port)  # refuses an unusable token before anything is started
         self._address = address
         self._token = token
-        self._feed = Feed(limits or PageLimits())
+        self._feed = feed
         self._server = secrets.token_hex(8)
         self._clients: set[PageClient] = set()
-        self._registry = run_registry(self._feed, lambda: len(self._clients))
         self._port = address.port
         self._guard: Guard | None = None
         self._thread: threading.Thread | None = None
@@ -94,26 +77,6 @@ class LivePage:
     def port(self) -> int:
         """The port that the page listens on; if any free one was asked for, known once started."""
         return self._port
-
-    def publish(self, image: LiveImage) -> None:
-        """Shows an image to everybody who watches; never waits for them."""
-        self._feed.publish(image)
-        with self._wake_lock:
-            if self._wake_pending or self._loop is None:
-                return  # one wake-up serves all images published before it comes
-            self._wake_pending = True
-            self._loop.call_soon_threadsafe(self._wake_clients)
-
-    def report(self, report: LiveReport) -> None:
-        """Takes the newest state of the run."""
-        self._feed.report(report)
-
-    def page_ages(self, camera: str) -> Ages | None:
-        """Returns the ages of a camera's images when browsers had drawn them, over the last minute.
-
-        They are measured by our own clock when the browser's message arrives, so they include its way back.
-        """
-        return self._feed.page_ages(camera)
 
     def start(self) -> None:
         """Starts to listen, and returns when the page can be opened.
@@ -215,12 +178,6 @@ class LivePage:
             except TimeoutError:
                 continue
 
-    def _wake_clients(self) -> None:
-        with self._wake_lock:
-            self._wake_pending = False
-        for client in self._clients:
-            client.wake()
-
     def _application(self, guard: Guard) -> web.Application:
         async def socket_handler(request: web.Request) -> web.StreamResponse:
             guard.check_origin(request)
@@ -237,20 +194,24 @@ class LivePage:
         for path in dict.fromkeys(("", prefix)):
             app.add_routes(
                 [
-                    web.get(f"{path}/", _index),
-                    web.static(f"{path}/static", _STATIC),
+                    web.get(f"{path}/", self._index),
+                    web.static(f"{path}/static", STATIC),
                     web.get(f"{path}/ws", socket_handler),
-                    web.get(f"{path}/api/report", self._api_report),
                     web.get(f"{path}/api/history", self._api_history),
                     web.get(f"{path}/api/history/{{key:[0-9]{{1,15}}}}", self._api_image),
-                    web.get(f"{path}/healthz", self._healthz),
-                    web.get(f"{path}/readyz", self._readyz),
-                    web.get(f"{path}/metrics", self._metrics),
+                    *(web.get(f"{path}{at}", handler) for at, handler in self._routes().items()),
                 ]
             )
         if prefix:
             app.router.add_get(prefix, _into_folder)
         return app
+
+    def _routes(self) -> dict[str, Handler]:
+        """Returns what this kind of page serves beyond its files, images and status: path -> handler."""
+        return {}
+
+    async def _index(self, _request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
     async def _serve_client(self, request: web.Request) -> web.StreamResponse:
         limit = self._feed.limits.clients
@@ -264,30 +225,14 @@ class LivePage:
         finally:
             self._clients.discard(client)
 
-    async def _api_report(self, _request: web.Request) -> web.Response:
-        report, _ = self._feed.last_report()
-        if report is None:
-            return _json({"error": "the run has not reported yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return _json(report_fields(report))
-
     async def _api_history(self, _request: web.Request) -> web.Response:
-        return _json(self._feed.history_index())
+        return json_response(self._feed.history_index())
 
     async def _api_image(self, request: web.Request) -> web.Response:
         image = self._feed.find(int(request.match_info["key"]))
         if image is None:
             raise web.HTTPNotFound(text="This image is no longer kept: only those of the last minute are.")
         return web.Response(body=image.message, content_type="application/octet-stream")
-
-    async def _healthz(self, _request: web.Request) -> web.Response:
-        return _verdict(liveness(*self._feed.last_report(), self._feed.limits))
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        return _verdict(readiness(*self._feed.last_report(), self._feed.limits))
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
 
 class _Refused(asyncio.Protocol):
@@ -297,10 +242,6 @@ class _Refused(asyncio.Protocol):
         transport.close()
 
 
-async def _index(_request: web.Request) -> web.FileResponse:
-    return web.FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
-
-
 async def _into_folder(request: web.Request) -> web.Response:
     """Sends a browser from /cameras to /cameras/, where relative addresses lead to the page's files."""
     query = f"?{request.query_string}" if request.query_string else ""
@@ -308,10 +249,6 @@ async def _into_folder(request: web.Request) -> web.Response:
     return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": location})
 
 
-def _json(fields: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+def json_response(fields: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Returns fields as a response."""
     return web.Response(text=to_json(fields), status=status, content_type="application/json")
-
-
-def _verdict(health: Health) -> web.Response:
-    fields = {"status": "ok" if health.ok else "unavailable", "reasons": health.reasons}
-    return _json(fields, HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE)

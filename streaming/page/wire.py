@@ -3,7 +3,8 @@
 An image is one binary message: the length of a JSON header (4 bytes, big-endian), the header, the JPEG. Everything
 else is JSON text with a `type`. Times are milliseconds on the server's own clock, which starts at 0 with the server and
 never jumps: `at` is the time of publication, `captured` the capture time of an image. Only `wall`, the capture time by
-the wall clock, counts from 1970.
+the wall clock, counts from 1970. On the page of a recorded store, times count from the beginning of the drive, and
+`wall` is null where the store does not state it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from roadmask.streaming.live.reports import LiveImage, LiveReport
 
 
-def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) -> bytes:
+def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float, wall_ms: float | None) -> bytes:
     """Returns an image with its boxes as one message."""
     header = {
         "key": key,
@@ -28,7 +29,7 @@ def image_message(image: LiveImage, key: int, at_ms: float, captured_ms: float) 
         "frame_index": image.frame_index,
         "at": round(at_ms, 1),
         "captured": round(captured_ms, 1),
-        "wall": round(image.captured_ns / 1e6, 3),
+        "wall": None if wall_ms is None else round(wall_ms, 3),
         "size": image.size,
         "instances": [
             {

@@ -30,7 +30,6 @@ from roadmask.streaming.recording.jobs import (
 from roadmask.streaming.recording.result import CameraProgress, CameraResult, ProgressCallback, RunResult
 from roadmask.streaming.segmentation import build_segmenter
 from roadmask.streaming.store import MaskStore, open_drive, require_nothing
-from roadmask.tracking.assignment import load_solver_soon
 
 
 def record_drive(
@@ -98,7 +97,7 @@ def record_drive(
         threads = config.engine.threads or default_threads()
         config = replace(config, engine=replace(config.engine, threads=threads))
         build = build or partial(build_segmenter, config.engine)
-        segmenter = None if on_ray else build()
+        segmenter, is_resumed = None if on_ray else build(), resume and out.exists()
         if segmenter is None:
             from roadmask.streaming.recording.on_ray import run_on_ray, segmenter_on_ray  # noqa: PLC0415 - optional
 
@@ -107,6 +106,8 @@ def record_drive(
             on_actor = opened.enter_context(segmenter_on_ray(build))
             info, run = on_actor.info, partial(run_on_ray, segmenter=on_actor)
         else:
+            if not is_resumed:  # a network that cannot be prepared leaves no store behind
+                _warm_up(segmenter, cameras)
             info, run = segmenter.info, partial(run_in_process, segmenter=segmenter)
         store = opened.enter_context(
             MaskStore.create(
@@ -122,14 +123,17 @@ def record_drive(
         )
         if store.finished_before:
             return _stored_result(out, jobs)
-        if segmenter is not None:
-            load_solver_soon()  # while the network is compiled, most of which another core does
-            for image_size in dict.fromkeys(camera.probe.image_size for camera in cameras):
-                segmenter.warm_up(image_size)
+        if segmenter is not None and is_resumed:
+            _warm_up(segmenter, cameras)
         result = run(cameras, config, out, on_progress=on_progress, stop=stop, resume=resume)
         if result.interrupted:
             store.note("interrupted", why="asked to stop")
         return result
+
+
+def _warm_up(segmenter: Segmenter, cameras: Sequence[ProbedCamera]) -> None:
+    for image_size in dict.fromkeys(camera.probe.image_size for camera in cameras):
+        segmenter.warm_up(image_size)
 
 
 def _require_writable(jobs: Sequence[CameraJob], config: RunConfig, out: Path, *, resume: bool) -> None:

@@ -128,6 +128,8 @@ class ProbedCamera:
     def __init__(self, job: CameraJob) -> None:
         self.job = job
         self.source = job.open()
+        for note in getattr(self.source, "notes", ()):  # a source need not have any
+            _log.warning("camera %s: %s", job.camera, note)
         self.items: Iterator[Frame | LostFrame] = iter(())
         """The items of the source from the first one on; to be consumed once."""
         try:

@@ -21,8 +21,8 @@ class Reader:
     """Decodes in a thread of its own; iterate it to get the frames in order.
 
     Args:
-        source: the camera; read to its end, or to `frames_max` items. Closed with the reader.
-        frames_max: number of frames to read; all if None.
+        source: the camera; read to its end, or to `frames_max` frames. Closed with the reader.
+        frames_max: number of frames to read, without those that no player shows; all if None.
         skip: number of frames at the start that are read but not handed on, because an earlier run accounted for them.
         items: an iteration of `source` that has begun, such as that of a probe; a new one if None.
     """
@@ -97,17 +97,19 @@ class Reader:
     def _read(self) -> None:
         """Runs in the thread.
 
-        The number of captured frames comes from the source, which counts packets as they are captured, and not from
-        what passes through here: a frame that is lost on the way shows in the ledger. If reading ends early, packets
-        that are still inside the decoder do not count; the index of the last item says how many came before it.
+        The number of captured frames comes from the source, which counts them as they are captured, and not from what
+        passes through here: a frame that is lost on the way shows in the ledger. If reading ends early, frames that are
+        still inside the decoder do not count; the index of the last item says how many came before it.
         """
         try:
+            frames = 0
             for count, item in enumerate(self._source if self._items is None else self._items, 1):
                 self._captured = item.frame_index + 1
                 if count > self._skip:
                     self._bytes.acquire(_size(item))
                     self._ahead.put(item)
-                if count == self._frames_max:
+                frames += isinstance(item, Frame) or item.outcome == "failed"
+                if frames == self._frames_max:
                     break
                 if self._stopping.is_set():
                     self._stopped_early = True

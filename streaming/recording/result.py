@@ -49,11 +49,10 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """0 if all frames were stored, 3 if some failed or a source broke, 130 if interrupted."""
+        """0 if all frames were stored that a player shows, 3 if some failed or a source broke, 130 if interrupted."""
         if self.interrupted:
             return 130
-        lossless = all(camera.ledger.captured == camera.ledger.stored for camera in self.cameras)
-        return 0 if lossless and not any(camera.problem for camera in self.cameras) else 3
+        return 3 if any(camera.ledger.failed or camera.problem for camera in self.cameras) else 0
 
 
 ProgressCallback = Callable[[dict[str, CameraProgress]], None]

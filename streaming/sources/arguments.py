@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.camera_names import camera_name, check_camera_name
@@ -110,7 +111,7 @@ def _derived_name(spec: str) -> str:
         if kind_of_scheme(scheme) is None:
             raise SourceError(unreadable_scheme(scheme, spec))
         return camera_name(Path(spec.partition(":")[2].partition("?")[0]).stem) or "front"
-    plain, _ = split_query(spec)
+    plain, query = split_query(spec)
     path = Path(plain).resolve()
     if is_glob(plain):
         plain_parts = [part for part in path.parts[:-1] if not any(mark in part for mark in "*?[")]
@@ -122,4 +123,5 @@ def _derived_name(spec: str) -> str:
     name = camera_name(stem)
     if not name:
         raise InputError(f"cannot make a camera name from {spec!r}: name the camera, for example 'front={spec}'.")
-    return name
+    track = dict(parse_qsl(query)).get("track", "")  # several tracks of a file are several cameras
+    return f"{name}_{track}" if track.isdigit() else name

@@ -11,6 +11,7 @@ from typing import Any
 
 from roadmask.engines.errors import SourceError
 from roadmask.streaming.frames import Clock, Frame, LostFrame
+from roadmask.streaming.ledger import BEFORE_KEYFRAME
 from roadmask.streaming.sources.files import identify
 from roadmask.streaming.sources.registry import SourceRequest
 from roadmask.streaming.sources.source import BaseSource
@@ -54,6 +55,7 @@ class VideoSource(BaseSource):
     Args:
         camera: name of the camera.
         paths: video files.
+        track: which of the video tracks of each file to read, counted from 1; the one that players show if None.
 
     Raises:
         SourceError: a file cannot be read, or is given twice.
@@ -61,24 +63,30 @@ class VideoSource(BaseSource):
 
     clock: Clock = "media"
 
-    def __init__(self, camera: str, paths: Sequence[Path]) -> None:
+    def __init__(self, camera: str, paths: Sequence[Path], track: int | None = None) -> None:
         self.camera = camera
         if len({path.resolve() for path in paths}) < len(paths):
             raise SourceError(f"camera {camera!r} was given the same file twice: {', '.join(map(str, paths))}.")
-        self._files = _in_order(camera, [VideoFile(path, keep_probe=len(paths) == 1) for path in paths])
-        self._starts = chapter_starts(camera, self._files)
-        expected = [file.frames_expected for file in self._files]
+        self.files = _in_order(camera, [VideoFile(path, track=track, keep_probe=len(paths) == 1) for path in paths])
+        """Videos in the order of reading."""
+        self.notes = tuple(_several_tracks(file) for file in self.files if file.chosen)
+        self._starts = chapter_starts(camera, self.files)
+        expected = [file.frames_expected for file in self.files]
         self.frames_expected: int | None = None if None in expected else sum(count or 0 for count in expected)
-        fps = self._files[0].fps
+        fps = self.files[0].fps
         self.fps: float | None = None if fps is None else float(fps)
         self.captured = 0
 
     def describe(self) -> dict[str, Any]:
-        """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first."""
-        first = self._files[0]
-        return {
+        """Returns the files in the order of reading with their hashes, and codec, rate and image size of the first.
+
+        The track is only there if it is not the first one of the file.
+        """
+        first = self.files[0]
+        track = {} if first.track == 1 else {"track": first.track}
+        return track | {
             "kind": "video",
-            "files": [identify(file.path) for file in self._files],
+            "files": [identify(file.path) for file in self.files],
             "codec": first.codec,
             "recorded_at": None if first.created is None else first.created.astimezone(UTC).isoformat(),
             "fps": self.fps,
@@ -89,11 +97,11 @@ class VideoSource(BaseSource):
         """Yields the frames of one chapter after the other."""
         self.require_open()
         self.captured = 0
-        timeline = Timeline(self._files[0].period_ns)
+        timeline = Timeline(self.files[0].period_ns)
         index = epoch = 0
         look = None
         starts_ns: list[int] = []
-        for file, start in zip(self._files, self._starts, strict=True):
+        for file, start in zip(self.files, self._starts, strict=True):
             start_ns = timeline.end_ns
             if start.anchor is not None and starts_ns[start.anchor] + start.after_ns > start_ns + start.gap_min_ns:
                 start_ns = starts_ns[start.anchor] + start.after_ns
@@ -105,9 +113,11 @@ class VideoSource(BaseSource):
             before = self.captured
             for item in file.read():
                 self.require_open()
-                self.captured = before + file.packets
+                self.captured = before + file.captured
                 if item.image is None:
-                    yield LostFrame(self.camera, epoch, index, timeline.peek(item.media_ns))
+                    at_ns, reason = timeline.peek(item.media_ns), item.missing
+                    dropped = reason == BEFORE_KEYFRAME
+                    yield LostFrame(self.camera, epoch, index, at_ns, reason, "dropped" if dropped else "failed")
                 else:
                     now = (item.image.shape, item.orientation)
                     epoch += look is not None and now != look
@@ -115,18 +125,28 @@ class VideoSource(BaseSource):
                     timestamp_ns = timeline.place(item.media_ns)
                     yield Frame(self.camera, epoch, index, timestamp_ns, self.clock, item.image)
                 index += 1
-            self.captured = before + file.packets
+            self.captured = before + file.captured
 
 
 def open_videos(request: SourceRequest) -> VideoSource:
     """Opens video files as the chapters of one recording.
 
     Raises:
-        SourceError: a file cannot be read or is given twice, or a frame rate is stated.
+        SourceError: a file cannot be read or is given twice, it has no such track, or a frame rate is stated.
     """
-    if request.parameters({"fps": float}):
+    asked = request.parameters({"fps": float, "track": int})
+    if "fps" in asked:
         raise SourceError(f"'?fps=' is for images; the video {request.paths[0]} has its own frame times: leave it out.")
-    return VideoSource(request.camera, request.paths)
+    return VideoSource(request.camera, request.paths, asked.get("track"))
+
+
+def _several_tracks(file: VideoFile) -> str:
+    chosen, *others = file.chosen
+    are = "is" if len(others) == 1 else "are"
+    return (
+        f"{file.path} has {len(file.chosen)} video tracks: {chosen} is read, {' and '.join(others)} {are} left out. "
+        f"Write '{file.path.name}?track=N' to read track N; each can be a camera of its own."
+    )
 
 
 def chapter_starts(camera: str, files: Sequence[VideoFile]) -> list[ChapterStart]:

@@ -1,7 +1,8 @@
 """Packets in, frames out, and none of them forgotten: the decoder of recorded files and of live cameras.
 
-Each packet carries a mark through FFmpeg's decoder (`opaque`), so that a packet without a frame is identified however
-the decoder reorders or delays.
+Frames are counted, not packets: two packets may hold the two fields of one frame, others hold nothing that is ever
+shown (`packets`). Each packet carries the number of its frame through FFmpeg's decoder (`opaque`), so that a frame that
+did not come out is identified however the decoder reorders or delays.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, cast
 
 import av
 from av.codec.context import CodecContext, Flags, ThreadType
+
+from roadmask.streaming.ledger import BEFORE_KEYFRAME, DECODE
+from roadmask.streaming.sources.packets import Content, PacketReader
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -30,10 +34,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class DecodedFrame:
-    """A packet that gave a frame."""
+    """A frame that was decoded."""
 
-    tag: int | None
-    """Tag of the packet; None for the second frame of a packet that gave two, as one of two fields may."""
+    number: int | None
+    """Count of the frame in decoding order, from 0; None where no packet is known to have begun it."""
     pts: int | None
     """Presentation time in the stream's time base; None where neither container nor stream states it."""
     frame: VideoFrame
@@ -41,13 +45,16 @@ class DecodedFrame:
 
 
 @dataclass(frozen=True)
-class LostPacket:
-    """A packet that gave no frame."""
+class MissingFrame:
+    """A frame that a packet began and that the decoder did not give."""
 
-    tag: int
-    """Tag of the packet."""
+    number: int
+    """Count of the frame in decoding order, from 0."""
     pts: int | None
     """Presentation time in the stream's time base; None where it is not known."""
+    reason: str
+    """`decode` where the frame should have been decoded; `before_keyframe` where it needs frames from before the
+    keyframe with which the stream begins, so that no player shows it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +65,17 @@ class _Mark:
 
 
 class PacketDecoder:
-    """Decodes the packets of one video stream and accounts for each of them.
+    """Decodes the packets of one video stream and accounts for each of its frames.
 
-    Frames come in display order. A packet is reported lost once a frame is shown that should have followed its own,
-    at the latest by `finish`. Every packet that `decode` takes gives exactly one item with its tag, a `DecodedFrame`
-    or a `LostPacket`; a second frame from one packet has no tag.
+    Frames come in display order. A frame is reported missing once one is shown that should have followed it, at the
+    latest by `finish`. Every frame that a packet begins gives exactly one item, a `DecodedFrame` or a `MissingFrame`.
 
     A recorded file hands over all its packets with `decode_all`. A live camera calls `decode` for each packet that it
-    wants decoded, with its own capture count as the tag, and `finish` once the connection is lost::
+    wants decoded, and `finish` once the connection is lost::
 
         decoder = PacketDecoder(stream.codec_context, reread_end=False)
         for packet in packets:
-            for item in decoder.decode(packet, tag=frame_index):
+            for item in decoder.decode(packet):
                 ...
 
     Args:
@@ -81,55 +87,89 @@ class PacketDecoder:
     """
 
     def __init__(self, context: VideoCodecContext, *, decode_order: bool = False, reread_end: bool = True) -> None:
-        self.packets = 0
-        """Packets to be shown that were taken so far; one that gave two frames counts twice."""
-        self.taken = 0
-        """Packets taken so far, including those that an edit list hides."""
+        self.frames = 0
+        """Frames that were captured so far: begun by a packet and to be shown, or decoded without a known packet."""
+        self._begun = 0
+        self._hidden = False
+        """Whether an edit list hides the newest frame."""
         self._context = context
         self._context.flags |= Flags.copy_opaque
+        self._contents = PacketReader(context.name, context.extradata)
+        self._start = _Start()
         self._reread_end = reread_end
         self._decode_times: deque[int | None] | None = deque() if decode_order else None
         self._waiting: dict[int, _Waiting] = {}
+        self._last_pts = -(2**63)
+        self._reordered = False
+        """Whether the times of packets show that frames are displayed in another order than they are decoded. If they
+        do not although the decoder reorders frames, they are times of decoding and say nothing of the order."""
         self._tail: deque[tuple[int, Packet[VideoStream]]] = deque(maxlen=_TAIL_MAX)
         self._keys: deque[int] = deque()
 
     @property
     def waiting(self) -> int:
-        """Packets that were taken and have given neither a frame nor a loss yet."""
+        """Frames that a packet began and that are neither decoded nor missing yet."""
         return len(self._waiting)
 
-    def decode_all(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[DecodedFrame | LostPacket]:
-        """Decodes a whole stream to its end; packets are tagged with their count from 0."""
+    def decode_all(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[DecodedFrame | MissingFrame]:
+        """Decodes a whole stream to its end."""
         for packet in packets:
             yield from self.decode(packet)
         yield from self.finish()
 
-    def decode(self, packet: Packet[VideoStream], tag: int | None = None) -> Iterator[DecodedFrame | LostPacket]:
-        """Decodes one packet; yields what is ready to be shown, and what is lost for certain.
+    def decode(self, packet: Packet[VideoStream]) -> Iterator[DecodedFrame | MissingFrame]:
+        """Decodes one packet; returns the frames that are ready to be shown, and those that are missing for certain.
+
+        `frames` and `waiting` count the packet at once; it is decoded when the result is iterated, which must be done.
 
         Args:
             packet: the next packet. One without data is ignored. One that an edit list hides (`packet.is_discard`)
                 primes the decoder, is never shown and gives no item.
-            tag: comes back with the packet's item; `packets` if None.
         """
         if not packet.size:
-            return
-        self.taken += 1
-        if not packet.is_discard:
+            return iter(())
+        content = self._content(packet)
+        if content not in {Content.SECOND_FIELD, Content.NOTHING}:
+            self._hidden = bool(packet.is_discard)
+        if not packet.is_discard and not (self._hidden and content is Content.SECOND_FIELD):
+            self._take(packet, content)
+        return self._decode(packet)
+
+    def skip(self, packet: Packet[VideoStream]) -> int:
+        """Takes a packet that is not to be decoded; returns the number of frames that it begins, which is 0 or 1."""
+        return int(self._content(packet) not in {Content.SECOND_FIELD, Content.NOTHING})
+
+    def _content(self, packet: Packet[VideoStream]) -> Content:
+        return self._contents.read(bytes(packet)) if self._contents.reads else Content.FRAME
+
+    def _decode(self, packet: Packet[VideoStream]) -> Iterator[DecodedFrame | MissingFrame]:
+        for frame in _decode(self._context, packet):
+            yield from self._account(frame)
+
+    def _take(self, packet: Packet[VideoStream], content: Content) -> None:
+        """Counts the frame that a packet begins."""
+        number = self._begun
+        if content is Content.SECOND_FIELD:
+            number -= 1
+        elif content is not Content.NOTHING:
             pts = packet.pts
             if self._decode_times is not None:
                 self._decode_times.append(packet.dts)
                 pts = None
-            self._waiting[self.packets] = _Waiting(self.packets if tag is None else tag, pts)
-            packet.opaque = _Mark(self.packets)
-            if self._reread_end:
-                self._remember(packet)
-            self.packets += 1
-        for frame in _decode(self._context, packet):
-            yield from self._account(frame)
+            if pts is not None:
+                self._reordered = self._reordered or pts < self._last_pts
+                self._last_pts = max(self._last_pts, pts)
+            leading = self._start.take(number, pts, content, key=packet.is_keyframe)
+            self._waiting[number] = _Waiting(pts, leading, repetition=content is Content.REPETITION)
+            self._begun += 1
+            self.frames += 1
+        if content is not Content.NOTHING:
+            packet.opaque = _Mark(number)
+        if self._reread_end:
+            self._remember(number, packet)
 
-    def finish(self) -> Iterator[DecodedFrame | LostPacket]:
-        """Ends the stream: yields the frames that the decoder still holds, and reports all other packets lost."""
+    def finish(self) -> Iterator[DecodedFrame | MissingFrame]:
+        """Ends the stream: yields the frames that the decoder still holds, and reports all others missing."""
         for frame in _decode(self._context, None):
             yield from self._account(frame)
         if self._waiting and self._reread_end:
@@ -137,37 +177,46 @@ class PacketDecoder:
                 yield from self._account(frame)
         yield from self._give_up(list(self._waiting))
 
-    def _remember(self, packet: Packet[VideoStream]) -> None:
-        """Keeps the packets from the last keyframe on that the oldest waiting packet depends on."""
-        self._tail.append((self.packets, packet))
+    def _remember(self, number: int, packet: Packet[VideoStream]) -> None:
+        """Keeps the packets from the last keyframe on that the oldest waiting frame depends on."""
+        self._tail.append((number, packet))
         if packet.is_keyframe:
-            self._keys.append(self.packets)
-        oldest = next(iter(self._waiting))
+            self._keys.append(number)
+        oldest = next(iter(self._waiting), number)
         while len(self._keys) > 1 and self._keys[1] <= oldest:
             self._keys.popleft()
         while self._keys and self._tail[0][0] < self._keys[0]:
             self._tail.popleft()
 
-    def _account(self, frame: VideoFrame) -> Iterator[DecodedFrame | LostPacket]:
+    def _account(self, frame: VideoFrame) -> Iterator[DecodedFrame | MissingFrame]:
         number = _number(frame)
-        packet = self._waiting.pop(number, None)
-        if packet is None:
-            self.packets += 1
-        else:
+        known = number in self._waiting
+        if known:
             yield from self._give_up([n for n in self._waiting if self._is_overdue(n, number, frame.pts)])
-        yield DecodedFrame(None if packet is None else packet.tag, self._time(frame.pts), frame)
+            self._start.show(number)
+            del self._waiting[number]
+        else:
+            self.frames += 1
+        yield DecodedFrame(number if known else None, self._time(frame.pts), frame)
 
     def _is_overdue(self, number: int, shown: int, shown_pts: int | None) -> bool:
-        """Whether a waiting packet was sent before the one now shown, and should have been shown before it too."""
+        """Whether a waiting frame was sent before the one now shown, and should have been shown before it too."""
+        if number == shown:
+            return False
         pts = self._waiting[number].pts
-        if pts is not None and shown_pts is not None and number < shown and pts < shown_pts:
-            return True
-        return number < shown - _REORDER_MAX
+        if pts is None or shown_pts is None or not (self._reordered or self._context.has_b_frames == 0):
+            return number < shown - _REORDER_MAX
+        return number < shown and pts < shown_pts
 
-    def _give_up(self, numbers: list[int]) -> Iterator[LostPacket]:
+    def _give_up(self, numbers: list[int]) -> Iterator[MissingFrame]:
         for number in numbers:
-            packet = self._waiting.pop(number)
-            yield LostPacket(packet.tag, self._time(packet.pts))
+            waiting = self._waiting.pop(number)
+            if waiting.repetition:  # the frame before it was meant, which a player goes on showing
+                self.frames -= 1
+                self._time(waiting.pts)
+                continue
+            reason = BEFORE_KEYFRAME if waiting.leading or self._start.precedes_keyframe(number) else DECODE
+            yield MissingFrame(number, self._time(waiting.pts), reason)
 
     def _time(self, pts: int | None) -> int | None:
         if self._decode_times is None:
@@ -188,10 +237,50 @@ class PacketDecoder:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A packet that has given no frame yet."""
+    """A frame that a packet began and that has not been decoded yet."""
 
-    tag: int
     pts: int | None
+    leading: bool
+    """Whether the frame needs frames from before the keyframe with which the stream begins."""
+    repetition: bool
+    """Whether the packet may only say that the frame before it is shown again."""
+
+
+class _Start:
+    """How a stream begins: a recording that was cut, or is joined while it runs, may begin between two keyframes."""
+
+    def __init__(self) -> None:
+        self._keys: list[tuple[int, int | None]] = []
+        """Number and presentation time of the first two keyframes."""
+        self._b_frames = False
+        """Whether all frames since the first keyframe are B-frames, which then follow it only in decoding order."""
+        self._shown = False
+        """Whether a frame that precedes the first keyframe was decoded all the same."""
+        self._damaged = False
+        """Whether a frame before the first keyframe is damaged, as a keyframe may be."""
+
+    def take(self, number: int, pts: int | None, content: Content, *, key: bool) -> bool:
+        """Takes a frame in decoding order; returns whether it is shown before the first keyframe but follows it."""
+        leading = content is Content.LEADING
+        self._damaged = self._damaged or (not self._keys and content is Content.DAMAGED)
+        if key and len(self._keys) < 2:
+            self._keys.append((number, pts))
+            self._b_frames = len(self._keys) == 1
+        elif len(self._keys) == 1:
+            key_pts = self._keys[0][1]
+            self._b_frames = self._b_frames and content is Content.B_FRAME
+            known = pts is not None and key_pts is not None
+            leading = leading or (pts < key_pts if known else self._b_frames)  # type: ignore[operator]
+        return leading
+
+    def show(self, number: int) -> None:
+        """Takes a frame that was decoded."""
+        self._shown = self._shown or not self._keys or number < self._keys[0][0]
+
+    def precedes_keyframe(self, number: int) -> bool:
+        """Returns whether a frame is missing because it was sent before the first keyframe."""
+        before = number < self._keys[0][0] if self._keys else not self._shown
+        return before and not self._damaged
 
 
 def _number(frame: VideoFrame) -> int:
@@ -201,6 +290,6 @@ def _number(frame: VideoFrame) -> int:
 def _decode(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
     try:
         return context.decode(packet)
-    except (av.FFmpegError, EOFError) as error:  # the packet stays among the waiting, and is reported lost
+    except (av.FFmpegError, EOFError) as error:  # its frame stays among the waiting, and is reported missing
         _log.debug("undecodable packet: %s", error)
         return []

@@ -84,6 +84,10 @@ class ImageSource(BaseSource):
             **identify_all(self._paths),
         }
 
+    def image_at(self, frame_index: int) -> Image | None:
+        """Returns the image with a frame index, upright (H, W, 3) RGB; None if it cannot be decoded."""
+        return read_image(*self._images[frame_index])
+
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Yields one frame for each file, or for each page of it."""
         self.require_open()

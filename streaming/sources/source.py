@@ -60,6 +60,8 @@ class BaseSource:
     """Base class of sources: closing, and the context manager."""
 
     camera: str
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the source is read, each in a sentence."""
     _closed = False
 
     def close(self) -> None:

@@ -46,6 +46,10 @@ class SyntheticSource(BaseSource):
             "first_frame_sha256": hashlib.sha256(first.tobytes()).hexdigest(),
         }
 
+    def image_at(self, frame_index: int) -> Image:
+        """Returns the image with a frame index, uint8 (H, W, 3) RGB."""
+        return np.ascontiguousarray(self._drive.render(frame_index), np.uint8)
+
     def __iter__(self) -> Iterator[Frame | LostFrame]:
         """Renders frame after frame."""
         self.require_open()
@@ -53,7 +57,7 @@ class SyntheticSource(BaseSource):
         period = 1_000_000_000 / Fraction(self._drive.fps).limit_denominator(1_000_000)
         for index in range(len(self._drive)):
             self.require_open()
-            image = np.ascontiguousarray(self._drive.render(index), np.uint8)
+            image = self.image_at(index)
             if index == 0:
                 self._first = image
             self.captured += 1

@@ -140,7 +140,7 @@ def summarize_drive(path: Path | str) -> DriveSummary:
         StoreError: there is no store, or it cannot be read.
     """
     drive = open_drive(path)
-    cameras = tuple(_camera(camera) for camera in drive.values())
+    cameras = tuple(summarize_camera(camera) for camera in drive.values())
     raw = sum(
         4 * epoch.image_size[0] * epoch.image_size[1] * epoch.frames for camera in cameras for epoch in camera.epochs
     )
@@ -173,7 +173,12 @@ def frame_seconds(camera: CameraReader) -> tuple[NDArray[np.float64], float]:
     return np.concatenate(parts), step
 
 
-def _camera(camera: CameraReader) -> CameraSummary:
+def summarize_camera(camera: CameraReader) -> CameraSummary:
+    """Summarises one camera, without reading id maps and masks.
+
+    Raises:
+        StoreError: its files cannot be read back.
+    """
     seconds, step = frame_seconds(camera)
     lives = _lives(camera, seconds, step)
     seen = Counter(category_id for epoch in camera.epochs for category_id in epoch.category_id.tolist())

@@ -6,20 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.gridspec import SubplotSpec
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from roadmask.engines.classes import CAR, PEDESTRIAN
 from roadmask.engines.errors import InputError
+from roadmask.engines.extras import require_plots
 from roadmask.streaming.store.camera_reader import CameraReader
 from roadmask.streaming.store.drive_reader import open_drive
 from roadmask.streaming.store.summary import CameraSummary, DriveSummary, frame_seconds, summarize_drive
+
+require_plots()
+from matplotlib.axes import Axes  # noqa: E402 - only once it is known to be there
+from matplotlib.collections import LineCollection  # noqa: E402
+from matplotlib.colors import to_rgb  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.gridspec import SubplotSpec  # noqa: E402
+from matplotlib.patches import Rectangle  # noqa: E402
+from matplotlib.ticker import MaxNLocator  # noqa: E402
 
 INK, FAINT, PAPER = "#22303c", "#8a97a3", "#ffffff"
 CLASS_COLOURS = {PEDESTRIAN: "#e4572e", CAR: "#2374ab"}

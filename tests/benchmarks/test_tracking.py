@@ -39,7 +39,7 @@ def test_the_scene_is_easy_to_track() -> None:
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_peers_follow_what_is_easy(peer: peer_trackers.Peer) -> None:
     if not peer.installed:
-        pytest.skip(f"{peer.name} is a tracker of others, measured where installed: {peer_trackers.PIP[peer.package]}")
+        pytest.skip(f"needs {peer.package}: make bench-setup")
     update = peer.of_all_classes(next(peer.combinations()), 10)
     scene = synthetic_frames(30, 6)
     order = np.random.default_rng(3).permutation(6)

@@ -10,7 +10,7 @@ import pytest
 from support.pages import DOCS
 
 
-@pytest.mark.parametrize("module", ["roadmask", "roadmask.extend", "roadmask.testing"])
+@pytest.mark.parametrize("module", ["roadmask", "roadmask.extend", "roadmask.testing", "roadmask.viewing"])
 def test_lists_every_public_name_once(module: str) -> None:
     text = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
     listed = re.findall(rf"^::: {module}\.(\w+)$", text, re.MULTILINE)

@@ -18,6 +18,30 @@ from support.live_feed import (
     read_barcode,
 )
 
+CONTRAST = """
+const channel = (level) => (level /= 255) <= .03928 ? level / 12.92 : ((level + .055) / 1.055) ** 2.4;
+const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const luminance = ([red, green, blue]) => .2126 * channel(red) + .7152 * channel(green) + .0722 * channel(blue);
+const paper = (element) => {
+  for (let one = element; one; one = one.parentElement) {
+    const colour = numbers(getComputedStyle(one).backgroundColor);
+    if ((colour[3] ?? 1) > 0) return colour;
+  }
+  return [255, 255, 255];
+};
+const poor = [];
+for (const element of document.querySelectorAll("body *")) {
+  const isText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  if (!isText || !element.checkVisibility() || element.closest("button:disabled, template")) continue;
+  const letters = numbers(getComputedStyle(element).color);
+  const [one, two] = [luminance(letters), luminance(paper(element))].sort((a, b) => b - a);
+  const contrast = (one + .05) / (two + .05);
+  if (contrast < 4.5) poor.push([element.className || element.tagName, element.textContent.trim(), contrast]);
+}
+return poor;
+"""
+"""Script that returns the texts whose letters contrast too little with what is behind them."""
+
 
 def card(camera: str, selector: str = "") -> str:
     return f".camera[data-camera={json.dumps(camera)}] {selector}"

@@ -46,7 +46,7 @@ def get(page: LivePage, path: str, **headers: str) -> tuple[int, str, dict[str, 
             aiohttp.ClientSession() as session,
             session.get(base(page) + path, headers=headers, allow_redirects=False) as answer,
         ):
-            return answer.status, await answer.text(), dict(answer.headers)
+            return answer.status, await answer.text(errors="replace"), dict(answer.headers)
 
     return run(ask())
 

@@ -9,9 +9,12 @@ from typing import TypeVar
 import ray
 
 import support.drives
+import support.field
 
 T = TypeVar("T")
 TRIES = 3
+BY_VALUE = (support.drives, support.field)
+"""Modules that the actors cannot import, because only the tests can."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,8 +38,8 @@ def start() -> None:
     """Starts Ray, unless it runs already."""
     if ray.is_initialized():
         return
-    # The actors cannot import what only the tests can.
-    ray.cloudpickle.register_pickle_by_value(support.drives)
+    for module in BY_VALUE:
+        ray.cloudpickle.register_pickle_by_value(module)
     # Not the cluster that another test has started beside this one, which Ray would join if it could.
     options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 256 * 2**20}
     patiently(lambda: ray.init(address="local", **options), ray.shutdown)
@@ -46,5 +49,6 @@ def stop() -> None:
     """Ends what `start` started, if it still runs."""
     if ray.is_initialized():
         ray.shutdown()
-    if support.drives.__name__ in ray.cloudpickle.list_registry_pickle_by_value():
-        ray.cloudpickle.unregister_pickle_by_value(support.drives)
+    for module in BY_VALUE:
+        if module.__name__ in ray.cloudpickle.list_registry_pickle_by_value():
+            ray.cloudpickle.unregister_pickle_by_value(module)

@@ -69,6 +69,9 @@ def write_clip(
     stream.codec_context.thread_count = 1
     if codec == "libx264":
         stream.options = {"g": str(gop), "bf": str(b_frames), "crf": "10", "preset": "ultrafast", "sc_threshold": "0"}
+    if codec == "libx265":
+        closed = f"keyint={gop}:bframes={b_frames}:scenecut=0:open-gop=0:b-adapt=0:log-level=none:pools=none"
+        stream.options = {"crf": "10", "preset": "ultrafast", "x265-params": closed}
     if turn is not None:
         stream.set_display_rotation(**turn)
     reformatter = VideoReformatter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from roadmask.tracking.assignment import assign
+from roadmask.engines.assignment import assign
 from roadmask.tracking.iou.motion import Floats
 
 Rows = NDArray[np.intp]
@@ -85,5 +85,4 @@ def associate(overlap: Floats, tracks: Rows, instances: Rows, overlap_min: float
     allowed = part >= overlap_min
     # Pairs below the gate weigh nothing, so leaving a track alone never costs more than a bad pair would.
     rows, columns = assign(np.where(allowed, part, 0.0))
-    made = allowed[rows, columns]
-    return tracks[rows[made]], instances[columns[made]]
+    return tracks[rows], instances[columns]

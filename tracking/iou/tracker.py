@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from roadmask.engines.errors import InputError
 from roadmask.engines.instances import Instances
-from roadmask.tracking.assignment import load_solver_soon
 from roadmask.tracking.iou.association import Rows
 from roadmask.tracking.iou.camera_motion import common_displacement, stands_still
 from roadmask.tracking.iou.config import IouTrackerConfig
@@ -69,7 +68,6 @@ class IouTracker:
         self._recall_tentative_ns = round(max(self.config.keep_tentative_s, self.config.recall_tentative_s) * NS)
         self._keep_lost_ns = round(self.config.keep_lost_s * NS)
         self.start_epoch()
-        load_solver_soon()  # now, or a live camera would wait for it in its second frame
 
     @property
     def next_id(self) -> int:

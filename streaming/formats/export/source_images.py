@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,8 @@ from urllib.parse import quote
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
 from roadmask.streaming.frames import Frame
-from roadmask.streaming.sources import open_camera
-from roadmask.streaming.sources.files import without_names
+from roadmask.streaming.sources import FrameSource, open_camera
+from roadmask.streaming.sources.files import identify, list_folder, without_names
 from roadmask.streaming.sources.registry import kind_named
 from roadmask.streaming.store import CameraReader, StoredFrame
 from roadmask.streaming.store.layout import json_data
@@ -29,9 +29,9 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
     stored = job.drive.attributes["sources"].get(camera.name, {})
     specs = job.sources.get(camera.name) or _recorded(job, camera.name, stored)
     with closing(open_camera(camera.name, specs)) as source:
-        if without_names(json_data(source.describe(), "source")) != without_names(stored):
+        if not is_recorded_from(source, stored):
             raise InputError(
-                f"expected the source that camera {camera.name!r} was recorded from ({_named(stored)}), got "
+                f"expected the source that camera {camera.name!r} was recorded from ({source_name(stored)}), got "
                 f"{', '.join(specs)}, with other content: give the original with --source {camera.name}=..."
             )
         position = 0
@@ -51,21 +51,72 @@ def images(job: ExportJob, camera: CameraReader) -> Iterator[tuple[Frame, Stored
 
 
 def _recorded(job: ExportJob, camera: str, stored: dict[str, Any]) -> tuple[str, ...]:
-    """Returns the sources of a camera: a store has the names of files, which are searched for here and beside it."""
+    """Returns the sources of a camera, which are searched for in the current folder and beside the store."""
+    specs = find_specs(stored, (Path(), job.drive.path.parent))
+    if specs is None:
+        raise InputError(
+            f"expected the images of camera {camera!r} ({source_name(stored)}) in the current folder or beside the "
+            f"store, found none: give their place with --source {camera}=PATH."
+        )
+    return specs
+
+
+def find_specs(stored: Mapping[str, Any], folders: Iterable[Path]) -> tuple[str, ...] | None:
+    """Searches folders for a recording.
+
+    A store has the names of its files, not their folders. A video that was renamed is found by its size and hash.
+    Images are searched for in the folders and one level below them.
+
+    Args:
+        stored: description of the source in the store.
+        folders: folders to search, in this order.
+
+    Returns:
+        The specs of the source; None if it was not found. Whether a file of the right name has the right content is
+        left to `is_recorded_from`.
+    """
     kind = kind_named(stored.get("kind", ""))
     if kind is not None and (spec := kind.find(stored)) is not None:
         return (spec,)
-    names = [file["name"] for file in stored.get("files", ())]
-    for folder in (Path(), job.drive.path.parent):
-        if names and all((folder / name).is_file() for name in names):
-            topic = f"?topic={quote(stored['topic'])}" if "topic" in stored else ""  # one camera of a bag
-            return tuple(f"{folder / name}{topic}" for name in names)
-    raise InputError(
-        f"expected the images of camera {camera!r} ({_named(stored)}) in the current folder or beside the store, found "
-        f"none: give their place with --source {camera}=PATH."
-    )
+    for folder in folders:
+        if found := _find_files(stored, folder) or _find_images(stored, folder):
+            return found
+    return None
 
 
-def _named(stored: dict[str, Any]) -> str:
+def is_recorded_from(source: FrameSource, stored: Mapping[str, Any]) -> bool:
+    """Returns whether a camera was recorded from a source; reads its files to compare their hashes."""
+    return bool(without_names(json_data(source.describe(), "source")) == without_names(stored))
+
+
+def source_name(stored: Mapping[str, Any]) -> str:
+    """Returns the names of the files of a source, for messages."""
     names = [file["name"] for file in stored.get("files", ())] or [stored.get("first", stored.get("kind", "nothing"))]
     return ", ".join(names)
+
+
+def _find_files(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """Returns the files of a video or a bag in a folder, under their names or under others; nothing if one is missing."""
+    found: list[str] = []
+    query = f"?track={stored.get('track', 1)}" if stored.get("kind") == "video" else ""
+    if "topic" in stored:  # one camera of a bag
+        query = f"?topic={quote(stored['topic'])}"
+    for file in stored.get("files", ()):
+        path = folder / file["name"]
+        if not path.is_file():
+            same_size = (other for other in list_folder(folder) if other.stat().st_size == file["bytes"])
+            renamed = next((other for other in same_size if identify(other)["sha256"] == file["sha256"]), None)
+            if renamed is None:
+                return ()
+            path = renamed
+        found.append(f"{path}{query}")
+    return tuple(found)
+
+
+def _find_images(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    if stored.get("kind") != "images":
+        return ()
+    for place in (folder, *sorted(each for each in folder.iterdir() if each.is_dir())):
+        if (place / stored["first"]).is_file() and (place / stored["last"]).is_file():
+            return (f"{place}?fps={stored['fps']}",)
+    return ()

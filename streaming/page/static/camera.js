@@ -18,15 +18,16 @@ const RATE_OVER_MS = 3000;
 
 /** Events: `follow` (detail: a track id). */
 export class Camera extends EventTarget {
+  timeline;
   #parts;
   #marks;
-  #timeline;
   #followed = null;
   #drawnAt = [];
   #wanted = 0;
   #report = null;
 
-  constructor(name, template) {
+  /** What differs between pages is in the options of the time line. */
+  constructor(name, template, timeline = {}) {
     super();
     this.name = name;
     this.element = template.content.firstElementChild.cloneNode(true);
@@ -55,13 +56,16 @@ export class Camera extends EventTarget {
     this.context = this.#parts.canvas.getContext("2d", { alpha: false });
     this.image = null;
     this.#marks = new Marks(part(".marks"));
-    this.#timeline = new Timeline(part(".tracks"));
-    this.#timeline.addEventListener("follow", ({ detail }) => this.#follow(detail));
+    this.timeline = new Timeline(part(".tracks"), timeline);
+    this.timeline.addEventListener("follow", ({ detail }) => this.#follow(detail));
     this.#listen(part(".stage"), part(".enlarge"));
   }
 
-  /** Draws an image unless a newer request arrives in the meantime; resolves to whether it was drawn. */
-  async draw(image, clock) {
+  /** Draws an image unless a newer request arrives in the meantime; resolves to whether it was drawn.
+   *
+   * Without a clock, the image has no age: it was recorded.
+   */
+  async draw(image, clock = null) {
     const wanted = ++this.#wanted;
     let bitmap;
     try {
@@ -83,7 +87,7 @@ export class Camera extends EventTarget {
       this.#parts.veil.hidden = true;
       this.#showCounts(image.instances);
       this.#marks.draw(image, this.#followed);
-      this.showAges(clock);
+      if (clock !== null) this.showAges(clock);
     }
     bitmap.close();
     return isNewest;
@@ -120,17 +124,17 @@ export class Camera extends EventTarget {
     this.#parts.detail.hidden = report.detail === "";
     setText(this.#parts.detail, report.detail);
     if (this.image === null) setText(this.#parts.veil, report.state === "live" ? "No masks yet" : `No image: ${word}`);
-    this.#showLosses(report);
+    this.showLosses(report);
   }
 
-  showTracks(tracks, from, to) {
-    this.#timeline.show(tracks, from, to);
+  showTracks(tracks, from, to, at = to) {
+    this.timeline.show(tracks, from, to, at);
     this.#marks.colours = new Map(tracks.map((track) => [track.id, track.colour]));
   }
 
   follow(id) {
     this.#followed = id;
-    this.#timeline.follow(id);
+    this.timeline.follow(id);
     if (this.image) this.#marks.draw(this.image, id);
   }
 
@@ -173,7 +177,8 @@ export class Camera extends EventTarget {
     });
   }
 
-  #showLosses(report) {
+  /** Shows how many frames were lost, and the tables of all frames and ages. */
+  showLosses(report) {
     const lost = (word, reasons) => {
       const all = Object.entries(reasons).filter(([, number]) => number > 0).sort((one, two) => two[1] - one[1]);
       if (all.length === 0) return `None ${word}`;

@@ -4,7 +4,7 @@ import { ServerClock } from "./clock.js";
 
 const PING_MS = 1000;
 const SILENCE_MS = 5000; // the server speaks twice a second
-const LOST = "Connection to the run lost. Trying again …";
+const lost = (other) => `Connection to ${other} lost. Trying again …`;
 const RETRY_MS = [300, 600, 1000, 2000, 3000];
 
 /** Reads an image message: header length (4 bytes, big-endian), JSON header, JPEG. */
@@ -22,9 +22,12 @@ export class Connection extends EventTarget {
   #wasUp = false;
   #watching = true;
   #heard = 0;
+  #other;
 
-  constructor() {
+  /** @param other what answers, in the words of the banner: "the run". */
+  constructor(other = "the run") {
     super();
+    this.#other = other;
     setInterval(() => this.#tick(), PING_MS);
     this.#open();
   }
@@ -91,8 +94,8 @@ export class Connection extends EventTarget {
     this.#socket = null;
     socket.close();
     const wait = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
-    this.#emit("down", LOST);
-    this.#emit("down", await whyLost(this.#wasUp || this.#failures < 3));
+    this.#emit("down", lost(this.#other));
+    this.#emit("down", await whyLost(this.#other, this.#wasUp || this.#failures < 3));
     setTimeout(() => this.#open(), wait);
   }
 
@@ -102,18 +105,19 @@ export class Connection extends EventTarget {
 }
 
 /** A WebSocket does not say why it was refused; an ordinary request to the same place does. */
-async function whyLost(mayPass) {
+async function whyLost(other, mayPass) {
+  const begin = other.replace(/^the /, "The ");
   const { status, text } = await answerOf(`ws?origin=${encodeURIComponent(location.origin)}`);
   if (status === 401 || (status === 403 && text.includes("token"))) {
-    return "The run no longer accepts this page. Open the address that roadmask printed when it started.";
+    return `${begin} no longer accepts this page. Open the address that roadmask printed when it started.`;
   }
   if (status === 403 && text) return text;
   if (status === 426) {
     return mayPass
-      ? LOST
-      : "The run answers, but WebSockets do not reach it: have the reverse proxy pass on the headers Upgrade and Connection. Trying again …";
+      ? lost(other)
+      : `${begin} answers, but WebSockets do not reach it: have the reverse proxy pass on the headers Upgrade and Connection. Trying again …`;
   }
-  return "The run does not answer: it has ended, or the network is down. Trying again …";
+  return `${begin} does not answer: it has ended, or the network is down. Trying again …`;
 }
 
 /** Gives status and plain text of an answer; 0 if there is none. Pages in HTML are those of a proxy. */

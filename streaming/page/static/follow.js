@@ -7,7 +7,10 @@ const CLOSE_MS = 8000;
 const MARGIN = 0.25;
 const LEAST_CROP = 48; // pixels; smaller crops are blurs
 
-/** Events: `change` (detail: {camera, id}, or null). */
+/** Events: `change` (detail: {camera, id}, or null).
+ *
+ * A target may say `about` itself; otherwise the panel says for how long it has been followed.
+ */
 export class Follow extends EventTarget {
   #panel;
   #context;
@@ -34,6 +37,7 @@ export class Follow extends EventTarget {
     if (target !== null) {
       this.#began = this.#seen = performance.now();
       this.#wasSeen = false;
+      this.#panel.dataset.seen = "false";
       const { canvas } = this.#context;
       this.#context.fillRect(0, 0, canvas.width, canvas.height);
       this.#tell("not in the image", true);
@@ -49,13 +53,15 @@ export class Follow extends EventTarget {
     if (this.#target === null || camera.name !== this.#target.camera) return;
     const instance = camera.image.instances.find(({ id }) => id === this.#target.id);
     if (instance === undefined) {
-      if (isPaused) this.#tell("not in this image", true);
+      if (isPaused) this.#tell(["not in this image", this.#target.about].filter(Boolean).join(" · "), true);
       return;
     }
     this.#seen = performance.now();
     this.#wasSeen = true;
+    this.#panel.dataset.seen = "true";
     this.#crop(camera.context.canvas, instance.box);
-    this.#tell(`score ${instance.score.toFixed(2)} · followed for ${duration((this.#seen - this.#began) / 1000)}`, false);
+    const about = this.#target.about ?? `followed for ${duration((this.#seen - this.#began) / 1000)}`;
+    this.#tell(`score ${instance.score.toFixed(2)} · ${about}`, false);
   }
 
   /** Reports when the instance is gone; while the page is paused, nothing is. */

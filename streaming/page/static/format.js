@@ -19,6 +19,15 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
+/** Milliseconds as a time of a recording: "4:02.48" or "1:04:02.48". */
+export function mediaTime(ms) {
+  const hundredths = Math.max(Math.round(ms / 10), 0);
+  const minutes = Math.floor(hundredths / 6000);
+  const seconds = ((hundredths % 6000) / 100).toFixed(2).padStart(5, "0");
+  if (minutes < 60) return `${minutes}:${seconds}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;
+}
+
 /** A rate with one decimal. */
 export function rate(perSecond) {
   return perSecond === null || perSecond === undefined ? NONE : `${perSecond.toFixed(1)} fps`;

@@ -14,7 +14,7 @@ from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.camera_names import camera_name, check_camera_name
 from roadmask.streaming.hosts import encode_login
 from roadmask.streaming.redaction import redact_address, redact_text
-from roadmask.streaming.sources.files import require_file
+from roadmask.streaming.sources.files import require_file, split_query
 
 Kind = Literal["rtsp", "http", "udp", "device", "replay"]
 
@@ -110,8 +110,10 @@ def _read(source: str) -> tuple[Kind, str, str, str]:
     if kind is None:
         raise _unknown_scheme(source, scheme[1])
     if kind == "replay":
-        path = require_file(Path(source.partition(":")[2]))
-        return kind, str(path), f"replay:{path.name}", _name_of(path.stem)
+        file, query = split_query(source.partition(":")[2])
+        path = require_file(Path(file))
+        track = f"?{query}" if query else ""
+        return kind, f"{path}{track}", f"replay:{path.name}{track}", _name_of(path.stem)
     behind = source[scheme.end() :]
     shown = redact_address(f"{scheme[1]}://{behind.lstrip('/')}")
     if not behind.startswith("//"):

@@ -6,14 +6,16 @@ import errno
 import socket
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import av
 from av.codec.context import Flags, ThreadType
 
 from roadmask.streaming.redaction import HIDDEN
+from roadmask.streaming.sources.files import split_query
 from roadmask.streaming.sources.live.address import Address
 from roadmask.streaming.sources.live.protocol import OPEN_TIMEOUT_S, READ_TIMEOUT_S, CameraState
+from roadmask.streaming.sources.video import best_track, video_tracks
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -77,6 +79,8 @@ class Connection:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        _, query = split_query(address.secret) if address.kind == "replay" else ("", "")
+        self._track = int(track) if (track := dict(parse_qsl(query)).get("track", "")).isdigit() else None
         self._container = _open(address)
         try:
             self._require_live()
@@ -134,9 +138,10 @@ class Connection:
             )
 
     def _video_stream(self) -> VideoStream:
-        for stream in self._container.streams.video:
-            if stream.codec_context is not None:
-                return stream
+        tracks = video_tracks(self._container)
+        stream = best_track(tracks if self._track is None else tracks[self._track - 1 : self._track])
+        if stream is not None:
+            return stream
         shown = self._address.shown
         if any(stream.type == "video" for stream in self._container.streams):
             raise StreamError(
@@ -152,7 +157,7 @@ def _open(address: Address, changed: Mapping[str, str] | None = None) -> InputCo
     options = {**_options(address), **(changed or {})}
     try:
         return av.open(
-            f"file:{address.secret}" if address.kind == "replay" else address.secret,
+            f"file:{split_query(address.secret)[0]}" if address.kind == "replay" else address.secret,
             format=options.pop("format", None),
             options=options,
             timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S),
@@ -169,7 +174,7 @@ def _options(address: Address) -> dict[str, str]:
     common = {
         "format_whitelist": _FORMATS,
         "protocol_whitelist": _PROTOCOLS,
-        "fflags": "nobuffer",
+        "fpsprobesize": "0",
         "analyzeduration": "800000",
         "probesize": "1000000",
     }

@@ -14,13 +14,13 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from roadmask.streaming.ledger import Ledger
+from roadmask.streaming.ledger import BEFORE_KEYFRAME, DECODE, Ledger
 
-THINNED, STALE, BEFORE_KEYFRAME = "thinned", "stale", "before_keyframe"
-"""Reasons of frames that a decoder drops: skipped to keep to the rate that the engine can take; replaced by a newer
-frame before the engine was free; received before the first image that can be decoded by itself."""
-DECODE, READER_DIED = "decode", "reader_died"
-"""Reasons of frames that fail on the way to the run: the packet gave no image; the process that held it was killed."""
+THINNED, STALE = "thinned", "stale"
+"""Reasons of frames that a decoder drops, beside `before_keyframe`: skipped to keep to the rate that the engine can
+take; replaced by a newer frame before the engine was free."""
+READER_DIED = "reader_died"
+"""Reason of frames that fail on the way to the run: the process that held the frame was killed."""
 _SNAPSHOT_S = 0.2
 
 
@@ -32,15 +32,15 @@ class Counts:
     """
 
     captured: int = 0
-    """Packets that hold an image."""
+    """Frames that packets began."""
     thinned: int = 0
     """Frames skipped to keep to the rate that the engine can take."""
     stale: int = 0
     """Frames that were decoded and then replaced by a newer one."""
     before_keyframe: int = 0
-    """Packets that came before the first image that can be decoded by itself."""
+    """Frames that came before the first one that can be decoded by itself, or need frames from before it."""
     undecodable: int = 0
-    """Packets that gave no image."""
+    """Frames that could not be decoded."""
     killed: int = 0
     """Frames that a decoder held when it was killed."""
     handed: int = 0

@@ -1,4 +1,4 @@
-"""Decodes one live camera: keeps its newest image, counts every packet, and reconnects when the stream is lost.
+"""Decodes one live camera: keeps its newest images, counts every frame, and reconnects when the stream is lost.
 
 It runs in a process of its own (`decoder_process`), because FFmpeg can hang where no timeout reaches it.
 """
@@ -14,13 +14,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from roadmask.streaming.frames import Frame
+from roadmask.streaming.ledger import BEFORE_KEYFRAME
 from roadmask.streaming.sources.colour import Orientation, RgbConverter, orientation_of
-from roadmask.streaming.sources.decoder import DecodedFrame, LostPacket, PacketDecoder
+from roadmask.streaming.sources.decoder import DecodedFrame, MissingFrame, PacketDecoder
 from roadmask.streaming.sources.live.address import Address
 from roadmask.streaming.sources.live.clock import LiveClock, Placed
 from roadmask.streaming.sources.live.connection import Connection, StreamError
 from roadmask.streaming.sources.live.counts import CountsFile
-from roadmask.streaming.sources.live.pacing import ReplayPace, Spacing
+from roadmask.streaming.sources.live.pacing import Backlog, ReplayPace, Spacing
 from roadmask.streaming.sources.live.protocol import CameraState, FrameNote
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ UNDECODABLE_S, _UNDECODABLE_PACKETS = 5.0, 32
 """A stream that sent this many packets and gave no image for this long is reconnected: its codec may have changed."""
 _KEY_WAIT = 300
 """Packets to wait for one that is marked as decodable by itself; some cameras never mark any."""
+_BURST_MAX = 16
+"""Maximum number of images that come at once: no stream reorders more frames (ITU-T H.264, A.3.1)."""
 
 Tell = Callable[[CameraState, str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class _Newest:
-    """The newest image, not yet converted: most are replaced before anybody requests them."""
+class _Waiting:
+    """An image that waits to be requested, not yet converted: most are replaced before anybody requests them."""
 
     frame_index: int
     epoch: int
@@ -56,9 +59,10 @@ class _Reading:
     Args:
         connection: an open stream.
         replayed: the source is a file, replayed at its own pace.
+        captured: frames that were captured before this connection.
     """
 
-    def __init__(self, connection: Connection, *, replayed: bool) -> None:
+    def __init__(self, connection: Connection, *, replayed: bool, captured: int) -> None:
         self.decoder = PacketDecoder(connection.stream.codec_context, reread_end=False)
         self.convert = RgbConverter(connection.codec)
         self.pace = ReplayPace() if replayed else None
@@ -68,8 +72,30 @@ class _Reading:
         """Whether an image has been decoded."""
         self.image_at = time.monotonic()
         """When the newest image was decoded."""
+        self.not_decoded = captured
+        """Frames that were captured before this connection, or left out of it before they were decoded."""
+        self.burst = 1
+        """How many frames the decoder may give at the same time."""
+        self._resolved = 0
         unit = Fraction(connection.stream.time_base or Fraction(1, 1_000_000)) * 1_000_000_000
         self._unit = unit if connection.stamped else None
+
+    @property
+    def captured(self) -> int:
+        """Frames that were captured so far."""
+        return self.not_decoded + self.decoder.frames
+
+    def resolve(self, item: DecodedFrame | MissingFrame) -> None:
+        """Takes the next item of the decoder, and learns how its frames are reordered.
+
+        A frame that is decoded before others that precede it, as with B-frames, is held back until they are shown;
+        those that follow it then come out with it. The frames of a replayed file are shown one by one.
+        """
+        if item.number is None:
+            return
+        if self.pace is None and isinstance(item, DecodedFrame):
+            self.burst = min(max(self.burst, 1 + self._resolved - item.number), _BURST_MAX)
+        self._resolved += 1
 
     def stream_ns(self, pts: int | None) -> int | None:
         """Returns the time that the stream states for an image, nanoseconds; None where it states none."""
@@ -78,6 +104,9 @@ class _Reading:
 
 class LiveDecoder:
     """Reads a camera until it ends or `stop` is called; hands its newest image to whoever requests one.
+
+    Whoever is slow gets the newest image, whoever is fast gets all of them, in the order in which they are shown; see
+    `Backlog`.
 
     Args:
         address: the camera.
@@ -93,8 +122,8 @@ class LiveDecoder:
         self._stopping = threading.Event()
         self._spacing = Spacing()
         self._in_decoder = 0
-        """Packets that have given neither an image nor a loss yet."""
-        self._newest: _Newest | None = None
+        """Frames that a packet began and that are neither decoded nor missing yet."""
+        self._waiting: Backlog[_Waiting] = Backlog()
         self._orientation: Orientation | None = None
         self.ended = False
         counts = file.read()
@@ -123,10 +152,11 @@ class LiveDecoder:
             self._lock.notify_all()
 
     def take(self, timeout_s: float) -> tuple[FrameNote, Frame] | None:
-        """Returns the newest image that was not taken yet; None if there is none in time, or the source ended."""
+        """Returns the next image that was not taken yet; None if there is none in time, or the source ended."""
         with self._lock:
-            self._lock.wait_for(lambda: self._newest is not None or self.ended, timeout_s)
-            newest, self._newest = self._newest, None
+            self._waiting.ask()
+            self._lock.wait_for(lambda: self._waiting or self.ended, timeout_s)
+            newest = self._waiting.take()
             if newest is None:
                 return None
             self._count(handed=1)
@@ -164,39 +194,36 @@ class LiveDecoder:
                 self._had_image = False  # counted once a connection
                 with self._lock:
                     self._count(reconnects=1)
-            reading = _Reading(connection, replayed=self._address.ends)
+            reading = _Reading(connection, replayed=self._address.ends, captured=self._counts.captured)
             keyed, skipped = False, 0
             try:
                 for packet in connection.packets():
                     keyed = keyed or packet.is_keyframe or skipped >= _KEY_WAIT
                     if reading.live and reading.picks_packets and not self._spacing.takes(time.monotonic_ns()):
-                        self._thin_out()
-                        continue
-                    with self._lock:
-                        index = self._counts.captured
-                        self._in_decoder += keyed
-                        self._count(captured=1, before_keyframe=0 if keyed else 1, beat=True)
-                    if keyed:
-                        self._account(reading, reading.decoder.decode(packet, tag=index))
+                        self._leave_out(reading, thinned=1)
+                    elif keyed:
+                        decoded = reading.decoder.decode(packet)
+                        with self._lock:
+                            self._follow(reading)
+                            self._count(beat=True)
+                        self._account(reading, decoded)
                         self._require_images(reading)
                     else:
                         skipped += 1
+                        self._leave_out(reading, before_keyframe=reading.decoder.skip(packet))
                     if self._stopping.is_set():
-                        return
-            except StreamError:
-                self._account(reading, reading.decoder.finish())
-                raise
+                        break
             finally:
-                with self._lock:  # what the decoder still holds when `stop` was called
-                    lost, self._in_decoder = self._in_decoder, 0
-                    self._count(undecodable=lost)
+                self._account(reading, reading.decoder.finish())
 
-    def _account(self, reading: _Reading, items: Iterable[DecodedFrame | LostPacket]) -> None:
+    def _account(self, reading: _Reading, items: Iterable[DecodedFrame | MissingFrame]) -> None:
         for item in items:
-            if isinstance(item, LostPacket):
+            reading.resolve(item)
+            if isinstance(item, MissingFrame):
+                early = item.reason == BEFORE_KEYFRAME
                 with self._lock:
-                    self._in_decoder -= 1
-                    self._count(undecodable=1)
+                    self._follow(reading)
+                    self._count(before_keyframe=int(early), undecodable=int(not early))
                 continue
             if not reading.live:
                 reading.live = self._had_image = True
@@ -210,11 +237,19 @@ class LiveDecoder:
         if silent_s > UNDECODABLE_S and reading.decoder.waiting >= _UNDECODABLE_PACKETS:
             raise StreamError(CameraState.RECONNECTING, "packets arrive, but none of them can be decoded")
 
-    def _thin_out(self) -> None:
-        """Counts an image that is left out before it is decoded."""
+    def _leave_out(self, reading: _Reading, *, thinned: int = 0, before_keyframe: int = 0) -> None:
+        """Counts a frame that is not decoded."""
         with self._lock:
-            self._counts = replace(self._counts, image_ns=time.monotonic_ns())
-            self._count(captured=1, thinned=1, beat=True)
+            if thinned:  # a camera whose images are left out has not stalled
+                self._counts = replace(self._counts, image_ns=time.monotonic_ns())
+            reading.not_decoded += thinned + before_keyframe
+            self._follow(reading)
+            self._count(thinned=thinned, before_keyframe=before_keyframe, beat=True)
+
+    def _follow(self, reading: _Reading) -> None:
+        """Takes over what the decoder has counted."""
+        self._in_decoder = reading.decoder.waiting
+        self._counts = replace(self._counts, captured=reading.captured)
 
     def _show(self, reading: _Reading, decoded: DecodedFrame) -> None:
         """Makes a decoded image the newest one, if it was picked before or is picked now."""
@@ -231,29 +266,21 @@ class LiveDecoder:
         turned = self._orientation is not None and orientation != self._orientation
         self._orientation = orientation
         with self._lock:
-            index = self._count_image(decoded.tag)
+            self._follow(reading)
+            index = reading.captured - self._in_decoder - 1  # all others are decoded, missing or left out
             new_size = self._counts.size is not None and (height, width) != self._counts.size
             if new_size or turned or placed.jumped:
                 self._counts = replace(self._counts, epoch=self._counts.epoch + 1)
             times = {"image_ns": placed.monotonic_ns, "image_unix_ns": placed.unix_ns}
             self._counts = replace(self._counts, height=height, width=width, **times)
             if reading.picks_packets or self._spacing.takes(placed.monotonic_ns):
-                if self._newest is not None:
-                    self._counts = replace(self._counts, stale=self._counts.stale + 1)
-                self._newest = _Newest(index, self._counts.epoch, placed, frame, reading.convert)
+                image = _Waiting(index, self._counts.epoch, placed, frame, reading.convert)
+                stale = self._waiting.put(image, placed.monotonic_ns, reading.burst)
+                self._counts = replace(self._counts, stale=self._counts.stale + stale)
             else:
                 self._counts = replace(self._counts, thinned=self._counts.thinned + 1)
             self._publish()
             self._lock.notify_all()
-
-    def _count_image(self, tag: int | None) -> int:
-        """Returns the capture count of an image; a second one of a packet, as of two fields, has one of its own."""
-        if tag is not None:
-            self._in_decoder -= 1
-            return tag
-        index = self._counts.captured
-        self._counts = replace(self._counts, captured=index + 1)
-        return index
 
     def _wait_until(self, due_ns: int) -> None:
         while (left := (due_ns - time.monotonic_ns()) / 1e9) > 0 and not self._stopping.wait(min(left, 0.2)):
@@ -271,6 +298,6 @@ class LiveDecoder:
         self._publish()
 
     def _publish(self) -> None:
-        held = self._in_decoder + (self._newest is not None)
+        held = self._in_decoder + len(self._waiting)
         self._counts = replace(self._counts, held=held)
         self._file.write(self._counts)

@@ -23,7 +23,7 @@ NAMES = {0: "person", 1: "bicycle", 2: "car"}
 def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The package; its settings, which it writes when it is imported, go to a folder of the tests."""
     os.environ["YOLO_CONFIG_DIR"] = str(tmp_path_factory.mktemp("ultralytics"))
-    return pytest.importorskip("ultralytics")
+    return pytest.importorskip("ultralytics", reason="needs ultralytics: make bench-setup")
 
 
 def disks(size: tuple[int, int] = SIZE) -> np.ndarray:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from roadmask.engines import EngineError
 from roadmask.engines.networks import export
-from roadmask.engines.networks.export import GraphFiles, exported_graphs
+from roadmask.engines.networks.export import exported_graphs
 from roadmask.engines.networks.graph_settings import GraphSettings
 from roadmask.engines.networks.weights import Weights
 
@@ -26,15 +25,13 @@ class TestCache:
     def test_two_at_once_export_once(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = []
 
-        def slow_export(
-            _weights: Weights, _shape: Any, _settings: GraphSettings, files: GraphFiles
-        ) -> dict[Path, bytes]:
-            calls.append(files)
+        def slow_export(*_: object) -> tuple[bytes, bytes]:
+            calls.append(1)
             time.sleep(0.2)
-            return {files.detector: b"detector", files.masks: b"masks"}
+            return b"detector", b"masks"
 
         monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
-        monkeypatch.setattr(export, "_export", slow_export)
+        monkeypatch.setattr(export, "export_graphs", slow_export)
         with ThreadPoolExecutor(4) as pool:
             found = set(pool.map(lambda _: exported_graphs(lite, (64, 64), GraphSettings()), range(4)))
         assert len(calls) == 1
@@ -44,7 +41,7 @@ class TestCache:
 
     def test_key_holds_all_that_matters(self, lite: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ROADMASK_CACHE", str(tmp_path))
-        monkeypatch.setattr(export, "_export", lambda *args: {args[3].detector: b"", args[3].masks: b""})
+        monkeypatch.setattr(export, "export_graphs", lambda *_: (b"", b""))
         other = Weights(lite.name, lite.path, "0" * 64, lite.architecture)
         cases = [
             (lite, (64, 64), GraphSettings()),

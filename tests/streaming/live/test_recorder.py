@@ -309,3 +309,19 @@ def test_further_sinks_get_every_frame_and_one_that_fails_stops_nobody(
     assert bad.calls == ["write 0", "commit", "write 1", "abort"]
     assert (good.images, seeing.images) == ([0, 0, 0], [0, 1, 2])
     assert len(open_drive(out)["front"]) == 3
+
+
+def test_a_store_that_refuses_frames_while_the_disk_is_fine_says_so_in_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "drive.zarr"
+    with made(out):
+        outcomes = Outcomes(recorder(out))
+        outcomes.push(shot(0), shot(1), shot(2), shot(1, at_s=0.3))  # no source may number frames like this
+        outcomes.until(lambda: not outcomes.storing)
+        outcomes.finish()
+        with pytest.raises(StoreError, match=r"refused 1 frames? though the disk took them.*above 2, got 1"):
+            outcomes.live.close(Ledger(4, dropped={"watched": 1}))
+        outcomes.live.abort()
+    assert (outcomes.stored, outcomes.watched) == ([0, 1, 2], [1])
+    front = open_drive(out)["front"]
+    assert (len(front), front.complete, front.ledger.dropped) == (3, True, {"watched": 1})
+    assert check_drive(out).ok

@@ -1,4 +1,4 @@
-"""The last minute of images: what is kept, and what is thinned out."""
+"""The last minute: which images are kept and which thinned out, and the rows of the timeline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadmask.streaming.page.history import History, KeptImage
+from roadmask.streaming.page.history import History, KeptImage, TrackLog
+from support.live_feed import Moving
 
 
 def kept(number: int, at_ms: float, size: int = 1000, camera: str = "front") -> KeptImage:
@@ -62,3 +63,23 @@ def test_more_images_than_anybody_scrubs_through_are_not_kept() -> None:
     for number in range(120):
         history.add(kept(number, number * 1000 / 120))
     assert 15 <= len(times(history)) <= 20
+
+
+def test_a_track_that_comes_back_has_two_spans_and_one_that_left_long_ago_none() -> None:
+    log, car, person = TrackLog(60), Moving(7), Moving(9, "person")
+    log.see(0, [person.at(0)])
+    for at_ms in (1000, 1500, 2000, 9000, 9400):
+        log.see(at_ms, [car.at(0)])
+    assert [(row["id"], row["spans"]) for row in log.rows(10_000)] == [(9, [[0, 0]]), (7, [[1000, 2000], [9000, 9400]])]
+    assert [(row["id"], row["spans"]) for row in log.rows(65_000)] == [(7, [[9000, 9400]])]
+    assert log.rows(70_000) == []
+
+
+def test_what_is_not_yet_a_track_has_no_row_and_rows_are_bounded() -> None:
+    log = TrackLog(60)
+    log.see(0, [Moving(0).at(0)])
+    assert log.rows(0) == []
+    for number in range(1, 1000):
+        log.see(number, [Moving(number).at(0)])
+    rows = log.rows(1000)
+    assert [row["id"] for row in rows] == list(range(800, 1000))

@@ -189,7 +189,7 @@ def test_a_browser_says_what_the_proxy_lacks(browser: Browser) -> None:
             plain = ReverseProxy(f"http://127.0.0.1:{page.port}", prefix="/cams")
             lacking = ReverseProxy(f"http://127.0.0.1:{page.port}", KEPT, prefix="/cams", passes_websockets=False)
             async with plain.serving() as opened:
-                await in_thread(browser, opened, "start roadmask live with --page-url")
+                await in_thread(browser, opened, "start roadmask with --page-url")
             async with lacking.serving() as opened:
                 await in_thread(browser, opened, "pass on the headers Upgrade and Connection")
 

@@ -33,7 +33,7 @@ except EngineError as error:
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/").stdout
     assert "the live page needs aiohttp" in said
-    assert "roadmask[live]" in said
+    assert "roadmask[page]" in said
 
 
 @pytest.mark.parametrize(

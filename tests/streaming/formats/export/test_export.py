@@ -124,7 +124,7 @@ def test_cvat_tracks_are_the_masks(drive: Path, tmp_path: Path) -> None:
 
 
 def test_cvat_loads_in_datumaro(drive: Path, tmp_path: Path) -> None:
-    dataset = pytest.importorskip("datumaro.components.dataset", reason="needs datumaro, see the Makefile").Dataset
+    dataset = pytest.importorskip("datumaro.components.dataset", reason="needs datumaro: make bench-setup").Dataset
     loaded = dataset.import_from(str(export(drive, "cvat", tmp_path / "a.xml")), "cvat")
     items = {item.attributes["frame"]: item for item in loaded}
     assert sorted(items) == [frame.frame_index for frame in stored(drive)]

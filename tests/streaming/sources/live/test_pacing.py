@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadmask.streaming.sources.live.pacing import Spacing
+from roadmask.streaming.sources.live.pacing import Backlog, Spacing
 
 
 @pytest.mark.parametrize("limit", [0.5, 7.0, 12.5, 20.0, 24.0])
@@ -30,3 +30,54 @@ def test_another_limit_counts_at_once_and_a_gap_is_not_made_up_for() -> None:
     assert [spacing.takes(round(now_s * 1e9)) for now_s in (140.0, 140.1, 140.2, 141.1)] == [True, False, False, True]
     spacing.limit(None)
     assert all(spacing.takes(142 * 10**9 + n) for n in range(5))
+
+
+def put(backlog: Backlog[int], images: range, burst: int = 1, fps: int = 25) -> int:
+    """Puts images of a camera, each with its number; returns how many others were left out."""
+    return sum(backlog.put(number, number * 10**9 // fps, burst) for number in images)
+
+
+def taken(backlog: Backlog[int]) -> list[int]:
+    return [backlog.take() or 0 for _ in range(len(backlog))]
+
+
+def test_whoever_is_slow_gets_the_newest_image() -> None:
+    backlog: Backlog[int] = Backlog()
+    assert put(backlog, range(10)) == 9
+    backlog.ask()
+    assert backlog.take() == 9
+
+
+def test_a_burst_of_b_frames_waits_whole() -> None:
+    backlog: Backlog[int] = Backlog()
+    assert put(backlog, range(4), burst=4, fps=2) == 0
+    assert put(backlog, range(4, 6), burst=4, fps=2) == 2
+    assert taken(backlog) == [2, 3, 4, 5]
+
+
+def test_whoever_keeps_up_gets_all_images_after_a_busy_moment() -> None:
+    backlog: Backlog[int] = Backlog()
+    backlog.ask()  # nothing is there: it waits
+    assert put(backlog, range(10)) == 0
+    assert taken(backlog) == list(range(10))
+
+
+def test_after_a_longer_moment_the_oldest_are_left_out_and_after_a_long_one_all_but_the_newest() -> None:
+    backlog: Backlog[int] = Backlog()
+    backlog.ask()
+    assert put(backlog, range(20)) == 7  # half a second waits
+    assert taken(backlog) == list(range(7, 20))
+    assert put(backlog, range(20, 60)) == 39
+    assert taken(backlog) == [59]
+    put(backlog, range(60, 62))
+    backlog.ask()  # one waits: it does not keep up yet
+    assert taken(backlog) == [61]
+    backlog.ask()
+    assert put(backlog, range(62, 70)) == 0
+
+
+def test_images_that_come_seldom_wait_no_longer() -> None:
+    backlog: Backlog[int] = Backlog()
+    backlog.ask()
+    assert put(backlog, range(5), fps=1) == 4
+    assert taken(backlog) == [4]

@@ -1,0 +1,1 @@
+"""Size of roadmask's wheel, and of what an installation adds to site-packages."""

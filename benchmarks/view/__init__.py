@@ -1,0 +1,1 @@
+"""The page of a recorded store: first paint, seeks and memory."""
