@@ -96,7 +96,7 @@ def source_name(stored: Mapping[str, Any]) -> str:
 
 
 def _find_files(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """Returns the files of a video or a bag in a folder, under their names or under others; nothing if one is missing."""
+    """Returns the files of a video or a bag in a folder, whatever their names; nothing if one is missing."""
     found: list[str] = []
     query = f"?track={stored.get('track', 1)}" if stored.get("kind") == "video" else ""
     if "topic" in stored:  # one camera of a bag

@@ -90,15 +90,14 @@ def read_mcap(path: Path, problems: list[str]) -> Iterator[RawMessage]:
 
 def _records(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
     """Yields opcode and content of each record, and whether the file holds all of it."""
-    while True:
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            return
+    at = file.tell()
+    size = file.seek(0, 2)
+    file.seek(at)
+    while len(header := file.read(_HEADER.size)) == _HEADER.size:
         opcode, length = _HEADER.unpack(header)
-        start = file.tell()
-        left = file.seek(0, 2) - start
-        file.seek(start)
-        yield opcode, file.read(min(length, left)), length <= left
+        left = size - at - _HEADER.size
+        yield opcode, file.read(min(length, left)), length <= left  # a damaged length must not fill the memory
+        at += _HEADER.size + length
 
 
 def _chunk(topics: _Topics, content: bytes, whole: bool, problems: list[str]) -> Iterator[RawMessage]:

@@ -6,6 +6,7 @@ The layout is that of wiki.ros.org/Bags/Format/2.0: a line, then records of a he
 from __future__ import annotations
 
 import bz2
+import os
 import struct
 from collections.abc import Iterator
 from io import BytesIO
@@ -104,15 +105,23 @@ def _sized(file: BinaryIO) -> bytes:
 def _sized_or_less(file: BinaryIO) -> tuple[bytes, int]:
     """Returns the content of a record, and how many bytes of it are missing."""
     (length,) = struct.unpack("<I", _exactly(file, 4))
-    data = file.read(length)
+    data = file.read(min(length, _left(file)))
     return data, length - len(data)
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
+    if size > 4 and size > _left(file):  # a damaged length must not fill the memory
+        raise EOFError(f"expected {size} bytes, got {_left(file)}")
     data = file.read(size)
     if len(data) < size:
         raise EOFError(f"expected {size} bytes, got {len(data)}")
     return data
+
+
+def _left(file: BinaryIO) -> int:
+    if isinstance(file, BytesIO):
+        return len(file.getbuffer()) - file.tell()
+    return os.fstat(file.fileno()).st_size - file.tell()
 
 
 def _fields(data: bytes) -> dict[bytes, bytes]:

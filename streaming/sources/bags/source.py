@@ -176,12 +176,15 @@ class BagSource(BaseSource):
 
         def given(items: Iterable[Any]) -> Iterator[Decoded]:
             for item in items:
-                if item.tag not in waiting:
+                if item.number not in waiting:
                     continue
-                stamp_ns, frame_id = waiting.pop(item.tag)
-                shown = to_rgb(item.frame)[0] if isinstance(item, DecodedFrame) and to_rgb else "a packet gave no image"
-                yield stamp_ns, frame_id, shown
+                stamp_ns, frame_id = waiting.pop(item.number)
+                if isinstance(item, DecodedFrame) and to_rgb is not None:
+                    yield stamp_ns, frame_id, to_rgb(item.frame)[0]
+                else:
+                    yield stamp_ns, frame_id, "a video packet gave no image"
 
+        begun = 0
         for count, (raw, message) in enumerate(messages):
             if isinstance(message, str):
                 yield None, "", message
@@ -198,8 +201,12 @@ class BagSource(BaseSource):
                 continue
             packet = av.Packet(bytes(message.data))
             packet.pts = count
-            waiting[count] = self._stamp(raw, message), message.frame_id
-            yield from given(decoder.decode(cast("Any", packet), tag=count))
+            before = decoder.frames
+            items = decoder.decode(cast("Any", packet))
+            if decoder.frames > before:  # not parameters alone, or the second field of a frame
+                waiting[begun] = self._stamp(raw, message), message.frame_id
+                begun += 1
+            yield from given(items)
         if decoder is not None:
             yield from given(decoder.finish())
 

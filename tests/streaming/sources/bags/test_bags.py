@@ -134,16 +134,14 @@ def test_video_has_the_stamps_of_its_messages(encoder: str, name: str, tmp_path:
 
 
 def test_video_that_begins_without_a_keyframe_counts_what_it_lost(tmp_path: Path) -> None:
-    made = list(video_entries("libx264", "h264"))
-    made[0] = foxglove_entry("/front/video", EPOCH_NS, b"\0\0\0\1\x09\x10", "h264")
-    again = video_entries("libx264", "h264", 3)
-    later = [
-        foxglove_entry("/front/video", EPOCH_NS + (6 + n) * PERIOD_NS, _payload(e), "h264") for n, e in enumerate(again)
-    ]
-    items = read_all(write_mcap(tmp_path / "a.mcap", made + later), "front")
-    assert len(items) == 9
-    assert numbers(items)[-3:] == [0, 1, 2]
-    assert sum(isinstance(item, LostFrame) for item in items) >= 1
+    delimiter = foxglove_entry("/front/video", EPOCH_NS, b"\0\0\0\1\x09\x10", "h264")  # begins no frame
+    first = video_entries("libx264", "h264")[1:]
+    times = [EPOCH_NS + n * PERIOD_NS for n in (6, 7, 8)]
+    again = zip(times, video_entries("libx264", "h264", 3), strict=True)
+    later = [foxglove_entry("/front/video", ns, _payload(entry), "h264") for ns, entry in again]
+    items = read_all(write_mcap(tmp_path / "a.mcap", [delimiter, *first, *later]), "front")
+    assert numbers(items) == [None] * 5 + [0, 1, 2]
+    assert [item.timestamp_ns for item in items[5:]] == times
 
 
 def _payload(entry: Entry) -> bytes:
@@ -246,6 +244,34 @@ def test_cut_db3_and_ros1_bags_give_what_is_whole(tmp_path: Path) -> None:
         assert 15 < len(found) <= 25, path
         assert numbers(found) == list(range(len(found)))
         assert "cut off" in bag_content([cut]).problems[0]
+
+
+@pytest.mark.parametrize("kind", ["mcap", "db3", "bag"])
+def test_flipped_bits_are_refused_or_counted(kind: str, tmp_path: Path) -> None:
+    made = entries(6)
+    if kind == "mcap":
+        path = write_mcap(tmp_path / "a.mcap", made, chunk_bytes=2**15, compression=CompressionType.NONE)
+    else:
+        path = (
+            next(write_db3(tmp_path / "a", made).glob("*.db3"))
+            if kind == "db3"
+            else write_ros1(tmp_path / "a.bag", made)
+        )
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    read = 0
+    for n in range(40):
+        spoiled = bytearray(content)
+        headers = np.flatnonzero(np.frombuffer(content, np.uint8) != 60)  # most of the pixels are 60
+        for at in rng.choice(headers, 4):
+            spoiled[at] ^= 1 << rng.integers(8)
+        broken = tmp_path / f"{n}.{kind}"
+        broken.write_bytes(spoiled)
+        try:
+            read += len(read_all(broken))
+        except SourceError:
+            continue
+    assert read > 20
 
 
 def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
