@@ -160,6 +160,10 @@ tracking-part: $(STAMP) | out/bars
 bars-resume: $(STAMP) ## Kill runs at many moments, in process and on Ray, and resume them; takes minutes
 	$(BIN)/python -m pytest -m bars tests/streaming/recording/test_killed.py
 
+.PHONY: bars-signals
+bars-signals: $(STAMP) ## Interrupt runs by each signal at many moments, recorded and live; takes minutes
+	$(BIN)/python -m pytest -m bars tests/field/test_interrupted.py
+
 .PHONY: bars-store bars-run
 bars-store: $(STAMP) | out/bars ## Measure the size and reading of stores
 	$(BIN)/python -m benchmarks.store $(DATA)/clips/highway.mp4 $(DATA)/kitti_mots_gt --json out/bars/store.json \

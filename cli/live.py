@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -112,7 +113,7 @@ def live(
     The newest image wins: what the engine has no time for is dropped and counted. A camera that is lost is tried again
     for as long as the run lasts. Exit codes: 0 all cameras came to their end, 2 unusable arguments or no camera that
     can work, 3 some frames failed (the rest is stored), 4 the store failed or refused frames (what is committed is
-    safe), 130 ended by Ctrl-C (the store is closed).
+    safe), 130 ended by Ctrl-C, SIGTERM or SIGHUP (the store is closed).
 
     [bold]roadmask live front=rtsp://camera.local/stream --out drive.zarr[/]
 
@@ -152,14 +153,17 @@ def live(
         require_nothing(out)
     with ExitStack() as opened:
         opened.enter_context(json_log(log_json))
-        stop = opened.enter_context(interruptible(console))
+        at_once = threading.Event()
+        stop = opened.enter_context(interruptible(console, at_once))
         shown = opened.enter_context(_page(page, page_token, page_url, console, open_page=open_page))
         console.print("[dim]starting the engine and the cameras[/]")
         view = opened.enter_context(LiveView(console))
-        result = run_live(sources, out, settings=settings, on_report=view.report, page=shown, stop=stop)
+        result = run_live(
+            sources, out, settings=settings, on_report=view.report, page=shown, stop=stop, stop_at_once=at_once
+        )
     console.print(ledger_table([(camera.camera, camera.ledger) for camera in result.cameras]))
     _print_ends(console, result)
-    if out is not None:
+    if out is not None and out.exists():  # it does not if the run ended before anything was captured
         typer.echo(out)
     sys.exit(result.exit_code)
 

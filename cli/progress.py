@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -76,24 +78,54 @@ def camera_bars(console: Console) -> Iterator[ProgressCallback]:
 
 
 @contextmanager
-def interruptible(console: Console) -> Iterator[threading.Event]:
-    """Makes the first Ctrl-C or SIGTERM set an event, which asks a run to store what it has; the second one exits."""
-    stop, at_once = threading.Event(), threading.Event()
+def interruptible(console: Console, at_once: threading.Event | None = None) -> Iterator[threading.Event]:
+    """Makes the first Ctrl-C, SIGTERM or SIGHUP set an event, which asks a run to store what it has.
 
-    def ask(_number: int, _frame: Any) -> None:
-        if stop.is_set():
-            at_once.set()
+    The second one exits with code 130. A hang-up is never the second one, since a terminal that closes sends several.
+
+    Args:
+        console: where the request is confirmed.
+        at_once: set by the second request instead, for a run that ends itself; the third request then exits.
+    """
+    stop, exiting = threading.Event(), threading.Event()
+    terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+
+    def ask(number: int, _frame: Any) -> None:
+        if number == signal.SIGHUP:
+            _detach(terminals)
+        if not stop.is_set():
+            stop.set()
+            console.print("[yellow]Stopping: storing what was read so far. Press Ctrl-C again to stop at once.[/]")
+        elif number == signal.SIGHUP:
+            return
+        elif at_once is None:
+            exiting.set()
             raise SystemExit(130)
-        stop.set()
-        console.print("[yellow]Stopping: storing what was read so far. Press Ctrl-C again to stop at once.[/]")
+        elif not at_once.is_set():
+            at_once.set()
+            console.print("[yellow]Stopping at once: frames at the engine are dropped.[/]")
+        else:
+            console.show_cursor()
+            os._exit(130)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    # `nohup` makes a program ignore hang-ups, which is to stay so.
+    ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+    asking = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} - ignored
+    before = {number: signal.signal(number, ask) for number in asking}
     try:
         yield stop
     except SystemExit:
-        if at_once.is_set():
+        if exiting.is_set():
             raise SystemExit(130) from None  # Ray turns it into a 1 on the way
         raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _detach(terminals: Sequence[int]) -> None:
+    """Sends what is written to terminals nowhere: they are gone, and writing to them would fail."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in terminals:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -111,7 +111,7 @@ def run(
     """Segment, track and store recorded cameras.
 
     Exit codes: 0 all frames stored, 2 unusable input or arguments, 3 some frames failed (the rest is stored),
-    4 the store failed (committed frames are safe), 130 interrupted.
+    4 the store failed (committed frames are safe), 130 interrupted by Ctrl-C, SIGTERM or SIGHUP.
 
     [bold]roadmask run drive.mp4[/]
 

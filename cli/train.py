@@ -88,6 +88,7 @@ def train(
     """
     from roadmask.engines.errors import ConfigError
     from roadmask.engines.extras import missing_package, require_plots
+    from roadmask.engines.files import folder_made
     from roadmask.engines.letterbox import parse_input_size
     from roadmask.engines.networks.weights import Architecture, find_weights
 
@@ -123,7 +124,7 @@ def train(
         threads=threads,
     )
     console = Console(highlight=False)
-    with interruptible(console) as stop, _bar(console, settings.minutes) as on_progress:
+    with folder_made(out), interruptible(console) as stop, _bar(console, settings.minutes) as on_progress:
         trained = train_weights(
             labels,
             weights,

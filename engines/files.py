@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -121,3 +121,26 @@ def _report_unflushed(folder: Path, error: OSError) -> None:
             folder,
             error.strerror,
         )
+
+
+@contextmanager
+def folder_made(path: Path) -> Iterator[None]:
+    """Creates a folder and those above it; an exception removes those that were created here and are still empty.
+
+    Raises:
+        OSError: a folder cannot be created.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        remove_empty(missing)
+        raise
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders that are empty, in this order; others stay."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

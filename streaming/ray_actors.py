@@ -13,6 +13,7 @@ from logging.handlers import QueueHandler
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -108,6 +109,38 @@ def own_errors() -> Iterator[None]:
         ) from error
 
 
+class _Starting:
+    """Whether this process starts Ray now; its children then leave the terminal and the process group."""
+
+    now = False
+
+    def leave_group(self) -> None:
+        """Runs in each child after a fork: what a terminal sends to all processes is for this one to decide."""
+        if self.now:
+            os.setsid()
+
+
+_starting = _Starting()
+os.register_at_fork(after_in_child=_starting.leave_group)
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Keeps this process's handler of SIGTERM, and signals to it from what Ray starts.
+
+    Ray would set two handlers of its own, one of which prints a stack trace of C++.
+    """
+    _starting.now = True
+    try:
+        with (
+            patch("ray._private.utils.set_sigterm_handler", lambda _: None, create=True),
+            patch("ray._private.ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER", True, create=True),
+        ):
+            yield
+    finally:
+        _starting.now = False
+
+
 @contextmanager
 def ray_session() -> Iterator[None]:
     """Uses the Ray that this process is connected to, or starts one for as long as the context lasts."""
@@ -117,16 +150,17 @@ def ray_session() -> Iterator[None]:
     give_token()
     since, on_sigterm = time.time(), signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            address="local",  # whatever RAY_ADDRESS says: to use a cluster, connect to it first
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=512 * 2**20,
-            # Images that are no longer needed are freed at once, not once a second: a second of images is much memory.
-            # Ray would run its workers at nice 15, where the engine loses to everything else on the machine.
-            _system_config={"free_objects_period_milliseconds": 50, "worker_niceness": 0},
-        )
+        with own_signals():
+            ray.init(
+                address="local",  # whatever RAY_ADDRESS says: to use a cluster, connect to it first
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=512 * 2**20,
+                # Images that are no longer needed are freed at once, not once a second: a second of images is much
+                # memory. Ray would run its workers at nice 15, where the engine loses to everything else.
+                _system_config={"free_objects_period_milliseconds": 50, "worker_niceness": 0},
+            )
     except Exception as error:  # Ray reports failures of its processes as bare exceptions of several types
         raise RunError(why_not_started(error, since)) from error
     if callable(on_sigterm) and threading.current_thread() is threading.main_thread():

@@ -101,9 +101,9 @@ class Stage:
 
         return mend
 
-    def reader_killed(self) -> None:
-        """Kills the reader process of a camera."""
-        os.kill(self.run.run.coordinators["rtsp"].pids["reader"], signal.SIGKILL)
+    def decoder_killed(self) -> None:
+        """Kills the decoder process of a camera."""
+        os.kill(self.run.run.coordinators["rtsp"].pids["decoder"], signal.SIGKILL)
 
     def writer_killed(self) -> None:
         """Kills the recorder process of a camera."""
@@ -151,7 +151,7 @@ FAULTS: dict[str, str] = {
     "resolution_change": "udp",
     "clock_jump": "udp",
     "wrong_password": "locked",
-    "reader_killed": "rtsp",
+    "decoder_killed": "rtsp",
     "segmenter_killed": "rtsp",
     "writer_killed": "rtsp",
     "page_client_stops_reading": "calm",
@@ -159,7 +159,7 @@ FAULTS: dict[str, str] = {
     "disk_full": "calm",
 }
 """Fault -> the camera that it hits."""
-OWN_KILLED = ("reader_killed", "segmenter_killed", "writer_killed")
+OWN_KILLED = ("decoder_killed", "segmenter_killed", "writer_killed")
 """Faults that kill a process of ours."""
 SMALL_DISK_BYTES = 2 * 10**9
 """`disk_full` fills the disk it works on, which is done to no disk larger than this."""

@@ -23,22 +23,27 @@ class Arrangement:
     """Which stages of the pipeline have a process of their own."""
 
     decoder: bool = True
-    """A process for each camera; otherwise a thread of whatever reads the camera."""
-    reader: bool = True
+    """A process for each camera; otherwise a thread of the coordinator."""
+    reader: bool = False
     """An actor for each camera; otherwise threads of the coordinator."""
     segmenter: bool = True
     """An actor; otherwise a thread of the coordinator."""
     recorder: bool = True
     """An actor for each camera; otherwise a thread of the coordinator."""
 
+    @property
+    def needs_ray(self) -> bool:
+        """Whether any stage is an actor."""
+        return self.reader or self.segmenter or self.recorder
+
 
 ARRANGEMENTS = {
     "as shipped": Arrangement(),
-    "decoder in a thread of the reader": Arrangement(decoder=False),
-    "reader in the coordinator": Arrangement(reader=False),
+    "reader in an actor": Arrangement(reader=True),
+    "decoder in the coordinator": Arrangement(decoder=False),
     "segmenter in the coordinator": Arrangement(segmenter=False),
     "recorder in the coordinator": Arrangement(recorder=False),
-    "one process": Arrangement(decoder=False, reader=False, segmenter=False, recorder=False),
+    "one process": Arrangement(decoder=False, segmenter=False, recorder=False),
 }
 
 

@@ -28,7 +28,7 @@ from roadmask.evaluation.speed.scripted import waiting_segmenter
 from roadmask.streaming.config import RunConfig
 from roadmask.streaming.frames import Frame
 from roadmask.streaming.ledger import Ledger
-from roadmask.streaming.live.actors import ReaderActor, RecorderActor, SegmenterActor
+from roadmask.streaming.live.actors import RecorderActor, SegmenterActor
 from roadmask.streaming.live.batching import LiveBatcher
 from roadmask.streaming.live.settings import LiveSettings, RecorderSettings
 from roadmask.streaming.live.store_sink import FLOOR_BYTES
@@ -62,14 +62,14 @@ class ThreadedReader:
         return self._decoder.take(timeout_s)
 
 
-class ThreadedReaderActor(Actor):
-    """Reads a camera in an actor whose decoder is a thread."""
+class ReaderActor(Actor):
+    """Reads a camera in a process of its own."""
 
     def open(self, address: Address, counts: Path) -> None:
         """Starts reading."""
-        self._reader = ThreadedReader(address, counts)
+        self._reader = LiveReader(address, counts)
 
-    def next(self, timeout_s: float, _limit_fps: float | None) -> tuple[FrameNote | None, Frame | None]:
+    def next(self, timeout_s: float) -> tuple[FrameNote | None, Frame | None]:
         """Returns the newest frame and the note about it."""
         return self._reader.next(timeout_s) or (None, None)
 
@@ -81,21 +81,24 @@ async def value_of(thing: Any) -> Any:
 
 async def reader(arrangement: Arrangement, address: Address, counts: Path) -> Next:
     """Returns what gives the newest frame of a camera."""
-    if not arrangement.reader:
-        local = LiveReader(address, counts) if arrangement.decoder else ThreadedReader(address, counts)
+    if arrangement.reader:
+        handle = start_actor(ReaderActor)
+        await handle.open.remote(address, counts)
 
-        async def take() -> tuple[FrameNote | None, Any]:
-            return await asyncio.to_thread(local.next, _NEXT_S) or (None, None)
+        async def ask() -> tuple[FrameNote | None, Any]:
+            note, frame = handle.next.options(num_returns=2).remote(_NEXT_S)
+            return await note, frame
 
-        return take
-    handle = start_actor(ReaderActor if arrangement.decoder else ThreadedReaderActor, max_concurrency=4)
-    await handle.open.remote(address, counts)
+        return ask
+    local = LiveReader(address, counts) if arrangement.decoder else ThreadedReader(address, counts)
 
-    async def ask() -> tuple[FrameNote | None, Any]:
-        note, frame = handle.next.options(num_returns=2).remote(_NEXT_S, None)
-        return await note, frame
+    def take() -> tuple[FrameNote | None, Any]:
+        if (taken := local.next(_NEXT_S)) is None:
+            return None, None
+        note, frame = taken
+        return note, ray.put(frame) if arrangement.needs_ray else frame
 
-    return ask
+    return partial(asyncio.to_thread, take)
 
 
 async def segmenter(arrangement: Arrangement, build: Callable[[], Segmenter], cameras: int) -> Segment:
@@ -214,12 +217,11 @@ def main() -> None:
     """Runs what the first argument describes, as JSON."""
     asked = json.loads(sys.argv[1])
     benchmark, arrangement = ProcessBenchmark(**asked["settings"]), Arrangement(**asked["arrangement"])
-    needs_ray = arrangement.reader or arrangement.segmenter or arrangement.recorder
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="roadmask-pipeline-")))
         store = MaskStore.create(folder / "drive.zarr", class_names={3: "car"}, engine={}, sources={}, config={})
         opened.enter_context(store)
-        if needs_ray:
+        if arrangement.needs_ray:
             opened.enter_context(ray_session())
         record = asyncio.run(run(asked["clip"], benchmark, arrangement, folder))
         for process in psutil.Process().children(recursive=True):

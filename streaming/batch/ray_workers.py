@@ -21,6 +21,7 @@ from roadmask.engines.errors import InputError
 from roadmask.streaming.batch.drive_worker import DriveTask, record_task
 from roadmask.streaming.batch.outcome import DriveOutcome
 from roadmask.streaming.batch.workers import Died, Message, Progressed, rate_limited
+from roadmask.streaming.ray_actors import own_signals
 from roadmask.streaming.redaction import redact_address, redact_text
 
 
@@ -75,7 +76,8 @@ class RayWorkers:
         self._own = not ray.is_initialized()
         if self._own:
             try:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                with own_signals():
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (OSError, RuntimeError, ValueError, RayError) as error:
                 shown, why = redact_address(address), redact_text(str(error), [address])
                 raise InputError(

@@ -86,7 +86,12 @@ class _Worker:
     def __init__(self, context: SpawnContext) -> None:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self.process.start()
+        # A terminal sends these to all processes; the batch decides. A child inherits what is blocked here.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that the pipe ends when the process does
         self.drive: str | None = None
 
@@ -176,7 +181,6 @@ class LocalWorkers:
 
 def _serve(pipe: Connection) -> None:
     """Runs in the process: records the drives that come through the pipe until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the batch decides
     tasks: queue.Queue[DriveTask | None] = queue.Queue()
     stop = threading.Event()
 

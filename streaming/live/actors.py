@@ -1,4 +1,4 @@
-"""The actors of a live run: thin shells around a reader, the segmenter and a recorder, without logic of their own.
+"""The actors of a live run: thin shells around the segmenter and a recorder, without logic of their own.
 
 Each is empty until it is opened, and says so: `NotOpenError` tells the coordinator that it met a successor too early.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from roadmask.streaming.live.recorder import LiveRecorder, RecorderAnswer
     from roadmask.streaming.live.settings import RecorderSettings
     from roadmask.streaming.segmentation import Segmentation
-    from roadmask.streaming.sources.live.address import Address
-    from roadmask.streaming.sources.live.protocol import FrameNote
-    from roadmask.streaming.sources.live.reader import LiveReader, ReaderStatus
 
 T = TypeVar("T")
 _USUAL_SIZE = (1080, 1920)
@@ -41,58 +37,24 @@ class LiveActors:
 
     def __init__(self) -> None:
         self.segmenters = StandbyPool(SegmenterActor)
-        self.readers = StandbyPool(ReaderActor, concurrency=4)
         self.recorders = StandbyPool(RecorderActor)
-        self._all = (self.segmenters, self.readers, self.recorders)
 
     def start(self, cameras: int) -> None:
         """Starts all that a run needs at the same time: importing takes them seconds."""
         self.segmenters.start(1)
-        self.readers.start(cameras)
         self.recorders.start(cameras)
 
     def refill(self) -> None:
         """Starts a standby actor of each kind soon."""
-        for pool in self._all:
-            pool.refill()
+        self.segmenters.refill()
+        self.recorders.refill()
 
     def __enter__(self) -> LiveActors:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pool in self._all:
-            pool.close()
-
-
-class ReaderActor(Actor):
-    """Reads one camera."""
-
-    def __init__(self, cwd: str) -> None:
-        super().__init__(cwd)
-        import roadmask.streaming.sources.live.reader  # noqa: F401, PLC0415 - an actor that stands by has it loaded
-
-        self._reader: LiveReader | None = None
-
-    def open(self, address: Address, counts: Path) -> int:
-        """Starts reading; returns the id of this process."""
-        from roadmask.streaming.sources.live.reader import LiveReader  # noqa: PLC0415 - only readers need it
-
-        self.close()
-        self._reader = LiveReader(address, counts)
-        return os.getpid()
-
-    def next(self, timeout_s: float, limit_fps: float | None) -> tuple[FrameNote | None, Frame | None]:
-        """Returns the newest frame and, apart from its pixels, the note about it."""
-        return _opened(self._reader).next(timeout_s, limit_fps) or (None, None)
-
-    def status(self) -> ReaderStatus:
-        """Returns the state of the camera."""
-        return _opened(self._reader).status()
-
-    def close(self) -> None:
-        """Ends the decoder."""
-        if self._reader is not None:
-            self._reader.close()
+        self.segmenters.close()
+        self.recorders.close()
 
 
 class SegmenterActor(Actor):

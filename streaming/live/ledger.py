@@ -40,7 +40,7 @@ class LiveLedger:
         return list(self._in_flight)
 
     def receive(self, note: FrameNote) -> None:
-        """Counts a frame that arrived from the reader; those between it and the one before died with a process."""
+        """Counts a frame that arrived from its decoder; those between it and the one before died with a decoder."""
         if lost := note.number - self._received - 1:
             self._decided.lose("failed", READER_DIED, lost)
         self._received = note.number
@@ -85,7 +85,7 @@ class LiveLedger:
         self._at_recorder.clear()
 
     def close(self, counts: Counts) -> None:
-        """Counts what is still on its way from the reader when the run ends: it will not come."""
+        """Counts what is still on its way from the decoder when the run ends: it will not come."""
         self._decided.lose("dropped", STOPPED, self._on_the_way(counts))
         self._closed = True
 

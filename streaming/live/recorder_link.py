@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,14 +17,14 @@ from roadmask.streaming.live.gauges import Gauges
 from roadmask.streaming.live.ledger import STORE, TRACK, WRITER_DIED, LiveLedger
 from roadmask.streaming.live.recorder import RecorderAnswer
 from roadmask.streaming.live.reports import LiveImage
-from roadmask.streaming.live.restart import DEATHS, RestartableActor, StandbyPool, own_error, within
+from roadmask.streaming.live.restart import DEATHS, RestartableActor, StandbyPool, own_error
 from roadmask.streaming.live.settings import RecorderSettings
 from roadmask.streaming.live.store_sink import committed_frames
 from roadmask.streaming.sources.live.counts import Counts, CountsFile
 from roadmask.streaming.sources.live.protocol import FrameNote
 
-HANGS_S = 60.0
-"""Seconds without an answer after which a recorder hangs and is killed; its disk cannot make it wait."""
+HANGS_S, ABORT_S = 60.0, 10.0
+"""Seconds without an answer after which a recorder hangs and is killed, and the same for one whose store failed."""
 _log = logging.getLogger(__name__)
 
 
@@ -127,7 +128,8 @@ class RecorderLink:
             cause = own_error(error)
             problem = cause if isinstance(cause, RoadmaskError) else StoreError(f"the recorder died: {cause}.")
             if self._settings.store is not None and not isinstance(cause, LedgerError):
-                await within(self.actor.handle.abort.remote())
+                with suppress(RayError, RoadmaskError):
+                    await self.actor.answer(self.actor.handle.abort.remote(), ABORT_S)
                 self._ledger.restart_recorder(committed_frames(self._settings.store / self._camera), STORE)
         self.actor.kill()
         return problem

@@ -15,8 +15,6 @@ from roadmask.streaming.ray_actors import Actor, NotOpenError, start_actor
 
 DEATHS = (RayActorError, WorkerCrashedError, OutOfMemoryError, NotOpenError)
 """What a call raises if its actor died, or if the actor's successor could not be opened yet."""
-ANSWER_S = 10.0
-"""Seconds to wait for an actor that may be dead."""
 _TRIES, _RETRY_S = 3, 0.5
 """How many successors in a row may die while they are opened, and the pause between them in seconds."""
 _REFILL_S = 5.0
@@ -31,18 +29,16 @@ class StandbyPool:
 
     Args:
         stage: class of the actors.
-        concurrency: number of calls that each actor answers at the same time.
     """
 
-    def __init__(self, stage: type[Actor], *, concurrency: int = 1) -> None:
+    def __init__(self, stage: type[Actor]) -> None:
         self._stage = stage
-        self._options = {"max_concurrency": concurrency} if concurrency > 1 else {}
         self._waiting: list[Any] = []
         self._refilling: asyncio.TimerHandle | None = None
 
     def start(self, count: int) -> None:
         """Starts this many actors at the same time."""
-        self._waiting += [start_actor(self._stage, **self._options) for _ in range(count)]
+        self._waiting += [start_actor(self._stage) for _ in range(count)]
 
     def take(self) -> Any:
         """Returns an actor that is not open yet: one that stands by, if there is one."""
@@ -140,7 +136,7 @@ class RestartableActor:
             Whatever the call raises, one of `DEATHS` if the actor died.
         """
         try:
-            return await asyncio.wait_for(awaited(reference), seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(reference.future()), seconds)
         except TimeoutError:
             _log.warning("the %s has not answered for %.0f s and is killed", self.name, seconds)
             self.kill()
@@ -157,16 +153,3 @@ def own_error(error: BaseException) -> BaseException:
     while isinstance(cause, RayTaskError):
         cause = cause.cause
     return cause if isinstance(cause, RoadmaskError) else error
-
-
-async def awaited(reference: Any) -> Any:
-    """Returns what a call returns, as a coroutine."""
-    return await reference
-
-
-async def within(reference: Any, seconds: float = ANSWER_S) -> None:
-    """Waits for an actor that may be dead, but no longer than this."""
-    try:
-        await asyncio.wait_for(awaited(reference), seconds)
-    except (RayError, RoadmaskError, TimeoutError) as error:
-        _log.debug("no answer: %s", type(error).__name__)

@@ -49,7 +49,8 @@ class LiveResult:
         """4 the store failed, 2 no camera ever could work, 130 stopped, 3 some frames failed, 0 otherwise."""
         if any(camera.problem is not None for camera in self.cameras):
             return 4
-        if all(camera.state is CameraState.FAILED and not camera.ledger.captured for camera in self.cameras):
+        hopeless = (each.state is CameraState.FAILED and not each.ledger.captured for each in self.cameras)
+        if self.cameras and all(hopeless):
             return 2
         if self.interrupted:
             return 130
@@ -67,6 +68,7 @@ def run_live(
     page: LiveViewer | None = None,
     sinks: MakeSinks | None = None,
     stop: threading.Event | None = None,
+    stop_at_once: threading.Event | None = None,
 ) -> LiveResult:
     """Segments, tracks, shows and stores live cameras until they end or the run is told to stop.
 
@@ -84,6 +86,7 @@ def run_live(
         page: gets reports and images, too, and says how old images were when people saw them; usually a `LivePage`.
         sinks: makes further sinks of a camera, whose name it is given, in the process that records the camera.
         stop: set it, from any thread or signal handler, to end the run after the frames that are on their way.
+        stop_at_once: set it after `stop` to drop the frames that the engine has, instead of waiting for them.
 
     Returns:
         What became of each camera, with every captured frame accounted for.
@@ -97,7 +100,8 @@ def run_live(
     typed = [f"{name}={source}" for name, source in cameras.items()] if isinstance(cameras, Mapping) else cameras
     viewer = Callbacks(on_report, on_image, page)
     show = page is not None or on_image is not None
-    run = LiveRun(parse_live_sources(typed), out, settings, viewer, show=show, sinks=sinks, stop=stop)
+    addresses = parse_live_sources(typed)
+    run = LiveRun(addresses, out, settings, viewer, show=show, sinks=sinks, stop=stop, stop_at_once=stop_at_once)
     return run.run()
 
 
@@ -106,14 +110,11 @@ class LiveRun:
 
     Args:
         addresses: the cameras.
-        out: store to write; None to watch only.
-        settings: how the run goes; the defaults if None.
+        out, settings, sinks, stop, stop_at_once: as for `run_live`.
         viewer: gets images and reports.
         builds: build the segmenter, in a process of its own, at each network input size from the largest to the
             smallest; as the settings say if None.
         show: draw images for the viewer.
-        sinks: makes further sinks of a camera.
-        stop: set it to end the run after the frames that are on their way.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class LiveRun:
         show: bool = False,
         sinks: MakeSinks | None = None,
         stop: threading.Event | None = None,
+        stop_at_once: threading.Event | None = None,
     ) -> None:
         self._addresses = list(addresses)
         self._out = None if out is None else Path(out)
@@ -136,6 +138,7 @@ class LiveRun:
         self._show = show
         self._sinks = sinks
         self._stop = stop or threading.Event()
+        self._at_once = stop_at_once or threading.Event()
         self.coordinators: dict[str, CameraCoordinator] = {}
         """Coordinators by camera, once the run has started."""
         self.segmenter_pid: int | None = None
@@ -167,17 +170,25 @@ class LiveRun:
             actors.start(len(self._addresses))
             segmenter = RestartableActor(actors.segmenters, "segmenter", self._open_segmenter)
             opened.callback(segmenter.kill)
+            opening = asyncio.create_task(self._open_segmenter(segmenter.handle))
+            stopping = asyncio.create_task(self._watch_stop(opening))
+            opened.callback(stopping.cancel)
             try:
-                await self._open_segmenter(segmenter.handle)
+                await opening
+            except asyncio.CancelledError:
+                return LiveResult([], interrupted=True)
             except (*DEATHS, RoadmaskError) as error:
                 raise own_error(error) from None
             self._store = self._create_store()
             if self._store is not None:
                 opened.enter_context(self._store)
             try:
-                return await self._coordinate(folder, segmenter, actors)
+                result = await self._coordinate(folder, segmenter, actors)
             finally:
                 await self._pass_on_logs(segmenter)
+            if self._store is not None and result.exit_code == 2:
+                self._store.discard_empty()
+            return result
 
     async def _coordinate(self, folder: Path, segmenter: RestartableActor, actors: LiveActors) -> LiveResult:
         settings = self._recorder_settings()
@@ -189,7 +200,6 @@ class LiveRun:
         await asyncio.gather(*(camera.open() for camera in cameras))
         actors.refill()
         reporting = asyncio.create_task(self._report_on(segmenter))
-        stopping = asyncio.create_task(self._watch_stop(cameras))
         running = [asyncio.create_task(camera.run()) for camera in cameras]
         try:
             await asyncio.gather(*running)
@@ -197,9 +207,8 @@ class LiveRun:
             for camera in cameras:  # if one of them failed the others end, too, and then all are closed
                 camera.stop()
             await asyncio.gather(*running, return_exceptions=True)
-            stopping.cancel()
             reporting.cancel()
-            await asyncio.gather(stopping, reporting, return_exceptions=True)
+            await asyncio.gather(reporting, return_exceptions=True)
             ends = await asyncio.gather(*(camera.close() for camera in cameras))
         return LiveResult(list(ends), self._stop.is_set())
 
@@ -213,11 +222,13 @@ class LiveRun:
             settings.config, names, self._out, settings.floor_bytes, retention, self._show, self._sinks
         )
 
-    async def _watch_stop(self, cameras: Sequence[CameraCoordinator]) -> None:
-        while not self._stop.is_set():
+    async def _watch_stop(self, opening: asyncio.Task[None]) -> None:
+        while True:
+            if self._stop.is_set():
+                opening.cancel()  # to build an engine takes minutes at times
+                for camera in self.coordinators.values():
+                    camera.stop(at_once=self._at_once.is_set())
             await asyncio.sleep(0.05)
-        for camera in cameras:
-            camera.stop()
 
     async def _report_on(self, segmenter: RestartableActor) -> None:
         while True:
@@ -274,8 +285,8 @@ class LiveRun:
         coordinators = list(self.coordinators.values())
         cameras = await asyncio.gather(*(each.report(self._rate.changes) for each in coordinators))
         out = self._out
-        storing = out is not None and any(each.storing for each in coordinators)
-        problems = [each.store_detail for each in coordinators if each.store_detail]
+        storing = out is not None and any(each.recorder.last.storing for each in coordinators)
+        problems = [detail for each in coordinators if (detail := each.recorder.last.store_detail)]
         where = "nothing is stored: no --out was given" if out is None else f"storing to {out.name}"
         return LiveReport(
             time.time_ns(),
@@ -312,7 +323,7 @@ class LiveRun:
         )
 
     async def _pass_on_logs(self, segmenter: RestartableActor) -> None:
-        handles = [segmenter.handle, *(handle for each in self.coordinators.values() for handle in each.handles)]
+        handles = [segmenter.handle, *(each.recorder.actor.handle for each in self.coordinators.values())]
         for record in await asyncio.to_thread(self._logs.records, handles):
             record.msg, record.args = self._redacted(record.getMessage()), None
             _log.handle(record)

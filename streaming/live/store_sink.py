@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from roadmask.engines.errors import RoadmaskError, StoreError
@@ -13,7 +14,7 @@ from roadmask.streaming.live.retention import Retention, Segments
 from roadmask.streaming.sinks.sink import CameraDescription, ResumePoint, TrackedFrame
 from roadmask.streaming.sinks.store import StoreSink
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
-from roadmask.streaming.store.layout import read_attributes
+from roadmask.streaming.store.layout import CAPTURED, read_attributes
 
 FLOOR_BYTES = 500 * 10**6
 """Free disk below which nothing more is stored, bytes."""
@@ -46,6 +47,7 @@ class LiveStoreSink(StoreSink):
         self._floor_bytes = floor_bytes
         self._segments: Segments | None = None
         self._epoch: int | None = None
+        self._noted = 0
         self.ledger = Ledger()
         """Frames of the camera that are not in the store, as counted so far."""
 
@@ -104,6 +106,15 @@ class LiveStoreSink(StoreSink):
         """Commits and closes the camera; see `StoreSink.close`."""
         self._write_losses()
         super().close(captured)
+        with suppress(OSError):
+            (self.writer.folder / CAPTURED).unlink(missing_ok=True)
+
+    def note_captured(self) -> None:
+        """Notes how many frames were captured, for `roadmask check` after the run was killed."""
+        if self.ledger.captured != self._noted:
+            self._noted = self.ledger.captured
+            with suppress(OSError):  # a full disk has no room for it either, and nothing depends on it
+                (self.writer.folder / CAPTURED).write_text(f"{self._noted}\n")
 
     def short_of_disk(self) -> str:
         """Returns why the disk cannot take more, for a person to read; empty if it can."""

@@ -123,6 +123,7 @@ class StoreWorker:
 
     def _look(self) -> None:
         """Commits what is due; stops below the floor of free disk, goes on above it."""
+        self._sink.note_captured()
         now = time.monotonic()
         if not self.problem and now >= self._commit_at:
             self._guarded(self._commit)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,14 +16,7 @@ from roadmask.streaming.frames import Clock
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.store.config import DEFAULT_STORE_CONFIG, StoreConfig
 from roadmask.streaming.store.files import DurableStore, WriterLock
-from roadmask.streaming.store.layout import (
-    LEDGER,
-    METADATA,
-    EpochInfo,
-    Extent,
-    json_data,
-    read_attributes,
-)
+from roadmask.streaming.store.layout import LEDGER, METADATA, EpochInfo, Extent, json_data, read_attributes, started_at
 from roadmask.streaming.store.open_epoch import OpenEpoch, create_epoch
 from roadmask.streaming.store.resuming import EarlierRun, committed_camera, remove_trackers, tracker_bytes, tracker_file
 from roadmask.streaming.store.rows import frame_rows, storable_masks
@@ -71,14 +63,14 @@ class CameraWriter:
         self._epoch: OpenEpoch | None = None
         self._last_index = -1
         self._tracker: TrackerState | None = None
-        self._closed = False
+        self._closed = self._torn = False
         self.earlier = EarlierRun()
         """What is committed of the camera by an earlier run; nothing unless it is resumed."""
         if not (path / METADATA).is_file():
             raise StoreError(f"expected a store at {path}, found none: create it with MaskStore.create first.")
         drive = read_attributes(path)
         self._category_ids = frozenset(int(category_id) for category_id in drive["class_names"])
-        self._recording_start = _recording_start(drive, camera)
+        self._recording_start = started_at(drive, camera)
         if (self.folder / METADATA).exists() and not resume:
             raise StoreExistsError(f"camera {camera!r} already exists in {path}: use another name or another --out.")
         self._store = DurableStore(path)
@@ -171,10 +163,11 @@ class CameraWriter:
             self.commit()
         masks = storable_masks(frame_index, tracks, epoch.info, self._category_ids)
         rows = frame_rows(frame_index, timestamp_ns, tracks, masks, epoch.end)
-        epoch.push(rows, masks)
-        epoch.last_timestamp_ns, self._last_index = timestamp_ns, frame_index
-        self._tracker = tracker
-        self.ledger.stored += 1
+        with self._whole():
+            epoch.push(rows, masks)
+            epoch.last_timestamp_ns, self._last_index = timestamp_ns, frame_index
+            self._tracker = tracker
+            self.ledger.stored += 1
         if epoch.full:
             self.commit()
 
@@ -196,14 +189,15 @@ class CameraWriter:
             return
         self._lock.require_held()
         tracker = tracker_file(self.ledger.accounted)
-        with self._store.commit():
+        with self._whole():
+            with self._store.commit():
+                if waiting is not None:
+                    waiting.write()
+                if self._tracker is not None:
+                    self._store.write_file(f"{self.camera}/{tracker}", tracker_bytes(self._tracker))
+            self._write_attributes({} if waiting is None else {waiting.info.epoch: waiting.end})
             if waiting is not None:
-                waiting.write()
-            if self._tracker is not None:
-                self._store.write_file(f"{self.camera}/{tracker}", tracker_bytes(self._tracker))
-        self._write_attributes({} if waiting is None else {waiting.info.epoch: waiting.end})
-        if waiting is not None:
-            waiting.mark_committed()
+                waiting.mark_committed()
         remove_trackers(self.folder, keep=tracker)
 
     def remove_epochs(self, epochs: Collection[int]) -> None:
@@ -273,7 +267,8 @@ class CameraWriter:
         """
         if not self._closed:
             try:
-                self.commit()
+                if not self._torn:
+                    self.commit()
                 self.ledger.captured = self.ledger.accounted
             finally:
                 self._closed = True
@@ -305,6 +300,17 @@ class CameraWriter:
             self._epoch.last_timestamp_ns = int(last.timestamp_ns[-1]) if len(last) else None
             self._tracker = earlier.tracker_state()
 
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Notes whether Ctrl-C came in the middle of something: what is buffered is then no longer committed."""
+        self._torn = True
+        try:
+            yield
+        except Exception:  # these are raised on purpose, where nothing is half done
+            self._torn = False
+            raise
+        self._torn = False
+
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError(f"camera {self.camera!r} is closed: append frames before close.")
@@ -327,13 +333,3 @@ class CameraWriter:
             **({"removed": self._removed} if self._removed else {}),
             **({"recording_start": self._recording_start} if self._recording_start else {}),
         }
-
-
-def _recording_start(drive: Mapping[str, Any], camera: str) -> str | None:
-    """Returns the wall clock at time 0 of the drive's clock, where the store's description of the source states it."""
-    source = drive.get("sources", {}).get(camera)
-    start = source.get("recorded_at") if isinstance(source, Mapping) else None
-    if not isinstance(start, str):
-        return None
-    start_ns = drive.get("starts_ns", {}).get(camera, 0)
-    return (datetime.fromisoformat(start) - timedelta(microseconds=start_ns // 1000)).isoformat() if start_ns else start

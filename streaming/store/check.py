@@ -17,7 +17,8 @@ from roadmask.streaming.store.check_epoch import EpochCheck
 from roadmask.streaming.store.check_report import CheckReport, Problem
 from roadmask.streaming.store.consolidated import outdated_metadata
 from roadmask.streaming.store.drive_reader import Drive, open_drive
-from roadmask.streaming.store.layout import METADATA, PROVENANCE
+from roadmask.streaming.store.files import current_writer
+from roadmask.streaming.store.layout import CAPTURED, METADATA, PROVENANCE
 
 
 def check_drive(path: Path | str) -> CheckReport:
@@ -39,6 +40,9 @@ def check_drive(path: Path | str) -> CheckReport:
         return report
     _check_folders(drive, report)
     finished = _was_closed(drive)
+    report.writer = current_writer(path)
+    report.interrupted = not finished and report.writer is None
+    report.resumable = report.interrupted and not _is_live(drive)
     if finished:
         _check_cameras(drive, report)
     for name in drive:
@@ -79,6 +83,20 @@ def _was_closed(drive: Drive) -> bool:
         return False
 
 
+def _is_live(drive: Drive) -> bool:
+    """Whether the sources are live cameras, which have an address."""
+    sources = drive.attributes.get("sources")
+    return isinstance(sources, dict) and any("address" in each for each in sources.values() if isinstance(each, dict))
+
+
+def _captured(camera: CameraReader) -> int:
+    """Returns how many frames a live camera had captured when its run was killed, or those accounted for."""
+    try:
+        return max(int((camera.folder / CAPTURED).read_text()), camera.ledger.accounted)
+    except (OSError, ValueError):
+        return camera.ledger.accounted
+
+
 def _check_cameras(drive: Drive, report: CheckReport) -> None:
     """Reports the cameras that a finished store lacks, by the description of its sources."""
     sources = drive.attributes.get("sources")
@@ -101,7 +119,13 @@ def _check_ledger(camera: CameraReader, report: CheckReport, *, finished: bool) 
     if not camera.complete and finished:
         report.add(Problem(f"{path} is missing: restore it from a copy.", camera.name, path=path))
     elif not camera.complete:
-        report.notes.append(f"camera {camera.name} was not closed: its run was killed or is still running")
+        why = "its run was interrupted or killed" if report.writer is None else f"it is written by {report.writer}"
+        report.notes.append(f"camera {camera.name} was not closed: {why}")
+        if missing := _captured(camera) - camera.ledger.accounted:
+            report.notes.append(
+                f"camera {camera.name}: {missing} of {_captured(camera)} captured frames are missing: they were on "
+                "their way or not committed when the run was killed"
+            )
     if camera.removed:
         report.notes.append(f"camera {camera.name}: its {camera.removed} oldest frames were removed, as configured")
     if camera.ledger.stored != len(camera) + camera.removed:

@@ -46,6 +46,12 @@ class CheckReport:
     """Number of frames that were checked."""
     instances: int = 0
     """Number of instances that were checked."""
+    interrupted: bool = False
+    """Whether the run that wrote the store was interrupted or killed before it closed every camera."""
+    resumable: bool = False
+    """Whether an interrupted run can be resumed: a recorded run can, a live run cannot."""
+    writer: str | None = None
+    """The process that is writing to the store now; None if there is none."""
     problems: list[Problem] = field(default_factory=list)
     """Problems in the order of cameras, epochs and arrays; at most `MAX_PROBLEMS`."""
     suppressed: int = 0

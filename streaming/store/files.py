@@ -7,6 +7,7 @@ empty. Here a file is renamed only when its bytes are on the disk, and a commit 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -141,7 +142,7 @@ class WriterLock:
         self._name = json.dumps({**this_process(), "token": uuid.uuid4().hex}) + "\n"
         try:
             self._acquire(wait_s)
-            path.write_text(self._name)
+            self._write_name()
         except filelock.Timeout as error:
             raise StoreLockedError(
                 f"another process is writing to {guarded}: {_holder(path)}. Wait until it ends, stop it, or choose "
@@ -167,6 +168,14 @@ class WriterLock:
             f"Write to a local disk and copy the store when it is finished; `roadmask batch VIDEOS --out {share} "
             f"--work LOCAL` does both."
         )
+
+    def _write_name(self) -> None:
+        try:
+            self._path.write_text(self._name)
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            self._lock.release()
+            raise
 
     def _acquire(self, wait_s: float) -> None:
         try:
@@ -208,6 +217,23 @@ class WriterLock:
 def this_process() -> dict[str, str | int]:
     """Returns process id, host and wall clock, to name the holder of a lock or the author of an event."""
     return {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+
+
+def lock_of(path: Path) -> Path:
+    """Returns the path of the lock of a store."""
+    return path.with_name(path.name + ".lock")
+
+
+def current_writer(path: Path) -> str | None:
+    """Returns a description of the process that writes to a store; None if there is none."""
+    try:
+        with lock_of(path).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # the end of the block releases it
+    except BlockingIOError:
+        return _holder(lock_of(path))
+    except OSError:
+        return None
+    return None
 
 
 def _holder(path: Path) -> str:

@@ -28,6 +28,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from roadmask.streaming.redaction import redact_json
 
 SCHEMA_VERSION = 2
 """Version of the layout; raised when an older reader would misread a newer store, not for a new optional array."""
+CAPTURED = ".captured"
+"""Name of the file in which a live camera that is being written notes how many frames were captured."""
 PROVENANCE = "provenance.jsonl"
 """Name of the file with when, where and by which command a store was written."""
 METADATA = "zarr.json"
@@ -281,3 +284,13 @@ def read_attributes(folder: Path) -> dict[str, Any]:
             f"{path}: expected the attributes of a Zarr v3 group, found none. Restore it from a copy."
         )
     return attributes
+
+
+def started_at(drive: Mapping[str, Any], camera: str) -> str | None:
+    """Returns the wall clock at time 0 of the drive's clock, where the store's description of the source states it."""
+    source = drive.get("sources", {}).get(camera)
+    start = source.get("recorded_at") if isinstance(source, Mapping) else None
+    if not isinstance(start, str):
+        return None
+    start_ns = drive.get("starts_ns", {}).get(camera, 0)
+    return (datetime.fromisoformat(start) - timedelta(microseconds=start_ns // 1000)).isoformat() if start_ns else start

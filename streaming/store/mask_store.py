@@ -15,11 +15,11 @@ import zarr
 
 import roadmask
 from roadmask.engines.errors import StoreError, StoreExistsError
-from roadmask.engines.files import PARTIAL, flush
+from roadmask.engines.files import PARTIAL, flush, remove_empty
 from roadmask.streaming.redaction import redact_text
 from roadmask.streaming.store.consolidated import consolidate, remove_consolidated
 from roadmask.streaming.store.drive_reader import require_schema
-from roadmask.streaming.store.files import DurableStore, WriterLock, this_process
+from roadmask.streaming.store.files import DurableStore, WriterLock, lock_of, this_process
 from roadmask.streaming.store.layout import (
     LEDGER,
     METADATA,
@@ -46,11 +46,13 @@ class MaskStore:
             front.append(0, 0, tracks)
     """
 
-    def __init__(self, path: Path, lock: WriterLock) -> None:
+    def __init__(self, path: Path, lock: WriterLock, cameras: Iterable[str], created: Iterable[Path] = ()) -> None:
         """Not meant to be called: use `create`."""
         self.path = path
         self._lock = lock
-        self._closed = False
+        self._cameras = list(cameras)
+        self._created = list(created)
+        self._closed = self._interrupted = False
         self.finished_before = False
         """Whether an earlier run finished every camera, so that nothing is left to write."""
 
@@ -98,21 +100,27 @@ class MaskStore:
             "config": json_data(config, "config"),
             **({"starts_ns": json_data(starts_ns, "starts_ns")} if starts_ns else {}),
         }
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            remove_empty(missing)
             raise StoreError(
                 f"cannot write to {path}: {error.strerror or error} ({error.filename}). Choose a folder that you may "
                 f"write to."
             ) from error
-        lock = WriterLock(path.with_name(path.name + ".lock"), path)
+        try:
+            lock = WriterLock(lock_of(path), path)
+        except StoreError:
+            remove_empty(missing)
+            raise
         try:
             if resume and (path / METADATA).is_file():
                 stored = read_attributes(path)
                 require_schema(path, stored.get("schema_version", SCHEMA_VERSION), stored.get("roadmask_version"))
                 require_same(stored, attributes, path)
-                store = cls(path, lock)
-                store.finished_before = _is_finished(path, attributes["sources"])
+                store = cls(path, lock, sources)
+                store.finished_before = _is_finished(path, sources)
                 if not store.finished_before:
                     remove_consolidated(path)
                     store.note("resumed", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
@@ -124,16 +132,16 @@ class MaskStore:
                 path.mkdir()
                 zarr.create_group(DurableStore(path), attributes=attributes)
                 flush(path.parent)
-                store = cls(path, lock)
+                store = cls(path, lock, sources, [path, *missing])
                 store.note("created", command=redact_text(command), roadmask=roadmask.__version__, **_machine())
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)  # created here and empty: it must not block the next attempt
                 raise
-        except OSError as error:
+        except BaseException as error:
             lock.release()
-            raise StoreError(f"cannot write to {path}: {error.strerror or error}.") from error
-        except BaseException:
-            lock.release()
+            remove_empty(missing)
+            if isinstance(error, OSError):
+                raise StoreError(f"cannot write to {path}: {error.strerror or error}.") from error
             raise
         return store
 
@@ -143,14 +151,17 @@ class MaskStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, Exception):
+            self.discard_empty()
         self._close(None if error is None else f"{type(error).__name__}: {error}")
 
     def note(self, event: str, **details: Any) -> None:
-        """Adds a line to the provenance with an event, its time and process.
+        """Adds a line to the provenance with an event, its time and process; after `interrupted` none says `closed`.
 
         Raises:
             StoreError: the file cannot be written.
         """
+        self._interrupted = self._interrupted or event == "interrupted"
         line = json.dumps({"event": event, **this_process(), **details}, sort_keys=True, default=str)
         try:
             with (self.path / PROVENANCE).open("a", encoding="utf-8") as file:
@@ -159,8 +170,21 @@ class MaskStore:
         except OSError as error:
             raise StoreError(f"cannot write to {self.path / PROVENANCE}: {error.strerror or error}.") from error
 
+    def discard_empty(self) -> None:
+        """Removes the store if it was created here and no frame was accounted for: it would block the next attempt."""
+        try:
+            empty = not any(_holds_frames(folder) for folder in self.path.iterdir())
+        except OSError:  # its disk is gone
+            return
+        if self._closed or not self._created or not empty:
+            return
+        self._closed = True
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+        remove_empty(self._created)
+
     def close(self) -> None:
-        """Writes the consolidated metadata, notes the end and releases the lock.
+        """Writes the consolidated metadata and releases the lock; notes the end if all begun cameras are finished.
 
         Raises:
             StoreError: the store cannot be written; what was committed before still opens.
@@ -174,7 +198,8 @@ class MaskStore:
         try:
             if interruption is None:
                 consolidate(self.path)
-                if not self.finished_before:
+                begun = [camera for camera in self._cameras if (self.path / camera).exists()]
+                if not self._interrupted and not self.finished_before and _is_finished(self.path, begun):
                     self.note("closed")
             else:
                 with suppress(StoreError):  # the error that ended the run says more than a disk that is gone
@@ -199,6 +224,15 @@ def require_nothing(path: Path) -> None:
 
 def _is_finished(path: Path, cameras: Iterable[str]) -> bool:
     return all((path / camera / LEDGER / METADATA).is_file() for camera in cameras)
+
+
+def _holds_frames(camera: Path) -> bool:
+    try:
+        attributes = read_attributes(camera)
+        lost = [*attributes["dropped"].values(), *attributes["failed"].values()]
+        return any([*lost, *(extent["frames"] for extent in attributes["committed"].values())])
+    except (StoreError, AttributeError, KeyError, TypeError):
+        return False
 
 
 def _remove_empty(path: Path) -> None:

@@ -51,11 +51,11 @@ def test_limits_that_are_missed_are_named() -> None:
     records = [
         {"fault": "link_down", "recovered_s": 5.0, "others_p95_ratio": 2.0},
         {"fault": "frozen_stream", "recovered_s": 5.1, "others_p95_ratio": None},
-        {"fault": "reader_killed", "recovered_s": 7.9, "others_p95_ratio": 2.5},
+        {"fault": "decoder_killed", "recovered_s": 7.9, "others_p95_ratio": 2.5},
         {"fault": "writer_killed", "recovered_s": 8.2, "others_p95_ratio": 1.0},
     ]
     assert missed_limits(records, 5, 8, 2) == [
         "frozen_stream: recovered after 5.1 s > 5 s",
-        "reader_killed: others 2.5 times as old > 2",
+        "decoder_killed: others 2.5 times as old > 2",
         "writer_killed: recovered after 8.2 s > 8 s",
     ]

@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 from roadmask.cli.app import main
+from roadmask.evaluation.speed.scripted import waiting_segmenter
+from roadmask.streaming.live import run as live_running
 from roadmask.streaming.recording import drive as running
 from support.drives import bright_segmenter
 
@@ -25,8 +27,13 @@ def slow_segmenter(_config: Any) -> Any:
     return segmenter
 
 
+def slow_live_segmenter(_config: Any) -> Any:
+    return waiting_segmenter(1000 * float(os.environ.get("SLOW_S", "0")))
+
+
 if __name__ == "__main__":
     running.build_segmenter = slow_segmenter
+    live_running.build_segmenter = slow_live_segmenter
     if "FILE_BYTES" in os.environ:
         limit = int(os.environ["FILE_BYTES"])
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

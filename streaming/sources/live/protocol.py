@@ -1,4 +1,4 @@
-"""What a reader and its decoder process agree on; loads no FFmpeg, so that readers stay small."""
+"""What a reader and its decoder process agree on; loads no FFmpeg, so that the coordinator stays small."""
 
 from __future__ import annotations
 

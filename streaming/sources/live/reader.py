@@ -28,6 +28,8 @@ SILENT_S = OPEN_TIMEOUT_S + 2.0
 START_S = 90.0
 """Seconds that a new decoder may take to its first sign of life: machines are busy when much starts at once."""
 _LOOK_S = 0.25
+_END_S = 10.0
+"""Seconds to wait for the end of a decoder that was killed: the kernel may hold it, as for a device that hangs."""
 _SHORT_LIFE_S, _RESTART_MAX_S = 5.0, 4.0
 """A decoder that lived for less than the first is started again after a pause that doubles, up to the second."""
 _log = logging.getLogger(__name__)
@@ -125,6 +127,7 @@ class LiveReader:
             stderr=subprocess.DEVNULL,  # FFmpeg prints whole addresses
             bufsize=0,
             env=environment,
+            start_new_session=True,  # Ctrl-C in a terminal is for this process alone
         )
         asked = {"address": asdict(self._address), "counts": str(self._path)}
         if process.stdin is not None and process.stdout is not None:
@@ -149,6 +152,8 @@ class LiveReader:
                     self._changed.notify_all()
         except (EOFError, OSError, ValueError):
             return
+        finally:
+            stream.close()
 
     def _take(self, header: dict[str, Any], pixels: bytearray) -> None:
         match header["kind"]:
@@ -203,7 +208,8 @@ class LiveReader:
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S)
         if process.stdin is not None:
             process.stdin.close()
 

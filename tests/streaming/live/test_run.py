@@ -15,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import ray
+from ray.exceptions import ObjectStoreFullError
 
 from benchmarks.cameras import free_port
 from roadmask.engines import Image, Instances, ScriptedSegmenter
@@ -23,6 +25,7 @@ from roadmask.evaluation.speed.clips import lengthened
 from roadmask.evaluation.speed.object_store import object_store
 from roadmask.evaluation.speed.observed import ObservedRun
 from roadmask.evaluation.speed.scripted import corner_segmenter, find_corner
+from roadmask.streaming.frames import Frame
 from roadmask.streaming.ledger import Ledger
 from roadmask.streaming.live.coordinator import CameraEnd
 from roadmask.streaming.live.reports import CameraState, LiveImage
@@ -128,7 +131,7 @@ def test_every_process_may_be_killed(tmp_path: Path, cluster: None, long_clip: P
             return len(open_drive(out)["front"])
 
         run.until(lambda: committed() > 0, WAIT_S, "a commit")
-        for kill in ("decoder", "reader", "segmenter", "recorder"):
+        for kill in ("decoder", "segmenter", "recorder"):
             if (
                 kill == "recorder"
             ):  # right after a commit, so that the next one, seconds away, cannot take what it holds
@@ -157,14 +160,27 @@ def test_every_process_may_be_killed(tmp_path: Path, cluster: None, long_clip: P
 
 
 @pytest.mark.ci
-def test_without_a_store_frames_are_watched_and_none_stays_in_memory(cluster: None, slow_clip: Path) -> None:
+def test_without_a_store_frames_are_watched_and_none_stays_in_memory(
+    cluster: None, slow_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the frame lost for which Ray's object store has no room once."""
+    put, no_room = ray.put, [ObjectStoreFullError("no room")]
+
+    def full_once(value: Any) -> Any:
+        if isinstance(value, Frame) and no_room:
+            raise no_room.pop()
+        return put(value)
+
+    monkeypatch.setattr(ray, "put", full_once)
     with observed([f"front=replay:{slow_clip}"], None) as run:
         result = run.join()
     (front,) = result.cameras
+    assert not run.unbalanced
     assert front.ledger.dropped["watched"] >= 3
     assert front.ledger.stored == 0
+    assert front.ledger.failed == {"engine": 1}
     assert front.ledger.captured == front.ledger.accounted == 50
-    assert result.exit_code == 0
+    assert result.exit_code == 3
     deadline = time.monotonic() + WAIT_S
     while (held := object_store()).objects and time.monotonic() < deadline:
         time.sleep(0.1)
