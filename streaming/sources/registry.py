@@ -121,6 +121,13 @@ KINDS = (
         lister=f"{_HERE}.bags.bag:bag_files",
     ),
     SourceKind(
+        "dataset",
+        "a folder of KITTI raw or nuScenes",
+        f"{_HERE}.datasets:open_dataset",
+        scheme="dataset",
+        expander=f"{_HERE}.datasets:cameras_of_dataset",
+    ),
+    SourceKind(
         "synthetic",
         "'synthetic:' (the sample drive)",
         f"{_HERE}.synthetic:open_synthetic",
@@ -163,7 +170,10 @@ def expanded(spec: str) -> dict[str, str] | None:
     path = Path(spec if Path(spec).exists() else spec.partition("?")[0])
     if path.is_dir():
         found = recording_in(path)
-        return found[0].expand(spec) if found else None
+        if found:
+            return found[0].expand(spec)
+        inside = (kind.expand(spec) for kind in KINDS if kind.scheme and kind.expander)
+        return next(filter(None, inside), None)
     return kind_of_file(path).expand(spec) if path.suffix else None
 
 

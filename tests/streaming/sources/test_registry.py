@@ -11,7 +11,7 @@ from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.batch.drives import find_drives
 from roadmask.streaming.sources import ImageSource, open_camera, parse_sources, registry
 from roadmask.streaming.sources.registry import KINDS, SourceKind, SourceRequest, expected_sources
-from support.bags import image_entry, write_mcap
+from support.bags import image_entry, png, write_mcap
 from support.video_factory import numbered_image, write_clip
 
 
@@ -39,7 +39,18 @@ def test_every_kind_describes_itself_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     open_tape(SourceRequest("c", (), (tmp_path / "images" / "a.tape",)))
     bag = write_mcap(tmp_path / "a.mcap", [image_entry("/front/image", 0, numbered_image(1))])
-    specs = {"bag": bag, "video": clip, "images": tmp_path / "images", "synthetic": "synthetic:rear?seconds=0.1"}
+    raw = tmp_path / "raw" / "image_02"
+    (raw / "data").mkdir(parents=True)
+    (raw / "data" / "0000000000.png").write_bytes(png(numbered_image(0)))
+    (raw / "timestamps.txt").write_text("2011-09-26 13:02:25.594360375\n")
+    dataset = f"dataset:{raw.parent}?camera=image_02"
+    specs = {
+        "dataset": dataset,
+        "bag": bag,
+        "video": clip,
+        "images": tmp_path / "images",
+        "synthetic": "synthetic:rear?seconds=0.1",
+    }
     assert set(specs) == {kind.name for kind in KINDS}, "add a source of the new kind to specs"
     for kind in KINDS:
         description = open_camera("c", [str(specs[kind.name])]).describe()
