@@ -324,7 +324,12 @@ def _walk(root: Path, out: Path | None, left_out: dict[Path, str]) -> Iterator[_
             ),
             key=lambda inner: natural_key(Path(inner)),
         )
-        if "metadata.yaml" in files and recording_in(folder) is not None:  # a bag of several files
+        try:
+            bag = "metadata.yaml" in files and recording_in(folder) is not None
+        except SourceError as error:
+            left_out[folder] = str(error)
+            bag = False
+        if bag:  # its files are read together
             folders.clear()
             yield _Item(folder, root if folder != root else root.parent, is_folder=True)
             continue

@@ -344,6 +344,13 @@ def test_a_folder_of_several_files_is_read_in_order_and_found_by_batches(tmp_pat
     (drive,) = find_drives([str(tmp_path / "drives")]).drives
     assert drive.name == "monday"
     assert [job.camera for job in drive.jobs()] == ["camera_front"]
+    packed = tmp_path / "drives" / "packed"
+    packed.mkdir()
+    (packed / "metadata.yaml").write_text("rosbag2_bagfile_information:\n  relative_file_paths:\n    - a.db3.zstd\n")
+    (packed / "a.db3.zstd").write_bytes(b"x")
+    found = find_drives([str(tmp_path / "drives")])
+    assert [each.name for each in found.drives] == ["monday"]
+    assert "unpack it first with `zstd -d a.db3.zstd`" in found.left_out[packed]
 
 
 def test_a_bag_gives_the_arrays_of_its_images(tmp_path: Path) -> None:
