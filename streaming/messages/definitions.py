@@ -1,7 +1,8 @@
 """Definitions of the ROS messages that bags carry, as they stand in a bag beside the messages.
 
-vision_msgs is version 4, as in ROS 2 Humble and later (github.com/ros-perception/vision_msgs); the messages of Foxglove
-are those of github.com/foxglove/foxglove-sdk, schemas/ros2.
+vision_msgs is version 4, as in ROS 2 Humble and later (github.com/ros-perception/vision_msgs). The annotations follow
+github.com/foxglove/foxglove-sdk, schemas/ros2, with its pairs of metadata; fields differ between its versions, and readers
+of a bag decode by the definition that is in it.
 """
 
 from __future__ import annotations
