@@ -1,7 +1,7 @@
 """Definitions of the ROS messages that bags carry, as they stand in a bag beside the messages.
 
 vision_msgs is version 4, as in ROS 2 Humble and later (github.com/ros-perception/vision_msgs). The annotations follow
-github.com/foxglove/foxglove-sdk, schemas/ros2, with its pairs of metadata; fields differ between its versions, and readers
+github.com/foxglove/foxglove-sdk, schemas/ros2, with its pairs of metadata. Fields differ between its versions: readers
 of a bag decode by the definition that is in it.
 """
 
