@@ -12,10 +12,13 @@ from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from roadmask.streaming.frames import Frame, LostFrame
 from roadmask.streaming.messages.codec import decode
 from roadmask.streaming.messages.fields import InstanceArray
+from roadmask.streaming.sources import open_camera
 from roadmask.streaming.sources.bags.mcap_file import read_mcap
 from support.drives import CAR_COLOUR
+from support.video_factory import number_of, numbered_image
 
 ROS2 = get_typestore(Stores.ROS2_HUMBLE)
 ROS1 = get_typestore(Stores.ROS1_NOETIC)
@@ -30,6 +33,7 @@ for _name, _fields in (
     )
 EPOCH_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 100_000_000
+TOPIC = "/camera/front/image_raw"
 Entry = tuple[str, str, int, bytes]
 """Topic, type, log time in nanoseconds, CDR."""
 
@@ -169,3 +173,15 @@ def read_instances(path: Path) -> list[InstanceArray]:
     problems: list[str] = []
     found = [raw for raw in read_mcap(path, problems) if raw.type == "roadmask_msgs/InstanceArray"]
     return [decode(raw.data) for raw in found]
+
+
+def entries(count: int = 6, topic: str = TOPIC, start_ns: int = EPOCH_NS) -> list[Entry]:
+    return [image_entry(topic, start_ns + n * PERIOD_NS, numbered_image(n)) for n in range(count)]
+
+
+def numbers(items: list[Frame | LostFrame]) -> list[int | None]:
+    return [number_of(item.image) if isinstance(item, Frame) else None for item in items]
+
+
+def read_all(path: Path, camera: str = "camera_front") -> list[Frame | LostFrame]:
+    return list(open_camera(camera, [str(path)]))
