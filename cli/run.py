@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ from roadmask.cli.engine_options import (
     ThreadsOption,
     WeightsOption,
 )
+from roadmask.engines.errors import InputError
 from roadmask.streaming.sources.registry import expected_sources
 
 if TYPE_CHECKING:
@@ -52,9 +54,23 @@ def run(
             "my-2.zarr if that exists, with an overlay video beside it[/]",
         ),
     ] = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOPIC",
+            help="Record only this topic of a bag; repeat for several. Default: every camera in it.",
+            show_default=False,
+        ),
+    ] = None,
     overlay: Annotated[
         Path | None,
         typer.Option(help="Also draw the tracks into this video. With several cameras, one video each: out.NAME.mp4."),
+    ] = None,
+    mcap: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the tracks as ROS 2 messages into this bag. With several cameras, one each: out.NAME.mcap."
+        ),
     ] = None,
     weights: WeightsOption = None,
     engine: EngineOption = None,
@@ -120,6 +136,8 @@ def run(
 
     [bold]roadmask run drive.mp4 --out drive.zarr --overlay drive-masks.mp4[/]
 
+    [bold]roadmask run drive.mcap --out drive.zarr[/]
+
     [bold]roadmask run front=front.mp4 rear=rear_1.mp4 rear=rear_2.mp4 -o drive.zarr[/]
     """
     from roadmask.cli.default_out import free_outputs, resumed_store
@@ -129,6 +147,8 @@ def run(
     from roadmask.streaming.recording.drive import record_drive
     from roadmask.streaming.recording.jobs import camera_jobs
     from roadmask.streaming.redaction import redact_command
+    from roadmask.streaming.sinks.bag import bag_path, bag_sinks
+    from roadmask.streaming.sources.bags.cameras import with_topics
     from roadmask.streaming.store import summarize_drive
 
     console = Console(stderr=True)
@@ -148,13 +168,18 @@ def run(
             detect_every,
         )
         settings = calibrated_settings(settings, calibration, camera_height, camera_pitch)
-        jobs = camera_jobs(sources, overlay)
+        given = with_topics(sources, topic or [])
+        jobs = camera_jobs(given, overlay)
         if out is None:
             out = resumed_store(jobs) if resume else None
             if out is None:
                 chosen = free_outputs(jobs)
                 out = chosen.store
-                jobs = camera_jobs(sources, overlay or chosen.overlay)
+                jobs = camera_jobs(given, overlay or chosen.overlay)
+        bags = [bag_path(mcap, job.camera, several=len(jobs) > 1) for job in jobs] if mcap is not None else []
+        if mcap is not None:
+            _require_bags(bags, resume=resume and out.exists())
+            jobs = camera_jobs(jobs, sinks=partial(bag_sinks, mcap, len(jobs) > 1))
         _log.debug("run started", extra={"command": command, "config": settings.describe()})
         started = time.monotonic()
         with interruptible(console) as stop, camera_bars(console) as on_progress:
@@ -178,7 +203,7 @@ def run(
         if result.interrupted:
             console.print(f"[yellow]Interrupted. To resume:[/] {escape(_resuming(sys.argv, out))}", soft_wrap=True)
         console.print(f"To look at it: [bold]roadmask view {escape(shlex.quote(str(out)))}[/]", soft_wrap=True)
-        for path in (out, *(job.overlay for job in jobs if job.overlay)):
+        for path in (out, *(job.overlay for job in jobs if job.overlay), *bags):
             typer.echo(path)
         _log.debug(
             "run ended",
@@ -189,6 +214,18 @@ def run(
             },
         )
     sys.exit(result.exit_code)
+
+
+def _require_bags(bags: list[Path], *, resume: bool) -> None:
+    from roadmask.streaming.sinks.bag import require_bag_writable
+
+    if resume:
+        raise InputError(
+            "A bag of tracks cannot be resumed: run again without --mcap, then write it from the finished store with "
+            "`roadmask export --to mcap`."
+        )
+    for bag in bags:
+        require_bag_writable(bag)
 
 
 def run_settings(
@@ -242,12 +279,12 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _resuming(arguments: list[str], out: Path) -> str:
-    """Returns the command that resumes this one, without its overlay, which cannot be resumed."""
+    """Returns the command that resumes this one, without its overlay and bag, which cannot be resumed."""
     kept = ["roadmask", *arguments[1:]]
     for n in range(len(kept) - 1, 0, -1):
-        if kept[n] == "--overlay":
+        if kept[n] in ("--overlay", "--mcap"):
             del kept[n : n + 2]
-        elif kept[n].startswith("--overlay="):
+        elif kept[n].startswith(("--overlay=", "--mcap=")):
             del kept[n]
     if not any(each.startswith(("-o", "--out")) for each in kept):
         kept += ["--out", str(out)]

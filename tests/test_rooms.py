@@ -103,6 +103,8 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     expected |= {f"roadmask/engines/data/{name}" for name in data}
     page = ROOT / "streaming" / "page" / "static"
     expected |= {f"roadmask/{path.relative_to(ROOT)}" for path in page.iterdir()}
+    messages = ROOT / "streaming" / "messages" / "roadmask_msgs"
+    expected |= {f"roadmask/{path.relative_to(ROOT)}" for path in messages.rglob("*") if path.is_file()}
     assert expected <= inside
     assert not {name for name in inside if name.startswith(("tests", "engines", "evaluation", "streaming"))}
 

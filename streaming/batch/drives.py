@@ -29,7 +29,7 @@ from roadmask.streaming.batch.patterns import (
 from roadmask.streaming.camera_names import camera_name
 from roadmask.streaming.recording.jobs import CameraJob
 from roadmask.streaming.sources.files import is_image, natural_key
-from roadmask.streaming.sources.registry import is_recording, recording_suffixes
+from roadmask.streaming.sources.registry import expanded, is_recording, recording_in, recording_suffixes
 
 _PLAIN_FOLDERS = frozenset(
     {"data", "data_rect", "data_rgb", "frames", "image", "images", "img", "img1", "imgs", "jpg", "png", "rgb"}
@@ -52,7 +52,12 @@ class DriveFiles:
 
     def jobs(self) -> list[CameraJob]:
         """Returns the cameras as `record_drive` takes them."""
-        return [CameraJob(camera, tuple(map(str, paths))) for camera, paths in self.cameras.items()]
+        jobs = []
+        for camera, paths in self.cameras.items():
+            inside = expanded(str(paths[0])) if len(paths) == 1 else None
+            found = {camera: tuple(map(str, paths))} if inside is None else {each: (s,) for each, s in inside.items()}
+            jobs += [CameraJob(name, specs) for name, specs in found.items()]
+        return jobs
 
 
 @dataclass(frozen=True)
@@ -319,6 +324,15 @@ def _walk(root: Path, out: Path | None, left_out: dict[Path, str]) -> Iterator[_
             ),
             key=lambda inner: natural_key(Path(inner)),
         )
+        try:
+            bag = "metadata.yaml" in files and recording_in(folder) is not None
+        except SourceError as error:
+            left_out[folder] = str(error)
+            bag = False
+        if bag:  # its files are read together
+            folders.clear()
+            yield _Item(folder, root if folder != root else root.parent, is_folder=True)
+            continue
         shown = sorted((Path(file) for file in files if not file.startswith(".")), key=natural_key)
         videos = [file for file in shown if is_recording(folder / file)]
         for file in videos:

@@ -11,7 +11,7 @@ from roadmask.engines.errors import InputError, SourceError
 from roadmask.streaming.camera_names import camera_name, check_camera_name
 from roadmask.streaming.redaction import redact_address
 from roadmask.streaming.sources.files import is_glob, is_image, split_query
-from roadmask.streaming.sources.registry import expected_sources, kind_of_scheme
+from roadmask.streaming.sources.registry import expanded, expected_sources, kind_of_scheme
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """Two letters at least: a single one is a Windows drive."""
@@ -22,7 +22,8 @@ def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
 
     `NAME=SOURCE` names the camera; several sources under one name are chapters of one recording. Without a name, each
     source is a camera of its own, named after its file or folder, and images that lie in one folder (as a shell
-    expands `drive/*.png`) are one camera together. An argument that is the name of an existing file is taken as that
+    expands `drive/*.png`) are one camera together. A bag gives
+    all its cameras, named after their topics. An argument that is the name of an existing file is taken as that
     file, even with '=' in it.
 
     Args:
@@ -42,16 +43,26 @@ def parse_sources(args: Sequence[str]) -> dict[str, list[str]]:
     owners: dict[str, str] = {}
     for position, arg in enumerate(args):
         name, spec = _split(arg)
+        alone = name is None and scheme_of(spec) is None and not is_glob(split_query(spec)[0])
+        inside = expanded(spec) if alone else None
+        if inside is not None:
+            for camera, each in inside.items():
+                _add(cameras, owners, camera, each, f"source {position}")
+            continue
         owner = "named" if name is not None else _owner(spec, position)
         if name is None:
             name = _derived_name(spec)
-        if owners.setdefault(name, owner) != owner:
-            raise InputError(
-                f"two sources would both be camera {name!r}: {cameras[name][0]} and {spec}. "
-                f"Give them different names, for example '{name}_2={spec}', or the same name to join them by time."
-            )
-        cameras.setdefault(name, []).append(spec)
+        _add(cameras, owners, name, spec, owner)
     return cameras
+
+
+def _add(cameras: dict[str, list[str]], owners: dict[str, str], name: str, spec: str, owner: str) -> None:
+    if owners.setdefault(name, owner) != owner:
+        raise InputError(
+            f"two sources would both be camera {name!r}: {cameras[name][0]} and {spec}. "
+            f"Give them different names, for example '{name}_2={spec}', or the same name to join them by time."
+        )
+    cameras.setdefault(name, []).append(spec)
 
 
 def scheme_of(spec: str) -> str | None:

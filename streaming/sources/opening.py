@@ -17,7 +17,7 @@ from roadmask.streaming.sources.files import (
     require_file,
     split_query,
 )
-from roadmask.streaming.sources.registry import SourceKind, SourceRequest, kind_of_file, kind_of_scheme
+from roadmask.streaming.sources.registry import SourceKind, SourceRequest, kind_of_file, kind_of_scheme, recording_in
 from roadmask.streaming.sources.source import FrameSource
 
 
@@ -30,6 +30,7 @@ def open_camera(camera: str, specs: Sequence[str]) -> FrameSource:
     - a folder of images, or a glob of images or of videos, in natural order; `?fps=25` after it sets the frame
       rate of images, which is 10 by default;
     - images, several files in the order given;
+    - a bag of ROS or Foxglove, a file or a folder; `?topic=/front/image_raw` after it chooses the camera;
     - `synthetic:` or `synthetic:VIEW`, the sample drive, with `?fps=10&seconds=4` and the other fields of its
       configuration;
     - any other kind in `roadmask.streaming.sources.registry`.
@@ -72,6 +73,9 @@ def _files(name: str) -> list[Path]:
     images = [file for file in files if is_image(file)]
     if images:
         return images
+    recording = recording_in(path)
+    if recording is not None:
+        return recording[1]
     videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     if videos:
         raise SourceError(

@@ -77,6 +77,12 @@ class SourceKind:
     """What stands before the ':' of such a source; empty for files."""
     suffixes: frozenset[str] = frozenset()
     """Suffixes of its files in lower case, with the dot."""
+    expander: str = ""
+    """`module:function` that returns camera -> source for each camera in one source; empty where a source is one
+    camera."""
+    lister: str = ""
+    """`module:function` that returns the files of a folder that is one recording, none if it is not; empty where no
+    folder is."""
     finder: str = ""
     """`module:function` that turns a stored description back into a spec, for sources that need no files."""
 
@@ -89,6 +95,14 @@ class SourceKind:
         source: FrameSource = _load(self.opener)(request)
         return source
 
+    def expand(self, spec: str) -> dict[str, str] | None:
+        """Returns camera -> source for each camera in a source; None where a source is one camera.
+
+        Raises:
+            SourceError: the source cannot be read or has no camera.
+        """
+        return dict(_load(self.expander)(spec)) if self.expander else None
+
     def find(self, description: Mapping[str, Any]) -> str | None:
         """Returns the spec that opens a described source again; None where its files must be found first."""
         return str(_load(self.finder)(description)) if self.finder else None
@@ -98,6 +112,21 @@ _HERE = "roadmask.streaming.sources"
 KINDS = (
     SourceKind("video", "a video file", f"{_HERE}.chapters:open_videos", suffixes=VIDEO_SUFFIXES),
     SourceKind("images", "a folder or quoted glob of images", f"{_HERE}.images:open_images", suffixes=IMAGE_SUFFIXES),
+    SourceKind(
+        "bag",
+        "a bag of ROS or Foxglove",
+        f"{_HERE}.bags.source:open_bag",
+        suffixes=frozenset({".mcap", ".db3", ".bag"}),
+        expander=f"{_HERE}.bags.cameras:cameras_of",
+        lister=f"{_HERE}.bags.bag:bag_files",
+    ),
+    SourceKind(
+        "dataset",
+        "a folder of KITTI raw or nuScenes",
+        f"{_HERE}.datasets:open_dataset",
+        scheme="dataset",
+        expander=f"{_HERE}.datasets:cameras_of_dataset",
+    ),
     SourceKind(
         "synthetic",
         "'synthetic:' (the sample drive)",
@@ -117,6 +146,35 @@ def kind_of_scheme(scheme: str) -> SourceKind | None:
 def kind_of_file(path: Path) -> SourceKind:
     """Returns the kind of a file by its suffix."""
     return next((kind for kind in KINDS if path.suffix.lower() in kind.suffixes), KINDS[0])
+
+
+def recording_in(folder: Path) -> tuple[SourceKind, list[Path]] | None:
+    """Returns the kind and the files of a folder that is one recording, such as a bag; None if it is not.
+
+    Raises:
+        SourceError: the folder is a recording that cannot be read.
+    """
+    for kind in KINDS:
+        files: list[Path] = _load(kind.lister)(folder) if kind.lister else []
+        if files:
+            return kind, files
+    return None
+
+
+def expanded(spec: str) -> dict[str, str] | None:
+    """Returns camera -> source for a file or folder that holds cameras of its own; None for any other source.
+
+    Raises:
+        SourceError: it cannot be read or has no camera.
+    """
+    path = Path(spec if Path(spec).exists() else spec.partition("?")[0])
+    if path.is_dir():
+        found = recording_in(path)
+        if found:
+            return found[0].expand(spec)
+        inside = (kind.expand(spec) for kind in KINDS if kind.scheme and kind.expander)
+        return next(filter(None, inside), None)
+    return kind_of_file(path).expand(spec) if path.suffix else None
 
 
 def recording_suffixes() -> frozenset[str]:

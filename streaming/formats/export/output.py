@@ -40,7 +40,7 @@ def export_drive(job: ExportJob, name: str, out: str) -> None:
         raise InputError(f"expected a name that ends in {chosen.suffix} for {name}, got {out}.")
     for package in chosen.packages:
         if find_spec(package) is None:
-            raise missing_package(package, f"exporting to {name}", extra="export")
+            raise missing_package(package, f"exporting to {name}", extra=chosen.extra)
     if "://" in out:
         if job.image_files:
             raise InputError(

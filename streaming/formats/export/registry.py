@@ -37,7 +37,9 @@ class ExportFormat:
     image_files: bool = False
     """Whether it names image files, which can be written beside its output."""
     packages: tuple[str, ...] = ()
-    """Modules that must be installed, from the extra `export`."""
+    """Modules that must be installed, from `extra`."""
+    extra: str = "export"
+    """Extra of roadmask that installs them."""
 
     @property
     def writer(self) -> Writer:
@@ -58,6 +60,7 @@ FORMATS: dict[str, ExportFormat] = {
         ExportFormat("parquet", "Parquet", f"{_HERE}.parquet", ".parquet", packages=("pyarrow",)),
         ExportFormat("video", "a video", f"{_HERE}.video", ".mp4", single_camera=True, images=True),
         ExportFormat("rerun", "a rerun recording", f"{_HERE}.rerun_file", ".rrd", images=True, packages=("rerun",)),
+        ExportFormat("mcap", "a bag", f"{_HERE}.mcap_file", ".mcap", packages=("mcap",), extra="bags"),
     )
 }
 """Name -> format, in the order of help texts."""

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from roadmask.engines.errors import InputError
 from roadmask.streaming.formats.export.job import ExportJob
@@ -95,9 +96,11 @@ def source_name(stored: Mapping[str, Any]) -> str:
 
 
 def _find_files(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """Returns the files of a video in a folder, under their names or under others; nothing if one is missing."""
+    """Returns the files of a video or a bag in a folder, whatever their names; nothing if one is missing."""
     found: list[str] = []
-    track = f"?track={stored.get('track', 1)}" if stored.get("kind") == "video" else ""
+    query = f"?track={stored.get('track', 1)}" if stored.get("kind") == "video" else ""
+    if "topic" in stored:  # one camera of a bag
+        query = f"?topic={quote(stored['topic'])}"
     for file in stored.get("files", ()):
         path = folder / file["name"]
         if not path.is_file():
@@ -106,7 +109,7 @@ def _find_files(stored: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
             if renamed is None:
                 return ()
             path = renamed
-        found.append(f"{path}{track}")
+        found.append(f"{path}{query}")
     return tuple(found)
 
 

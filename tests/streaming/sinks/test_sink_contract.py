@@ -11,11 +11,13 @@ from roadmask.streaming.frames import LostFrame
 from roadmask.streaming.live.jpeg_sink import JpegSink
 from roadmask.streaming.live.reports import LiveImage
 from roadmask.streaming.live.store_sink import LiveStoreSink
+from roadmask.streaming.sinks.bag import BagSink
 from roadmask.streaming.sinks.overlay import OverlayVideo
 from roadmask.streaming.sinks.sink import TrackedFrame
 from roadmask.streaming.sinks.store import StoreSink
 from roadmask.streaming.store import MaskStore
 from roadmask.testing import SinkContract
+from support.bags import read_instances
 
 
 class TestStore(SinkContract):
@@ -48,6 +50,20 @@ class TestOverlay(SinkContract):
         if written:
             with av.open(str(folder / "overlay.mp4")) as video:
                 assert sum(1 for _ in video.decode(video=0)) == len(written)
+
+
+class TestBag(SinkContract):
+    def make(self, folder: Path) -> BagSink:
+        return BagSink(folder / "tracks.mcap")
+
+    def check(self, folder: Path, written: list[TrackedFrame], lost: list[LostFrame]) -> None:
+        found = read_instances(folder / "tracks.mcap")
+        assert [each.sequence for each in found] == [tracked.frame.frame_index for tracked in written]
+        assert [each.stamp_ns for each in found] == [tracked.frame.timestamp_ns for tracked in written]
+        if found:
+            assert (found[-1].stored, found[-1].captured) == (len(written), len(written) + len(lost))
+        for each, tracked in zip(found, written, strict=True):
+            assert [one.track_id for one in each.instances] == tracked.tracks.track_ids.tolist()
 
 
 class TestJpeg(SinkContract):

@@ -35,5 +35,9 @@ class TestRleJsonl(_Registered):
     name, suffix = "rle-jsonl", ".jsonl"
 
 
+class TestMcap(_Registered):
+    name, suffix = "mcap", ".mcap"
+
+
 class TestParquet(_Registered):
     name, suffix = "parquet", ".parquet"

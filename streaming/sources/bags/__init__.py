@@ -1,0 +1,1 @@
+"""Cameras in bags: MCAP, ROS 2 db3 and ROS 1 files."""
