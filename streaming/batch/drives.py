@@ -8,17 +8,16 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from glob import has_magic, iglob
 from itertools import pairwise
 from pathlib import Path
 
-from roadmask.engines.errors import InputError, SourceError
+from roadmask.engines.errors import InputError
+from roadmask.streaming.batch.items import Item, all_items, names_between
 from roadmask.streaming.batch.patterns import (
     NameParts,
     Pattern,
     Recording,
     camera_in_drive_folder,
-    channel_folder,
     channel_names,
     gopro_name,
     has_moment,
@@ -28,14 +27,8 @@ from roadmask.streaming.batch.patterns import (
 )
 from roadmask.streaming.camera_names import camera_name
 from roadmask.streaming.recording.jobs import CameraJob
-from roadmask.streaming.sources.files import is_image, natural_key
-from roadmask.streaming.sources.registry import expanded, is_recording, recording_in, recording_suffixes
-
-_PLAIN_FOLDERS = frozenset(
-    {"data", "data_rect", "data_rgb", "frames", "image", "images", "img", "img1", "imgs", "jpg", "png", "rgb"}
-)
-"""Names of folders of images that say nothing: the folder around them names the camera."""
-
+from roadmask.streaming.sources.files import natural_key
+from roadmask.streaming.sources.registry import expanded, recording_suffixes
 
 _ANY_CAMERA = "camera"
 """Name of a camera whose file's name has neither letters nor digits."""
@@ -70,40 +63,7 @@ class FoundDrives:
     """Path of a video, or of a folder with images, that is not recorded -> the reason."""
 
 
-@dataclass(frozen=True)
-class _Item:
-    """A video or a folder of images."""
-
-    path: Path
-    root: Path
-    """Folder that was searched."""
-    is_folder: bool = False
-
-    @property
-    def place(self) -> Path:
-        """Path that names the item: `image_02` for the folder of images `image_02/data`."""
-        return self.path.parent if self.is_folder and self.path.name.lower() in _PLAIN_FOLDERS else self.path
-
-    @property
-    def stem(self) -> str:
-        return self.place.name if self.is_folder else self.path.stem
-
-    @property
-    def folder(self) -> tuple[str, ...]:
-        """Names of the folders between the searched folder and the item."""
-        return _between(self.root, self.place.parent)
-
-    @property
-    def channel(self) -> tuple[Path, str]:
-        """The folder of all cameras of a recorder, and the channel whose folder holds the item; empty if none does."""
-        found = channel_folder(self.place.parent.name)
-        if found is None:
-            return self.place.parent, ""
-        rest, channel = found
-        return (self.place.parent.with_name(rest) if rest else self.place.parent.parent), channel
-
-
-Found = Iterator[tuple[_Item, NameParts]]
+Found = Iterator[tuple[Item, NameParts]]
 
 
 def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out: Path | None = None) -> FoundDrives:
@@ -125,7 +85,7 @@ def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out:
         SourceError: an input does not exist or cannot be read.
     """
     left_out: dict[Path, str] = {}
-    items = list(_all_items(inputs, out, left_out))
+    items = list(all_items(inputs, out, left_out))
     if not items:
         expected = ", ".join(sorted(recording_suffixes()))
         raise InputError(f"no video and no folder of images in {', '.join(inputs)}: expected {expected}.")
@@ -143,17 +103,17 @@ def find_drives(inputs: Sequence[str], *, patterns: Sequence[Pattern] = (), out:
     return FoundDrives(_grouped(_read_names(items, left_out)), left_out)
 
 
-def _first_match(patterns: Sequence[Pattern], item: _Item) -> NameParts | None:
+def _first_match(patterns: Sequence[Pattern], item: Item) -> NameParts | None:
     return next((found for pattern in patterns if (found := pattern.match(item.path.parts))), None)
 
 
-def _read_names(items: Iterable[_Item], left_out: dict[Path, str]) -> Found:
+def _read_names(items: Iterable[Item], left_out: dict[Path, str]) -> Found:
     """Reads names without a pattern, first of folders whose files are named after cameras."""
-    folders: dict[Path, list[_Item]] = {}
+    folders: dict[Path, list[Item]] = {}
     for item in items:
         folders.setdefault(item.place.parent, []).append(item)
-    recorded: dict[Path, list[tuple[_Item, Recording]]] = {}
-    rest: dict[tuple[Path, str], list[_Item]] = {}
+    recorded: dict[Path, list[tuple[Item, Recording]]] = {}
+    rest: dict[tuple[Path, str], list[Item]] = {}
     for members in folders.values():
         _leave_out_proxies(members, left_out)
         cameras = {item: camera_in_drive_folder(item.stem) for item in members if item.path not in left_out}
@@ -177,13 +137,13 @@ def _read_names(items: Iterable[_Item], left_out: dict[Path, str]) -> Found:
         yield from _read_plain(base, stem, same)
 
 
-def _read_plain(base: Path, stem: str, items: Sequence[_Item]) -> Found:
+def _read_plain(base: Path, stem: str, items: Sequence[Item]) -> Found:
     """Reads names that tell nothing: the same name in the folders of several cameras is one drive."""
     channels = [item.channel[1] for item in items]
     if len(items) > 1 and len(set(channels)) == len(items):
         names = channel_names([Recording(stem, channel=channel) for channel in channels if channel])
         for item, channel in zip(items, channels, strict=True):
-            where = _between(item.root, base)
+            where = names_between(item.root, base)
             yield item, NameParts("_".join([*where, stem]), names.get(channel))
         return
     for item in items:
@@ -191,7 +151,7 @@ def _read_plain(base: Path, stem: str, items: Sequence[_Item]) -> Found:
         yield item, NameParts("_".join([*item.folder, parts.drive or ""]), parts.camera, parts.chapter)
 
 
-def _read_recorder(base: Path, files: Sequence[tuple[_Item, Recording]], left_out: dict[Path, str]) -> Found:
+def _read_recorder(base: Path, files: Sequence[tuple[Item, Recording]], left_out: dict[Path, str]) -> Found:
     """Reads the files of one recorder; those that name no camera are drives of their own."""
     rear = {(one.moment, one.counter) for _, one in files if one.channel == "A"}  # a DDPai marks only these
     ours = []
@@ -202,12 +162,12 @@ def _read_recorder(base: Path, files: Sequence[tuple[_Item, Recording]], left_ou
             yield from _read_plain(base, item.stem, [item])
     for (item, _), named in zip(ours, name_recordings([one for _, one in ours]), strict=True):
         if named.original is None:
-            yield item, NameParts("_".join([*_between(item.root, base), named.drive]), named.camera)
+            yield item, NameParts("_".join([*names_between(item.root, base), named.drive]), named.camera)
         else:
             left_out[item.path] = f"it is a copy of {ours[named.original][0].path.name} in low resolution"
 
 
-def _leave_out_proxies(items: Sequence[_Item], left_out: dict[Path, str]) -> None:
+def _leave_out_proxies(items: Sequence[Item], left_out: dict[Path, str]) -> None:
     """Leaves out the copies of low resolution that action cameras and drones write beside their videos."""
     whole = {_proxy_key(item): item for item in items if not _is_proxy(item)}
     for item in items:
@@ -215,11 +175,11 @@ def _leave_out_proxies(items: Sequence[_Item], left_out: dict[Path, str]) -> Non
             left_out[item.path] = f"it is a copy of {whole[_proxy_key(item)].path.name} in low resolution"
 
 
-def _is_proxy(item: _Item) -> bool:
+def _is_proxy(item: Item) -> bool:
     return item.path.suffix.lower() in (".lrf", ".lrv") or item.stem.upper().startswith("LRV_")
 
 
-def _proxy_key(item: _Item) -> str:
+def _proxy_key(item: Item) -> str:
     """GL010123.LRV belongs to GX010123.MP4, LRV_20240131_120000_01_001 to VID_20240131_120000_00_001."""
     stem = item.stem.upper()
     if re.fullmatch(r"G[HLXSP][0-9]{6}", stem):
@@ -227,13 +187,9 @@ def _proxy_key(item: _Item) -> str:
     return re.sub(r"^(?:LRV|VID)_([0-9]{8}_[0-9]{6})_[0-9]{2}_", r"\1_", stem)
 
 
-def _between(root: Path, folder: Path) -> tuple[str, ...]:
-    return folder.relative_to(root).parts if folder.is_relative_to(root) else ()
-
-
-def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
+def _grouped(found: Iterable[tuple[Item, NameParts]]) -> list[DriveFiles]:
     """Groups files into drives and refuses two files that claim the same place."""
-    drives: dict[str, dict[str, list[tuple[_Item, NameParts]]]] = {}
+    drives: dict[str, dict[str, list[tuple[Item, NameParts]]]] = {}
     for item, parts in found:
         drive = _drive_name(parts.drive or "", item)
         camera = camera_name(parts.camera or item.stem) or _ANY_CAMERA
@@ -254,7 +210,7 @@ def _grouped(found: Iterable[tuple[_Item, NameParts]]) -> list[DriveFiles]:
     return result
 
 
-def _chapters(drive: str, members: Sequence[tuple[_Item, NameParts]]) -> tuple[Path, ...]:
+def _chapters(drive: str, members: Sequence[tuple[Item, NameParts]]) -> tuple[Path, ...]:
     ordered = sorted(members, key=lambda member: (natural_key(Path(member[1].chapter or "0")), member[0].path))
     for (one, first), (other, second) in pairwise(ordered):
         if first.chapter == second.chapter:
@@ -262,85 +218,16 @@ def _chapters(drive: str, members: Sequence[tuple[_Item, NameParts]]) -> tuple[P
     return tuple(item.path for item, _ in ordered)
 
 
-def _same_name(drive: str, items: Sequence[_Item]) -> InputError:
+def _same_name(drive: str, items: Sequence[Item]) -> InputError:
     return InputError(
         f"{items[0].path} and {items[1].path} would both be the same camera of drive {drive!r}: rename one of them, or "
         "state with --pattern what their names mean."
     )
 
 
-def _drive_name(text: str, item: _Item) -> str:
+def _drive_name(text: str, item: Item) -> str:
     """Returns a name for a folder made from any text, with the letters of any alphabet."""
     marked = unicodedata.normalize("NFC", text)
     kept = "".join(c if c in "._-" or unicodedata.category(c)[0] in "LMN" else "\0" for c in marked)
     name = re.sub("\0+", "_", kept).strip("_-.")
     return name or f"drive_{zlib.crc32(os.fsencode(item.path.name)):08x}"
-
-
-def _all_items(inputs: Sequence[str], out: Path | None, left_out: dict[Path, str]) -> Iterator[_Item]:
-    seen: set[Path] = set()
-    for text in inputs:
-        for item in _items_of(text, None if out is None else out.resolve(), left_out):
-            if item.path not in seen:
-                seen.add(item.path)
-                yield item
-
-
-def _items_of(text: str, out: Path | None, left_out: dict[Path, str]) -> Iterator[_Item]:
-    path = Path(text)
-    if path.is_dir():
-        yield from _walk(path.resolve(), out, left_out)
-    elif path.exists():
-        yield _Item(path.resolve(), path.resolve().parent)
-    elif has_magic(text):
-        matches = sorted(map(Path, iglob(text, recursive=True)), key=lambda match: natural_key(Path(match.as_posix())))  # noqa: PTH207  absolute patterns too
-        if not matches:
-            raise SourceError(f"no file matches {text!r}: check the glob and its folder.")
-        for match in matches:
-            if match.is_dir():
-                for item in _walk(match.resolve(), out, left_out):
-                    yield replace(item, root=match.resolve().parent)
-            elif is_recording(match):
-                yield _Item(match.resolve(), match.resolve().parent)
-            elif is_image(match):
-                left_out[match.resolve().parent] = "its images are read together; give the folder instead of a glob"
-    else:
-        raise SourceError(f"no file or folder {path}: check its name.")
-
-
-def _walk(root: Path, out: Path | None, left_out: dict[Path, str]) -> Iterator[_Item]:
-    """Walks a folder in natural order, without stores, hidden files and the output folder."""
-
-    def refused(error: OSError) -> None:
-        raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}.") from error
-
-    for name, folders, files in os.walk(root, onerror=refused, followlinks=True):
-        folder = Path(name)
-        folders[:] = sorted(
-            (
-                inner
-                for inner in folders
-                if not inner.startswith(".") and not inner.endswith(".zarr") and folder / inner != out
-            ),
-            key=lambda inner: natural_key(Path(inner)),
-        )
-        try:
-            bag = "metadata.yaml" in files and recording_in(folder) is not None
-        except SourceError as error:
-            left_out[folder] = str(error)
-            bag = False
-        if bag:  # its files are read together
-            folders.clear()
-            yield _Item(folder, root if folder != root else root.parent, is_folder=True)
-            continue
-        shown = sorted((Path(file) for file in files if not file.startswith(".")), key=natural_key)
-        videos = [file for file in shown if is_recording(folder / file)]
-        for file in videos:
-            yield _Item(folder / file, root)
-        images = [file for file in shown if is_image(file)]
-        if images and not videos:
-            yield _Item(folder, root if folder != root else root.parent, is_folder=True)
-        thumbnails = {video.stem for video in videos}
-        beside = sum(image.stem not in thumbnails for image in images)
-        if videos and beside > 1:  # one image is no recording
-            left_out[folder] = f"its {beside} images lie beside videos; move them to a folder of their own"
