@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 
@@ -10,9 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadmask.engines.instances import Instances
+from roadmask.geometry.distance.distances import DistanceReason, Distances
 from roadmask.streaming.frames import LostFrame
-from roadmask.streaming.messages.fields import FrameCount, InstanceArray, InstanceMessage, LostTrackMessage
+from roadmask.streaming.messages.fields import (
+    PATH_NO,
+    PATH_UNKNOWN,
+    PATH_YES,
+    FrameCount,
+    InstanceArray,
+    InstanceMessage,
+    LostTrackMessage,
+    RangeReason,
+)
 from roadmask.tracking import LostTracks
+
+_RANGE_REASONS = {
+    DistanceReason.KNOWN: RangeReason.KNOWN,
+    DistanceReason.NO_CALIBRATION: RangeReason.UNCALIBRATED,
+    DistanceReason.CUT: RangeReason.CUT,
+    DistanceReason.HIDDEN_FOOT: RangeReason.HIDDEN_FOOT,
+    DistanceReason.ABOVE_HORIZON: RangeReason.ABOVE_HORIZON,
+}
+"""What the message says of each reason; of others that the distance was not estimated."""
+_IN_PATH = {0: PATH_NO, 1: PATH_YES}
 
 
 @dataclass
@@ -61,6 +81,8 @@ class FrameResult:
     """(N, 2) velocities of the box centres in pixels per second; None if they are not known."""
     lost: LostTracks | None = None
     """Confirmed tracks that were not found; None if they are not known."""
+    distances: Distances | None = None
+    """N distances; None if they were not estimated."""
 
 
 def instance_array(
@@ -111,6 +133,8 @@ def instance_array(
         )
         for track_id, age_ns, category_id, state, score, (x, y), (width, height), velocity, mask in rows
     ]
+    if result.distances is not None:
+        _add_distances(instances, result.distances)
     height, width = seen.image_size
     return InstanceArray(
         stamp_ns=result.timestamp_ns,
@@ -128,6 +152,19 @@ def instance_array(
         instances=instances,
         lost=[] if result.lost is None else _lost(result.lost, class_names),
     )
+
+
+def _add_distances(instances: Sequence[InstanceMessage], distances: Distances) -> None:
+    for row, instance in enumerate(instances):
+        instance.range_reason = _RANGE_REASONS.get(
+            DistanceReason(int(distances.reasons[row])), RangeReason.NOT_ESTIMATED
+        )
+        instance.in_path = _IN_PATH.get(int(distances.in_path[row]), PATH_UNKNOWN)
+        instance.distance = float(distances.metres[row])
+        instance.distance_sigma = float(distances.metres_sigma[row])
+        for name in ("lateral", "closing_speed", "time_to_contact"):
+            setattr(instance, name, float(getattr(distances, name)[row]))
+            setattr(instance, f"{name}_sigma", float(getattr(distances, f"{name}_sigma")[row]))
 
 
 def _lost(lost: LostTracks, class_names: Mapping[int, str]) -> list[LostTrackMessage]:

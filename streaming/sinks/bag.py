@@ -69,6 +69,7 @@ class BagSink(BaseSink):
             tracks.ages_ns,
             tracks.velocities,
             tracks.lost,
+            tracks.distances,
         )
         message = instance_array(result, self._account, self._class_names, frame_id=self._frame_id)
         assert self._bag is not None  # noqa: S101 - `open` came before

@@ -47,6 +47,7 @@ def write(job: ExportJob, path: Path) -> None:
                     frame.track_ids,
                     frame.states,
                     np.array(ages, np.int64),
+                    distances=frame.distances,
                 )
                 bag.write(
                     namespace, instance_array(result, account, camera.class_names, frame_id=frame_id, model=model)
