@@ -15,7 +15,7 @@ INSTRUMENTS = sorted(path.parent.name for path in (ROOT / "benchmarks").glob("*/
 
 
 def test_all_instruments_are_there() -> None:
-    names = "camera_motion chaos footprint gpu install_size plans processes soak store tracking"
+    names = "annotate camera_motion chaos footprint gpu install_size plans processes soak store tracking"
     names += " tracking_robustness view"
     assert names.split() == INSTRUMENTS
 
