@@ -31,13 +31,13 @@ _LIBRARIES = (
     ("zarr", "zarr", True, "the store", "pip install roadmask"),
     ("pycocotools", "pycocotools.mask", True, "run lengths", "pip install roadmask"),
     ("lap", "lap", True, "assignment of instances to tracks", "pip install roadmask"),
+    ("aiohttp", "aiohttp", True, "pages: roadmask view and live", "pip install roadmask"),
     ("matplotlib", "matplotlib", False, "plots", "pip install 'roadmask[plots]'"),
     ("ray", "ray", False, "several cameras in several processes", "pip install 'roadmask[ray]'"),
     ("trackeval", "trackeval", False, "measuring tracks", "pip install 'roadmask[eval]'"),
     ("pyarrow", "pyarrow", False, "exports to Parquet", "pip install 'roadmask[export]'"),
     ("rerun-sdk", "rerun", False, "exports to rerun", "pip install 'roadmask[export]'"),
     ("fsspec", "fsspec", False, "exports and batches to object stores", "pip install 'roadmask[export]'"),
-    ("aiohttp", "aiohttp", False, "pages: roadmask view and live", "pip install 'roadmask[page]'"),
 )
 
 

@@ -111,6 +111,6 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
 
 def test_the_core_is_small_and_needs_no_network_library() -> None:
     core = required_packages()
-    assert not core & {"torch", "torchvision", "onnx", "onnxscript", "ray", "scipy", "matplotlib", "aiohttp", "pandas"}
+    assert not core & {"torch", "torchvision", "onnx", "onnxscript", "ray", "scipy", "matplotlib", "pandas"}
     assert sum(map(installed_bytes, core)) <= 750e6, "800 MB with roadmask and the bytecode of all"
     assert required_packages(("plots",)) > core

@@ -16,7 +16,7 @@ from roadmask.streaming.store import open_drive
 
 EXTRAS = (
     *("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "tensorrt_rtx", "cuda"),
-    *("ray", "aiohttp", "prometheus_client", "fsspec", "s3fs", "pyarrow", "rerun"),
+    *("ray", "fsspec", "s3fs", "pyarrow", "rerun"),
     *("scipy", "matplotlib", "trackeval", "pandas", "xarray", "supervision"),
 )
 BLOCKER = f"""

@@ -213,14 +213,6 @@ def test_a_seek_reads_at_most_four_files_and_two_megabytes(
             assert len(open_drive(drive)[camera]) == frames
 
 
-def test_without_its_packages_the_command_says_what_to_install(recorded: Path) -> None:
-    program = "import sys; sys.modules['aiohttp'] = None; from roadmask.cli import main; main()"
-    command = [sys.executable, "-c", program, "view", str(recorded)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
-    assert "pip install 'roadmask[page]'" in ended.stderr
-
-
 def test_the_command_needs_neither_torch_nor_ray_nor_an_engine(recorded: Path) -> None:
     program = """
 import sys
