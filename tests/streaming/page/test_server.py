@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -19,21 +17,6 @@ from support.page_viewer import Viewer, base, get, large_image, metrics, run, se
 from support.patience import PATIENCE_S, wait_until
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested is who gets in
-
-
-def test_without_its_packages_the_page_says_what_to_install() -> None:
-    program = """
-import sys
-sys.modules["aiohttp"] = None
-from roadmask.engines.errors import EngineError
-try:
-    import roadmask.streaming.page
-except EngineError as error:
-    print(error)
-"""
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/").stdout
-    assert "the live page needs aiohttp" in said
-    assert "roadmask[page]" in said
 
 
 @pytest.mark.parametrize(
